@@ -1,0 +1,593 @@
+//! Symbolic integers: the size of a dimension, or a count made of such sizes.
+//!
+//! A [`Dim`] is a polynomial with integer coefficients over *atoms*: named symbols and the few
+//! non-polynomial forms that shapes need (floor division, modulo, minimum, maximum). It is kept in
+//! a canonical form, so two equal polynomials are equal values and print alike. Symbols stand for
+//! sizes and are taken to be at least one. Arithmetic is total: a result beyond `i128`, or with
+//! more terms than [`MAX_TERMS`], becomes the absorbing value [`Dim::overflow`], which refuses to
+//! be evaluated. This module knows nothing of tensors.
+
+mod parse;
+mod print;
+
+pub use parse::DimParseError;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A polynomial of more terms than this is given up on, so that hostile shapes stay cheap.
+pub const MAX_TERMS: usize = 512;
+
+/// Values for symbols, by name.
+pub type Bindings = BTreeMap<Arc<str>, i128>;
+
+/// A canonical symbolic integer; see the [module](self) page.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Dim(Repr);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Repr {
+    Const(i128),
+    /// At least one non-constant term; sorted by monomial, no zero coefficient.
+    Poly(Arc<[Term]>),
+    Overflow,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Term {
+    /// Sorted by atom, exponents at least one; empty for the constant term.
+    factors: Vec<(Atom, u32)>,
+    coefficient: i128,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Atom {
+    Symbol(Arc<str>),
+    FloorDiv(Dim, Dim),
+    Mod(Dim, Dim),
+    Min(Dim, Dim),
+    Max(Dim, Dim),
+}
+
+/// Why a [`Dim`] has no number.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// A symbol has no value.
+    #[error("symbol `{0}` has no value")]
+    Unbound(Arc<str>),
+    /// The number does not fit 128 bits, or the formula grew too long.
+    #[error("the number is too large to count")]
+    Overflow,
+    /// Division or modulo by zero.
+    #[error("division by zero")]
+    DivisionByZero,
+}
+
+impl Dim {
+    /// Zero.
+    pub const ZERO: Self = Self(Repr::Const(0));
+    /// One.
+    pub const ONE: Self = Self(Repr::Const(1));
+
+    /// The symbol `name`.
+    pub fn symbol(name: &str) -> Self {
+        Self::atom(Atom::Symbol(name.into()))
+    }
+
+    /// The value that stands for a count too large to hold.
+    pub const fn overflow() -> Self {
+        Self(Repr::Overflow)
+    }
+
+    /// Whether some step overflowed.
+    pub fn is_overflow(&self) -> bool {
+        self.0 == Repr::Overflow
+    }
+
+    /// The number, where no symbol is in it.
+    pub fn as_const(&self) -> Option<i128> {
+        match self.0 {
+            Repr::Const(c) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// The number as a `usize`, where it is one.
+    pub fn as_usize(&self) -> Option<usize> {
+        self.as_const().and_then(|c| usize::try_from(c).ok())
+    }
+
+    /// Whether this is the number zero.
+    pub fn is_zero(&self) -> bool {
+        self.0 == Repr::Const(0)
+    }
+
+    /// Whether this is the number one.
+    pub fn is_one(&self) -> bool {
+        self.0 == Repr::Const(1)
+    }
+
+    /// The name, where this is a single bare symbol.
+    pub fn as_symbol(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Poly(terms) => match &**terms {
+                [Term { factors, coefficient: 1 }] => match &factors[..] {
+                    [(Atom::Symbol(name), 1)] => Some(name),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The names of all symbols in this value, added to `into`.
+    pub fn symbols(&self, into: &mut std::collections::BTreeSet<Arc<str>>) {
+        for (atom, _) in self.terms().iter().flat_map(|t| &t.factors) {
+            match atom {
+                Atom::Symbol(name) => {
+                    into.insert(name.clone());
+                }
+                Atom::FloorDiv(a, b) | Atom::Mod(a, b) | Atom::Min(a, b) | Atom::Max(a, b) => {
+                    a.symbols(into);
+                    b.symbols(into);
+                }
+            }
+        }
+    }
+
+    /// The value under `bindings`; every symbol must be bound.
+    pub fn eval(&self, bindings: &Bindings) -> Result<i128, EvalError> {
+        match &self.0 {
+            Repr::Const(c) => Ok(*c),
+            Repr::Overflow => Err(EvalError::Overflow),
+            Repr::Poly(terms) => {
+                let mut sum = 0i128;
+                for term in terms.iter() {
+                    let mut product = term.coefficient;
+                    for (atom, exponent) in &term.factors {
+                        let value = atom.eval(bindings)?;
+                        product = value
+                            .checked_pow(*exponent)
+                            .and_then(|v| product.checked_mul(v))
+                            .ok_or(EvalError::Overflow)?;
+                    }
+                    sum = sum.checked_add(product).ok_or(EvalError::Overflow)?;
+                }
+                Ok(sum)
+            }
+        }
+    }
+
+    /// This value with the symbols of `bindings` replaced; others stay.
+    #[must_use]
+    pub fn bind(&self, bindings: &Bindings) -> Self {
+        match &self.0 {
+            Repr::Const(_) | Repr::Overflow => self.clone(),
+            Repr::Poly(terms) => terms.iter().fold(Self::ZERO, |sum, term| {
+                let product =
+                    term.factors.iter().fold(Self::from(term.coefficient), |acc, (atom, e)| {
+                        acc * atom.bind(bindings).pow(*e)
+                    });
+                sum + product
+            }),
+        }
+    }
+
+    /// `self` to the power of `exponent`.
+    #[must_use]
+    pub fn pow(&self, exponent: u32) -> Self {
+        if let Some(c) = self.as_const() {
+            return c.checked_pow(exponent).map_or(Self::overflow(), Self::from);
+        }
+        let mut result = Self::ONE;
+        for _ in 0..exponent {
+            result = result * self.clone();
+            if result.is_overflow() {
+                break;
+            }
+        }
+        result
+    }
+
+    /// `⌊self / divisor⌋`. Exact where the divisor divides every term.
+    #[must_use]
+    pub fn floor_div(&self, divisor: &Self) -> Self {
+        if self.is_overflow() || divisor.is_overflow() {
+            return Self::overflow();
+        }
+        if divisor.is_one() || self.is_zero() {
+            return self.clone();
+        }
+        if self == divisor {
+            return Self::ONE;
+        }
+        match divisor.as_const() {
+            Some(d) if d > 0 => self.floor_div_const(d),
+            Some(_) => Self::atom(Atom::FloorDiv(self.clone(), divisor.clone())),
+            None => self
+                .exact_div(divisor)
+                .unwrap_or_else(|| Self::atom(Atom::FloorDiv(self.clone(), divisor.clone()))),
+        }
+    }
+
+    /// `⌈self / divisor⌉`.
+    #[must_use]
+    pub fn ceil_div(&self, divisor: &Self) -> Self {
+        (self.clone() + divisor.clone() - Self::ONE).floor_div(divisor)
+    }
+
+    /// `self − divisor·⌊self / divisor⌋`.
+    #[must_use]
+    pub fn modulo(&self, divisor: &Self) -> Self {
+        match (self.as_const(), divisor.as_const()) {
+            (Some(a), Some(b)) if b > 0 => return Self::from(a.rem_euclid(b)),
+            (_, Some(b)) if b > 0 => {
+                let terms = self.terms();
+                if terms.iter().all(|t| t.coefficient % b == 0) && !self.is_overflow() {
+                    return Self::ZERO;
+                }
+            }
+            _ => {}
+        }
+        if self.is_overflow() || divisor.is_overflow() {
+            return Self::overflow();
+        }
+        Self::atom(Atom::Mod(self.clone(), divisor.clone()))
+    }
+
+    /// The smaller of two, decided where the signs allow.
+    #[must_use]
+    pub fn minimum(&self, other: &Self) -> Self {
+        match self.compare(other) {
+            _ if self.is_overflow() || other.is_overflow() => Self::overflow(),
+            Some(std::cmp::Ordering::Greater) => other.clone(),
+            Some(_) => self.clone(),
+            None if self <= other => Self::atom(Atom::Min(self.clone(), other.clone())),
+            None => Self::atom(Atom::Min(other.clone(), self.clone())),
+        }
+    }
+
+    /// The larger of two, decided where the signs allow.
+    #[must_use]
+    pub fn maximum(&self, other: &Self) -> Self {
+        match self.compare(other) {
+            _ if self.is_overflow() || other.is_overflow() => Self::overflow(),
+            Some(std::cmp::Ordering::Less) => other.clone(),
+            Some(_) => self.clone(),
+            None if self <= other => Self::atom(Atom::Max(self.clone(), other.clone())),
+            None => Self::atom(Atom::Max(other.clone(), self.clone())),
+        }
+    }
+
+    /// The order of two values that holds for every choice of symbols, where one does
+    /// (`Less` means less or equal).
+    pub fn compare(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        use std::cmp::Ordering::{Equal, Greater, Less};
+        if self == other {
+            return Some(Equal);
+        }
+        let difference = self.clone() - other.clone();
+        if difference.lower_bound().is_some_and(|low| low >= 0) {
+            Some(Greater)
+        } else if (-difference).lower_bound().is_some_and(|low| low >= 0) {
+            Some(Less)
+        } else {
+            None
+        }
+    }
+
+    /// The least value over all symbols ≥ 1, where one can be read off the terms.
+    pub fn lower_bound(&self) -> Option<i128> {
+        if self.is_overflow() {
+            return None;
+        }
+        self.terms().iter().try_fold(0i128, |sum, term| {
+            if term.factors.is_empty() {
+                return sum.checked_add(term.coefficient);
+            }
+            let low = term.factors.iter().try_fold(term.coefficient, |acc, (atom, e)| {
+                let low = atom.lower_bound()?;
+                (acc > 0 && low >= 0).then(|| low.checked_pow(*e)?.checked_mul(acc)).flatten()
+            })?;
+            sum.checked_add(low)
+        })
+    }
+
+    fn atom(atom: Atom) -> Self {
+        let term = Term { factors: vec![(atom, 1)], coefficient: 1 };
+        Self(Repr::Poly([term].into()))
+    }
+
+    fn terms(&self) -> std::borrow::Cow<'_, [Term]> {
+        match &self.0 {
+            Repr::Poly(terms) => std::borrow::Cow::Borrowed(terms),
+            Repr::Const(c) => vec![Term { factors: Vec::new(), coefficient: *c }].into(),
+            Repr::Overflow => std::borrow::Cow::Borrowed(&[]),
+        }
+    }
+
+    /// Sums like terms, drops zeros and sorts.
+    fn collect(terms: impl Iterator<Item = (Vec<(Atom, u32)>, Option<i128>)>) -> Self {
+        let mut map: BTreeMap<Vec<(Atom, u32)>, i128> = BTreeMap::new();
+        for (factors, coefficient) in terms {
+            let Some(coefficient) = coefficient else { return Self::overflow() };
+            let slot = map.entry(factors).or_insert(0);
+            let Some(sum) = slot.checked_add(coefficient) else { return Self::overflow() };
+            *slot = sum;
+            if map.len() > MAX_TERMS {
+                return Self::overflow();
+            }
+        }
+        map.retain(|_, coefficient| *coefficient != 0);
+        match map.iter().next() {
+            None => Self::ZERO,
+            Some((factors, c)) if map.len() == 1 && factors.is_empty() => Self::from(*c),
+            _ => Self(Repr::Poly(
+                map.into_iter().map(|(factors, coefficient)| Term { factors, coefficient }).collect(),
+            )),
+        }
+    }
+
+    fn floor_div_const(&self, d: i128) -> Self {
+        if let Some(c) = self.as_const() {
+            return Self::from(c.div_euclid(d));
+        }
+        // ⌊(d·q + r)/d⌋ = q + ⌊r/d⌋: whole multiples leave the division.
+        let (mut quotient, mut rest) = (Vec::new(), Vec::new());
+        let mut constant = 0;
+        for term in self.terms().iter() {
+            if term.factors.is_empty() {
+                quotient.push((Vec::new(), Some(term.coefficient.div_euclid(d))));
+                constant = term.coefficient.rem_euclid(d);
+            } else if term.coefficient % d == 0 {
+                quotient.push((term.factors.clone(), Some(term.coefficient / d)));
+            } else {
+                rest.push(term.clone());
+            }
+        }
+        let quotient = Self::collect(quotient.into_iter());
+        if rest.is_empty() {
+            return quotient;
+        }
+        // ⌊(g·p + c)/(g·d')⌋ = ⌊(p + ⌊c/g⌋)/d'⌋.
+        let g = rest.iter().fold(d, |g, t| gcd(g, t.coefficient));
+        let (d, constant) = (d / g, constant.div_euclid(g));
+        // ⌊(⌊x/a⌋ + c)/d⌋ = ⌊(x + a·c)/(a·d)⌋.
+        if let [Term { factors, coefficient }] = &rest[..] {
+            if let ([(Atom::FloorDiv(x, a), 1)], true) = (&factors[..], *coefficient == g) {
+                if let (Some(a), true) = (a.as_const().filter(|a| *a > 0), d > 1) {
+                    if let (Some(ad), Some(ac)) = (a.checked_mul(d), a.checked_mul(constant)) {
+                        return quotient + (x.clone() + Self::from(ac)).floor_div_const(ad);
+                    }
+                }
+            }
+        }
+        let inner = rest.into_iter().map(|t| (t.factors, Some(t.coefficient / g)));
+        let inner = Self::collect(inner.chain(std::iter::once((Vec::new(), Some(constant)))));
+        if d == 1 {
+            return quotient + inner;
+        }
+        quotient + Self::atom(Atom::FloorDiv(inner, Self::from(d)))
+    }
+
+    /// `self / divisor` where it has no remainder: by long division on leading terms.
+    pub fn exact_div(&self, divisor: &Self) -> Option<Self> {
+        let divisor_terms = divisor.terms();
+        let lead = divisor_terms.last()?;
+        let mut rest = self.clone();
+        let mut quotient = Self::ZERO;
+        for _ in 0..64 {
+            if rest.is_zero() {
+                return Some(quotient);
+            }
+            let rest_terms = rest.terms();
+            let top = rest_terms.last()?;
+            if lead.coefficient == 0 || top.coefficient % lead.coefficient != 0 {
+                return None;
+            }
+            let factors = quotient_factors(&top.factors, &lead.factors)?;
+            let step = Self::collect(std::iter::once((
+                factors,
+                Some(top.coefficient / lead.coefficient),
+            )));
+            quotient = quotient + step.clone();
+            rest = rest.clone() - step * divisor.clone();
+            if rest.is_overflow() {
+                return None;
+            }
+        }
+        None
+    }
+}
+
+/// The monomial `top / lead`, where `lead` divides `top`.
+fn quotient_factors(top: &[(Atom, u32)], lead: &[(Atom, u32)]) -> Option<Vec<(Atom, u32)>> {
+    let mut factors = top.to_vec();
+    for (atom, exponent) in lead {
+        let slot = factors.iter_mut().find(|(a, _)| a == atom)?;
+        slot.1 = slot.1.checked_sub(*exponent)?;
+    }
+    factors.retain(|(_, e)| *e > 0);
+    Some(factors)
+}
+
+impl Atom {
+    fn eval(&self, bindings: &Bindings) -> Result<i128, EvalError> {
+        let pair = |a: &Dim, b: &Dim| Ok((a.eval(bindings)?, b.eval(bindings)?));
+        match self {
+            Self::Symbol(name) => {
+                bindings.get(name).copied().ok_or_else(|| EvalError::Unbound(name.clone()))
+            }
+            Self::FloorDiv(a, b) => {
+                let (a, b) = pair(a, b)?;
+                a.checked_div_euclid(b).ok_or(EvalError::DivisionByZero)
+            }
+            Self::Mod(a, b) => {
+                let (a, b) = pair(a, b)?;
+                a.checked_rem_euclid(b).ok_or(EvalError::DivisionByZero)
+            }
+            Self::Min(a, b) => pair(a, b).map(|(a, b)| a.min(b)),
+            Self::Max(a, b) => pair(a, b).map(|(a, b)| a.max(b)),
+        }
+    }
+
+    fn bind(&self, bindings: &Bindings) -> Dim {
+        match self {
+            Self::Symbol(name) => bindings.get(name).map_or_else(
+                || Dim::atom(self.clone()),
+                |value| Dim::from(*value),
+            ),
+            Self::FloorDiv(a, b) => a.bind(bindings).floor_div(&b.bind(bindings)),
+            Self::Mod(a, b) => a.bind(bindings).modulo(&b.bind(bindings)),
+            Self::Min(a, b) => a.bind(bindings).minimum(&b.bind(bindings)),
+            Self::Max(a, b) => a.bind(bindings).maximum(&b.bind(bindings)),
+        }
+    }
+
+    fn lower_bound(&self) -> Option<i128> {
+        match self {
+            Self::Symbol(_) => Some(1),
+            Self::FloorDiv(a, b) => {
+                Some(a.lower_bound()?.div_euclid(b.as_const().filter(|b| *b > 0)?))
+            }
+            Self::Mod(..) => Some(0),
+            Self::Min(a, b) => Some(a.lower_bound()?.min(b.lower_bound()?)),
+            Self::Max(a, b) => match (a.lower_bound(), b.lower_bound()) {
+                (Some(a), Some(b)) => Some(a.max(b)),
+                (a, b) => a.or(b),
+            },
+        }
+    }
+}
+
+fn gcd(a: i128, b: i128) -> i128 {
+    let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    i128::try_from(a).unwrap_or(1)
+}
+
+impl std::ops::Add for Dim {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        match (&self.0, &other.0) {
+            (Repr::Overflow, _) | (_, Repr::Overflow) => Self::overflow(),
+            (Repr::Const(a), Repr::Const(b)) => {
+                a.checked_add(*b).map_or(Self::overflow(), Self::from)
+            }
+            (Repr::Const(0), _) => other,
+            (_, Repr::Const(0)) => self,
+            _ => {
+                let (a, b) = (self.terms(), other.terms());
+                Self::collect(
+                    a.iter().chain(b.iter()).map(|t| (t.factors.clone(), Some(t.coefficient))),
+                )
+            }
+        }
+    }
+}
+
+impl std::ops::Mul for Dim {
+    type Output = Self;
+    fn mul(self, other: Self) -> Self {
+        match (&self.0, &other.0) {
+            (Repr::Overflow, _) | (_, Repr::Overflow) => Self::overflow(),
+            (Repr::Const(a), Repr::Const(b)) => {
+                a.checked_mul(*b).map_or(Self::overflow(), Self::from)
+            }
+            (Repr::Const(0), _) | (_, Repr::Const(0)) => Self::ZERO,
+            (Repr::Const(1), _) => other,
+            (_, Repr::Const(1)) => self,
+            _ => {
+                let (a, b) = (self.terms(), other.terms());
+                if a.len().saturating_mul(b.len()) > MAX_TERMS * 16 {
+                    return Self::overflow();
+                }
+                Self::collect(a.iter().flat_map(|x| {
+                    b.iter().map(move |y| {
+                        let exponent_overflow = |e: &(Atom, u32)| e.1 == u32::MAX;
+                        let factors = merge_factors(&x.factors, &y.factors);
+                        let fits = !factors.iter().any(exponent_overflow);
+                        (factors, fits.then(|| x.coefficient.checked_mul(y.coefficient)).flatten())
+                    })
+                }))
+            }
+        }
+    }
+}
+
+fn merge_factors(a: &[(Atom, u32)], b: &[(Atom, u32)]) -> Vec<(Atom, u32)> {
+    let mut merged: BTreeMap<&Atom, u32> = BTreeMap::new();
+    for (atom, exponent) in a.iter().chain(b) {
+        let slot = merged.entry(atom).or_insert(0);
+        *slot = slot.saturating_add(*exponent);
+    }
+    merged.into_iter().map(|(atom, e)| (atom.clone(), e)).collect()
+}
+
+impl std::ops::Neg for Dim {
+    type Output = Self;
+    fn neg(self) -> Self {
+        self * Self::from(-1)
+    }
+}
+
+impl std::ops::Sub for Dim {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        self + -other
+    }
+}
+
+impl std::iter::Sum for Dim {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::ZERO, |a, b| a + b)
+    }
+}
+
+impl std::iter::Product for Dim {
+    fn product<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::ONE, |a, b| a * b)
+    }
+}
+
+impl<'a> std::iter::Sum<&'a Self> for Dim {
+    fn sum<I: Iterator<Item = &'a Self>>(iter: I) -> Self {
+        iter.fold(Self::ZERO, |a, b| a + b.clone())
+    }
+}
+
+impl<'a> std::iter::Product<&'a Self> for Dim {
+    fn product<I: Iterator<Item = &'a Self>>(iter: I) -> Self {
+        iter.fold(Self::ONE, |a, b| a * b.clone())
+    }
+}
+
+macro_rules! from_integer {
+    ($($int:ty),*) => {$(
+        impl From<$int> for Dim {
+            fn from(value: $int) -> Self {
+                Self(Repr::Const(i128::from(value)))
+            }
+        }
+    )*};
+}
+from_integer!(i128, i64, i32, u32, u64);
+
+impl From<usize> for Dim {
+    fn from(value: usize) -> Self {
+        i128::try_from(value).map_or(Self::overflow(), Self::from)
+    }
+}
+
+impl Default for Dim {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+use super::*;
+use proptest::prelude::*;
+
+fn dim(text: &str) -> Dim {
+    text.parse().unwrap()
+}
+
+#[track_caller]
+fn prints(text: &str, expected: &str) {
+    assert_eq!(dim(text).to_string(), expected);
+}
+
+#[test]
+fn canonical_form() {
+    assert_eq!(dim("b + a + b"), dim("2*b + a"));
+    assert_eq!(dim("(a+1)*(a-1)"), dim("a^2 - 1"));
+    assert_eq!(dim("a - a"), Dim::ZERO);
+    prints("b*s*s*36864 + 170*b*s", "b·s·(36864·s + 170)");
+    prints("1 - a", "-a + 1");
+    prints("3*a", "3·a");
+}
+
+#[test]
+fn floor_division() {
+    assert_eq!(dim("2*h//2"), dim("h"));
+    assert_eq!(dim("(4*h + 6)//4"), dim("h + 1"));
+    assert_eq!(dim("(h//2)//3"), dim("h//6"));
+    assert_eq!(dim("((h+1)//2 + 1)//2"), dim("(h+3)//4"));
+    assert_eq!(dim("(2*h+1)//4"), dim("h//2"));
+    assert_eq!(dim("b*s*768").floor_div(&dim("s*768")), dim("b"));
+    assert_eq!(dim("a^2 + a").floor_div(&dim("a + 1")), dim("a"));
+    assert_eq!(dim("h").ceil_div(&dim("2")), dim("(h+1)//2"));
+    assert_eq!(dim("7").floor_div(&dim("2")).as_const(), Some(3));
+    assert_eq!((-dim("7")).floor_div(&dim("2")).as_const(), Some(-4));
+}
+
+#[test]
+fn order_is_decided_only_when_it_always_holds() {
+    assert_eq!(dim("s+1").maximum(&dim("s")), dim("s+1"));
+    assert_eq!(dim("s").maximum(&Dim::ONE), dim("s"));
+    assert_eq!(dim("s").minimum(&dim("t")).to_string(), "min(s, t)");
+    assert_eq!(dim("max(s, 5)").as_const(), None);
+}
+
+#[test]
+fn overflow_absorbs_and_refuses() {
+    let huge = Dim::from(i128::MAX);
+    let sum = huge.clone() + Dim::ONE;
+    assert!(sum.is_overflow() && (sum.clone() * Dim::ZERO).is_overflow());
+    assert_eq!(sum.eval(&Bindings::new()), Err(EvalError::Overflow));
+    assert!(huge.clone().pow(3).is_overflow());
+    assert!((Dim::symbol("a") * huge.clone() * huge).is_overflow());
+}
+
+#[test]
+fn unbound_symbols_are_named() {
+    let error = dim("batch*3").eval(&Bindings::new()).unwrap_err();
+    assert_eq!(error.to_string(), "symbol `batch` has no value");
+}
+
+#[test]
+fn hostile_text_is_refused() {
+    let deep = "(".repeat(10_000);
+    for text in ["", "a+", "1/0", "a^99", "f(x)", ")", "a b", deep.as_str()] {
+        assert!(text.parse::<Dim>().is_err(), "{text:.20}");
+    }
+}
+
+fn any_dim() -> impl Strategy<Value = Dim> {
+    let leaf = prop_oneof![
+        (-20i64..20).prop_map(Dim::from),
+        prop_oneof!["a", "b", "c"].prop_map(|s| Dim::symbol(&s)),
+    ];
+    leaf.prop_recursive(4, 24, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| a + b),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| a - b),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| a * b),
+            (inner.clone(), 1i64..9).prop_map(|(a, k)| a.floor_div(&Dim::from(k))),
+            (inner.clone(), 1i64..9).prop_map(|(a, k)| a.modulo(&Dim::from(k))),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| a.minimum(&b)),
+            (inner.clone(), inner).prop_map(|(a, b)| a.maximum(&b)),
+        ]
+    })
+}
+
+fn bindings(a: i64, b: i64, c: i64) -> Bindings {
+    [("a", a), ("b", b), ("c", c)].into_iter().map(|(k, v)| (k.into(), v.into())).collect()
+}
+
+proptest! {
+    #[test]
+    fn ring_laws(x in any_dim(), y in any_dim(), z in any_dim()) {
+        prop_assert_eq!(x.clone() + y.clone(), y.clone() + x.clone());
+        prop_assert_eq!(x.clone() * y.clone(), y.clone() * x.clone());
+        let (left, right) = (x.clone() * (y.clone() + z.clone()), x.clone() * y + x * z);
+        if !left.is_overflow() && !right.is_overflow() {
+            prop_assert_eq!(left, right);
+        }
+    }
+
+    #[test]
+    fn evaluation_commutes(x in any_dim(), y in any_dim(), k in 1i64..9, a in 1i64..40, b in 1i64..40, c in 1i64..40) {
+        let at = bindings(a, b, c);
+        if let (Ok(p), Ok(q)) = (x.eval(&at), y.eval(&at)) {
+            prop_assert_eq!((x.clone() + y.clone()).eval(&at), Ok(p + q));
+            prop_assert_eq!((x.clone() * y.clone()).eval(&at), Ok(p * q));
+            prop_assert_eq!(x.minimum(&y).eval(&at), Ok(p.min(q)));
+            prop_assert_eq!(x.maximum(&y).eval(&at), Ok(p.max(q)));
+            prop_assert_eq!(x.floor_div(&Dim::from(k)).eval(&at), Ok(p.div_euclid(k.into())));
+            prop_assert_eq!(x.modulo(&Dim::from(k)).eval(&at), Ok(p.rem_euclid(k.into())));
+            prop_assert_eq!(x.bind(&at).as_const(), Some(p));
+        }
+    }
+
+    #[test]
+    fn reading_undoes_printing(x in any_dim()) {
+        if !x.is_overflow() && x.to_string().len() < 4000 {
+            prop_assert_eq!(x.to_string().parse::<Dim>().ok(), Some(x));
+        }
+    }
+
+    #[test]
+    fn any_text_is_safe(text in ".{0,80}") {
+        let _ = text.parse::<Dim>();
+    }
+}

@@ -1,0 +1,86 @@
+//! Attributes of a node, with readers that say what is wrong.
+
+use super::{Graph, TensorInfo};
+use crate::dim::Dim;
+use std::collections::BTreeMap;
+
+/// One attribute value.
+#[derive(Clone, Debug)]
+pub enum Attr {
+    /// An integer.
+    Int(i64),
+    /// A float.
+    Float(f32),
+    /// Text, or bytes shown as text.
+    Str(String),
+    /// Integers.
+    Ints(Vec<i64>),
+    /// Floats.
+    Floats(Vec<f32>),
+    /// Texts.
+    Strs(Vec<String>),
+    /// A constant; its contents are present only where small.
+    Tensor(TensorInfo),
+    /// The body of If, Loop, Scan.
+    Graph(Box<Graph>),
+    /// A kind that no operator's cost depends on.
+    Other,
+}
+
+/// An attribute that is missing or of the wrong kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AttrError {
+    /// Required, and not there.
+    #[error("attribute `{0}` is missing")]
+    Missing(String),
+    /// There, but not what the operator's definition says.
+    #[error("attribute `{0}` is not {1}")]
+    Kind(String, &'static str),
+}
+
+/// The attributes of a node, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Attrs(pub BTreeMap<String, Attr>);
+
+macro_rules! reader {
+    ($(#[$doc:meta])* $name:ident, $variant:ident, $out:ty, $what:literal, |$v:ident| $read:expr) => {
+        $(#[$doc])*
+        pub fn $name(&self, name: &str) -> Result<Option<$out>, AttrError> {
+            match self.0.get(name) {
+                None => Ok(None),
+                Some(Attr::$variant($v)) => Ok(Some($read)),
+                Some(_) => Err(AttrError::Kind(name.to_owned(), $what)),
+            }
+        }
+    };
+}
+
+impl Attrs {
+    reader!(/** The integer `name`. */ int, Int, i64, "an integer", |v| *v);
+    reader!(/** The float `name`. */ float, Float, f32, "a float", |v| *v);
+    reader!(/** The text `name`. */ str, Str, &str, "a string", |v| v);
+    reader!(/** The integers `name`. */ ints, Ints, &[i64], "a list of integers", |v| v);
+    reader!(/** The floats `name`. */ floats, Floats, &[f32], "a list of floats", |v| v);
+    reader!(/** The constant `name`. */ tensor, Tensor, &TensorInfo, "a tensor", |v| v);
+    reader!(/** The sub-graph `name`. */ graph, Graph, &Graph, "a graph", |v| v);
+
+    /// The integer `name`, or `default`.
+    pub fn int_or(&self, name: &str, default: i64) -> Result<i64, AttrError> {
+        Ok(self.int(name)?.unwrap_or(default))
+    }
+
+    /// The integer `name` as a flag.
+    pub fn flag(&self, name: &str) -> Result<bool, AttrError> {
+        Ok(self.int_or(name, 0)? != 0)
+    }
+
+    /// The integers `name` as sizes.
+    pub fn dims(&self, name: &str) -> Result<Option<Vec<Dim>>, AttrError> {
+        Ok(self.ints(name)?.map(|v| v.iter().map(|i| Dim::from(*i)).collect()))
+    }
+
+    /// Whether `name` is given.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}

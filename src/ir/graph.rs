@@ -1,0 +1,230 @@
+//! The graph: nodes with ordered, optional, multi-output ports, and values that know who makes
+//! them and who uses them.
+
+use super::{Attr, Attrs, DType, TensorInfo};
+use crate::dim::Dim;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            /// Position in the graph's vector.
+            pub fn index(self) -> usize {
+                usize::try_from(self.0).unwrap_or(usize::MAX)
+            }
+
+            pub(crate) fn from_index(index: usize) -> Self {
+                Self(u32::try_from(index).unwrap_or(u32::MAX))
+            }
+        }
+    };
+}
+
+id!(/** A node of one graph. */ NodeId);
+id!(/** A value of one graph. */ ValueId);
+
+/// A stored tensor: where its bytes lie is the reader's business, how many there are is ours.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    /// Bytes of the packed contents.
+    pub bytes: Dim,
+    /// Whether the contents lie in another file.
+    pub external: bool,
+    /// Whether it is an initialiser of the graph, not the output of a Constant node.
+    pub initializer: bool,
+}
+
+/// A tensor that flows along an edge.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// Name in the file; may be empty for values made by inlining.
+    pub name: String,
+    /// What the file says of it. A hint for values that a node makes; binding for inputs.
+    pub info: TensorInfo,
+    /// The node that makes it, where one does.
+    pub producer: Option<NodeId>,
+    /// The nodes that read it, once per port.
+    pub consumers: Vec<NodeId>,
+    /// Present when its contents are stored with the model.
+    pub weight: Option<Weight>,
+}
+
+/// One operator of the graph.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Name in the file, or one made from the operator and its position.
+    pub name: String,
+    /// Operator name in its domain.
+    pub op_type: Arc<str>,
+    /// Operator set; empty means `ai.onnx`.
+    pub domain: Arc<str>,
+    /// Version of the operator set.
+    pub opset: i64,
+    /// Input ports in order; an absent optional input keeps its place.
+    pub inputs: Vec<Option<ValueId>>,
+    /// Output ports in order.
+    pub outputs: Vec<Option<ValueId>>,
+    /// Attributes by name, sub-graphs among them.
+    pub attrs: Attrs,
+}
+
+impl Node {
+    /// The operator's name with its domain, where that is not `ai.onnx`.
+    pub fn qualified_op(&self) -> String {
+        if self.domain.is_empty() {
+            self.op_type.to_string()
+        } else {
+            format!("{}.{}", self.domain, self.op_type)
+        }
+    }
+
+    /// The bodies this node runs, by attribute name.
+    pub fn subgraphs(&self) -> impl Iterator<Item = (&str, &Graph)> {
+        self.attrs.0.iter().filter_map(|(name, attr)| match attr {
+            Attr::Graph(graph) => Some((name.as_str(), &**graph)),
+            _ => None,
+        })
+    }
+}
+
+/// A computation: nodes, values, and which values come in and go out.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// Name in the file.
+    pub name: String,
+    /// All nodes, in file order.
+    pub nodes: Vec<Node>,
+    /// All values.
+    pub values: Vec<Value>,
+    /// Values the caller provides.
+    pub inputs: Vec<ValueId>,
+    /// Values the caller receives.
+    pub outputs: Vec<ValueId>,
+    /// Values read from the graph around this one, by name there.
+    pub captures: BTreeMap<String, ValueId>,
+    by_name: HashMap<String, ValueId>,
+}
+
+/// Why nodes and values do not make a graph.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// A value has two producers.
+    #[error("value `{value}` is produced twice, the second time by node `{node}`")]
+    ProducedTwice {
+        /// The value.
+        value: String,
+        /// The second producer.
+        node: String,
+    },
+    /// More nodes or values than ids.
+    #[error("graph has more than 2^31 values")]
+    TooLarge,
+}
+
+impl Graph {
+    /// An empty graph of this name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// The node with this id.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// The value with this id.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.index()]
+    }
+
+    /// The value of this name.
+    pub fn find_value(&self, name: &str) -> Option<ValueId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// All node ids, in file order.
+    pub fn node_ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId::from_index)
+    }
+
+    /// All value ids.
+    pub fn value_ids(&self) -> impl Iterator<Item = ValueId> + use<> {
+        (0..self.values.len()).map(ValueId::from_index)
+    }
+
+    /// The value of this name, made if it is not there yet.
+    pub fn intern(&mut self, name: &str) -> ValueId {
+        if let Some(id) = self.by_name.get(name) {
+            return *id;
+        }
+        let id = ValueId::from_index(self.values.len());
+        self.values.push(Value {
+            name: name.to_owned(),
+            info: TensorInfo::default(),
+            producer: None,
+            consumers: Vec::new(),
+            weight: None,
+        });
+        self.by_name.insert(name.to_owned(), id);
+        id
+    }
+
+    /// Changes what the file says of a value.
+    pub fn value_mut(&mut self, id: ValueId) -> &mut Value {
+        &mut self.values[id.index()]
+    }
+
+    /// Adds a node and links its ports.
+    pub fn push(&mut self, node: Node) -> Result<NodeId, GraphError> {
+        if self.values.len() >= 1 << 31 || self.nodes.len() >= 1 << 31 {
+            return Err(GraphError::TooLarge);
+        }
+        let id = NodeId::from_index(self.nodes.len());
+        for input in node.inputs.iter().flatten() {
+            self.values[input.index()].consumers.push(id);
+        }
+        for output in node.outputs.iter().flatten() {
+            let value = &mut self.values[output.index()];
+            if value.producer.is_some() {
+                return Err(GraphError::ProducedTwice {
+                    value: value.name.clone(),
+                    node: node.name,
+                });
+            }
+            value.producer = Some(id);
+        }
+        self.nodes.push(node);
+        Ok(id)
+    }
+}
+
+/// A model as a reader delivers it.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// The top-level graph.
+    pub graph: Graph,
+    /// Format and version, for people: `ONNX IR 8`.
+    pub format: String,
+    /// The exporter, where the file names it.
+    pub producer: String,
+    /// Operator sets the model asks for, by domain.
+    pub opsets: BTreeMap<String, i64>,
+    /// Bytes of the model file itself.
+    pub file_bytes: u64,
+    /// What the reader could not settle.
+    pub diagnostics: Vec<super::Diagnostic>,
+}
+
+/// The element type of a value, with the reader's word for it when nothing better is known.
+impl Value {
+    /// Declared element type.
+    pub fn dtype(&self) -> Option<DType> {
+        self.info.dtype
+    }
+}

@@ -1,0 +1,206 @@
+//! What is known of a tensor: element type, symbolic shape, and small contents.
+
+use crate::dim::Dim;
+use std::fmt;
+use std::sync::Arc;
+
+/// Contents of tensors with more elements than this are not followed.
+pub const MAX_TRACKED: usize = 1024;
+
+/// Sizes along each axis, outermost first.
+pub type Shape = Vec<Dim>;
+
+macro_rules! dtypes {
+    ($($name:ident = $onnx:literal, $text:literal, $bits:literal;)*) => {
+        /// Element types, with ONNX's `TensorProto.DataType` numbers.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs)]
+        pub enum DType { $($name,)* }
+
+        impl DType {
+            /// The type with this `TensorProto.DataType` number.
+            pub fn from_onnx(number: i32) -> Option<Self> {
+                match number { $($onnx => Some(Self::$name),)* _ => None }
+            }
+
+            /// Bits an element takes, packed; zero for strings, whose size is not in the graph.
+            pub fn bits(self) -> u32 {
+                match self { $(Self::$name => $bits,)* }
+            }
+
+            /// The name printed and written: `f32`, `i4`, `bool`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// The type of this name.
+            pub fn parse(name: &str) -> Option<Self> {
+                match name { $($text => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+dtypes! {
+    F32 = 1, "f32", 32;
+    U8 = 2, "u8", 8;
+    I8 = 3, "i8", 8;
+    U16 = 4, "u16", 16;
+    I16 = 5, "i16", 16;
+    I32 = 6, "i32", 32;
+    I64 = 7, "i64", 64;
+    String = 8, "string", 0;
+    Bool = 9, "bool", 8;
+    F16 = 10, "f16", 16;
+    F64 = 11, "f64", 64;
+    U32 = 12, "u32", 32;
+    U64 = 13, "u64", 64;
+    C64 = 14, "c64", 64;
+    C128 = 15, "c128", 128;
+    BF16 = 16, "bf16", 16;
+    F8E4M3FN = 17, "f8e4m3fn", 8;
+    F8E4M3FNUZ = 18, "f8e4m3fnuz", 8;
+    F8E5M2 = 19, "f8e5m2", 8;
+    F8E5M2FNUZ = 20, "f8e5m2fnuz", 8;
+    U4 = 21, "u4", 4;
+    I4 = 22, "i4", 4;
+    F4E2M1 = 23, "f4e2m1", 4;
+    F8E8M0 = 24, "f8e8m0", 8;
+    U2 = 25, "u2", 2;
+    I2 = 26, "i2", 2;
+}
+
+impl DType {
+    /// Whether arithmetic on this type is floating-point (complex included).
+    pub fn is_float(self) -> bool {
+        self.name().starts_with(['f', 'c']) || self == Self::BF16
+    }
+
+    /// Whether this is a signed or unsigned integer.
+    pub fn is_integer(self) -> bool {
+        self.name().starts_with(['i', 'u'])
+    }
+
+    /// Bytes that `elements` packed elements take, rounded up to whole bytes.
+    pub fn bytes(self, elements: &Dim) -> Dim {
+        match self.bits() {
+            bits if bits % 8 == 0 => elements.clone() * Dim::from(bits / 8),
+            bits => (elements.clone() * Dim::from(bits)).ceil_div(&Dim::from(8u32)),
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One element of a followed tensor. Booleans are the integers zero and one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Elem {
+    /// A number, or a formula in the model's symbols.
+    Int(Dim),
+    /// A floating-point constant.
+    Float(f64),
+    /// Not known before the model runs.
+    Unknown,
+}
+
+impl Elem {
+    /// The integer, where this is one.
+    pub fn as_dim(&self) -> Option<&Dim> {
+        match self {
+            Self::Int(dim) => Some(dim),
+            _ => None,
+        }
+    }
+
+    /// The integer constant, where this is one.
+    pub fn as_const(&self) -> Option<i128> {
+        self.as_dim().and_then(Dim::as_const)
+    }
+
+    /// The number as a float, where this is a constant.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Int(dim) => dim.as_const().map(|c| c as f64),
+            Self::Float(x) => Some(*x),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// The contents of a small tensor, row major; its shape is in the [`TensorInfo`] around it.
+pub type SmallValue = Arc<[Elem]>;
+
+/// What is known of a tensor.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct TensorInfo {
+    /// Element type, where known.
+    pub dtype: Option<DType>,
+    /// Shape, where at least the rank is known.
+    pub shape: Option<Shape>,
+    /// Contents, where small and followed: what makes Shape → Gather → Concat → Reshape resolve.
+    pub value: Option<SmallValue>,
+    /// Whether it depends on constants alone, so that a runtime computes it once, at load.
+    pub constant: bool,
+}
+
+impl TensorInfo {
+    /// A tensor of this type and shape, with contents unknown.
+    pub fn new(dtype: Option<DType>, shape: impl Into<Shape>) -> Self {
+        Self { dtype, shape: Some(shape.into()), ..Self::default() }
+    }
+
+    /// The same tensor with contents; dropped when too many or when the count does not fit.
+    #[must_use]
+    pub fn with_value(mut self, value: Vec<Elem>) -> Self {
+        let expected = self.elements().and_then(|n| n.as_usize());
+        let useful = value.iter().any(|e| *e != Elem::Unknown);
+        if expected == Some(value.len()) && value.len() <= MAX_TRACKED && useful {
+            self.value = Some(value.into());
+        }
+        self
+    }
+
+    /// Number of axes.
+    pub fn rank(&self) -> Option<usize> {
+        self.shape.as_ref().map(Vec::len)
+    }
+
+    /// Number of elements.
+    pub fn elements(&self) -> Option<Dim> {
+        self.shape.as_ref().map(|s| s.iter().product())
+    }
+
+    /// Bytes of the packed contents.
+    pub fn bytes(&self) -> Option<Dim> {
+        Some(self.dtype?.bytes(&self.elements()?))
+    }
+
+    /// Contents as integers, where every element is one.
+    pub fn ints(&self) -> Option<Vec<Dim>> {
+        self.value.as_ref()?.iter().map(|e| e.as_dim().cloned()).collect()
+    }
+
+    /// Contents as integer constants, where every element is one.
+    pub fn const_ints(&self) -> Option<Vec<i64>> {
+        let value = self.value.as_ref()?;
+        value.iter().map(|e| e.as_const().and_then(|c| i64::try_from(c).ok())).collect()
+    }
+}
+
+impl fmt::Display for TensorInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.dtype.map_or("?", DType::name))?;
+        match &self.shape {
+            None => f.write_str("[?]"),
+            Some(shape) => {
+                let dims: Vec<String> = shape.iter().map(ToString::to_string).collect();
+                write!(f, "[{}]", dims.join(","))
+            }
+        }
+    }
+}

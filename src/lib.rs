@@ -1,0 +1,4 @@
+//! rooflens: what a neural network costs on a machine, and what holds it back.
+pub mod dim;
+pub mod ir;
+pub mod units;
