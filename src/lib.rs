@@ -1,4 +1,5 @@
 //! rooflens: what a neural network costs on a machine, and what holds it back.
 pub mod dim;
 pub mod ir;
+pub mod ops;
 pub mod units;

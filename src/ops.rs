@@ -1,0 +1,157 @@
+//! What each operator does to shapes, and what it costs.
+//!
+//! An operator is one row of a family's table plus, where its behaviour is its own, one function
+//! that returns shapes *and* cost: the cost of a convolution is a product of the very dimensions
+//! it has just inferred. Adding an operator is adding a row. This floor sees the graph's types and
+//! never a file format, a device or a clock.
+//!
+//! Conventions (where tools differ, see ARCHITECTURE.md): one multiply–accumulate is one MAC and
+//! two FLOPs; comparisons, selections and transcendental functions count one FLOP each and are
+//! also given apart; arithmetic on integers is counted in `int_ops` and never in `flops`;
+//! convolutions are nominal (taps on zero padding count), as in published tables; moving data is
+//! zero FLOPs and its bytes.
+
+mod attention;
+mod context;
+mod contraction;
+mod cost;
+mod elementwise;
+mod movement;
+mod normalization;
+mod pooling;
+mod quantization;
+mod reduction;
+mod shape;
+mod structure;
+
+pub use context::{OpCx, OpError};
+pub use cost::{Cost, Effect, Status};
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// What kind of work an operator is: the colour of its point and the row of its efficiency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Class {
+    Convolution,
+    MatrixProduct,
+    Attention,
+    Recurrent,
+    Elementwise,
+    Normalization,
+    Reduction,
+    Pooling,
+    Quantization,
+    Movement,
+    View,
+    Control,
+    Unknown,
+}
+
+impl Class {
+    /// The word printed for this class.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Convolution => "convolution",
+            Self::MatrixProduct => "matrix product",
+            Self::Attention => "attention",
+            Self::Recurrent => "recurrent",
+            Self::Elementwise => "element-wise",
+            Self::Normalization => "normalization",
+            Self::Reduction => "reduction",
+            Self::Pooling => "pooling",
+            Self::Quantization => "quantization",
+            Self::Movement => "data movement",
+            Self::View => "view",
+            Self::Control => "control flow",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The behaviour of an operator: shapes and cost from what is known of its inputs.
+pub type EffectFn = fn(&OpCx<'_>) -> Result<Effect, OpError>;
+
+/// One row of the operator table.
+#[derive(Clone, Copy, Debug)]
+pub struct Op {
+    /// Operator set; empty means `ai.onnx`.
+    pub domain: &'static str,
+    /// Name in its operator set.
+    pub name: &'static str,
+    /// What kind of work it is.
+    pub class: Class,
+    /// Least and greatest number of inputs; the second is `usize::MAX` for variadic operators.
+    pub inputs: (usize, usize),
+    /// What it costs, for people; sizes as in the operator's definition, `|x|` is an element count.
+    pub formula: &'static str,
+    /// Shapes and cost.
+    pub effect: EffectFn,
+}
+
+impl Op {
+    const fn new(name: &'static str, class: Class, effect: EffectFn) -> Self {
+        Self { domain: "", name, class, inputs: (0, usize::MAX), formula: "0", effect }
+    }
+
+    const fn inputs(self, least: usize, most: usize) -> Self {
+        Self { inputs: (least, most), ..self }
+    }
+
+    const fn formula(self, formula: &'static str) -> Self {
+        Self { formula, ..self }
+    }
+
+    const fn domain(self, domain: &'static str) -> Self {
+        Self { domain, ..self }
+    }
+}
+
+/// The whole set, a family after the other.
+pub static FAMILIES: &[&[Op]] = &[
+    attention::OPS,
+    contraction::OPS,
+    elementwise::OPS,
+    movement::OPS,
+    normalization::OPS,
+    pooling::OPS,
+    quantization::OPS,
+    reduction::OPS,
+    structure::OPS,
+];
+
+/// All rows of the operator table.
+pub fn all() -> impl Iterator<Item = &'static Op> {
+    FAMILIES.iter().flat_map(|family| family.iter())
+}
+
+/// The row of an operator; `ai.onnx` is another name of the empty domain.
+pub fn find(domain: &str, name: &str) -> Option<&'static Op> {
+    static INDEX: OnceLock<HashMap<(&str, &str), &'static Op>> = OnceLock::new();
+    let index = INDEX.get_or_init(|| all().map(|op| ((op.domain, op.name), op)).collect());
+    let domain = if domain == "ai.onnx" { "" } else { domain };
+    index.get(&(domain, name)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_unique_sorted_and_explained() {
+        for family in FAMILIES {
+            let names: Vec<_> = family.iter().map(|op| (op.domain, op.name)).collect();
+            let mut sorted = names.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            assert_eq!(names, sorted, "sort the rows by domain and name, each once");
+            assert!(family.iter().all(|op| !op.formula.is_empty() && op.inputs.0 <= op.inputs.1));
+        }
+        let total: usize = FAMILIES.iter().map(|f| f.len()).sum();
+        let mut all: Vec<_> = all().map(|op| (op.domain, op.name)).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), total, "an operator has one row in one family");
+    }
+}

@@ -1,0 +1,183 @@
+//! What a node costs, symbolically.
+
+use crate::dim::Dim;
+use crate::ir::TensorInfo;
+
+/// How sure a cost is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// Follows from the graph.
+    Exact,
+    /// Depends on data; this is the most it can be.
+    Bound,
+    /// Computed once at load from constants, or by the shape machinery: free when the model runs.
+    Folded,
+    /// Not known, and not in the totals.
+    Unknown,
+}
+
+impl Status {
+    /// The word printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Bound => "bound",
+            Self::Folded => "folded",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Counts of one node, or sums of them. All exact; bytes are DRAM traffic of the node run alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Multiply–accumulates, float and integer.
+    pub macs: Dim,
+    /// Floating-point operations, two per MAC, everything included.
+    pub flops: Dim,
+    /// Integer operations, two per integer MAC.
+    pub int_ops: Dim,
+    /// exp, log, tanh, erf, sin, pow, sqrt …; also in `flops`.
+    pub transcendentals: Dim,
+    /// Comparisons and selections; also in `flops` where the type is floating.
+    pub comparisons: Dim,
+    /// Bytes read, weights included, a tensor read twice by one node counted once.
+    pub bytes_read: Dim,
+    /// Of `bytes_read`, those of stored weights.
+    pub weight_bytes_read: Dim,
+    /// Bytes written.
+    pub bytes_written: Dim,
+}
+
+impl Cost {
+    /// Adds another cost to this one.
+    pub fn add(&mut self, other: &Self) {
+        let sum = |a: &mut Dim, b: &Dim| *a = std::mem::take(a) + b.clone();
+        sum(&mut self.macs, &other.macs);
+        sum(&mut self.flops, &other.flops);
+        sum(&mut self.int_ops, &other.int_ops);
+        sum(&mut self.transcendentals, &other.transcendentals);
+        sum(&mut self.comparisons, &other.comparisons);
+        sum(&mut self.bytes_read, &other.bytes_read);
+        sum(&mut self.weight_bytes_read, &other.weight_bytes_read);
+        sum(&mut self.bytes_written, &other.bytes_written);
+    }
+
+    /// Bytes read and written.
+    pub fn bytes(&self) -> Dim {
+        self.bytes_read.clone() + self.bytes_written.clone()
+    }
+}
+
+/// What an operator does: its outputs, and its arithmetic. Bytes are filled in by the walk —
+/// every input read once, every output written once — unless overridden here.
+#[derive(Clone, Debug)]
+pub struct Effect {
+    pub(crate) outputs: Vec<TensorInfo>,
+    pub(crate) macs: Dim,
+    /// Arithmetic besides MACs, transcendentals and comparisons.
+    pub(crate) other: Dim,
+    pub(crate) transcendentals: Dim,
+    pub(crate) comparisons: Dim,
+    /// Bytes read of an input port, where not all of it.
+    pub(crate) reads: Vec<(usize, Dim)>,
+    /// Bytes written in all, where not every output whole.
+    pub(crate) writes: Option<Dim>,
+    pub(crate) status: Status,
+    /// Whether arithmetic is on integers, where the outputs do not tell.
+    pub(crate) integer: Option<bool>,
+    /// Cost of bodies run inside, already whole.
+    pub(crate) inner: Option<Box<Cost>>,
+}
+
+impl Effect {
+    /// An operator with these outputs that does no arithmetic.
+    pub fn of(outputs: impl Into<Vec<TensorInfo>>) -> Self {
+        Self {
+            outputs: outputs.into(),
+            macs: Dim::ZERO,
+            other: Dim::ZERO,
+            transcendentals: Dim::ZERO,
+            comparisons: Dim::ZERO,
+            reads: Vec::new(),
+            writes: None,
+            status: Status::Exact,
+            integer: None,
+            inner: None,
+        }
+    }
+
+    /// An operator with this one output.
+    pub fn one(output: TensorInfo) -> Self {
+        Self::of(vec![output])
+    }
+
+    /// Sets multiply–accumulates.
+    #[must_use]
+    pub fn macs(mut self, macs: Dim) -> Self {
+        self.macs = macs;
+        self
+    }
+
+    /// Sets arithmetic besides MACs, transcendentals and comparisons.
+    #[must_use]
+    pub fn other(mut self, other: Dim) -> Self {
+        self.other = other;
+        self
+    }
+
+    /// Sets transcendental evaluations.
+    #[must_use]
+    pub fn transcendentals(mut self, count: Dim) -> Self {
+        self.transcendentals = count;
+        self
+    }
+
+    /// Sets comparisons.
+    #[must_use]
+    pub fn comparisons(mut self, count: Dim) -> Self {
+        self.comparisons = count;
+        self
+    }
+
+    /// Overrides the bytes read of input `port`.
+    #[must_use]
+    pub fn reads(mut self, port: usize, bytes: Dim) -> Self {
+        self.reads.push((port, bytes));
+        self
+    }
+
+    /// Overrides the bytes written.
+    #[must_use]
+    pub fn writes(mut self, bytes: Dim) -> Self {
+        self.writes = Some(bytes);
+        self
+    }
+
+    /// Marks a view: nothing is read or written.
+    #[must_use]
+    pub fn free(self, ports: usize) -> Self {
+        (0..ports).fold(self.writes(Dim::ZERO), |e, port| e.reads(port, Dim::ZERO))
+    }
+
+    /// Marks the cost as an upper bound.
+    #[must_use]
+    pub fn bound(mut self) -> Self {
+        self.status = Status::Bound;
+        self
+    }
+
+    /// States whether the arithmetic is on integers.
+    #[must_use]
+    pub fn integer(mut self, integer: bool) -> Self {
+        self.integer = Some(integer);
+        self
+    }
+
+    /// Adds the cost of bodies that ran inside.
+    #[must_use]
+    pub fn inner(mut self, cost: Cost) -> Self {
+        self.inner = Some(Box::new(cost));
+        self
+    }
+}

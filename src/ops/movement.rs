@@ -1,0 +1,462 @@
+//! Operators that copy, pick and place: zero FLOPs, and their bytes.
+
+use super::Class::Movement;
+use super::context::{OpCx, OpError, invalid};
+use super::shape::{axis, broadcast};
+use super::{Effect, Op};
+use crate::dim::Dim;
+use crate::ir::{DType, Elem, MAX_TRACKED, Shape, TensorInfo};
+
+#[rustfmt::skip]
+pub(super) const OPS: &[Op] = &[
+    Op::new("Cast", Movement, cast).inputs(1, 1),
+    Op::new("CastLike", Movement, cast_like).inputs(2, 2),
+    Op::new("Concat", Movement, concat).inputs(1, usize::MAX),
+    Op::new("ConstantOfShape", Movement, constant_of_shape).inputs(1, 1),
+    Op::new("DepthToSpace", Movement, depth_to_space).inputs(1, 1),
+    Op::new("Expand", Movement, expand).inputs(2, 2),
+    Op::new("Gather", Movement, gather).inputs(2, 2).formula("0; reads only the rows it gathers"),
+    Op::new("GatherElements", Movement, gather_elements).inputs(2, 2).formula("0; reads one element an index"),
+    Op::new("GatherND", Movement, gather_nd).inputs(2, 2).formula("0; reads only what it gathers"),
+    Op::new("OneHot", Movement, one_hot).inputs(3, 3),
+    Op::new("Pad", Movement, pad).inputs(1, 4),
+    Op::new("Range", Movement, range).inputs(3, 3),
+    Op::new("Resize", Movement, resize).inputs(1, 4).formula("0 nearest, 3·(2^r − 1)·|y| linear over r axes, 35·|y| cubic"),
+    Op::new("ScatterND", Movement, scatter).inputs(3, 3).formula("0; 1 an update where it reduces"),
+    Op::new("Slice", Movement, slice).inputs(1, 5).formula("0; reads only the region"),
+    Op::new("SpaceToDepth", Movement, space_to_depth).inputs(1, 1),
+    Op::new("Split", Movement, split).inputs(1, 2),
+    Op::new("Tile", Movement, tile).inputs(2, 2),
+    Op::new("Transpose", Movement, transpose).inputs(1, 1),
+    Op::new("Trilu", Movement, trilu).inputs(1, 2),
+    Op::new("Upsample", Movement, resize).inputs(1, 2).formula("0 nearest, 3·(2^r − 1)·|y| linear over r axes"),
+];
+
+fn cast(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let to = cx.attrs().int("to")?.and_then(|n| i32::try_from(n).ok()).and_then(DType::from_onnx);
+    let to = to.ok_or_else(|| OpError::Unsupported("a cast to this type".into()))?;
+    cast_to(cx, Some(to))
+}
+
+fn cast_like(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    Ok(cast_to(cx, cx.dtype(1))?.reads(1, Dim::ZERO))
+}
+
+fn cast_to(cx: &OpCx<'_>, to: Option<DType>) -> Result<Effect, OpError> {
+    let mut output = TensorInfo::new(to, cx.shape(0)?.clone());
+    let integral = to.is_some_and(|d| d.is_integer());
+    let convert = |e: &Elem| match (e, to) {
+        (Elem::Float(x), _) if integral && x.abs() < 9e15 => Elem::Int(truncated(*x)),
+        (Elem::Int(d), Some(DType::Bool)) => match d.as_const() {
+            Some(c) => Elem::Int(Dim::from(i64::from(c != 0))),
+            None if d.lower_bound().is_some_and(|l| l >= 1) => Elem::Int(Dim::ONE),
+            None => Elem::Unknown,
+        },
+        (Elem::Float(_), Some(DType::Bool)) => Elem::Unknown,
+        // A formula survives a cast to float: exporters scale sizes through it.
+        _ => e.clone(),
+    };
+    if let Some(value) = &cx.input(0)?.value {
+        output = output.with_value(value.iter().map(convert).collect());
+    }
+    Ok(Effect::one(output))
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn truncated(x: f64) -> Dim {
+    Dim::from(x as i64)
+}
+
+fn concat(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let first = cx.shape(0)?;
+    let at = axis(cx.attrs().int_or("axis", 1)?, first.len())?;
+    let mut shape = first.clone();
+    let mut total = Dim::ZERO;
+    for port in 0..cx.inputs.len() {
+        let other = cx.shape(port)?;
+        if other.len() != shape.len() {
+            return invalid!("ranks {} and {} are joined", shape.len(), other.len());
+        }
+        for (i, dim) in other.iter().enumerate().filter(|(i, _)| *i != at) {
+            match (shape[i].as_const(), dim.as_const()) {
+                (Some(a), Some(b)) if a != b => return invalid!("axis {i} has sizes {a} and {b}"),
+                (None, Some(_)) => shape[i] = dim.clone(),
+                _ => {}
+            }
+            cx.require_equal(&shape[i], dim);
+        }
+        total = total + other[at].clone();
+    }
+    shape[at] = total;
+    let mut output = cx.like(shape);
+    if output.rank() == Some(1) {
+        let mut joined = Vec::new();
+        for info in cx.inputs.iter().flatten() {
+            let length = info.elements().and_then(|n| n.as_usize()).unwrap_or(MAX_TRACKED + 1);
+            match &info.value {
+                Some(value) => joined.extend(value.iter().cloned()),
+                None if length <= MAX_TRACKED => {
+                    joined.extend(std::iter::repeat_n(Elem::Unknown, length));
+                }
+                None => return Ok(Effect::one(output)),
+            }
+        }
+        output = output.with_value(joined);
+    }
+    Ok(Effect::one(output))
+}
+
+fn constant_of_shape(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let shape = cx.ints(0)?;
+    let fill = cx.attrs().tensor("value")?;
+    let dtype = fill.map_or(Some(DType::F32), |t| t.dtype);
+    let element = match fill {
+        Some(tensor) => tensor.value.as_ref().and_then(|v| v.first().cloned()),
+        None => Some(Elem::Float(0.0)),
+    };
+    let mut output = TensorInfo::new(dtype, shape);
+    let count = output.elements().and_then(|n| n.as_usize()).filter(|n| *n <= MAX_TRACKED);
+    if let (Some(element), Some(n)) = (element, count) {
+        output = output.with_value(vec![element; n]);
+    }
+    Ok(Effect::one(output))
+}
+
+fn four(cx: &OpCx<'_>) -> Result<[Dim; 4], OpError> {
+    match &cx.shape(0)?[..] {
+        [n, c, h, w] => Ok([n.clone(), c.clone(), h.clone(), w.clone()]),
+        other => invalid!("rank {} where 4 is needed", other.len()),
+    }
+}
+
+fn depth_to_space(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let [n, c, h, w] = four(cx)?;
+    let b = Dim::from(cx.attrs().int_or("blocksize", 1)?);
+    let c = c.floor_div(&(b.clone() * b.clone()));
+    Ok(Effect::one(cx.like(vec![n, c, h * b.clone(), w * b])))
+}
+
+fn space_to_depth(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let [n, c, h, w] = four(cx)?;
+    let b = Dim::from(cx.attrs().int_or("blocksize", 1)?);
+    let c = c * b.clone() * b.clone();
+    Ok(Effect::one(cx.like(vec![n, c, h.floor_div(&b), w.floor_div(&b)])))
+}
+
+fn expand(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let target = cx.ints(1)?;
+    let shape = broadcast(cx, [cx.shape(0)?.as_slice(), target.as_slice()])?;
+    let same = &shape == cx.shape(0)?;
+    let mut output = cx.like(shape);
+    if let Some(value) = &cx.input(0)?.value {
+        let count = output.elements().and_then(|n| n.as_usize()).filter(|n| *n <= MAX_TRACKED);
+        match (&value[..], count) {
+            ([one], Some(n)) => output = output.with_value(vec![one.clone(); n]),
+            _ if same => output.value = Some(value.clone()),
+            _ => {}
+        }
+    }
+    Ok(Effect::one(output).reads(1, Dim::ZERO))
+}
+
+fn bytes_of(dtype: Option<DType>, elements: &Dim) -> Dim {
+    dtype.map_or(Dim::ZERO, |d| d.bytes(elements))
+}
+
+fn gather(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let (data, indices) = (cx.shape(0)?, cx.shape(1)?);
+    let at = axis(cx.attrs().int_or("axis", 0)?, data.len())?;
+    let mut shape: Shape = data[..at].to_vec();
+    shape.extend(indices.iter().cloned());
+    shape.extend(data[at + 1..].iter().cloned());
+    let mut output = cx.like(shape);
+    if let (1, Some(value), Some(picks)) =
+        (data.len(), &cx.input(0)?.value, cx.optional(1).and_then(TensorInfo::const_ints))
+    {
+        let length = i64::try_from(value.len()).unwrap_or(i64::MAX);
+        let pick = |i: i64| {
+            let i = usize::try_from(if i < 0 { i + length } else { i }).ok()?;
+            value.get(i).cloned()
+        };
+        match picks.into_iter().map(pick).collect::<Option<Vec<_>>>() {
+            Some(picked) => output = output.with_value(picked),
+            None => return invalid!("an index is outside {length} elements"),
+        }
+    }
+    let read = bytes_of(output.dtype, &output.elements().unwrap_or_default());
+    Ok(Effect::one(output).reads(0, read))
+}
+
+fn gather_elements(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let output = cx.like(cx.shape(1)?.clone());
+    let read = bytes_of(output.dtype, &output.elements().unwrap_or_default());
+    Ok(Effect::one(output).reads(0, read))
+}
+
+fn gather_nd(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let (data, indices) = (cx.shape(0)?, cx.shape(1)?);
+    let Some((last, outer)) = indices.split_last() else {
+        return invalid!("indices without an axis");
+    };
+    let depth = last.as_usize().ok_or(OpError::UnknownInput { port: 1, what: "shape" })?;
+    let batch = usize::try_from(cx.attrs().int_or("batch_dims", 0)?).unwrap_or(0);
+    let Some(rest) = data.get(batch + depth..) else {
+        return invalid!("index depth {depth} exceeds rank {}", data.len());
+    };
+    let output = cx.like([outer, rest].concat());
+    let read = bytes_of(output.dtype, &output.elements().unwrap_or_default());
+    Ok(Effect::one(output).reads(0, read))
+}
+
+fn one_hot(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let mut shape = cx.shape(0)?.clone();
+    let depth = cx.ints(1)?.first().cloned().unwrap_or_default();
+    let at = axis(cx.attrs().int_or("axis", -1)?, shape.len() + 1)?;
+    shape.insert(at, depth);
+    Ok(Effect::one(TensorInfo::new(cx.dtype(2), shape)))
+}
+
+/// Before opset 11 `pads` is an attribute; opset 18 adds `axes`. Negative pads crop.
+fn pad(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let shape = cx.shape(0)?;
+    let pads = match cx.attrs().dims("pads")? {
+        Some(pads) => pads,
+        None => cx.ints(1)?,
+    };
+    let at: Vec<usize> = match cx.optional(3) {
+        Some(_) => super::shape::axes(&cx.const_ints(3)?, shape.len())?,
+        None => (0..shape.len()).collect(),
+    };
+    if pads.len() != 2 * at.len() {
+        return invalid!("{} pads for {} axes", pads.len(), at.len());
+    }
+    let mut output = shape.clone();
+    for (i, a) in at.iter().enumerate() {
+        output[*a] = output[*a].clone() + pads[i].clone() + pads[i + at.len()].clone();
+    }
+    Ok(Effect::one(cx.like(output)))
+}
+
+fn range(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let scalar = |port: usize| -> Result<Elem, OpError> {
+        let value = cx.input(port)?.value.as_ref().and_then(|v| v.first().cloned());
+        value.filter(|e| *e != Elem::Unknown).ok_or(OpError::UnknownInput { port, what: "contents" })
+    };
+    let (start, limit, delta) = (scalar(0)?, scalar(1)?, scalar(2)?);
+    let (Elem::Int(start), Elem::Int(limit), Elem::Int(delta)) = (&start, &limit, &delta) else {
+        let (Some(a), Some(b), Some(d)) = (start.as_f64(), limit.as_f64(), delta.as_f64()) else {
+            return Err(OpError::Unsupported("a range of this kind".into()));
+        };
+        return Ok(Effect::one(cx.like(vec![truncated(((b - a) / d).ceil().max(0.0))])));
+    };
+    let count = match delta.as_const() {
+        Some(0) => return invalid!("step of zero"),
+        Some(d) if d < 0 => (start.clone() - limit.clone()).ceil_div(&-delta.clone()),
+        _ => (limit.clone() - start.clone()).ceil_div(delta),
+    }
+    .maximum(&Dim::ZERO);
+    let mut output = cx.like(vec![count.clone()]);
+    if let Some(n) = count.as_usize().filter(|n| *n <= MAX_TRACKED) {
+        let at = |i: usize| Elem::Int(start.clone() + delta.clone() * Dim::from(i));
+        output = output.with_value((0..n).map(at).collect());
+    }
+    Ok(Effect::one(output))
+}
+
+/// Sizes, or scales rounded down; opset 10 and Upsample carry scales second, opset 11 third.
+fn resize(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let input = cx.shape(0)?;
+    let early = &*cx.node.op_type == "Upsample" || cx.opset() < 11;
+    let (scales_port, sizes_port) = if early { (1, usize::MAX) } else { (2, 3) };
+    let at: Vec<usize> = match cx.attrs().ints("axes")? {
+        Some(given) => super::shape::axes(given, input.len())?,
+        None => (0..input.len()).collect(),
+    };
+    let mut shape = input.clone();
+    let sizes = cx.optional(sizes_port).filter(|i| i.elements().is_none_or(|n| !n.is_zero()));
+    if sizes.is_some() {
+        let sizes = cx.ints(sizes_port)?;
+        if sizes.len() != at.len() {
+            return invalid!("{} sizes for {} axes", sizes.len(), at.len());
+        }
+        at.iter().zip(sizes).for_each(|(a, size)| shape[*a] = size);
+    } else {
+        let scales: Vec<f64> = match cx.attrs().floats("scales")? {
+            Some(v) => v.iter().map(|x| f64::from(*x)).collect(),
+            None => {
+                let value = cx.input(scales_port)?.value.as_ref();
+                let known = value.and_then(|v| v.iter().map(Elem::as_f64).collect());
+                known.ok_or(OpError::UnknownInput { port: scales_port, what: "contents" })?
+            }
+        };
+        if scales.len() != at.len() {
+            return invalid!("{} scales for {} axes", scales.len(), at.len());
+        }
+        for (a, scale) in at.iter().zip(scales) {
+            shape[*a] = scaled(&shape[*a], scale)?;
+        }
+    }
+    let axes_changed = input.iter().zip(&shape).filter(|(a, b)| a != b).count();
+    let each = match cx.attrs().str("mode")?.unwrap_or("nearest") {
+        "linear" | "bilinear" => 3 * ((1u64 << axes_changed.min(8)) - 1),
+        "cubic" => 35,
+        _ => 0,
+    };
+    let output = cx.like(shape);
+    let n = output.elements().unwrap_or_default();
+    Ok(Effect::one(output).other(n * Dim::from(each)).reads(1, Dim::ZERO).reads(2, Dim::ZERO))
+}
+
+/// `⌊size · scale⌋`; a symbolic size takes whole scales and their reciprocals.
+#[allow(clippy::cast_precision_loss)]
+fn scaled(size: &Dim, scale: f64) -> Result<Dim, OpError> {
+    if let Some(n) = size.as_const() {
+        return Ok(truncated((n as f64 * scale).floor()));
+    }
+    if (scale - scale.round()).abs() < 1e-9 {
+        return Ok(size.clone() * truncated(scale.round()));
+    }
+    let inverse = 1.0 / scale;
+    if (inverse - inverse.round()).abs() < 1e-9 {
+        return Ok(size.floor_div(&truncated(inverse.round())));
+    }
+    Err(OpError::Unsupported(format!("scaling `{size}` by {scale}")))
+}
+
+/// Copies the data, then writes the updates.
+fn scatter(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let reduces = cx.attrs().str("reduction")?.is_some_and(|r| r != "none");
+    let updates = if reduces { cx.elements(2)? } else { Dim::ZERO };
+    Ok(Effect::one(cx.like(cx.shape(0)?.clone())).other(updates))
+}
+
+/// Before opset 10 the bounds are attributes.
+fn slice(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let shape = cx.shape(0)?;
+    let read = |name: &str, port: usize| -> Result<Option<Vec<Dim>>, OpError> {
+        match cx.attrs().dims(name)? {
+            Some(v) => Ok(Some(v)),
+            None if cx.optional(port).is_some() => cx.ints(port).map(Some),
+            None => Ok(None),
+        }
+    };
+    let starts = read("starts", 1)?.ok_or(OpError::MissingInput(1))?;
+    let ends = read("ends", 2)?.ok_or(OpError::MissingInput(2))?;
+    let at = match cx.attr_or_input("axes", 3)? {
+        Some(given) => super::shape::axes(&given, shape.len())?,
+        None => (0..starts.len()).collect(),
+    };
+    let steps = cx.attr_or_input("steps", 4)?.unwrap_or_else(|| vec![1; starts.len()]);
+    if [ends.len(), at.len(), steps.len()] != [starts.len(); 3] || starts.len() > shape.len() {
+        return invalid!("starts, ends, axes and steps differ in length");
+    }
+    let mut output = shape.clone();
+    let mut bounds = Vec::new();
+    for i in 0..starts.len() {
+        let size = &shape[at[i]];
+        if steps[i] == 0 {
+            return invalid!("step of zero");
+        }
+        let (start, count) = slice_axis(size, &starts[i], &ends[i], steps[i]);
+        bounds.push((start, count.clone()));
+        output[at[i]] = count;
+    }
+    let mut info = cx.like(output);
+    if let (1, Some(value), [(start, count)]) = (shape.len(), &cx.input(0)?.value, &bounds[..]) {
+        if let (Some(start), Some(count)) = (start.as_const(), count.as_usize()) {
+            let at = |i: usize| {
+                let k = start + i128::try_from(i).ok()? * i128::from(steps[0]);
+                value.get(usize::try_from(k).ok()?).cloned()
+            };
+            if let Some(part) = (0..count.min(MAX_TRACKED)).map(at).collect::<Option<Vec<_>>>() {
+                info = info.with_value(part);
+            }
+        }
+    }
+    let read = bytes_of(info.dtype, &info.elements().unwrap_or_default());
+    let effect = Effect::one(info).reads(0, read);
+    Ok((1..cx.inputs.len()).fold(effect, |e, port| e.reads(port, Dim::ZERO)))
+}
+
+/// First index and number of elements that a slice takes of an axis.
+fn slice_axis(size: &Dim, start: &Dim, end: &Dim, step: i64) -> (Dim, Dim) {
+    let negative = |d: &Dim| (-d.clone()).lower_bound().is_some_and(|low| low > 0);
+    let from_front = |d: &Dim| if negative(d) { size.clone() + d.clone() } else { d.clone() };
+    // Exporters write "to the end" as the largest integer; no size reaches it.
+    let far = |d: &Dim| d.as_const().is_some_and(|c| c >= i128::from(i32::MAX));
+    if step > 0 {
+        let start = from_front(start).maximum(&Dim::ZERO).minimum(size);
+        let end = if far(end) { size.clone() } else { from_front(end).maximum(&Dim::ZERO).minimum(size) };
+        let count = (end - start.clone()).maximum(&Dim::ZERO).ceil_div(&Dim::from(step));
+        (start, count)
+    } else {
+        let last = size.clone() - Dim::ONE;
+        let start = if far(start) { last } else { from_front(start).minimum(&last) };
+        let before_front = end.as_const().is_some_and(|c| c <= -i128::from(i32::MAX));
+        let end = if before_front { Dim::from(-1) } else { from_front(end).maximum(&Dim::from(-1)) };
+        let step = Dim::from(step.saturating_neg());
+        let count = (start.clone() - end).maximum(&Dim::ZERO).ceil_div(&step);
+        (start, count)
+    }
+}
+
+/// Equal parts unless sizes are given: an attribute, and since opset 13 an input.
+fn split(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let shape = cx.shape(0)?;
+    let at = axis(cx.attrs().int_or("axis", 0)?, shape.len())?;
+    let parts = cx.output_count();
+    let sizes: Vec<Dim> = match cx.attrs().dims("split")? {
+        Some(sizes) => sizes,
+        None if cx.optional(1).is_some() => cx.ints(1)?,
+        None => {
+            let chunk = shape[at].ceil_div(&Dim::from(parts));
+            let last = shape[at].clone() - chunk.clone() * Dim::from(parts.saturating_sub(1));
+            (0..parts).map(|i| if i + 1 == parts { last.clone() } else { chunk.clone() }).collect()
+        }
+    };
+    if sizes.len() != parts {
+        return invalid!("{} sizes for {parts} outputs", sizes.len());
+    }
+    let mut start = 0usize;
+    let mut outputs = Vec::with_capacity(parts);
+    for size in sizes {
+        let mut part = shape.clone();
+        part[at] = size.clone();
+        let mut info = cx.like(part);
+        let end = size.as_usize().map(|n| start.saturating_add(n));
+        if let (Some(value), Some(end), 1) = (&cx.input(0)?.value, end, shape.len()) {
+            info = info.with_value(value.get(start..end).unwrap_or(&[]).to_vec());
+        }
+        start = end.unwrap_or(usize::MAX);
+        outputs.push(info);
+    }
+    Ok(Effect::of(outputs).reads(1, Dim::ZERO))
+}
+
+fn tile(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let (shape, repeats) = (cx.shape(0)?, cx.ints(1)?);
+    if shape.len() != repeats.len() {
+        return invalid!("{} repeats for rank {}", repeats.len(), shape.len());
+    }
+    let output: Shape = shape.iter().zip(repeats).map(|(d, r)| d.clone() * r).collect();
+    Ok(Effect::one(cx.like(output)).reads(1, Dim::ZERO))
+}
+
+fn transpose(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let shape = cx.shape(0)?;
+    let order: Vec<usize> = match cx.attrs().ints("perm")? {
+        Some(perm) => super::shape::axes(perm, shape.len())?,
+        None => (0..shape.len()).rev().collect(),
+    };
+    if order.len() != shape.len() {
+        return invalid!("`perm` has {} entries for rank {}", order.len(), shape.len());
+    }
+    // Moving axes of size one reorders nothing in memory.
+    let moved: Vec<usize> = order.iter().copied().filter(|i| !shape[*i].is_one()).collect();
+    let output: Shape = order.iter().map(|i| shape[*i].clone()).collect();
+    if moved.is_sorted() { cx.view(output) } else { Ok(Effect::one(cx.like(output))) }
+}
+
+fn trilu(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    Ok(Effect::one(cx.like(cx.shape(0)?.clone())))
+}

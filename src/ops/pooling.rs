@@ -1,0 +1,69 @@
+//! Sliding and global pooling.
+
+use super::Class::Pooling;
+use super::context::{OpCx, OpError, invalid};
+use super::shape::Window;
+use super::{Effect, Op};
+use crate::dim::Dim;
+use crate::ir::{DType, TensorInfo};
+
+#[rustfmt::skip]
+pub(super) const OPS: &[Op] = &[
+    Op::new("AveragePool", Pooling, average_pool).inputs(1, 1).formula("|y|·∏k"),
+    Op::new("GlobalAveragePool", Pooling, global_average).inputs(1, 1).formula("|x|"),
+    Op::new("GlobalLpPool", Pooling, global_average).inputs(1, 1).formula("|x|"),
+    Op::new("GlobalMaxPool", Pooling, global_max).inputs(1, 1).formula("|x| − |y| comparisons"),
+    Op::new("LpPool", Pooling, average_pool).inputs(1, 1).formula("|y|·∏k"),
+    Op::new("MaxPool", Pooling, max_pool).inputs(1, 1).formula("|y|·(∏k − 1) comparisons"),
+];
+
+/// Output of a sliding window over `[N, C, …]`, and the size of the window.
+fn slide(cx: &OpCx<'_>) -> Result<(TensorInfo, Dim), OpError> {
+    let shape = cx.shape(0)?;
+    let [n, c, spatial @ ..] = &shape[..] else {
+        return invalid!("pooling over rank {}", shape.len());
+    };
+    let kernel = cx.attrs().dims("kernel_shape")?;
+    let kernel = kernel.ok_or_else(|| crate::ir::AttrError::Missing("kernel_shape".into()))?;
+    let taps = kernel.iter().product();
+    let mut output = vec![n.clone(), c.clone()];
+    output.extend(Window::read(cx, kernel)?.output(spatial)?);
+    Ok((cx.like(output), taps))
+}
+
+fn max_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let (output, taps) = slide(cx)?;
+    let n = output.elements().unwrap_or_default();
+    let mut outputs = vec![output.clone()];
+    if cx.output_count() > 1 {
+        outputs.push(TensorInfo { dtype: Some(DType::I64), ..output });
+    }
+    Ok(Effect::of(outputs).comparisons(n * (taps - Dim::ONE)))
+}
+
+fn average_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let (output, taps) = slide(cx)?;
+    let n = output.elements().unwrap_or_default();
+    Ok(Effect::one(output).other(n * taps))
+}
+
+/// One value a channel, and how many elements went into all of them.
+fn global(cx: &OpCx<'_>) -> Result<TensorInfo, OpError> {
+    let shape = cx.shape(0)?;
+    if shape.len() < 2 {
+        return invalid!("pooling over rank {}", shape.len());
+    }
+    let kept = shape[..2].iter().cloned();
+    Ok(cx.like(kept.chain(shape[2..].iter().map(|_| Dim::ONE)).collect::<Vec<_>>()))
+}
+
+/// Adds `|x| − |y|`, divides `|y|`.
+fn global_average(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    Ok(Effect::one(global(cx)?).other(cx.elements(0)?))
+}
+
+fn global_max(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let output = global(cx)?;
+    let n = output.elements().unwrap_or_default();
+    Ok(Effect::one(output).comparisons(cx.elements(0)? - n))
+}
