@@ -1,5 +1,6 @@
 //! rooflens: what a neural network costs on a machine, and what holds it back.
 pub mod dim;
+pub mod formats;
 pub mod ir;
 pub mod ops;
 pub mod units;

@@ -1,0 +1,83 @@
+//! Why a file is not a model.
+
+use std::path::{Path, PathBuf};
+
+/// A file that could not be read as a model, and where it goes wrong.
+#[derive(Debug)]
+pub struct LoadError {
+    file: Option<PathBuf>,
+    kind: LoadErrorKind,
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadErrorKind {
+    /// The operating system refused.
+    #[error("cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// A directory where a file is needed.
+    #[error("is a directory")]
+    Directory,
+    /// Nothing in it.
+    #[error("is empty")]
+    Empty,
+    /// Recognised as something else.
+    #[error("is {0}, not a model this tool reads")]
+    NotAModel(&'static str),
+    /// The bytes do not follow the format.
+    #[error("is not a valid ONNX model, or is cut short: {0}")]
+    Malformed(String),
+    /// The parts contradict each other.
+    #[error("{place}: {message}")]
+    Invalid {
+        /// Value or node.
+        place: String,
+        /// One clause.
+        message: String,
+    },
+}
+
+impl LoadError {
+    /// What went wrong.
+    pub fn kind(&self) -> &LoadErrorKind {
+        &self.kind
+    }
+
+    /// What the user can do, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self.kind {
+            LoadErrorKind::Directory => "name the `.onnx` file inside it",
+            LoadErrorKind::Empty => "the export or download may have stopped early",
+            LoadErrorKind::NotAModel(_) => "rooflens reads `.onnx` files",
+            LoadErrorKind::Malformed(_) => "check the file with `onnx.checker`, or export it again",
+            LoadErrorKind::Invalid { .. } => "the exporter wrote a contradictory model; export it again",
+            LoadErrorKind::Io(_) => "check the path",
+        })
+    }
+
+    pub(super) fn in_file(self, path: &Path) -> Self {
+        Self { file: Some(path.to_owned()), ..self }
+    }
+}
+
+impl From<LoadErrorKind> for LoadError {
+    fn from(kind: LoadErrorKind) -> Self {
+        Self { file: None, kind }
+    }
+}
+
+impl std::fmt::Display for LoadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.file {
+            Some(path) => write!(f, "`{}` {}", path.display(), self.kind),
+            None => write!(f, "model {}", self.kind),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        None
+    }
+}

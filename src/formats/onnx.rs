@@ -1,0 +1,28 @@
+//! The ONNX reader: protobuf messages to graph, with local functions inlined.
+
+mod build;
+mod messages;
+mod tensor;
+
+use super::{LoadError, LoadErrorKind};
+use crate::ir::Model;
+use bytes::Bytes;
+use prost::Message;
+use std::path::Path;
+
+/// Reads a model; `folder` is where files it names may lie.
+pub(super) fn read(file: &Bytes, folder: Option<&Path>) -> Result<Model, LoadError> {
+    if file.is_empty() {
+        return Err(LoadErrorKind::Empty.into());
+    }
+    let proto = messages::ModelProto::decode(file.clone())
+        .map_err(|error| LoadErrorKind::Malformed(error.to_string()))?;
+    let missing = |what: &str| LoadErrorKind::Malformed(format!("it has no {what}"));
+    let graph = proto.graph.as_ref().ok_or_else(|| missing("graph"))?;
+    if proto.opset_import.is_empty() && graph.node.is_empty() {
+        return Err(missing("operator set and no node").into());
+    }
+    let mut model = build::model(&proto, graph, folder)?;
+    model.file_bytes = u64::try_from(file.len()).unwrap_or(u64::MAX);
+    Ok(model)
+}

@@ -1,0 +1,367 @@
+//! From messages to the graph.
+
+use super::messages::{
+    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, Size, TensorProto, ValueInfo,
+};
+use super::tensor;
+use crate::dim::Dim;
+use crate::formats::{LoadError, LoadErrorKind};
+use crate::ir::{
+    Attr, Attrs, DType, Diagnostic, Graph, GraphError, Model, Node, Order, TensorInfo,
+    Weight,
+};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Local functions call each other no deeper, and bodies nest no deeper.
+const MAX_DEPTH: usize = 32;
+/// Inlining makes no more nodes than this.
+const MAX_NODES: usize = 2_000_000;
+
+/// What holds for the whole file while its graph is built.
+struct Builder<'a> {
+    functions: HashMap<(&'a str, &'a str), &'a FunctionProto>,
+    folder: Option<&'a Path>,
+    names: HashMap<&'a str, Arc<str>>,
+    nodes: usize,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// What a name means where a node stands: inside a function, names are its own.
+struct Scope<'a> {
+    opsets: BTreeMap<String, i64>,
+    /// Put before the names of an inlined function's values and nodes.
+    prefix: String,
+    /// The caller's names of the function's inputs and outputs; empty for an absent input.
+    bound: HashMap<&'a str, String>,
+    /// Attributes that the function's nodes may refer to.
+    attrs: BTreeMap<&'a str, Attr>,
+    depth: usize,
+}
+
+impl Scope<'_> {
+    fn name(&self, name: &str) -> String {
+        match self.bound.get(name) {
+            Some(outer) => outer.clone(),
+            None if name.is_empty() || self.prefix.is_empty() => name.to_owned(),
+            None => format!("{}{name}", self.prefix),
+        }
+    }
+}
+
+/// Builds the model of a decoded file.
+pub(super) fn model(
+    proto: &ModelProto,
+    graph: &GraphProto,
+    folder: Option<&Path>,
+) -> Result<Model, LoadError> {
+    let mut builder = Builder {
+        functions: proto
+            .functions
+            .iter()
+            .map(|f| ((plain_domain(&f.domain), f.name.as_str()), f))
+            .collect(),
+        folder,
+        names: HashMap::new(),
+        nodes: 0,
+        diagnostics: Vec::new(),
+    };
+    let scope = Scope {
+        opsets: opsets(&proto.opset_import),
+        prefix: String::new(),
+        bound: HashMap::new(),
+        attrs: BTreeMap::new(),
+        depth: 0,
+    };
+    let built = builder.graph(graph, &scope)?;
+    if let Order::Cycle(ids) = Order::of(&built) {
+        let names: Vec<String> =
+            ids.iter().take(8).map(|id| format!("`{}`", built.node(*id).name)).collect();
+        let more = if ids.len() > 8 { format!(" and {} more", ids.len() - 8) } else { String::new() };
+        return Err(invalid("graph", format!("nodes wait for each other: {}{more}", names.join(", "))));
+    }
+    Ok(Model {
+        graph: built,
+        format: format!("ONNX IR {}", proto.ir_version),
+        producer: format!("{} {}", proto.producer_name, proto.producer_version).trim().to_owned(),
+        opsets: scope.opsets,
+        file_bytes: 0,
+        diagnostics: builder.diagnostics,
+    })
+}
+
+fn invalid(place: impl Into<String>, message: impl Into<String>) -> LoadError {
+    LoadErrorKind::Invalid { place: place.into(), message: message.into() }.into()
+}
+
+fn plain_domain(domain: &str) -> &str {
+    if domain == "ai.onnx" { "" } else { domain }
+}
+
+fn opsets(imports: &[super::messages::OperatorSetId]) -> BTreeMap<String, i64> {
+    imports.iter().map(|o| (plain_domain(&o.domain).to_owned(), o.version)).collect()
+}
+
+impl<'a> Builder<'a> {
+    fn graph(&mut self, proto: &'a GraphProto, scope: &Scope<'a>) -> Result<Graph, LoadError> {
+        let mut graph = Graph::named(&proto.name);
+        for tensor in &proto.initializer {
+            self.initializer(&mut graph, tensor, scope)?;
+        }
+        for input in &proto.input {
+            let id = graph.intern(&scope.name(&input.name));
+            // Until IR version 4 every initialiser was listed as an input too.
+            if graph.value(id).weight.is_none() {
+                graph.value_mut(id).info = declared(input, true)?;
+                graph.inputs.push(id);
+            }
+        }
+        for value in proto.value_info.iter().chain(&proto.output) {
+            let id = graph.intern(&scope.name(&value.name));
+            let value_mut = graph.value_mut(id);
+            if value_mut.weight.is_none() && value_mut.info == TensorInfo::default() {
+                value_mut.info = declared(value, false)?;
+            }
+        }
+        for node in &proto.node {
+            self.node(&mut graph, node, scope)?;
+        }
+        for output in &proto.output {
+            let id = graph.intern(&scope.name(&output.name));
+            graph.outputs.push(id);
+        }
+        let inputs: std::collections::HashSet<_> = graph.inputs.iter().copied().collect();
+        for id in graph.value_ids() {
+            let value = graph.value(id);
+            let made = value.producer.is_some() || value.weight.is_some() || inputs.contains(&id);
+            let used = !value.consumers.is_empty() || graph.outputs.contains(&id);
+            if !made && used {
+                if scope.depth == 0 {
+                    let message = "is read, and nothing makes it".to_owned();
+                    return Err(invalid(format!("value `{}`", value.name), message));
+                }
+                let name = value.name.clone();
+                graph.captures.insert(name, id);
+            }
+        }
+        Ok(graph)
+    }
+
+    fn initializer(
+        &mut self,
+        graph: &mut Graph,
+        tensor: &'a TensorProto,
+        scope: &Scope<'a>,
+    ) -> Result<(), LoadError> {
+        let info = tensor::info(tensor, self.folder)?;
+        let id = graph.intern(&scope.name(&tensor.name));
+        let value = graph.value_mut(id);
+        if info.dtype.is_none() {
+            let message = format!("has the unknown element type {}", tensor.data_type);
+            return Err(invalid(format!("tensor `{}`", tensor.name), message));
+        }
+        value.weight = Some(Weight {
+            bytes: info.bytes().unwrap_or_default(),
+            external: tensor.data_location == 1,
+            initializer: true,
+        });
+        value.info = info;
+        Ok(())
+    }
+
+    fn shared(&mut self, name: &'a str) -> Arc<str> {
+        self.names.entry(name).or_insert_with(|| name.into()).clone()
+    }
+
+    fn node(
+        &mut self,
+        graph: &mut Graph,
+        proto: &'a NodeProto,
+        scope: &Scope<'a>,
+    ) -> Result<(), LoadError> {
+        let domain = plain_domain(&proto.domain);
+        if let Some(function) = self.functions.get(&(domain, proto.op_type.as_str())).copied() {
+            return self.inline(graph, proto, function, scope);
+        }
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(invalid("graph", format!("has more than {MAX_NODES} nodes")));
+        }
+        let name = if proto.name.is_empty() {
+            format!("{}{}_{}", scope.prefix, proto.op_type, graph.nodes.len())
+        } else {
+            format!("{}{}", scope.prefix, proto.name)
+        };
+        let attrs = self.attrs(&proto.attribute, scope)?;
+        let mut port = |name: &String| {
+            let name = scope.name(name);
+            (!name.is_empty()).then(|| graph.intern(&name))
+        };
+        let inputs: Vec<_> = proto.input.iter().map(&mut port).collect();
+        let outputs: Vec<_> = proto.output.iter().map(&mut port).collect();
+        for body in attrs.0.values() {
+            if let Attr::Graph(body) = body {
+                for capture in body.captures.keys() {
+                    graph.intern(capture);
+                }
+            }
+        }
+        let opset = scope.opsets.get(domain).copied().unwrap_or(1);
+        let (op_type, domain) = (self.shared(&proto.op_type), self.shared(domain));
+        let node = Node { name, op_type, domain, opset, inputs, outputs, attrs };
+        graph.push(node).map_err(|error| match error {
+            GraphError::ProducedTwice { .. } => invalid("graph", error.to_string()),
+            GraphError::TooLarge => invalid("graph", error.to_string()),
+        })?;
+        Ok(())
+    }
+
+    /// Puts the nodes of a local function where it is called.
+    fn inline(
+        &mut self,
+        graph: &mut Graph,
+        call: &'a NodeProto,
+        function: &'a FunctionProto,
+        outer: &Scope<'a>,
+    ) -> Result<(), LoadError> {
+        if outer.depth >= MAX_DEPTH {
+            let place = format!("function `{}`", function.name);
+            return Err(invalid(place, format!("calls nest deeper than {MAX_DEPTH}")));
+        }
+        let mut bound = HashMap::new();
+        for (i, formal) in function.input.iter().enumerate() {
+            let actual = call.input.get(i).map_or(String::new(), |name| outer.name(name));
+            bound.insert(formal.as_str(), actual);
+        }
+        let label = if call.name.is_empty() {
+            format!("{}_{}", call.op_type, graph.nodes.len())
+        } else {
+            call.name.clone()
+        };
+        for (formal, actual) in function.output.iter().zip(&call.output) {
+            if !actual.is_empty() {
+                bound.insert(formal.as_str(), outer.name(actual));
+            }
+        }
+        let mut attrs = BTreeMap::new();
+        for default in &function.attribute_proto {
+            attrs.insert(default.name.as_str(), self.attr(default, outer)?);
+        }
+        for given in &call.attribute {
+            attrs.insert(given.name.as_str(), self.attr(given, outer)?);
+        }
+        let mut own = opsets(&function.opset_import);
+        for (domain, version) in &outer.opsets {
+            own.entry(domain.clone()).or_insert(*version);
+        }
+        let scope = Scope {
+            opsets: own,
+            prefix: format!("{}{label}/", outer.prefix),
+            bound,
+            attrs,
+            depth: outer.depth + 1,
+        };
+        for node in &function.node {
+            self.node(graph, node, &scope)?;
+        }
+        Ok(())
+    }
+
+    fn attrs(
+        &mut self,
+        protos: &'a [AttributeProto],
+        scope: &Scope<'a>,
+    ) -> Result<Attrs, LoadError> {
+        let mut attrs = BTreeMap::new();
+        for proto in protos {
+            if proto.ref_attr_name.is_empty() {
+                attrs.insert(proto.name.clone(), self.attr(proto, scope)?);
+            } else if let Some(outer) = scope.attrs.get(proto.ref_attr_name.as_str()) {
+                attrs.insert(proto.name.clone(), outer.clone());
+            }
+        }
+        Ok(Attrs(attrs))
+    }
+
+    fn attr(&mut self, proto: &'a AttributeProto, scope: &Scope<'a>) -> Result<Attr, LoadError> {
+        let text = |bytes: &bytes::Bytes| String::from_utf8_lossy(bytes).into_owned();
+        Ok(match kind(proto) {
+            1 => Attr::Float(proto.f),
+            2 => Attr::Int(proto.i),
+            3 => Attr::Str(text(&proto.s)),
+            4 => match &proto.t {
+                Some(tensor) => Attr::Tensor(tensor::info(tensor, self.folder)?),
+                None => Attr::Other,
+            },
+            5 => match &proto.g {
+                Some(_) if scope.depth >= MAX_DEPTH => {
+                    return Err(invalid("graph", format!("bodies nest deeper than {MAX_DEPTH}")));
+                }
+                Some(graph) => Attr::Graph(Box::new(self.body(graph, scope)?)),
+                None => Attr::Other,
+            },
+            6 => Attr::Floats(proto.floats.clone()),
+            7 => Attr::Ints(proto.ints.clone()),
+            8 => Attr::Strs(proto.strings.iter().map(text).collect()),
+            _ => Attr::Other,
+        })
+    }
+
+    fn body(&mut self, graph: &'a GraphProto, scope: &Scope<'a>) -> Result<Graph, LoadError> {
+        let inner = Scope {
+            opsets: scope.opsets.clone(),
+            prefix: scope.prefix.clone(),
+            bound: scope.bound.clone(),
+            attrs: scope.attrs.clone(),
+            depth: scope.depth + 1,
+        };
+        self.graph(graph, &inner)
+    }
+}
+
+/// The attribute's type; writers before IR version 2 left it out.
+fn kind(proto: &AttributeProto) -> i32 {
+    match proto.kind {
+        0 if proto.t.is_some() => 4,
+        0 if proto.g.is_some() => 5,
+        0 if !proto.ints.is_empty() => 7,
+        0 if !proto.floats.is_empty() => 6,
+        0 if !proto.strings.is_empty() => 8,
+        0 if !proto.s.is_empty() => 3,
+        0 if proto.f != 0.0 => 1,
+        0 => 2,
+        kind => kind,
+    }
+}
+
+/// What the file says of a value. Sizes that an input leaves open become symbols of their own.
+fn declared(value: &ValueInfo, input: bool) -> Result<TensorInfo, LoadError> {
+    let Some(tensor) = value.kind.as_ref().and_then(|k| k.tensor.as_ref()) else {
+        return Ok(TensorInfo::default());
+    };
+    let dtype = DType::from_onnx(tensor.elem_type);
+    let Some(shape) = &tensor.shape else {
+        return Ok(TensorInfo { dtype, ..TensorInfo::default() });
+    };
+    let mut dims = Vec::with_capacity(shape.dim.len());
+    for (axis, dim) in shape.dim.iter().enumerate() {
+        dims.push(match &dim.size {
+            Some(Size::Value(size)) => tensor::checked_dim(&value.name, axis, *size)?,
+            Some(Size::Param(name)) if !name.trim().is_empty() => symbol(name.trim()),
+            _ if input => Dim::symbol(&format!("{}.{axis}", value.name)),
+            _ => return Ok(TensorInfo { dtype, ..TensorInfo::default() }),
+        });
+    }
+    Ok(TensorInfo::new(dtype, dims))
+}
+
+/// A named size. Exporters also write formulas (`past + 1`); a bare name is taken whole.
+fn symbol(text: &str) -> Dim {
+    let formula = text.contains(['+', '*', '/', '(']) || text.contains(" - ");
+    match text.parse() {
+        Ok(dim) if formula => dim,
+        _ => Dim::symbol(text),
+    }
+}
+
