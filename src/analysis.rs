@@ -1,0 +1,128 @@
+//! Judgement on a graph: what every node makes and costs, and what the whole amounts to.
+//!
+//! [`analyze`] never fails as a whole: what it cannot settle becomes a diagnostic and lowers the
+//! [`Coverage`]. Results lie beside the graph, indexed like its nodes and values. This floor sees
+//! operators and graphs, never files, devices or clocks.
+
+mod memory;
+mod propagate;
+
+use crate::dim::{Bindings, Dim, EvalError};
+use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo};
+use crate::ops::{Class, Cost, Status};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What is known of a node after the walk.
+#[derive(Clone, Debug)]
+pub struct NodeReport {
+    /// What kind of work it is.
+    pub class: Class,
+    /// What it costs.
+    pub cost: Cost,
+    /// How sure that is.
+    pub status: Status,
+}
+
+/// How much of the model the numbers stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Nodes of the graph.
+    pub nodes: usize,
+    /// Nodes whose cost is known, exactly or as a bound.
+    pub known: usize,
+}
+
+impl Coverage {
+    /// The known share, in percent.
+    pub fn percent(self) -> f64 {
+        if self.nodes == 0 { 100.0 } else { 100.0 * self.known as f64 / self.nodes as f64 }
+    }
+
+    /// Whether nothing is missing.
+    pub fn is_full(self) -> bool {
+        self.known == self.nodes
+    }
+}
+
+/// Everything that follows from the graph, in the model's symbols.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    /// Reports, indexed by node.
+    pub nodes: Vec<NodeReport>,
+    /// What is known of each value, indexed by value.
+    pub values: Vec<TensorInfo>,
+    /// The order nodes run in.
+    pub order: Vec<NodeId>,
+    /// Sums over all nodes whose cost is known.
+    pub totals: Cost,
+    /// Learned parameters: elements of the floating-point initialisers, running statistics of
+    /// batch normalisation and constants of arithmetic aside.
+    pub params: Dim,
+    /// Bytes of all initialisers, packed, each once.
+    pub weight_bytes: Dim,
+    /// Live activation bytes after each node, in order; their largest is the peak.
+    pub live_bytes: Vec<Dim>,
+    /// How much of the model the totals stand for.
+    pub coverage: Coverage,
+    /// Symbols that the numbers depend on.
+    pub symbols: BTreeSet<Arc<str>>,
+    /// What could not be settled.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Analysis {
+    /// Largest number of live activation bytes under `bindings`, nodes run in order.
+    pub fn peak_activation_bytes(&self, bindings: &Bindings) -> Result<i128, EvalError> {
+        self.live_bytes.iter().try_fold(0, |peak: i128, live| Ok(peak.max(live.eval(bindings)?)))
+    }
+}
+
+/// Analyses `model`, its symbols left open unless `bindings` fixes them.
+pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
+    let graph = &model.graph;
+    let inputs: Vec<TensorInfo> =
+        graph.inputs.iter().map(|id| bound(&graph.value(*id).info, bindings)).collect();
+    let walk = propagate::Walk::new(bindings);
+    let outcome = walk.graph(graph, &inputs, &|_| None);
+    let mut diagnostics = model.diagnostics.clone();
+    diagnostics.extend(walk.into_diagnostics());
+    let known = outcome.nodes.iter().filter(|n| n.status != Status::Unknown).count();
+    let mut totals = Cost::default();
+    outcome.nodes.iter().for_each(|node| totals.add(&node.cost));
+    let mut symbols = BTreeSet::new();
+    for dim in [&totals.flops, &totals.bytes_read, &totals.bytes_written, &totals.int_ops] {
+        dim.symbols(&mut symbols);
+    }
+    for dim in inputs.iter().filter_map(|i| i.shape.as_ref()).flatten() {
+        dim.symbols(&mut symbols);
+    }
+    let (params, weight_bytes) = memory::weights(graph);
+    if totals.bytes().is_overflow() || totals.flops.is_overflow() {
+        diagnostics.push(Diagnostic {
+            severity: Severity::Incomplete,
+            place: "totals".into(),
+            message: "a count is too large to hold".into(),
+            hint: Some("bind the symbols with --dim or check the declared sizes".into()),
+        });
+    }
+    let live_bytes = memory::live_bytes(graph, &outcome.order, &outcome.values);
+    Analysis {
+        coverage: Coverage { nodes: outcome.nodes.len(), known },
+        nodes: outcome.nodes,
+        values: outcome.values,
+        order: outcome.order,
+        totals,
+        params,
+        weight_bytes,
+        live_bytes,
+        symbols,
+        diagnostics,
+    }
+}
+
+/// `info` with symbols replaced.
+fn bound(info: &TensorInfo, bindings: &Bindings) -> TensorInfo {
+    let shape = info.shape.as_ref().map(|s| s.iter().map(|d| d.bind(bindings)).collect());
+    TensorInfo { shape, ..info.clone() }
+}

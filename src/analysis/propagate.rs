@@ -1,0 +1,270 @@
+//! The one walk over the graph: calls each operator's effect in order and fills in bytes.
+
+use super::NodeReport;
+use crate::dim::{Bindings, Dim};
+use crate::ir::{Diagnostic, Graph, Node, NodeId, Order, Severity, TensorInfo};
+use crate::ops::{self, Class, Cost, Effect, OpCx, OpError, Status};
+use std::cell::{Cell, RefCell};
+
+/// Diagnostics beyond this number are counted, not listed.
+const MAX_DIAGNOSTICS: usize = 1000;
+/// Bodies inside bodies are followed no deeper.
+const MAX_DEPTH: usize = 32;
+
+/// A walk in progress, over a graph and the bodies inside it.
+pub(super) struct Walk<'b> {
+    bindings: &'b Bindings,
+    diagnostics: RefCell<Vec<Diagnostic>>,
+    fresh: Cell<usize>,
+    depth: Cell<usize>,
+}
+
+/// What the walk learned of one graph.
+pub(super) struct Outcome {
+    pub(super) nodes: Vec<NodeReport>,
+    pub(super) values: Vec<TensorInfo>,
+    pub(super) order: Vec<NodeId>,
+}
+
+impl<'b> Walk<'b> {
+    pub(super) fn new(bindings: &'b Bindings) -> Self {
+        Self {
+            bindings,
+            diagnostics: RefCell::default(),
+            fresh: Cell::new(0),
+            depth: Cell::new(0),
+        }
+    }
+
+    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.diagnostics.into_inner()
+    }
+
+    fn report(&self, severity: Severity, place: &str, message: String, hint: Option<String>) {
+        let mut all = self.diagnostics.borrow_mut();
+        if all.len() < MAX_DIAGNOSTICS {
+            all.push(Diagnostic { severity, place: place.to_owned(), message, hint });
+        }
+    }
+
+    /// Walks `graph` with these inputs; `outer` knows the values of the graph around it.
+    pub(super) fn graph(
+        &self,
+        graph: &Graph,
+        inputs: &[TensorInfo],
+        outer: &dyn Fn(&str) -> Option<TensorInfo>,
+    ) -> Outcome {
+        let mut values: Vec<TensorInfo> = vec![TensorInfo::default(); graph.values.len()];
+        for id in graph.value_ids() {
+            if graph.value(id).weight.is_some() {
+                values[id.index()] = graph.value(id).info.clone();
+            }
+        }
+        for (id, info) in graph.inputs.iter().zip(inputs) {
+            values[id.index()] = info.clone();
+        }
+        for (name, id) in &graph.captures {
+            values[id.index()] = outer(name).unwrap_or_default();
+        }
+        let blank = NodeReport { class: Class::Unknown, cost: Cost::default(), status: Status::Unknown };
+        let mut nodes = vec![blank; graph.nodes.len()];
+        let order = match Order::of(graph) {
+            Order::Sorted(order) => order,
+            Order::Cycle(_) => {
+                let message = "nodes wait for each other".to_owned();
+                self.report(Severity::Incomplete, &graph.name, message, None);
+                Vec::new()
+            }
+        };
+        for id in &order {
+            let node = graph.node(*id);
+            let (report, outputs) = self.node(graph, node, &values, outer);
+            nodes[id.index()] = report;
+            for (port, value) in node.outputs.iter().enumerate() {
+                let Some(value) = value else { continue };
+                let found = outputs.get(port).cloned().unwrap_or_default();
+                values[value.index()] = self.reconcile(graph, node, *value, found);
+            }
+        }
+        Outcome { nodes, values, order }
+    }
+
+    /// The file's word fills what inference left open, and is never believed against it.
+    fn reconcile(
+        &self,
+        graph: &Graph,
+        node: &Node,
+        value: crate::ir::ValueId,
+        mut found: TensorInfo,
+    ) -> TensorInfo {
+        let hint = super::bound(&graph.value(value).info, self.bindings);
+        found.dtype = found.dtype.or(hint.dtype);
+        match (&found.shape, hint.shape) {
+            (None, Some(shape)) => found.shape = Some(shape),
+            (Some(ours), Some(theirs)) => {
+                let clash = ours.len() != theirs.len()
+                    || ours.iter().zip(&theirs).any(|(a, b)| {
+                        a.as_const().zip(b.as_const()).is_some_and(|(a, b)| a != b)
+                    });
+                if clash {
+                    let theirs = TensorInfo::new(hint.dtype, theirs);
+                    let message = format!(
+                        "the file says `{}` is {theirs}, its inputs make it {found}",
+                        graph.value(value).name
+                    );
+                    self.report(Severity::Conflict, &node.name, message, None);
+                }
+            }
+            _ => {}
+        }
+        found
+    }
+
+    fn node(
+        &self,
+        graph: &Graph,
+        node: &Node,
+        values: &[TensorInfo],
+        outer: &dyn Fn(&str) -> Option<TensorInfo>,
+    ) -> (NodeReport, Vec<TensorInfo>) {
+        let inputs: Vec<Option<&TensorInfo>> =
+            node.inputs.iter().map(|v| v.map(|v| &values[v.index()])).collect();
+        let unknown = |class| NodeReport { class, cost: Cost::default(), status: Status::Unknown };
+        let Some(op) = ops::find(&node.domain, &node.op_type) else {
+            let message = format!("operator `{}` is not known", node.qualified_op());
+            let hint = "its cost is missing from the totals".to_owned();
+            self.report(Severity::Incomplete, &node.name, message, Some(hint));
+            return (unknown(Class::Unknown), Vec::new());
+        };
+        let constraints = RefCell::new(Vec::new());
+        let declared = node.outputs.iter().map(|v| v.map(|v| &graph.value(v).info)).collect();
+        let lookup = |name: &str| {
+            graph.find_value(name).map(|v| values[v.index()].clone()).or_else(|| outer(name))
+        };
+        let run_body = |name: &str, infos: &[TensorInfo]| self.body(node, name, infos, &lookup);
+        let fresh = |stem: &str| {
+            self.fresh.set(self.fresh.get() + 1);
+            Dim::symbol(&format!("{stem}{}", self.fresh.get()))
+        };
+        let cx = OpCx {
+            node,
+            inputs,
+            declared,
+            run_body: &run_body,
+            constraints: &constraints,
+            fresh: &fresh,
+        };
+        let count = cx.inputs.len();
+        let effect = if count < op.inputs.0 || count > op.inputs.1 {
+            let (least, most) = op.inputs;
+            Err(OpError::Invalid(format!("has {count} inputs, takes {least} to {most}")))
+        } else {
+            (op.effect)(&cx)
+        };
+        for (a, b) in constraints.borrow().iter() {
+            let message = format!("taken as equal: {a} and {b}");
+            self.report(Severity::Assumption, &node.name, message, None);
+        }
+        let mut effect = match effect {
+            Ok(effect) => effect,
+            Err(error) => {
+                let text = format!("{}: {error}", node.qualified_op());
+                self.report(Severity::Incomplete, &node.name, text, None);
+                return (unknown(op.class), Vec::new());
+            }
+        };
+        let constant = op.class != Class::Quantization
+            && cx.inputs.iter().flatten().all(|i| i.constant)
+            && node.subgraphs().next().is_none();
+        let known = !effect.outputs.is_empty() && effect.outputs.iter().all(|o| o.value.is_some());
+        let (cost, status) = if constant || known {
+            (Cost::default(), Status::Folded)
+        } else {
+            match self.cost(graph, &cx, &effect) {
+                Some(cost) => (cost, effect.status),
+                None => {
+                    let message = format!("{}: element type not known", node.qualified_op());
+                    self.report(Severity::Incomplete, &node.name, message, None);
+                    (Cost::default(), Status::Unknown)
+                }
+            }
+        };
+        for output in &mut effect.outputs {
+            output.constant = constant;
+        }
+        (NodeReport { class: op.class, cost, status }, effect.outputs)
+    }
+
+    fn body(
+        &self,
+        node: &Node,
+        name: &str,
+        inputs: &[TensorInfo],
+        outer: &dyn Fn(&str) -> Option<TensorInfo>,
+    ) -> Result<(Vec<TensorInfo>, Cost), OpError> {
+        let body = node.attrs.graph(name)?;
+        let body = body.ok_or_else(|| crate::ir::AttrError::Missing(name.to_owned()))?;
+        if self.depth.get() >= MAX_DEPTH {
+            return Err(OpError::Unsupported("a body nested this deeply".into()));
+        }
+        self.depth.set(self.depth.get() + 1);
+        let outcome = self.graph(body, inputs, outer);
+        self.depth.set(self.depth.get() - 1);
+        let mut cost = Cost::default();
+        outcome.nodes.iter().for_each(|n| cost.add(&n.cost));
+        let outputs = body.outputs.iter().map(|v| outcome.values[v.index()].clone()).collect();
+        if outcome.nodes.iter().any(|n| n.status == Status::Unknown) {
+            return Err(OpError::Unsupported("a body with operators of unknown cost".into()));
+        }
+        Ok((outputs, cost))
+    }
+
+    /// Arithmetic by kind, and bytes: each distinct input read once, each output written once.
+    fn cost(&self, graph: &Graph, cx: &OpCx<'_>, effect: &Effect) -> Option<Cost> {
+        let mut cost = effect.inner.as_deref().cloned().unwrap_or_default();
+        let integer = effect
+            .integer
+            .unwrap_or_else(|| cx.dtype(0).is_some_and(|dtype| !dtype.is_float()));
+        let operations = effect.macs.clone() * Dim::from(2)
+            + effect.other.clone()
+            + effect.transcendentals.clone()
+            + effect.comparisons.clone();
+        let mut own = Cost {
+            macs: effect.macs.clone(),
+            transcendentals: effect.transcendentals.clone(),
+            comparisons: effect.comparisons.clone(),
+            ..Cost::default()
+        };
+        if integer {
+            own.int_ops = operations;
+        } else {
+            own.flops = operations;
+        }
+        let mut seen = Vec::new();
+        for (port, value) in cx.node.inputs.iter().enumerate() {
+            let Some(value) = value else { continue };
+            if seen.contains(value) {
+                continue;
+            }
+            seen.push(*value);
+            let stated = effect.reads.iter().find(|(p, _)| *p == port).map(|(_, b)| b.clone());
+            let bytes = match stated {
+                Some(bytes) => bytes,
+                None => cx.optional(port)?.bytes()?,
+            };
+            if graph.value(*value).weight.is_some() || cx.optional(port)?.constant {
+                own.weight_bytes_read = own.weight_bytes_read + bytes.clone();
+            }
+            own.bytes_read = own.bytes_read + bytes;
+        }
+        own.bytes_written = match &effect.writes {
+            Some(bytes) => bytes.clone(),
+            None => {
+                let used = cx.node.outputs.iter().zip(&effect.outputs).filter(|(v, _)| v.is_some());
+                used.map(|(_, info)| info.bytes()).try_fold(Dim::ZERO, |sum, b| Some(sum + b?))?
+            }
+        };
+        cost.add(&own);
+        Some(cost)
+    }
+}
