@@ -1,7 +1,10 @@
 //! rooflens: what a neural network costs on a machine, and what holds it back.
 pub mod analysis;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod dim;
 pub mod formats;
 pub mod ir;
 pub mod ops;
+pub mod report;
 pub mod units;

@@ -1,1 +1,16 @@
-fn main(){}
+//! The `rooflens` command.
+
+use clap::Parser;
+use rooflens::cli::{Cli, Exit};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            Exit::Error.into()
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The `rooflens` command: what was typed, what it means, and what is printed.
+//!
+//! The only floor that prints, and the only one that turns errors into exit codes.
+
+mod analyze;
+mod exit;
+mod ops;
+
+pub use exit::Exit;
+
+use clap::{Parser, Subcommand};
+
+/// What a neural network costs on a machine, what holds it back, and how far the server is from
+/// that limit.
+///
+/// Exit codes: 0 done; 1 assessed, and failed a check such as --strict; 2 could not assess.
+#[derive(Debug, Parser)]
+#[command(name = "rooflens", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Analyze(analyze::Args),
+    Ops(ops::Args),
+    Completions(Completions),
+}
+
+/// Print a completion script for your shell.
+///
+/// Example: rooflens completions bash > ~/.local/share/bash-completion/completions/rooflens
+#[derive(Debug, clap::Args)]
+struct Completions {
+    /// The shell.
+    shell: clap_complete::Shell,
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Analyze(args) => args.run(),
+            Command::Ops(args) => args.run(),
+            Command::Completions(args) => {
+                let mut command = <Self as clap::CommandFactory>::command();
+                let mut script = Vec::new();
+                clap_complete::generate(args.shell, &mut command, "rooflens", &mut script);
+                emit(&String::from_utf8_lossy(&script), None)?;
+                Ok(Exit::Good)
+            }
+        }
+    }
+}
+
+/// An error with a word of advice under it.
+#[derive(Debug)]
+pub struct Hinted {
+    message: String,
+    hint: String,
+}
+
+impl std::fmt::Display for Hinted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\n\nhint: {}", self.message, self.hint)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
+fn hinted(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    Hinted { message: message.into(), hint: hint.into() }.into()
+}
+
+/// Writes data to standard output or a file.
+fn emit(text: &str, file: Option<&std::path::Path>) -> anyhow::Result<()> {
+    use std::io::Write;
+    match file {
+        Some(path) => std::fs::write(path, text)
+            .map_err(|e| hinted(format!("cannot write `{}`: {e}", path.display()), "check the folder")),
+        None => match std::io::stdout().lock().write_all(text.as_bytes()) {
+            // A reader that has seen enough is not an error.
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        },
+    }
+}
+
+/// The candidate closest to a mistyped `name`, where one is close.
+fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = candidates.into_iter().map(|c| (distance(name, c), c));
+    scored.min().filter(|(d, c)| *d <= 1 + c.len().max(name.len()) / 3).map(|(_, c)| c)
+}
+
+/// Levenshtein distance, ignoring case.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let change = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

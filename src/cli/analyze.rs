@@ -1,0 +1,145 @@
+//! `rooflens analyze`: what a model costs, from its file alone.
+
+use super::{Exit, emit, hinted, nearest};
+use crate::dim::{Bindings, Dim};
+use crate::ir::Model;
+use crate::report::{self, ModelReport};
+use anyhow::Result;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Count a model's FLOPs, bytes and memory from its file; weights are never read.
+///
+/// Sizes the file leaves open stay symbols, and the totals are also given as formulas in them.
+///
+/// Examples:
+///   rooflens analyze resnet50.onnx --batch 8
+///   rooflens analyze bert.onnx --dim batch=1 --dim seq=128 --by op --top 10
+///   rooflens analyze net.onnx --shape images=1x3x640x640 --format json -o net.json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// The model file (.onnx).
+    model: PathBuf,
+    /// Fix the shape of an input: NAME=1x3x224x224. Repeatable.
+    #[arg(long, value_name = "NAME=DIMS")]
+    shape: Vec<String>,
+    /// Give a symbol a value: SYMBOL=N. Repeatable.
+    #[arg(long, value_name = "SYMBOL=N")]
+    dim: Vec<String>,
+    /// Give the batch symbol (the open first axis of the first input) a value.
+    #[arg(long, value_name = "N")]
+    batch: Option<u64>,
+    /// List every node, sums by operator type, or the totals alone.
+    #[arg(long, value_name = "WHAT", default_value = "type", value_parser = ["op", "type", "total"])]
+    by: String,
+    /// Rows to list; the largest first.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+    /// Form of the output.
+    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json", "csv", "markdown"])]
+    format: String,
+    /// Write to a file instead of standard output.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Exit with 1 when the cost of any node is unknown.
+    #[arg(long)]
+    strict: bool,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<Exit> {
+        let mut model = crate::formats::load(&self.model).map_err(|e| match e.hint() {
+            Some(hint) => hinted(e.to_string(), hint),
+            None => e.into(),
+        })?;
+        for text in &self.shape {
+            set_shape(&mut model, text)?;
+        }
+        let bindings = self.bindings(&model)?;
+        let file = self.model.display().to_string();
+        let report = ModelReport::new(&model, &file, &bindings)
+            .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim or --shape"))?;
+        let text = match self.format.as_str() {
+            "json" => serde_json::to_string_pretty(&report)? + "\n",
+            "csv" => report::csv(&report),
+            "markdown" => report::markdown(&report, &self.by, self.top),
+            _ => report::table(&report, &self.by, self.top),
+        };
+        emit(&text, self.output.as_deref())?;
+        Ok(if self.strict && !report.is_complete() { Exit::Failed } else { Exit::Good })
+    }
+
+    fn bindings(&self, model: &Model) -> Result<Bindings> {
+        let symbols = symbols(model);
+        let mut bindings = Bindings::new();
+        for text in &self.dim {
+            let usage = || hinted(format!("`--dim {text}` is not SYMBOL=N"), "for example --dim batch=8");
+            let (name, value) = text.split_once('=').ok_or_else(usage)?;
+            let value: u64 = value.trim().parse().map_err(|_| usage())?;
+            let name = name.trim();
+            if !symbols.contains(name) {
+                let known: Vec<&str> = symbols.iter().map(AsRef::as_ref).collect();
+                let hint = match (nearest(name, known.iter().copied()), known.is_empty()) {
+                    (_, true) => "all sizes of this model are fixed; change them with --shape".into(),
+                    (Some(close), _) => format!("did you mean `{close}`?"),
+                    (None, _) => format!("its symbols are: {}", known.join(", ")),
+                };
+                return Err(hinted(format!("the model has no symbol `{name}`"), hint));
+            }
+            bindings.insert(name.into(), value.into());
+        }
+        if let Some(batch) = self.batch {
+            let first = model.graph.inputs.first().map(|id| &model.graph.value(*id).info);
+            let axis = first.and_then(|info| info.shape.as_ref()).and_then(|s| s.first());
+            let Some(symbol) = axis.and_then(Dim::as_symbol) else {
+                let hint = "fix the whole shape with --shape NAME=DIMS";
+                return Err(hinted("the first axis of the first input is not a symbol", hint));
+            };
+            bindings.insert(symbol.into(), batch.into());
+        }
+        if bindings.values().any(|v| *v < 1) {
+            return Err(hinted("a symbol cannot be zero", "sizes are at least one"));
+        }
+        Ok(bindings)
+    }
+}
+
+/// The symbols in the shapes of the model's inputs.
+fn symbols(model: &Model) -> BTreeSet<Arc<str>> {
+    let mut names = BTreeSet::new();
+    for id in &model.graph.inputs {
+        for dim in model.graph.value(*id).info.shape.iter().flatten() {
+            dim.symbols(&mut names);
+        }
+    }
+    names
+}
+
+/// Applies `NAME=1x3x224x224`.
+fn set_shape(model: &mut Model, text: &str) -> Result<()> {
+    let usage = || hinted(format!("`--shape {text}` is not NAME=DIMS"), "for example --shape input=1x3x224x224");
+    let (name, dims) = text.rsplit_once('=').ok_or_else(usage)?;
+    let sizes: Vec<u64> =
+        dims.split(['x', ',']).map(|d| d.trim().parse().map_err(|_| usage())).collect::<Result<_>>()?;
+    if let Some(size) = sizes.iter().find(|s| **s > 1 << 40) {
+        return Err(hinted(format!("the size {size} is beyond any real tensor"), "sizes go up to 2^40"));
+    }
+    let inputs = &model.graph.inputs;
+    let Some(id) = inputs.iter().copied().find(|id| model.graph.value(*id).name == name) else {
+        let names: Vec<&str> = inputs.iter().map(|id| model.graph.value(*id).name.as_str()).collect();
+        let hint = match nearest(name, names.iter().copied()) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => format!("its inputs are: {}", names.join(", ")),
+        };
+        return Err(hinted(format!("the model has no input `{name}`"), hint));
+    };
+    let info = &mut model.graph.value_mut(id).info;
+    if let Some(rank) = info.rank().filter(|r| *r != sizes.len()) {
+        let message = format!("input `{name}` has {rank} axes, `--shape` gives {}", sizes.len());
+        return Err(hinted(message, format!("it is declared as {info}")));
+    }
+    info.shape = Some(sizes.into_iter().map(Dim::from).collect());
+    Ok(())
+}

@@ -1,0 +1,348 @@
+//! The analysis report: the JSON form, which the other forms are drawn from.
+
+use crate::analysis::{Analysis, analyze};
+use crate::dim::{Bindings, Dim, EvalError};
+use crate::ir::{Model, TensorInfo};
+use crate::ops::Status;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the JSON form, in its `schema` field.
+pub const SCHEMA: &str = "rooflens.analysis/1";
+
+/// Why numbers cannot be given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// A count has no number.
+    #[error("{what} of the model cannot be counted: {source}")]
+    Eval {
+        /// Which count.
+        what: String,
+        /// Why.
+        source: EvalError,
+    },
+    /// A count beyond 64 bits.
+    #[error("{0} of the model is too large to count in 64 bits")]
+    TooLarge(String),
+}
+
+/// A static report on a model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ModelReport {
+    /// Name and version of this form.
+    pub schema: String,
+    /// The file.
+    pub model: ModelInfo,
+    /// Values of the symbols that the numbers are for.
+    pub bindings: BTreeMap<String, u64>,
+    /// Symbols that were set to one because nothing was said.
+    pub assumptions: Vec<Assumption>,
+    /// Sums.
+    pub totals: Totals,
+    /// The same sums in the model's symbols.
+    pub formulas: Formulas,
+    /// How much of the model they stand for.
+    pub coverage: CoverageReport,
+    /// Results of the model.
+    pub outputs: Vec<TensorReport>,
+    /// Every node, in file order.
+    pub ops: Vec<OpReport>,
+    /// What could not be settled.
+    pub diagnostics: Vec<DiagnosticReport>,
+}
+
+/// What the file is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ModelInfo {
+    pub name: String,
+    pub file: String,
+    pub file_bytes: u64,
+    pub format: String,
+    pub producer: String,
+    pub opsets: BTreeMap<String, i64>,
+    pub nodes: usize,
+    pub inputs: Vec<TensorReport>,
+}
+
+/// A symbol taken as one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Assumption {
+    pub symbol: String,
+    pub value: u64,
+}
+
+/// Counts; FLOPs count an FMA as two, bytes are DRAM traffic of every node run alone.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Totals {
+    pub macs: u64,
+    pub flops: u64,
+    pub int_ops: u64,
+    pub transcendentals: u64,
+    pub comparisons: u64,
+    pub params: u64,
+    pub weight_bytes: u64,
+    pub bytes_read: u64,
+    pub bytes_written: u64,
+    pub peak_activation_bytes: u64,
+    /// `(flops + int_ops) / (bytes_read + bytes_written)`; absent when nothing moves.
+    pub intensity: Option<f64>,
+}
+
+/// Counts as formulas.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Formulas {
+    pub macs: String,
+    pub flops: String,
+    pub int_ops: String,
+    pub bytes: String,
+}
+
+/// How many nodes the sums stand for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CoverageReport {
+    pub nodes: usize,
+    pub known: usize,
+    pub percent: f64,
+    /// Operators whose cost is missing, with how often each occurs.
+    pub unknown: BTreeMap<String, usize>,
+}
+
+/// A tensor; sizes that are not known are null.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct TensorReport {
+    pub name: String,
+    pub dtype: Option<String>,
+    pub shape: Option<Vec<Option<u64>>>,
+    /// The shape in the model's symbols.
+    pub symbolic: String,
+}
+
+/// A node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct OpReport {
+    pub name: String,
+    pub op_type: String,
+    pub class: String,
+    pub macs: u64,
+    pub flops: u64,
+    pub int_ops: u64,
+    pub transcendentals: u64,
+    pub bytes_read: u64,
+    pub bytes_written: u64,
+    pub weight_bytes_read: u64,
+    pub intensity: Option<f64>,
+    /// `exact`, `bound`, `folded` or `unknown`.
+    pub status: String,
+    pub inputs: Vec<TensorReport>,
+    pub outputs: Vec<TensorReport>,
+}
+
+/// All nodes of one operator type.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct TypeReport {
+    pub op_type: String,
+    pub count: usize,
+    pub macs: u64,
+    pub flops: u64,
+    pub int_ops: u64,
+    pub bytes: u64,
+}
+
+/// A remark.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct DiagnosticReport {
+    pub severity: String,
+    pub place: String,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl ModelReport {
+    /// Analyses `model` at `bindings`; symbols without a value are set to one and listed.
+    pub fn new(model: &Model, file: &str, bindings: &Bindings) -> Result<Self, ReportError> {
+        let symbolic = analyze(model, &Bindings::new());
+        let mut all = bindings.clone();
+        let mut assumptions = Vec::new();
+        for symbol in &symbolic.symbols {
+            if !all.contains_key(symbol) {
+                all.insert(symbol.clone(), 1);
+                assumptions.push(Assumption { symbol: symbol.to_string(), value: 1 });
+            }
+        }
+        let numeric = if symbolic.symbols.is_empty() { symbolic.clone() } else { analyze(model, &all) };
+        let number = Evaluator { bindings: &all };
+        let totals = number.totals(&numeric)?;
+        let graph = &model.graph;
+        let tensor = |id: crate::ir::ValueId| {
+            number.tensor(&graph.value(id).name, &symbolic.values[id.index()], &numeric.values[id.index()])
+        };
+        let mut unknown = BTreeMap::new();
+        let mut ops = Vec::with_capacity(graph.nodes.len());
+        for (node, report) in graph.nodes.iter().zip(&numeric.nodes) {
+            let op_type = node.qualified_op();
+            if report.status == Status::Unknown {
+                *unknown.entry(op_type.clone()).or_insert(0) += 1;
+            }
+            let cost = &report.cost;
+            let count = |what: &str, dim: &Dim| number.count(&format!("{what} of `{}`", node.name), dim);
+            let (flops, int_ops) = (count("flops", &cost.flops)?, count("int_ops", &cost.int_ops)?);
+            let bytes_read = count("bytes_read", &cost.bytes_read)?;
+            let bytes_written = count("bytes_written", &cost.bytes_written)?;
+            ops.push(OpReport {
+                name: node.name.clone(),
+                op_type,
+                class: report.class.name().to_owned(),
+                macs: count("macs", &cost.macs)?,
+                flops,
+                int_ops,
+                transcendentals: count("transcendentals", &cost.transcendentals)?,
+                bytes_read,
+                bytes_written,
+                weight_bytes_read: count("weight_bytes_read", &cost.weight_bytes_read)?,
+                intensity: intensity(flops, int_ops, bytes_read, bytes_written),
+                status: report.status.name().to_owned(),
+                inputs: node.inputs.iter().flatten().map(|v| tensor(*v)).collect(),
+                outputs: node.outputs.iter().flatten().map(|v| tensor(*v)).collect(),
+            });
+        }
+        let coverage = numeric.coverage;
+        Ok(Self {
+            schema: SCHEMA.to_owned(),
+            model: ModelInfo {
+                name: graph.name.clone(),
+                file: file.to_owned(),
+                file_bytes: model.file_bytes,
+                format: model.format.clone(),
+                producer: model.producer.clone(),
+                opsets: model.opsets.clone(),
+                nodes: graph.nodes.len(),
+                inputs: graph.inputs.iter().map(|v| tensor(*v)).collect(),
+            },
+            bindings: all
+                .iter()
+                .map(|(k, v)| (k.to_string(), u64::try_from(*v).unwrap_or(u64::MAX)))
+                .collect(),
+            assumptions,
+            totals,
+            formulas: Formulas {
+                macs: symbolic.totals.macs.to_string(),
+                flops: symbolic.totals.flops.to_string(),
+                int_ops: symbolic.totals.int_ops.to_string(),
+                bytes: symbolic.totals.bytes().to_string(),
+            },
+            coverage: CoverageReport {
+                nodes: coverage.nodes,
+                known: coverage.known,
+                percent: coverage.percent(),
+                unknown,
+            },
+            outputs: graph.outputs.iter().map(|v| tensor(*v)).collect(),
+            ops,
+            diagnostics: numeric
+                .diagnostics
+                .iter()
+                .map(|d| DiagnosticReport {
+                    severity: d.severity.word().to_owned(),
+                    place: d.place.clone(),
+                    message: d.message.clone(),
+                    hint: d.hint.clone(),
+                })
+                .collect(),
+        })
+    }
+
+    /// Sums by operator type, largest first.
+    pub fn by_type(&self) -> Vec<TypeReport> {
+        let mut types: BTreeMap<&str, TypeReport> = BTreeMap::new();
+        for op in &self.ops {
+            let slot = types.entry(&op.op_type).or_default();
+            slot.op_type.clone_from(&op.op_type);
+            slot.count += 1;
+            slot.macs += op.macs;
+            slot.flops += op.flops;
+            slot.int_ops += op.int_ops;
+            slot.bytes += op.bytes_read + op.bytes_written;
+        }
+        let mut rows: Vec<TypeReport> = types.into_values().collect();
+        rows.sort_by_key(|r| std::cmp::Reverse((r.flops + r.int_ops, r.bytes)));
+        rows
+    }
+
+    /// Whether every node's cost is known.
+    pub fn is_complete(&self) -> bool {
+        self.coverage.known == self.coverage.nodes
+    }
+}
+
+fn intensity(flops: u64, int_ops: u64, read: u64, written: u64) -> Option<f64> {
+    let bytes = read.saturating_add(written);
+    (bytes > 0).then(|| flops.saturating_add(int_ops) as f64 / bytes as f64)
+}
+
+struct Evaluator<'b> {
+    bindings: &'b Bindings,
+}
+
+impl Evaluator<'_> {
+    fn count(&self, what: &str, dim: &Dim) -> Result<u64, ReportError> {
+        // Symbols that only the data decides are not bound by anyone: taken at one, like the rest.
+        let value = match dim.eval(self.bindings) {
+            Err(EvalError::Unbound(_)) => {
+                let mut names = std::collections::BTreeSet::new();
+                dim.symbols(&mut names);
+                let mut all = self.bindings.clone();
+                names.into_iter().for_each(|n| {
+                    all.entry(n).or_insert(1);
+                });
+                dim.eval(&all)
+            }
+            other => other,
+        };
+        let value = value.map_err(|source| ReportError::Eval { what: what.to_owned(), source })?;
+        u64::try_from(value.max(0)).map_err(|_| ReportError::TooLarge(what.to_owned()))
+    }
+
+    fn totals(&self, analysis: &Analysis) -> Result<Totals, ReportError> {
+        let t = &analysis.totals;
+        let (flops, int_ops) = (self.count("flops", &t.flops)?, self.count("int_ops", &t.int_ops)?);
+        let bytes_read = self.count("bytes_read", &t.bytes_read)?;
+        let bytes_written = self.count("bytes_written", &t.bytes_written)?;
+        let mut peak = 0;
+        for live in &analysis.live_bytes {
+            peak = peak.max(self.count("peak_activation_bytes", live)?);
+        }
+        Ok(Totals {
+            macs: self.count("macs", &t.macs)?,
+            flops,
+            int_ops,
+            transcendentals: self.count("transcendentals", &t.transcendentals)?,
+            comparisons: self.count("comparisons", &t.comparisons)?,
+            params: self.count("params", &analysis.params)?,
+            weight_bytes: self.count("weight_bytes", &analysis.weight_bytes)?,
+            bytes_read,
+            bytes_written,
+            peak_activation_bytes: peak,
+            intensity: intensity(flops, int_ops, bytes_read, bytes_written),
+        })
+    }
+
+    fn tensor(&self, name: &str, symbolic: &TensorInfo, numeric: &TensorInfo) -> TensorReport {
+        let size = |d: &Dim| d.eval(self.bindings).ok().and_then(|v| u64::try_from(v).ok());
+        TensorReport {
+            name: name.to_owned(),
+            dtype: numeric.dtype.map(|d| d.name().to_owned()),
+            shape: numeric.shape.as_ref().map(|s| s.iter().map(size).collect()),
+            symbolic: symbolic.to_string(),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Reports as text: an aligned table, CSV and Markdown.
+
+use super::model::{ModelReport, OpReport};
+use crate::units::si;
+use std::fmt::Write;
+
+/// A count with an SI prefix and no unit.
+pub fn count(n: u64) -> String {
+    si(n as f64, "").trim_end().to_owned()
+}
+
+fn bytes(n: u64) -> String {
+    si(n as f64, "B")
+}
+
+fn intensity(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |v| format!("{v:.2}"))
+}
+
+/// The rows of a listing: header first.
+fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    match by {
+        "type" => {
+            rows.push(["operator", "nodes", "MACs", "FLOPs", "int ops", "bytes", "FLOP/B"].map(String::from).to_vec());
+            for t in report.by_type().into_iter().take(top) {
+                let work = t.flops + t.int_ops;
+                let ratio = (t.bytes > 0).then(|| work as f64 / t.bytes as f64);
+                rows.push(vec![
+                    t.op_type,
+                    t.count.to_string(),
+                    count(t.macs),
+                    count(t.flops),
+                    count(t.int_ops),
+                    bytes(t.bytes),
+                    intensity(ratio),
+                ]);
+            }
+        }
+        "op" => {
+            rows.push(["node", "operator", "output", "MACs", "FLOPs", "bytes", "FLOP/B", "status"].map(String::from).to_vec());
+            let mut ops: Vec<&OpReport> = report.ops.iter().collect();
+            if top < ops.len() {
+                ops.sort_by_key(|o| std::cmp::Reverse((o.flops + o.int_ops, o.bytes_read + o.bytes_written)));
+            }
+            for op in ops.into_iter().take(top) {
+                let output = op.outputs.first().map_or_else(String::new, |o| o.symbolic.clone());
+                rows.push(vec![
+                    op.name.clone(),
+                    op.op_type.clone(),
+                    output,
+                    count(op.macs),
+                    count(op.flops + op.int_ops),
+                    bytes(op.bytes_read + op.bytes_written),
+                    intensity(op.intensity),
+                    op.status.clone(),
+                ]);
+            }
+        }
+        _ => {}
+    }
+    rows
+}
+
+/// Totals as label and value.
+fn totals(report: &ModelReport) -> Vec<[String; 2]> {
+    let t = &report.totals;
+    let exact = |n: u64, unit: &str| format!("{} {unit}", si(n as f64, "").trim_end());
+    let mut rows = vec![
+        ["parameters".to_owned(), format!("{}  ({})", exact(t.params, ""), t.params)],
+        ["weights".to_owned(), bytes(t.weight_bytes)],
+        ["MACs".to_owned(), format!("{}  ({})", exact(t.macs, ""), t.macs)],
+        ["FLOPs".to_owned(), format!("{}  ({})", exact(t.flops, ""), t.flops)],
+    ];
+    if t.int_ops > 0 {
+        rows.push(["integer ops".to_owned(), format!("{}  ({})", exact(t.int_ops, ""), t.int_ops)]);
+    }
+    rows.push([
+        "traffic".to_owned(),
+        format!("{} read, {} written (each node alone)", bytes(t.bytes_read), bytes(t.bytes_written)),
+    ]);
+    rows.push(["intensity".to_owned(), format!("{} FLOP/B", intensity(t.intensity))]);
+    rows.push(["peak activations".to_owned(), bytes(t.peak_activation_bytes)]);
+    rows.push([
+        "coverage".to_owned(),
+        format!("{:.1} % ({} of {} nodes)", report.coverage.percent, report.coverage.known, report.coverage.nodes),
+    ]);
+    rows
+}
+
+/// The report for people: listing, totals, formulas, remarks.
+pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
+    let mut out = String::new();
+    let inputs: Vec<String> =
+        report.model.inputs.iter().map(|i| format!("{} {}", i.name, i.symbolic)).collect();
+    let _ = writeln!(out, "{}  ({})", report.model.file, report.model.format);
+    let _ = writeln!(out, "input  {}\n", inputs.join(", "));
+    let rows = rows(report, by, top);
+    if !rows.is_empty() {
+        align(&mut out, &rows);
+        let shown = rows.len() - 1;
+        let all = if by == "op" { report.ops.len() } else { report.by_type().len() };
+        if shown < all {
+            let _ = writeln!(out, "… {} more; --top {all} shows all", all - shown);
+        }
+        out.push('\n');
+    }
+    for [label, value] in totals(report) {
+        let _ = writeln!(out, "{label:<17} {}", value.replace("  (", " ("));
+    }
+    if !report.bindings.is_empty() {
+        let _ = writeln!(out, "\nFLOPs             = {}", report.formulas.flops);
+        let _ = writeln!(out, "bytes             = {}", report.formulas.bytes);
+        let at: Vec<String> = report.bindings.iter().map(|(k, v)| format!("{k} = {v}")).collect();
+        let _ = writeln!(out, "at                  {}", at.join(", "));
+    }
+    for a in &report.assumptions {
+        let _ = writeln!(out, "assumed: {} = {} (set it with --dim {}=N)", a.symbol, a.value, a.symbol);
+    }
+    for (op, n) in &report.coverage.unknown {
+        let _ = writeln!(out, "unknown: {op} × {n}: not in the totals");
+    }
+    let incomplete = |d: &&super::DiagnosticReport| d.severity != "assumption";
+    for d in report.diagnostics.iter().filter(incomplete).take(10) {
+        let _ = writeln!(out, "{}: `{}`: {}", d.severity, d.place, d.message);
+    }
+    out
+}
+
+/// First column left, the others right.
+fn align(out: &mut String, rows: &[Vec<String>]) {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
+    for row in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(c, (cell, w))| if c == 0 || cell.starts_with(|x: char| x.is_alphabetic()) { format!("{cell:<w$}") } else { format!("{cell:>w$}") })
+            .collect();
+        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+    }
+}
+
+/// Exact numbers, one node a line.
+pub fn csv(report: &ModelReport) -> String {
+    let mut out = String::from("name,op_type,class,macs,flops,int_ops,bytes_read,bytes_written,intensity,status\n");
+    let quote = |s: &str| {
+        if s.contains([',', '"', '\n']) { format!("\"{}\"", s.replace('"', "\"\"")) } else { s.to_owned() }
+    };
+    for op in &report.ops {
+        let intensity = op.intensity.map_or(String::new(), |v| v.to_string());
+        let _ = writeln!(
+            out,
+            "{},{},{},{},{},{},{},{},{intensity},{}",
+            quote(&op.name), quote(&op.op_type), op.class, op.macs, op.flops, op.int_ops, op.bytes_read, op.bytes_written, op.status
+        );
+    }
+    out
+}
+
+/// Tables for a document.
+pub fn markdown(report: &ModelReport, by: &str, top: usize) -> String {
+    let mut out = format!("## {}\n\n| | |\n| --- | --- |\n", report.model.file);
+    for [label, value] in totals(report) {
+        let _ = writeln!(out, "| {label} | {} |", value.trim());
+    }
+    let rows = rows(report, by, top);
+    for (i, row) in rows.iter().enumerate() {
+        if i == 0 {
+            out.push('\n');
+        }
+        let _ = writeln!(out, "| {} |", row.join(" | ").replace('\n', " "));
+        if i == 0 {
+            let _ = writeln!(out, "|{}", " --- |".repeat(row.len()));
+        }
+    }
+    out
+}
