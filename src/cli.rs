@@ -77,8 +77,9 @@ fn hinted(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error 
 fn emit(text: &str, file: Option<&std::path::Path>) -> anyhow::Result<()> {
     use std::io::Write;
     match file {
-        Some(path) => std::fs::write(path, text)
-            .map_err(|e| hinted(format!("cannot write `{}`: {e}", path.display()), "check the folder")),
+        Some(path) => std::fs::write(path, text).map_err(|e| {
+            hinted(format!("cannot write `{}`: {e}", path.display()), "check the folder")
+        }),
         None => match std::io::stdout().lock().write_all(text.as_bytes()) {
             // A reader that has seen enough is not an error.
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

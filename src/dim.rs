@@ -110,14 +110,8 @@ impl Dim {
 
     /// The name, where this is a single bare symbol.
     pub fn as_symbol(&self) -> Option<&str> {
-        match &self.0 {
-            Repr::Poly(terms) => match &**terms {
-                [Term { factors, coefficient: 1 }] => match &factors[..] {
-                    [(Atom::Symbol(name), 1)] => Some(name),
-                    _ => None,
-                },
-                _ => None,
-            },
+        match self.single_atom() {
+            Some(Atom::Symbol(name)) => Some(name),
             _ => None,
         }
     }
@@ -268,6 +262,14 @@ impl Dim {
         if self == other {
             return Some(Equal);
         }
+        // min(a, b) ≤ a ≤ max(a, b), whatever b is.
+        match (self.single_atom(), other.single_atom()) {
+            (_, Some(Atom::Min(x, y))) if x == self || y == self => return Some(Greater),
+            (_, Some(Atom::Max(x, y))) if x == self || y == self => return Some(Less),
+            (Some(Atom::Min(x, y)), _) if x == other || y == other => return Some(Less),
+            (Some(Atom::Max(x, y)), _) if x == other || y == other => return Some(Greater),
+            _ => {}
+        }
         let difference = self.clone() - other.clone();
         if difference.lower_bound().is_some_and(|low| low >= 0) {
             Some(Greater)
@@ -293,6 +295,17 @@ impl Dim {
             })?;
             sum.checked_add(low)
         })
+    }
+
+    fn single_atom(&self) -> Option<&Atom> {
+        let Repr::Poly(terms) = &self.0 else { return None };
+        match &**terms {
+            [Term { factors, coefficient: 1 }] => match &factors[..] {
+                [(atom, 1)] => Some(atom),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn atom(atom: Atom) -> Self {
@@ -325,7 +338,9 @@ impl Dim {
             None => Self::ZERO,
             Some((factors, c)) if map.len() == 1 && factors.is_empty() => Self::from(*c),
             _ => Self(Repr::Poly(
-                map.into_iter().map(|(factors, coefficient)| Term { factors, coefficient }).collect(),
+                map.into_iter()
+                    .map(|(factors, coefficient)| Term { factors, coefficient })
+                    .collect(),
             )),
         }
     }
@@ -388,10 +403,8 @@ impl Dim {
                 return None;
             }
             let factors = quotient_factors(&top.factors, &lead.factors)?;
-            let step = Self::collect(std::iter::once((
-                factors,
-                Some(top.coefficient / lead.coefficient),
-            )));
+            let step =
+                Self::collect(std::iter::once((factors, Some(top.coefficient / lead.coefficient))));
             quotient = quotient + step.clone();
             rest = rest.clone() - step * divisor.clone();
             if rest.is_overflow() {
@@ -435,10 +448,9 @@ impl Atom {
 
     fn bind(&self, bindings: &Bindings) -> Dim {
         match self {
-            Self::Symbol(name) => bindings.get(name).map_or_else(
-                || Dim::atom(self.clone()),
-                |value| Dim::from(*value),
-            ),
+            Self::Symbol(name) => bindings
+                .get(name)
+                .map_or_else(|| Dim::atom(self.clone()), |value| Dim::from(*value)),
             Self::FloorDiv(a, b) => a.bind(bindings).floor_div(&b.bind(bindings)),
             Self::Mod(a, b) => a.bind(bindings).modulo(&b.bind(bindings)),
             Self::Min(a, b) => a.bind(bindings).minimum(&b.bind(bindings)),

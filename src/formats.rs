@@ -21,8 +21,8 @@ pub fn load(path: &Path) -> Result<Model, LoadError> {
 }
 
 /// Reads a model from memory; contents kept in other files are then not available.
-pub fn load_bytes(bytes: ::bytes::Bytes) -> Result<Model, LoadError> {
-    read(&bytes, None)
+pub fn load_bytes(bytes: &::bytes::Bytes) -> Result<Model, LoadError> {
+    read(bytes, None)
 }
 
 fn read(file: &::bytes::Bytes, folder: Option<&Path>) -> Result<Model, LoadError> {

@@ -24,7 +24,7 @@ mod reduction;
 mod shape;
 mod structure;
 
-pub use context::{OpCx, OpError};
+pub use context::{OpCx, OpError, RunBody};
 pub use cost::{Cost, Effect, Status};
 
 use std::collections::HashMap;
@@ -101,10 +101,6 @@ impl Op {
 
     const fn formula(self, formula: &'static str) -> Self {
         Self { formula, ..self }
-    }
-
-    const fn domain(self, domain: &'static str) -> Self {
-        Self { domain, ..self }
     }
 }
 

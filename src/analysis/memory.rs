@@ -67,7 +67,8 @@ pub(super) fn live_bytes(graph: &Graph, order: &[NodeId], values: &[TensorInfo])
         if stored { Dim::ZERO } else { info.bytes().unwrap_or_default() }
     };
     let mut ends: Vec<Vec<ValueId>> = vec![Vec::new(); order.len()];
-    for (value, step) in last_use {
+    for value in graph.value_ids() {
+        let Some(step) = last_use.get(&value).copied() else { continue };
         if let Some(list) = ends.get_mut(step) {
             list.push(value);
         }

@@ -28,12 +28,7 @@ pub(super) struct Outcome {
 
 impl<'b> Walk<'b> {
     pub(super) fn new(bindings: &'b Bindings) -> Self {
-        Self {
-            bindings,
-            diagnostics: RefCell::default(),
-            fresh: Cell::new(0),
-            depth: Cell::new(0),
-        }
+        Self { bindings, diagnostics: RefCell::default(), fresh: Cell::new(0), depth: Cell::new(0) }
     }
 
     pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
@@ -66,7 +61,8 @@ impl<'b> Walk<'b> {
         for (name, id) in &graph.captures {
             values[id.index()] = outer(name).unwrap_or_default();
         }
-        let blank = NodeReport { class: Class::Unknown, cost: Cost::default(), status: Status::Unknown };
+        let blank =
+            NodeReport { class: Class::Unknown, cost: Cost::default(), status: Status::Unknown };
         let mut nodes = vec![blank; graph.nodes.len()];
         let order = match Order::of(graph) {
             Order::Sorted(order) => order,
@@ -103,9 +99,10 @@ impl<'b> Walk<'b> {
             (None, Some(shape)) => found.shape = Some(shape),
             (Some(ours), Some(theirs)) => {
                 let clash = ours.len() != theirs.len()
-                    || ours.iter().zip(&theirs).any(|(a, b)| {
-                        a.as_const().zip(b.as_const()).is_some_and(|(a, b)| a != b)
-                    });
+                    || ours
+                        .iter()
+                        .zip(&theirs)
+                        .any(|(a, b)| a.as_const().zip(b.as_const()).is_some_and(|(a, b)| a != b));
                 if clash {
                     let theirs = TensorInfo::new(hint.dtype, theirs);
                     let message = format!(
@@ -180,7 +177,7 @@ impl<'b> Walk<'b> {
         let (cost, status) = if constant || known {
             (Cost::default(), Status::Folded)
         } else {
-            match self.cost(graph, &cx, &effect) {
+            match Self::cost(graph, &cx, &effect) {
                 Some(cost) => (cost, effect.status),
                 None => {
                     let message = format!("{}: element type not known", node.qualified_op());
@@ -220,11 +217,10 @@ impl<'b> Walk<'b> {
     }
 
     /// Arithmetic by kind, and bytes: each distinct input read once, each output written once.
-    fn cost(&self, graph: &Graph, cx: &OpCx<'_>, effect: &Effect) -> Option<Cost> {
+    fn cost(graph: &Graph, cx: &OpCx<'_>, effect: &Effect) -> Option<Cost> {
         let mut cost = effect.inner.as_deref().cloned().unwrap_or_default();
-        let integer = effect
-            .integer
-            .unwrap_or_else(|| cx.dtype(0).is_some_and(|dtype| !dtype.is_float()));
+        let integer =
+            effect.integer.unwrap_or_else(|| cx.dtype(0).is_some_and(|dtype| !dtype.is_float()));
         let operations = effect.macs.clone() * Dim::from(2)
             + effect.other.clone()
             + effect.transcendentals.clone()

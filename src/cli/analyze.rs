@@ -75,14 +75,17 @@ impl Args {
         let symbols = symbols(model);
         let mut bindings = Bindings::new();
         for text in &self.dim {
-            let usage = || hinted(format!("`--dim {text}` is not SYMBOL=N"), "for example --dim batch=8");
+            let usage =
+                || hinted(format!("`--dim {text}` is not SYMBOL=N"), "for example --dim batch=8");
             let (name, value) = text.split_once('=').ok_or_else(usage)?;
             let value: u64 = value.trim().parse().map_err(|_| usage())?;
             let name = name.trim();
             if !symbols.contains(name) {
                 let known: Vec<&str> = symbols.iter().map(AsRef::as_ref).collect();
                 let hint = match (nearest(name, known.iter().copied()), known.is_empty()) {
-                    (_, true) => "all sizes of this model are fixed; change them with --shape".into(),
+                    (_, true) => {
+                        "all sizes of this model are fixed; change them with --shape".into()
+                    }
                     (Some(close), _) => format!("did you mean `{close}`?"),
                     (None, _) => format!("its symbols are: {}", known.join(", ")),
                 };
@@ -119,16 +122,27 @@ fn symbols(model: &Model) -> BTreeSet<Arc<str>> {
 
 /// Applies `NAME=1x3x224x224`.
 fn set_shape(model: &mut Model, text: &str) -> Result<()> {
-    let usage = || hinted(format!("`--shape {text}` is not NAME=DIMS"), "for example --shape input=1x3x224x224");
+    let usage = || {
+        hinted(
+            format!("`--shape {text}` is not NAME=DIMS"),
+            "for example --shape input=1x3x224x224",
+        )
+    };
     let (name, dims) = text.rsplit_once('=').ok_or_else(usage)?;
-    let sizes: Vec<u64> =
-        dims.split(['x', ',']).map(|d| d.trim().parse().map_err(|_| usage())).collect::<Result<_>>()?;
+    let sizes: Vec<u64> = dims
+        .split(['x', ','])
+        .map(|d| d.trim().parse().map_err(|_| usage()))
+        .collect::<Result<_>>()?;
     if let Some(size) = sizes.iter().find(|s| **s > 1 << 40) {
-        return Err(hinted(format!("the size {size} is beyond any real tensor"), "sizes go up to 2^40"));
+        return Err(hinted(
+            format!("the size {size} is beyond any real tensor"),
+            "sizes go up to 2^40",
+        ));
     }
     let inputs = &model.graph.inputs;
     let Some(id) = inputs.iter().copied().find(|id| model.graph.value(*id).name == name) else {
-        let names: Vec<&str> = inputs.iter().map(|id| model.graph.value(*id).name.as_str()).collect();
+        let names: Vec<&str> =
+            inputs.iter().map(|id| model.graph.value(*id).name.as_str()).collect();
         let hint = match nearest(name, names.iter().copied()) {
             Some(close) => format!("did you mean `{close}`?"),
             None => format!("its inputs are: {}", names.join(", ")),

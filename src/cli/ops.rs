@@ -20,7 +20,13 @@ impl Args {
         let mut text = format!("{:<12} {:<28} {:<15} operations\n", "domain", "operator", "class");
         for op in rows {
             let domain = if op.domain.is_empty() { "ai.onnx" } else { op.domain };
-            let _ = writeln!(text, "{domain:<12} {:<28} {:<15} {}", op.name, op.class.name(), op.formula);
+            let _ = writeln!(
+                text,
+                "{domain:<12} {:<28} {:<15} {}",
+                op.name,
+                op.class.name(),
+                op.formula
+            );
         }
         emit(&text, None)?;
         Ok(Exit::Good)

@@ -40,6 +40,8 @@ fn order_is_decided_only_when_it_always_holds() {
     assert_eq!(dim("s").maximum(&Dim::ONE), dim("s"));
     assert_eq!(dim("s").minimum(&dim("t")).to_string(), "min(s, t)");
     assert_eq!(dim("max(s, 5)").as_const(), None);
+    assert_eq!(dim("max(s, min(s, 512))"), dim("s"));
+    assert_eq!(dim("min(s, max(512, s))"), dim("s"));
 }
 
 #[test]

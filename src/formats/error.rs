@@ -51,7 +51,9 @@ impl LoadError {
             LoadErrorKind::Empty => "the export or download may have stopped early",
             LoadErrorKind::NotAModel(_) => "rooflens reads `.onnx` files",
             LoadErrorKind::Malformed(_) => "check the file with `onnx.checker`, or export it again",
-            LoadErrorKind::Invalid { .. } => "the exporter wrote a contradictory model; export it again",
+            LoadErrorKind::Invalid { .. } => {
+                "the exporter wrote a contradictory model; export it again"
+            }
             LoadErrorKind::Io(_) => "check the path",
         })
     }

@@ -15,9 +15,8 @@ pub(super) const OPS: &[Op] = &[
 /// Opset 23. `q: [B, Hq, Sq, D]` or `[B, Sq, Hq·D]`, likewise k and v; past keys and values join
 /// in front. Nominal: a causal mask does not lower the count.
 fn attention(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    let heads = |name: &str| -> Result<Option<Dim>, OpError> {
-        Ok(cx.attrs().int(name)?.map(Dim::from))
-    };
+    let heads =
+        |name: &str| -> Result<Option<Dim>, OpError> { Ok(cx.attrs().int(name)?.map(Dim::from)) };
     let q_heads = heads("q_num_heads")?;
     let kv_heads = heads("kv_num_heads")?;
     let q = split_heads(cx.shape(0)?, q_heads.as_ref())?;
@@ -35,9 +34,8 @@ fn attention(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     } else {
         vec![batch.clone(), hq.clone(), sq.clone(), v[3].clone()]
     };
-    let present = |kv: &[Dim; 4]| {
-        cx.like(vec![batch.clone(), kv[1].clone(), total.clone(), kv[3].clone()])
-    };
+    let present =
+        |kv: &[Dim; 4]| cx.like(vec![batch.clone(), kv[1].clone(), total.clone(), kv[3].clone()]);
     let mut outputs = vec![cx.like(output), present(&k), present(&v)];
     outputs.push(cx.like(vec![batch.clone(), hq, sq, total.clone()]));
     outputs.truncate(cx.output_count().max(1));

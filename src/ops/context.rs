@@ -31,6 +31,10 @@ pub enum OpError {
     Unsupported(String),
 }
 
+/// Runs the body that an attribute names on these inputs: its outputs, and what it costs once.
+pub type RunBody<'a> =
+    dyn Fn(&str, &[TensorInfo]) -> Result<(Vec<TensorInfo>, super::Cost), OpError> + 'a;
+
 /// A node with what is known of its inputs.
 pub struct OpCx<'a> {
     /// The node.
@@ -40,7 +44,7 @@ pub struct OpCx<'a> {
     /// What the file says of each output: a hint, checked by the walk.
     pub declared: Vec<Option<&'a TensorInfo>>,
     /// Runs a body: analysed outputs and cost, from the infos of its inputs.
-    pub run_body: &'a dyn Fn(&str, &[TensorInfo]) -> Result<(Vec<TensorInfo>, super::Cost), OpError>,
+    pub run_body: &'a RunBody<'a>,
     /// Equalities that must hold for the result to be right, such as two symbols that broadcast.
     pub constraints: &'a RefCell<Vec<(Dim, Dim)>>,
     /// Makes a symbol that nothing else has, with this stem.

@@ -63,9 +63,11 @@ fn conv_at(
     let elements = output.elements().unwrap_or_default();
     let taps: Dim = per_group.clone() * kernel.iter().product();
     let biased = cx.optional(bias).is_some();
-    Ok(Effect::one(output)
-        .macs(elements.clone() * taps)
-        .other(if biased { elements } else { Dim::ZERO }))
+    Ok(Effect::one(output).macs(elements.clone() * taps).other(if biased {
+        elements
+    } else {
+        Dim::ZERO
+    }))
 }
 
 /// `x: [N, Cin, …]`, `w: [Cin, Cout/g, …]` → `[N, Cout, …]`, as a scatter: what `pads` crops
@@ -105,9 +107,11 @@ fn conv_transpose(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let elements = output.elements().unwrap_or_default();
     let taps: Dim = per_group.clone() * kernel.iter().product();
     let biased = cx.optional(2).is_some();
-    Ok(Effect::one(output)
-        .macs(cx.elements(0)? * taps)
-        .other(if biased { elements } else { Dim::ZERO }))
+    Ok(Effect::one(output).macs(cx.elements(0)? * taps).other(if biased {
+        elements
+    } else {
+        Dim::ZERO
+    }))
 }
 
 /// `[.., M, K] × [.., K, N] → [.., M, N]`; a vector is a matrix whose extra axis is dropped.
@@ -123,12 +127,7 @@ fn qlinear_matmul(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(matmul_at(cx, 0, 3, cx.dtype(7))?.integer(true))
 }
 
-fn matmul_at(
-    cx: &OpCx<'_>,
-    a: usize,
-    b: usize,
-    dtype: Option<DType>,
-) -> Result<Effect, OpError> {
+fn matmul_at(cx: &OpCx<'_>, a: usize, b: usize, dtype: Option<DType>) -> Result<Effect, OpError> {
     let (left, right) = (cx.shape(a)?, cx.shape(b)?);
     if left.is_empty() || right.is_empty() {
         return invalid!("a matrix product needs at least vectors");
@@ -285,7 +284,9 @@ fn implicit_output(operands: &[Vec<String>]) -> Vec<String> {
     for label in operands.iter().flatten() {
         *counts.entry(label).or_insert(0) += 1;
     }
-    let keep = |(label, n): (&&String, &usize)| (label.starts_with('.') || *n == 1).then(|| (*label).clone());
+    let keep = |(label, n): (&&String, &usize)| {
+        (label.starts_with('.') || *n == 1).then(|| (*label).clone())
+    };
     counts.iter().filter_map(keep).collect()
 }
 
@@ -324,11 +325,8 @@ fn recurrent(
     } else {
         vec![t.clone(), d.clone(), b.clone(), h.clone()]
     };
-    let state = if batch_first {
-        vec![b.clone(), d, h.clone()]
-    } else {
-        vec![d, b.clone(), h.clone()]
-    };
+    let state =
+        if batch_first { vec![b.clone(), d, h.clone()] } else { vec![d, b.clone(), h.clone()] };
     let mut infos = vec![cx.like(y)];
     infos.extend((1..outputs).map(|_| cx.like(state.clone())));
     infos.truncate(cx.output_count().max(1));

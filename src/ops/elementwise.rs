@@ -17,9 +17,15 @@ macro_rules! unary {
 /// A broadcasting row, cost per output element and per input beyond the first.
 macro_rules! nary {
     ($name:literal, $least:literal, $most:expr, $other:literal, $t:literal, $c:literal) => {
-        Op::new($name, Elementwise, nary::<$other, $t, $c>)
-            .inputs($least, $most)
-            .formula(if $t > 0 { "|y| transcendental" } else if $c > 0 { "|y| comparisons" } else { "|y|" })
+        Op::new($name, Elementwise, nary::<$other, $t, $c>).inputs($least, $most).formula(
+            if $t > 0 {
+                "|y| transcendental"
+            } else if $c > 0 {
+                "|y| comparisons"
+            } else {
+                "|y|"
+            },
+        )
     };
 }
 
@@ -100,7 +106,8 @@ pub(super) const OPS: &[Op] = &[
 fn answers_bool(name: &str) -> bool {
     matches!(
         name,
-        "And" | "Or"
+        "And"
+            | "Or"
             | "Xor"
             | "Not"
             | "Equal"
@@ -117,9 +124,7 @@ fn output_dtype(cx: &OpCx<'_>) -> Option<DType> {
     if answers_bool(&cx.node.op_type) { Some(DType::Bool) } else { cx.dtype(0) }
 }
 
-fn unary<const OTHER: u32, const T: u32, const C: u32>(
-    cx: &OpCx<'_>,
-) -> Result<Effect, OpError> {
+fn unary<const OTHER: u32, const T: u32, const C: u32>(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let n = cx.elements(0)?;
     let mut output = TensorInfo::new(output_dtype(cx), cx.shape(0)?.clone());
     if let Some(value) = &cx.input(0)?.value {
@@ -149,9 +154,7 @@ fn dropout(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(Effect::of(outputs).free(cx.inputs.len()))
 }
 
-fn nary<const OTHER: u32, const T: u32, const C: u32>(
-    cx: &OpCx<'_>,
-) -> Result<Effect, OpError> {
+fn nary<const OTHER: u32, const T: u32, const C: u32>(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let shape = operand_shape(cx)?;
     let n: Dim = shape.iter().product();
     let steps = Dim::from(cx.inputs.len().saturating_sub(1));
@@ -199,7 +202,8 @@ fn where_(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 
 /// The operands' elements, broadcast to the output: one row an output element.
 fn spread<'a>(cx: &OpCx<'a>, output: &TensorInfo) -> Option<Vec<Vec<&'a Elem>>> {
-    let shape: Vec<usize> = output.shape.as_ref()?.iter().map(Dim::as_usize).collect::<Option<_>>()?;
+    let shape: Vec<usize> =
+        output.shape.as_ref()?.iter().map(Dim::as_usize).collect::<Option<_>>()?;
     let total = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d))?;
     if total > crate::ir::MAX_TRACKED {
         return None;
@@ -208,7 +212,8 @@ fn spread<'a>(cx: &OpCx<'a>, output: &TensorInfo) -> Option<Vec<Vec<&'a Elem>>> 
     for port in 0..cx.inputs.len() {
         let info = cx.optional(port)?;
         let value = info.value.as_ref()?;
-        let dims: Vec<usize> = info.shape.as_ref()?.iter().map(Dim::as_usize).collect::<Option<_>>()?;
+        let dims: Vec<usize> =
+            info.shape.as_ref()?.iter().map(Dim::as_usize).collect::<Option<_>>()?;
         columns.push((value, dims));
     }
     let at = |flat: usize, dims: &[usize]| {
@@ -328,4 +333,3 @@ fn fold_unary(cx: &OpCx<'_>, e: &Elem) -> Elem {
         },
     }
 }
-

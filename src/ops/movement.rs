@@ -44,7 +44,7 @@ fn cast_like(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 
 fn cast_to(cx: &OpCx<'_>, to: Option<DType>) -> Result<Effect, OpError> {
     let mut output = TensorInfo::new(to, cx.shape(0)?.clone());
-    let integral = to.is_some_and(|d| d.is_integer());
+    let integral = to.is_some_and(DType::is_integer);
     let convert = |e: &Elem| match (e, to) {
         (Elem::Float(x), _) if integral && x.abs() < 9e15 => Elem::Int(truncated(*x)),
         (Elem::Int(d), Some(DType::Bool)) => match d.as_const() {
@@ -240,7 +240,9 @@ fn pad(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 fn range(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let scalar = |port: usize| -> Result<Elem, OpError> {
         let value = cx.input(port)?.value.as_ref().and_then(|v| v.first().cloned());
-        value.filter(|e| *e != Elem::Unknown).ok_or(OpError::UnknownInput { port, what: "contents" })
+        value
+            .filter(|e| *e != Elem::Unknown)
+            .ok_or(OpError::UnknownInput { port, what: "contents" })
     };
     let (start, limit, delta) = (scalar(0)?, scalar(1)?, scalar(2)?);
     let (Elem::Int(start), Elem::Int(limit), Elem::Int(delta)) = (&start, &limit, &delta) else {
@@ -386,14 +388,16 @@ fn slice_axis(size: &Dim, start: &Dim, end: &Dim, step: i64) -> (Dim, Dim) {
     let far = |d: &Dim| d.as_const().is_some_and(|c| c >= i128::from(i32::MAX));
     if step > 0 {
         let start = from_front(start).maximum(&Dim::ZERO).minimum(size);
-        let end = if far(end) { size.clone() } else { from_front(end).maximum(&Dim::ZERO).minimum(size) };
+        let end =
+            if far(end) { size.clone() } else { from_front(end).maximum(&Dim::ZERO).minimum(size) };
         let count = (end - start.clone()).maximum(&Dim::ZERO).ceil_div(&Dim::from(step));
         (start, count)
     } else {
         let last = size.clone() - Dim::ONE;
         let start = if far(start) { last } else { from_front(start).minimum(&last) };
         let before_front = end.as_const().is_some_and(|c| c <= -i128::from(i32::MAX));
-        let end = if before_front { Dim::from(-1) } else { from_front(end).maximum(&Dim::from(-1)) };
+        let end =
+            if before_front { Dim::from(-1) } else { from_front(end).maximum(&Dim::from(-1)) };
         let step = Dim::from(step.saturating_neg());
         let count = (start.clone() - end).maximum(&Dim::ZERO).ceil_div(&step);
         (start, count)

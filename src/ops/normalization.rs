@@ -75,12 +75,11 @@ fn layer_norm(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let shape = cx.shape(0)?;
     let affine = 1 + usize::from(cx.optional(2).is_some());
     let mut outputs = vec![cx.like(shape.clone())];
-    let statistics = shape.iter().enumerate().map(|(i, d)| if i < at { d.clone() } else { Dim::ONE });
+    let statistics =
+        shape.iter().enumerate().map(|(i, d)| if i < at { d.clone() } else { Dim::ONE });
     let statistics = TensorInfo::new(Some(crate::ir::DType::F32), statistics.collect::<Vec<_>>());
     outputs.extend((1..cx.output_count()).map(|_| statistics.clone()));
-    Ok(Effect::of(outputs)
-        .other(n * Dim::from(5 + affine) + rows.clone())
-        .transcendentals(rows))
+    Ok(Effect::of(outputs).other(n * Dim::from(5 + affine) + rows.clone()).transcendentals(rows))
 }
 
 fn rms_norm(cx: &OpCx<'_>) -> Result<Effect, OpError> {

@@ -11,7 +11,9 @@ use crate::ir::{DType, Elem, Shape, TensorInfo};
 /// input element, `out_other` and `out_t` an output element.
 macro_rules! reduce {
     ($name:literal, $in_o:literal, $in_t:literal, $out_o:literal, $out_t:literal, $formula:literal) => {
-        Op::new($name, Reduction, reduce::<$in_o, $in_t, $out_o, $out_t>).inputs(1, 2).formula($formula)
+        Op::new($name, Reduction, reduce::<$in_o, $in_t, $out_o, $out_t>)
+            .inputs(1, 2)
+            .formula($formula)
     };
 }
 
@@ -32,7 +34,7 @@ pub(super) const OPS: &[Op] = &[
     reduce!("ReduceSumSquare", 1, 0, 0, 0, "2·|x| − |y|"),
 ];
 
-/// `axes` is an attribute, and since opset 13 (ReduceSum) or 18 (the others) an input.
+/// `axes` is an attribute, and since opset 13 (`ReduceSum`) or 18 (the others) an input.
 fn reduce<const IN_O: u32, const IN_T: u32, const OUT_O: u32, const OUT_T: u32>(
     cx: &OpCx<'_>,
 ) -> Result<Effect, OpError> {
@@ -53,17 +55,12 @@ fn reduce<const IN_O: u32, const IN_T: u32, const OUT_O: u32, const OUT_T: u32>(
     let compares = matches!(&*cx.node.op_type, "ReduceMax" | "ReduceMin");
     let extra = x.clone() * Dim::from(IN_O) + y.clone() * Dim::from(OUT_O);
     let effect = Effect::one(output).transcendentals(x * Dim::from(IN_T) + y * Dim::from(OUT_T));
-    Ok(if compares {
-        effect.comparisons(steps).other(extra)
-    } else {
-        effect.other(steps + extra)
-    })
+    Ok(if compares { effect.comparisons(steps).other(extra) } else { effect.other(steps + extra) })
 }
 
 fn fold_axes(shape: &Shape, reduced: &[usize], keep: bool) -> Shape {
-    let kept = shape.iter().enumerate().filter_map(|(i, d)| match reduced.contains(&i) {
-        true => keep.then_some(Dim::ONE),
-        false => Some(d.clone()),
+    let kept = shape.iter().enumerate().filter_map(|(i, d)| {
+        if reduced.contains(&i) { keep.then_some(Dim::ONE) } else { Some(d.clone()) }
     });
     kept.collect()
 }

@@ -113,12 +113,10 @@ impl Window {
                 continue;
             }
             let valid = self.auto_pad == "VALID";
-            let (before, after) = if valid {
-                (0, 0)
-            } else {
-                (self.pads[i], self.pads[i + self.kernel.len()])
-            };
-            let extent = (self.kernel[i].clone() - Dim::ONE) * Dim::from(self.dilations[i]) + Dim::ONE;
+            let (before, after) =
+                if valid { (0, 0) } else { (self.pads[i], self.pads[i + self.kernel.len()]) };
+            let extent =
+                (self.kernel[i].clone() - Dim::ONE) * Dim::from(self.dilations[i]) + Dim::ONE;
             let padded = size.clone() + Dim::from(before) + Dim::from(after);
             let free = padded.clone() - extent.clone();
             if free.as_const().is_some_and(|f| f < 0) {

@@ -22,9 +22,8 @@ pub(super) const OPS: &[Op] = &[
 /// `value`, or one of the typed short forms of opset 12.
 fn constant(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let attrs = cx.attrs();
-    let vector = |dtype, n: usize, value| {
-        TensorInfo::new(Some(dtype), vec![Dim::from(n)]).with_value(value)
-    };
+    let vector =
+        |dtype, n: usize, value| TensorInfo::new(Some(dtype), vec![Dim::from(n)]).with_value(value);
     let int = |i: &i64| Elem::Int(Dim::from(*i));
     let info = if let Some(tensor) = attrs.tensor("value")? {
         tensor.clone()
@@ -45,7 +44,6 @@ fn constant(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     };
     Ok(Effect::one(info).free(0))
 }
-
 
 fn identity(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(Effect::one(cx.input(0)?.clone()).free(1))
@@ -78,7 +76,9 @@ fn reshape(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         match dim.as_const() {
             Some(0) if copy_zero => match input.get(i) {
                 Some(d) => shape.push(d.clone()),
-                None => return invalid!("entry {i} copies a size of an input of rank {}", input.len()),
+                None => {
+                    return invalid!("entry {i} copies a size of an input of rank {}", input.len());
+                }
             },
             Some(-1) if open.is_some() => return invalid!("two entries are -1"),
             Some(-1) => {
@@ -132,9 +132,10 @@ fn unsqueeze(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let mut old = shape.iter();
     let mut output = Vec::with_capacity(rank);
     for i in 0..rank {
-        match new.contains(&i) {
-            true => output.push(Dim::ONE),
-            false => output.extend(old.next().cloned()),
+        if new.contains(&i) {
+            output.push(Dim::ONE);
+        } else {
+            output.extend(old.next().cloned());
         }
     }
     if old.next().is_some() || output.len() != rank {
@@ -147,7 +148,8 @@ fn unsqueeze(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 fn shape_of(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let shape = cx.shape(0)?;
     let rank = i64::try_from(shape.len()).unwrap_or(i64::MAX);
-    let clamp = |a: i64| usize::try_from(if a < 0 { a.saturating_add(rank) } else { a }.clamp(0, rank));
+    let clamp =
+        |a: i64| usize::try_from(if a < 0 { a.saturating_add(rank) } else { a }.clamp(0, rank));
     let start = clamp(cx.attrs().int_or("start", 0)?).unwrap_or(0);
     let end = clamp(cx.attrs().int_or("end", rank)?).unwrap_or(0);
     let part = shape.get(start..end.max(start)).unwrap_or(&[]);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Version of the JSON form, in its `schema` field.
-pub const SCHEMA: &str = "rooflens.analysis/1";
+pub(super) const SCHEMA: &str = "rooflens.analysis/1";
 
 /// Why numbers cannot be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -179,12 +179,17 @@ impl ModelReport {
                 assumptions.push(Assumption { symbol: symbol.to_string(), value: 1 });
             }
         }
-        let numeric = if symbolic.symbols.is_empty() { symbolic.clone() } else { analyze(model, &all) };
+        let numeric =
+            if symbolic.symbols.is_empty() { symbolic.clone() } else { analyze(model, &all) };
         let number = Evaluator { bindings: &all };
         let totals = number.totals(&numeric)?;
         let graph = &model.graph;
         let tensor = |id: crate::ir::ValueId| {
-            number.tensor(&graph.value(id).name, &symbolic.values[id.index()], &numeric.values[id.index()])
+            number.tensor(
+                &graph.value(id).name,
+                &symbolic.values[id.index()],
+                &numeric.values[id.index()],
+            )
         };
         let mut unknown = BTreeMap::new();
         let mut ops = Vec::with_capacity(graph.nodes.len());
@@ -194,7 +199,8 @@ impl ModelReport {
                 *unknown.entry(op_type.clone()).or_insert(0) += 1;
             }
             let cost = &report.cost;
-            let count = |what: &str, dim: &Dim| number.count(&format!("{what} of `{}`", node.name), dim);
+            let count =
+                |what: &str, dim: &Dim| number.count(&format!("{what} of `{}`", node.name), dim);
             let (flops, int_ops) = (count("flops", &cost.flops)?, count("int_ops", &cost.int_ops)?);
             let bytes_read = count("bytes_read", &cost.bytes_read)?;
             let bytes_written = count("bytes_written", &cost.bytes_written)?;
@@ -301,9 +307,9 @@ impl Evaluator<'_> {
                 let mut names = std::collections::BTreeSet::new();
                 dim.symbols(&mut names);
                 let mut all = self.bindings.clone();
-                names.into_iter().for_each(|n| {
-                    all.entry(n).or_insert(1);
-                });
+                for name in names {
+                    all.entry(name).or_insert(1);
+                }
                 dim.eval(&all)
             }
             other => other,

@@ -22,7 +22,11 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     match by {
         "type" => {
-            rows.push(["operator", "nodes", "MACs", "FLOPs", "int ops", "bytes", "FLOP/B"].map(String::from).to_vec());
+            rows.push(
+                ["operator", "nodes", "MACs", "FLOPs", "int ops", "bytes", "FLOP/B"]
+                    .map(String::from)
+                    .to_vec(),
+            );
             for t in report.by_type().into_iter().take(top) {
                 let work = t.flops + t.int_ops;
                 let ratio = (t.bytes > 0).then(|| work as f64 / t.bytes as f64);
@@ -38,10 +42,16 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
             }
         }
         "op" => {
-            rows.push(["node", "operator", "output", "MACs", "FLOPs", "bytes", "FLOP/B", "status"].map(String::from).to_vec());
+            rows.push(
+                ["node", "operator", "output", "MACs", "FLOPs", "bytes", "FLOP/B", "status"]
+                    .map(String::from)
+                    .to_vec(),
+            );
             let mut ops: Vec<&OpReport> = report.ops.iter().collect();
             if top < ops.len() {
-                ops.sort_by_key(|o| std::cmp::Reverse((o.flops + o.int_ops, o.bytes_read + o.bytes_written)));
+                ops.sort_by_key(|o| {
+                    std::cmp::Reverse((o.flops + o.int_ops, o.bytes_read + o.bytes_written))
+                });
             }
             for op in ops.into_iter().take(top) {
                 let output = op.outputs.first().map_or_else(String::new, |o| o.symbolic.clone());
@@ -77,13 +87,20 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
     }
     rows.push([
         "traffic".to_owned(),
-        format!("{} read, {} written (each node alone)", bytes(t.bytes_read), bytes(t.bytes_written)),
+        format!(
+            "{} read, {} written (each node alone)",
+            bytes(t.bytes_read),
+            bytes(t.bytes_written)
+        ),
     ]);
     rows.push(["intensity".to_owned(), format!("{} FLOP/B", intensity(t.intensity))]);
     rows.push(["peak activations".to_owned(), bytes(t.peak_activation_bytes)]);
     rows.push([
         "coverage".to_owned(),
-        format!("{:.1} % ({} of {} nodes)", report.coverage.percent, report.coverage.known, report.coverage.nodes),
+        format!(
+            "{:.1} % ({} of {} nodes)",
+            report.coverage.percent, report.coverage.known, report.coverage.nodes
+        ),
     ]);
     rows
 }
@@ -115,7 +132,8 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
         let _ = writeln!(out, "at                  {}", at.join(", "));
     }
     for a in &report.assumptions {
-        let _ = writeln!(out, "assumed: {} = {} (set it with --dim {}=N)", a.symbol, a.value, a.symbol);
+        let _ =
+            writeln!(out, "assumed: {} = {} (set it with --dim {}=N)", a.symbol, a.value, a.symbol);
     }
     for (op, n) in &report.coverage.unknown {
         let _ = writeln!(out, "unknown: {op} × {n}: not in the totals");
@@ -137,7 +155,13 @@ fn align(out: &mut String, rows: &[Vec<String>]) {
             .iter()
             .zip(&widths)
             .enumerate()
-            .map(|(c, (cell, w))| if c == 0 || cell.starts_with(|x: char| x.is_alphabetic()) { format!("{cell:<w$}") } else { format!("{cell:>w$}") })
+            .map(|(c, (cell, w))| {
+                if c == 0 || cell.starts_with(|x: char| x.is_alphabetic()) {
+                    format!("{cell:<w$}")
+                } else {
+                    format!("{cell:>w$}")
+                }
+            })
             .collect();
         let _ = writeln!(out, "{}", cells.join("  ").trim_end());
     }
@@ -145,16 +169,30 @@ fn align(out: &mut String, rows: &[Vec<String>]) {
 
 /// Exact numbers, one node a line.
 pub fn csv(report: &ModelReport) -> String {
-    let mut out = String::from("name,op_type,class,macs,flops,int_ops,bytes_read,bytes_written,intensity,status\n");
+    let mut out = String::from(
+        "name,op_type,class,macs,flops,int_ops,bytes_read,bytes_written,intensity,status\n",
+    );
     let quote = |s: &str| {
-        if s.contains([',', '"', '\n']) { format!("\"{}\"", s.replace('"', "\"\"")) } else { s.to_owned() }
+        if s.contains([',', '"', '\n']) {
+            format!("\"{}\"", s.replace('"', "\"\""))
+        } else {
+            s.to_owned()
+        }
     };
     for op in &report.ops {
         let intensity = op.intensity.map_or(String::new(), |v| v.to_string());
         let _ = writeln!(
             out,
             "{},{},{},{},{},{},{},{},{intensity},{}",
-            quote(&op.name), quote(&op.op_type), op.class, op.macs, op.flops, op.int_ops, op.bytes_read, op.bytes_written, op.status
+            quote(&op.name),
+            quote(&op.op_type),
+            op.class,
+            op.macs,
+            op.flops,
+            op.int_ops,
+            op.bytes_read,
+            op.bytes_written,
+            op.status
         );
     }
     out

@@ -20,11 +20,8 @@ pub fn si(value: f64, unit: &str) -> String {
     }
     // A value that rounds up to 1000 of a prefix belongs to the next prefix.
     let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
-    let (scale, prefix) = PREFIXES
-        .iter()
-        .find(|(scale, _)| rounded.abs() >= *scale)
-        .copied()
-        .unwrap_or((1e-9, "n"));
+    let (scale, prefix) =
+        PREFIXES.iter().find(|(scale, _)| rounded.abs() >= *scale).copied().unwrap_or((1e-9, "n"));
     let scaled = rounded / scale;
     let digits = match scaled.abs() {
         x if x >= 99.95 => 0,

@@ -1,1 +1,7 @@
-fn main(){}
+//! One test binary: the command as a user runs it, and the shipped models against their sources.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod cli;
+mod corpus;
+mod formulas;
+mod run;

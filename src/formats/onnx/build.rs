@@ -6,10 +6,7 @@ use super::messages::{
 use super::tensor;
 use crate::dim::Dim;
 use crate::formats::{LoadError, LoadErrorKind};
-use crate::ir::{
-    Attr, Attrs, DType, Diagnostic, Graph, GraphError, Model, Node, Order, TensorInfo,
-    Weight,
-};
+use crate::ir::{Attr, Attrs, DType, Diagnostic, Graph, Model, Node, Order, TensorInfo, Weight};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -78,8 +75,12 @@ pub(super) fn model(
     if let Order::Cycle(ids) = Order::of(&built) {
         let names: Vec<String> =
             ids.iter().take(8).map(|id| format!("`{}`", built.node(*id).name)).collect();
-        let more = if ids.len() > 8 { format!(" and {} more", ids.len() - 8) } else { String::new() };
-        return Err(invalid("graph", format!("nodes wait for each other: {}{more}", names.join(", "))));
+        let more =
+            if ids.len() > 8 { format!(" and {} more", ids.len() - 8) } else { String::new() };
+        return Err(invalid(
+            "graph",
+            format!("nodes wait for each other: {}{more}", names.join(", ")),
+        ));
     }
     Ok(Model {
         graph: built,
@@ -210,10 +211,7 @@ impl<'a> Builder<'a> {
         let opset = scope.opsets.get(domain).copied().unwrap_or(1);
         let (op_type, domain) = (self.shared(&proto.op_type), self.shared(domain));
         let node = Node { name, op_type, domain, opset, inputs, outputs, attrs };
-        graph.push(node).map_err(|error| match error {
-            GraphError::ProducedTwice { .. } => invalid("graph", error.to_string()),
-            GraphError::TooLarge => invalid("graph", error.to_string()),
-        })?;
+        graph.push(node).map_err(|error| invalid("graph", error.to_string()))?;
         Ok(())
     }
 
@@ -364,4 +362,3 @@ fn symbol(text: &str) -> Dim {
         _ => Dim::symbol(text),
     }
 }
-

@@ -100,9 +100,8 @@ fn fixed(bytes: &[u8], dtype: DType, count: usize) -> Option<Vec<Elem>> {
 
 /// Small contents kept in another file, which must lie in the model's folder.
 fn external(tensor: &TensorProto, dtype: DType, count: usize, folder: &Path) -> Option<Vec<u8>> {
-    let entry = |key: &str| {
-        tensor.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str())
-    };
+    let entry =
+        |key: &str| tensor.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str());
     let path = Path::new(entry("location")?);
     if !path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
         return None;

@@ -1,0 +1,28 @@
+//! Running the command.
+
+use std::process::{Command, Output};
+
+/// The repository, which tests read models from.
+pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// What a run of the command left behind.
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs `rooflens` from the repository root.
+pub(crate) fn rooflens(args: &[&str]) -> Run {
+    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_rooflens"))
+        .args(args)
+        .current_dir(ROOT)
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    Run {
+        code: status.code().expect("no signal"),
+        stdout: String::from_utf8(stdout).unwrap(),
+        stderr: String::from_utf8(stderr).unwrap(),
+    }
+}
