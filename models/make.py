@@ -6,7 +6,7 @@
 
 Nothing is downloaded: weights are random. Initialisers of more than 16 numbers (floats) or
 1,024 (integers, which shapes may depend on) become references to `<name>.weights`, a file that is
-not written: the graph is enough to count.
+not written: the graph is enough to count. Constants of more than 4 KiB become initialisers first.
 Batch normalisation is kept as a node, so that parameters are those of the published network.
 """
 
@@ -97,7 +97,8 @@ def export(name):
     model, inputs, names, axes = MODELS[name]()
     model.eval()
     scatter(model)
-    # PRESERVE, and no folding, keep batch normalisation as nodes of their own.
+    # PRESERVE, and no folding, keep batch normalisation as nodes of their own. Folding would also
+    # store GPT-2's table of words, which its output layer shares, a second time.
     mode = torch.onnx.TrainingMode
     normalised = any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
     buffer = io.BytesIO()
@@ -109,7 +110,7 @@ def export(name):
         dynamic_axes=axes,
         opset_version=17,
         training=mode.PRESERVE if normalised else mode.EVAL,
-        do_constant_folding=not normalised,
+        do_constant_folding=not normalised and name != "gpt2",
         dynamo=False,
     )
     return onnx.load_from_string(buffer.getvalue())
@@ -117,6 +118,15 @@ def export(name):
 
 def strip(model, name):
     """Replace large initialisers by references to a file that is not shipped."""
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    for node in nodes:
+        values = [a.t for a in node.attribute if a.name == "value"]
+        if node.op_type == "Constant" and values and len(values[0].raw_data) > 4 * 1024:
+            values[0].name = node.output[0]
+            model.graph.initializer.append(values[0])
+        else:
+            model.graph.node.append(node)
     offset = 0
     for tensor in model.graph.initializer:
         count = 1

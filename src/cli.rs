@@ -4,6 +4,7 @@
 
 mod analyze;
 mod exit;
+mod hw;
 mod ops;
 
 pub use exit::Exit;
@@ -24,6 +25,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Analyze(analyze::Args),
+    Hw(hw::Args),
     Ops(ops::Args),
     Completions(Completions),
 }
@@ -42,6 +44,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<Exit> {
         match self.command {
             Command::Analyze(args) => args.run(),
+            Command::Hw(args) => args.run(),
             Command::Ops(args) => args.run(),
             Command::Completions(args) => {
                 let mut command = <Self as clap::CommandFactory>::command();
@@ -90,23 +93,8 @@ fn emit(text: &str, file: Option<&std::path::Path>) -> anyhow::Result<()> {
 
 /// The candidate closest to a mistyped `name`, where one is close.
 fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = candidates.into_iter().map(|c| (distance(name, c), c));
+    let scored = candidates
+        .into_iter()
+        .map(|c| (crate::hwdb::edit_distance(&name.to_lowercase(), &c.to_lowercase()), c));
     scored.min().filter(|(d, c)| *d <= 1 + c.len().max(name.len()) / 3).map(|(_, c)| c)
-}
-
-/// Levenshtein distance, ignoring case.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.to_lowercase(), b.to_lowercase());
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

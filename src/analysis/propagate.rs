@@ -173,7 +173,13 @@ impl<'b> Walk<'b> {
         let constant = op.class != Class::Quantization
             && cx.inputs.iter().flatten().all(|i| i.constant)
             && node.subgraphs().next().is_none();
-        let known = !effect.outputs.is_empty() && effect.outputs.iter().all(|o| o.value.is_some());
+        // Arithmetic on sizes: vectors of known integers, worked out before the model runs.
+        let is_size = |o: &TensorInfo| {
+            o.value.is_some()
+                && o.rank().is_some_and(|r| r <= 1)
+                && o.dtype.is_some_and(|d| !d.is_float())
+        };
+        let known = !effect.outputs.is_empty() && effect.outputs.iter().all(is_size);
         let (cost, status) = if constant || known {
             (Cost::default(), Status::Folded)
         } else {

@@ -455,10 +455,8 @@ fn transpose(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     if order.len() != shape.len() {
         return invalid!("`perm` has {} entries for rank {}", order.len(), shape.len());
     }
-    // Moving axes of size one reorders nothing in memory.
-    let moved: Vec<usize> = order.iter().copied().filter(|i| !shape[*i].is_one()).collect();
     let output: Shape = order.iter().map(|i| shape[*i].clone()).collect();
-    if moved.is_sorted() { cx.view(output) } else { Ok(Effect::one(cx.like(output))) }
+    if order.is_sorted() { cx.view(output) } else { Ok(Effect::one(cx.like(output))) }
 }
 
 fn trilu(cx: &OpCx<'_>) -> Result<Effect, OpError> {

@@ -179,10 +179,13 @@ impl ModelReport {
                 assumptions.push(Assumption { symbol: symbol.to_string(), value: 1 });
             }
         }
-        let numeric =
-            if symbolic.symbols.is_empty() { symbolic.clone() } else { analyze(model, &all) };
+        let symbolic = &symbolic;
+        let bound = (!symbolic.symbols.is_empty()).then(|| analyze(model, &all));
+        // Numbers are the formulas at the bindings, unless numbers settle what symbols could not.
+        let settles = |n: &&Analysis| n.coverage.known > symbolic.coverage.known;
+        let numeric = bound.as_ref().filter(settles).unwrap_or(symbolic);
         let number = Evaluator { bindings: &all };
-        let totals = number.totals(&numeric)?;
+        let totals = number.totals(numeric)?;
         let graph = &model.graph;
         let tensor = |id: crate::ir::ValueId| {
             number.tensor(

@@ -46,7 +46,8 @@ fn counts_equal_their_sources() {
         let name = &entry.name;
         assert_eq!(report.ops.len(), entry.nodes, "{name}: nodes");
         assert_eq!(report.totals.params, entry.params, "{name}: params");
-        if let Some(published) = entry.published_num_params {
+        // The published count of Inception includes a classifier that only training uses.
+        if let Some(published) = entry.published_num_params.filter(|_| name != "inception_v3") {
             assert_eq!(report.totals.params, published, "{name}: published params");
         }
         assert_eq!(report.totals.macs, entry.macs, "{name}: macs");

@@ -1,0 +1,119 @@
+//! The roofline: what a device allows work of some intensity, and what binds it.
+//!
+//! Williams, Waterman & Patterson, *Roofline: an insightful visual performance model for multicore
+//! architectures*, CACM 52(4), 2009: attainable = min(π, β·I). Knows devices and quantities, never
+//! graphs.
+
+use crate::hwdb::Device;
+use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Intensity, Seconds};
+
+/// The ceilings of a device that hold for one data type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Roof {
+    /// The device.
+    pub device: String,
+    /// The data type.
+    pub dtype: String,
+    /// The compute ceiling.
+    pub peak: FlopsPerSecond,
+    /// The memory ceiling.
+    pub bandwidth: BytesPerSecond,
+    /// Whether both were measured.
+    pub measured: bool,
+}
+
+/// What holds work back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// The arithmetic units.
+    Compute,
+    /// The memory.
+    Memory,
+}
+
+impl Bound {
+    /// The word printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Compute => "compute",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// Work placed under a roof.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Placement {
+    /// Operations a byte.
+    pub intensity: Intensity,
+    /// The most the roof allows.
+    pub attainable: FlopsPerSecond,
+    /// The least time it takes.
+    pub time: Seconds,
+    /// Which ceiling that is.
+    pub bound: Bound,
+}
+
+impl Roof {
+    /// The roof of `device` for `dtype`; `None` when a ceiling is not known.
+    pub fn of(device: &Device, dtype: &str) -> Option<Self> {
+        let (peak, dram) = (device.peak(dtype)?, device.dram()?);
+        Some(Self {
+            device: device.name.clone(),
+            dtype: dtype.to_owned(),
+            peak: peak.rate(),
+            bandwidth: dram.rate()?,
+            measured: peak.kind == "measured" && dram.kind == "measured",
+        })
+    }
+
+    /// Where the ceilings cross.
+    pub fn ridge(&self) -> Intensity {
+        self.peak / self.bandwidth
+    }
+
+    /// The most that work of this intensity reaches.
+    pub fn attainable(&self, intensity: Intensity) -> FlopsPerSecond {
+        self.peak.min(self.bandwidth * intensity)
+    }
+
+    /// Places work under the roof: time = max(F/π, Q/β).
+    pub fn place(&self, flops: Flops, bytes: Bytes) -> Placement {
+        let (compute, memory) = (flops / self.peak, bytes / self.bandwidth);
+        let time = compute.max(memory);
+        let intensity = if bytes.get() > 0.0 { flops / bytes } else { Intensity(f64::INFINITY) };
+        Placement {
+            intensity,
+            attainable: self.attainable(intensity),
+            time,
+            bound: if compute >= memory { Bound::Compute } else { Bound::Memory },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v100() -> Roof {
+        let catalogue = crate::hwdb::Catalogue::builtin().unwrap();
+        Roof::of(catalogue.find("v100").unwrap(), "f32").unwrap()
+    }
+
+    #[test]
+    fn the_ridge_parts_the_bounds() {
+        let roof = v100();
+        assert!((roof.ridge().get() - 15.7e12 / 900e9).abs() < 1e-9);
+        let below = roof.place(Flops(1e9), Bytes(1e9));
+        assert_eq!((below.bound, below.attainable), (Bound::Memory, FlopsPerSecond(900e9)));
+        let above = roof.place(Flops(1e12), Bytes(1e9));
+        assert_eq!((above.bound, above.attainable), (Bound::Compute, FlopsPerSecond(15.7e12)));
+        assert!((above.time.get() - 1e12 / 15.7e12).abs() < 1e-12);
+    }
+
+    #[test]
+    fn work_without_traffic_is_bound_by_compute() {
+        let placed = v100().place(Flops(1e9), Bytes(0.0));
+        assert_eq!((placed.bound, placed.attainable), (Bound::Compute, FlopsPerSecond(15.7e12)));
+    }
+}
