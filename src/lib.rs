@@ -1,4 +1,18 @@
-//! rooflens: what a neural network costs on a machine, and what holds it back.
+//! What a neural network costs on a machine, and what holds it back.
+//!
+//! A model file is read into a graph ([`formats`], [`ir`]); a walk asks every operator what it does
+//! to shapes and what it costs ([`ops`], [`analysis`]); the sums stand under the ceilings of a
+//! device ([`hwdb`], [`roofline`]).
+//!
+//! ```
+//! use rooflens::{analysis::analyze, dim::Bindings, formats::load};
+//!
+//! let model = load("models/resnet50.onnx".as_ref())?;
+//! let analysis = analyze(&model, &Bindings::new());
+//! assert_eq!(analysis.totals.macs.to_string(), "4089184256·batch");
+//! # Ok::<(), rooflens::formats::LoadError>(())
+//! ```
+
 pub mod analysis;
 #[cfg(feature = "cli")]
 pub mod cli;

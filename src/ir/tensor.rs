@@ -158,7 +158,7 @@ impl TensorInfo {
     #[must_use]
     pub fn with_value(mut self, value: Vec<Elem>) -> Self {
         let expected = self.elements().and_then(|n| n.as_usize());
-        let useful = value.iter().any(|e| *e != Elem::Unknown);
+        let useful = value.is_empty() || value.iter().any(|e| *e != Elem::Unknown);
         if expected == Some(value.len()) && value.len() <= MAX_TRACKED && useful {
             self.value = Some(value.into());
         }
