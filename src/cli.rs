@@ -91,6 +91,19 @@ fn emit(text: &str, file: Option<&std::path::Path>) -> anyhow::Result<()> {
     }
 }
 
+/// A progress bar of 1000 steps on standard error; silent where that is not a terminal.
+fn progress_bar(label: &'static str) -> indicatif::ProgressBar {
+    let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {percent} %");
+    let bar = indicatif::ProgressBar::new(1000).with_message(label);
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}
+
+/// A share as a position of [`progress_bar`].
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn permille(share: f64) -> u64 {
+    (share.clamp(0.0, 1.0) * 1000.0) as u64
+}
+
 /// The candidate closest to a mistyped `name`, where one is close.
 fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = candidates

@@ -18,6 +18,7 @@ pub mod analysis;
 pub mod cli;
 pub mod dim;
 pub mod formats;
+pub mod host;
 pub mod hwdb;
 pub mod ir;
 pub mod ops;

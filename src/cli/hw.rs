@@ -22,6 +22,8 @@ enum HwCommand {
     List(List),
     /// Show a device: ceilings, ridge points, sources.
     Show(Show),
+    /// Measure the ceilings of this machine, in about five seconds.
+    Measure(Measure),
     /// Recompute every peak from units × clock × width, and say where it disagrees.
     Check,
 }
@@ -50,6 +52,13 @@ struct Show {
     hwdb: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+struct Measure {
+    /// Write the device file here; `--hwdb` of other commands takes its folder.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
 /// The shipped devices and those of `folder`.
 pub(super) fn catalogue(folder: Option<&std::path::Path>) -> Result<Catalogue> {
     let mut catalogue = Catalogue::builtin()?;
@@ -76,6 +85,7 @@ impl Args {
         match self.command {
             HwCommand::List(args) => args.run(),
             HwCommand::Show(args) => args.run(),
+            HwCommand::Measure(args) => args.run(),
             HwCommand::Check => check(),
         }
     }
@@ -119,6 +129,45 @@ impl List {
         emit(&text, None)?;
         Ok(Exit::Good)
     }
+}
+
+impl Measure {
+    fn run(self) -> Result<Exit> {
+        let bar = super::progress_bar("measuring this machine");
+        let ceilings = crate::host::measure(&crate::host::MeasurePlan::default(), &mut |done| {
+            bar.set_position(super::permille(done));
+        });
+        bar.finish_and_clear();
+        if let Some(path) = &self.output {
+            emit(&toml::to_string_pretty(&ceilings.device())?, Some(path))?;
+        }
+        emit(&measured(&ceilings), None)?;
+        Ok(Exit::Good)
+    }
+}
+
+/// The measured ceilings, for people.
+pub(super) fn measured(c: &crate::host::HostCeilings) -> String {
+    let mut text = format!("{}, {} threads, {}\n", c.cpu, c.threads, c.simd);
+    let rows = [
+        ("peak f32, one thread", &c.flops_one, "FLOP/s"),
+        ("peak f32, all threads", &c.flops_all, "FLOP/s"),
+        ("DRAM triad, one thread", &c.triad_one, "B/s"),
+        ("DRAM triad, all threads", &c.triad_all, "B/s"),
+    ];
+    for (label, figure, unit) in rows {
+        let _ = writeln!(
+            text,
+            "{label:<24} {:>14}  ({} to {})",
+            si(figure.median, unit),
+            si(figure.least, unit),
+            si(figure.most, unit)
+        );
+    }
+    for doubt in c.doubts() {
+        let _ = writeln!(text, "noisy: {doubt}");
+    }
+    text
 }
 
 impl Show {
