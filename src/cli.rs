@@ -3,6 +3,8 @@
 //! The only floor that prints, and the only one that turns errors into exit codes.
 
 mod analyze;
+#[cfg(feature = "probe")]
+mod assess;
 mod exit;
 mod hw;
 mod ops;
@@ -25,6 +27,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Analyze(analyze::Args),
+    #[cfg(feature = "probe")]
+    Assess(assess::Args),
     Hw(hw::Args),
     Ops(ops::Args),
     Completions(Completions),
@@ -44,6 +48,8 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<Exit> {
         match self.command {
             Command::Analyze(args) => args.run(),
+            #[cfg(feature = "probe")]
+            Command::Assess(args) => args.run(),
             Command::Hw(args) => args.run(),
             Command::Ops(args) => args.run(),
             Command::Completions(args) => {

@@ -22,6 +22,8 @@ pub mod host;
 pub mod hwdb;
 pub mod ir;
 pub mod ops;
+#[cfg(feature = "probe")]
+pub mod probe;
 pub mod report;
 pub mod roofline;
 pub mod units;

@@ -57,7 +57,7 @@ impl Args {
         for text in &self.shape {
             set_shape(&mut model, text)?;
         }
-        let bindings = self.bindings(&model)?;
+        let bindings = bindings(&model, &self.dim, self.batch)?;
         let file = self.model.display().to_string();
         let report = ModelReport::new(&model, &file, &bindings)
             .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim or --shape"))?;
@@ -70,43 +70,42 @@ impl Args {
         emit(&text, self.output.as_deref())?;
         Ok(if self.strict && !report.is_complete() { Exit::Failed } else { Exit::Good })
     }
+}
 
-    fn bindings(&self, model: &Model) -> Result<Bindings> {
-        let symbols = symbols(model);
-        let mut bindings = Bindings::new();
-        for text in &self.dim {
-            let usage =
-                || hinted(format!("`--dim {text}` is not SYMBOL=N"), "for example --dim batch=8");
-            let (name, value) = text.split_once('=').ok_or_else(usage)?;
-            let value: u64 = value.trim().parse().map_err(|_| usage())?;
-            let name = name.trim();
-            if !symbols.contains(name) {
-                let known: Vec<&str> = symbols.iter().map(AsRef::as_ref).collect();
-                let hint = match (nearest(name, known.iter().copied()), known.is_empty()) {
-                    (_, true) => {
-                        "all sizes of this model are fixed; change them with --shape".into()
-                    }
-                    (Some(close), _) => format!("did you mean `{close}`?"),
-                    (None, _) => format!("its symbols are: {}", known.join(", ")),
-                };
-                return Err(hinted(format!("the model has no symbol `{name}`"), hint));
-            }
-            bindings.insert(name.into(), value.into());
-        }
-        if let Some(batch) = self.batch {
-            let first = model.graph.inputs.first().map(|id| &model.graph.value(*id).info);
-            let axis = first.and_then(|info| info.shape.as_ref()).and_then(|s| s.first());
-            let Some(symbol) = axis.and_then(Dim::as_symbol) else {
-                let hint = "fix the whole shape with --shape NAME=DIMS";
-                return Err(hinted("the first axis of the first input is not a symbol", hint));
+/// Values of symbols from `--dim` and `--batch`.
+pub(super) fn bindings(model: &Model, dims: &[String], batch: Option<u64>) -> Result<Bindings> {
+    let symbols = symbols(model);
+    let mut bindings = Bindings::new();
+    for text in dims {
+        let usage =
+            || hinted(format!("`--dim {text}` is not SYMBOL=N"), "for example --dim batch=8");
+        let (name, value) = text.split_once('=').ok_or_else(usage)?;
+        let value: u64 = value.trim().parse().map_err(|_| usage())?;
+        let name = name.trim();
+        if !symbols.contains(name) {
+            let known: Vec<&str> = symbols.iter().map(AsRef::as_ref).collect();
+            let hint = match (nearest(name, known.iter().copied()), known.is_empty()) {
+                (_, true) => "all sizes of this model are fixed; change them with --shape".into(),
+                (Some(close), _) => format!("did you mean `{close}`?"),
+                (None, _) => format!("its symbols are: {}", known.join(", ")),
             };
-            bindings.insert(symbol.into(), batch.into());
+            return Err(hinted(format!("the model has no symbol `{name}`"), hint));
         }
-        if bindings.values().any(|v| *v < 1) {
-            return Err(hinted("a symbol cannot be zero", "sizes are at least one"));
-        }
-        Ok(bindings)
+        bindings.insert(name.into(), value.into());
     }
+    if let Some(batch) = batch {
+        let first = model.graph.inputs.first().map(|id| &model.graph.value(*id).info);
+        let axis = first.and_then(|info| info.shape.as_ref()).and_then(|s| s.first());
+        let Some(symbol) = axis.and_then(Dim::as_symbol) else {
+            let hint = "fix the whole shape with --shape NAME=DIMS";
+            return Err(hinted("the first axis of the first input is not a symbol", hint));
+        };
+        bindings.insert(symbol.into(), batch.into());
+    }
+    if bindings.values().any(|v| *v < 1) {
+        return Err(hinted("a symbol cannot be zero", "sizes are at least one"));
+    }
+    Ok(bindings)
 }
 
 /// The symbols in the shapes of the model's inputs.
