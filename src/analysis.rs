@@ -61,6 +61,8 @@ pub struct Analysis {
     pub params: Dim,
     /// Bytes of all initialisers, packed, each once.
     pub weight_bytes: Dim,
+    /// Bytes no runtime can avoid moving: every input, weight and output once.
+    pub compulsory_bytes: Dim,
     /// Live activation bytes after each node, in order; their largest is the peak.
     pub live_bytes: Vec<Dim>,
     /// How much of the model the totals stand for.
@@ -106,6 +108,9 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
             hint: Some("bind the symbols with --dim or check the declared sizes".into()),
         });
     }
+    let ends = graph.inputs.iter().chain(&graph.outputs);
+    let ends = ends.map(|v| outcome.values[v.index()].bytes().unwrap_or_default());
+    let compulsory_bytes = weight_bytes.clone() + ends.sum::<Dim>();
     let live_bytes = memory::live_bytes(graph, &outcome.order, &outcome.values);
     Analysis {
         coverage: Coverage { nodes: outcome.nodes.len(), known },
@@ -115,6 +120,7 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
         totals,
         params,
         weight_bytes,
+        compulsory_bytes,
         live_bytes,
         symbols,
         diagnostics,

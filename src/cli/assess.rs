@@ -72,7 +72,7 @@ struct Machine {
     doubts: Vec<String>,
 }
 
-/// What the ceilings allow, on all threads.
+/// What the ceilings allow, on all threads, when only compulsory traffic reaches the memory.
 #[derive(Serialize)]
 struct BoundReport {
     ridge_flop_per_byte: f64,
@@ -81,7 +81,7 @@ struct BoundReport {
     bound: &'static str,
     /// max(F/π, Q/β) of the whole model.
     model_seconds: f64,
-    /// The same summed node by node: never smaller.
+    /// The time when every node reads its inputs from memory and writes its outputs there.
     node_by_node_seconds: f64,
 }
 
@@ -231,7 +231,7 @@ fn machine(host: &HostCeilings) -> Machine {
 
 fn whole(roof: &Roof, report: &ModelReport) -> Placement {
     let t = &report.totals;
-    roof.place(Flops(t.flops as f64), Bytes((t.bytes_read + t.bytes_written) as f64))
+    roof.place(Flops(t.flops as f64), Bytes(t.compulsory_bytes as f64))
 }
 
 fn node_by_node(roof: &Roof, report: &ModelReport) -> Seconds {
@@ -301,10 +301,10 @@ fn summary(r: &Report<'_>, folder: &Path) -> String {
     let _ = writeln!(out, "{}", r.analysis.model.file);
     let _ = writeln!(
         out,
-        "  costs      {} parameters, {}, {} moved: {:.1} FLOP/B",
+        "  costs      {} parameters, {}, at least {} moved: {:.1} FLOP/B",
         crate::report::count(t.params),
         si(t.flops as f64, "FLOP"),
-        si((t.bytes_read + t.bytes_written) as f64, "B"),
+        si(t.compulsory_bytes as f64, "B"),
         r.bound.intensity_flop_per_byte
     );
     let _ = writeln!(
@@ -330,7 +330,7 @@ fn summary(r: &Report<'_>, folder: &Path) -> String {
     );
     let _ = writeln!(
         out,
-        "  bound by   {}: at best {} an inference ({} node by node)",
+        "  bound by   {}: at best {} an inference; {} if nothing stays in cache between nodes",
         r.bound.bound,
         time(r.bound.model_seconds),
         time(r.bound.node_by_node_seconds)
@@ -343,8 +343,10 @@ fn summary(r: &Report<'_>, folder: &Path) -> String {
         let p99 =
             s.p99_seconds.map_or("too few samples for p99".into(), |p| format!("p99 {}", time(p)));
         let p50 = s.p50_seconds.map_or(String::new(), |p| format!("p50 {}, ", time(p)));
-        let gap =
-            s.times_below_attainable.map_or(String::new(), |g| format!(", ×{g:.1} below the roof"));
+        let gap = s.times_below_attainable.map_or(String::new(), |g| match g {
+            1.0.. => format!(", ×{g:.1} below the roof"),
+            _ => ", above the measured roof: the ceilings are too low".into(),
+        });
         let _ = writeln!(
             out,
             "  {:<14} {:>8.1}/s  {p50}{p99}  {}{gap}",

@@ -88,6 +88,8 @@ pub struct Totals {
     pub bytes_read: u64,
     pub bytes_written: u64,
     pub peak_activation_bytes: u64,
+    /// Inputs, weights and outputs once: what no runtime can avoid moving.
+    pub compulsory_bytes: u64,
     /// `(flops + int_ops) / (bytes_read + bytes_written)`; absent when nothing moves.
     pub intensity: Option<f64>,
 }
@@ -341,6 +343,7 @@ impl Evaluator<'_> {
             bytes_read,
             bytes_written,
             peak_activation_bytes: peak,
+            compulsory_bytes: self.count("compulsory_bytes", &analysis.compulsory_bytes)?,
             intensity: intensity(flops, int_ops, bytes_read, bytes_written),
         })
     }

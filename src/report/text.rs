@@ -93,6 +93,10 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
             bytes(t.bytes_written)
         ),
     ]);
+    rows.push([
+        "at least".to_owned(),
+        format!("{} (inputs, weights, outputs once)", bytes(t.compulsory_bytes)),
+    ]);
     rows.push(["intensity".to_owned(), format!("{} FLOP/B", intensity(t.intensity))]);
     rows.push(["peak activations".to_owned(), bytes(t.peak_activation_bytes)]);
     rows.push([
