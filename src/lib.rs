@@ -14,6 +14,7 @@
 //! ```
 
 pub mod analysis;
+pub mod chart;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod dim;
