@@ -174,6 +174,9 @@ impl Args {
         };
         let json = folder.join("report.json");
         emit(&(serde_json::to_string_pretty(&full)? + "\n"), Some(&json))?;
+        let svg = crate::chart::render_svg(&chart(&full))?;
+        emit(&svg, Some(&folder.join("roofline.svg")))?;
+        super::picture(&svg, &folder.join("roofline.png"))?;
         emit(&summary(&full, &folder), None)?;
         Ok(if full.measured.iter().any(|m| m.errors > 0) { Exit::Failed } else { Exit::Good })
     }
@@ -274,6 +277,43 @@ fn shapes(model: &Model, report: &ModelReport) -> Vec<Vec<usize>> {
         model.graph.value(*id).info.shape.iter().flatten().map(size).collect()
     };
     model.graph.inputs.iter().map(shape).collect()
+}
+
+/// The chart of an assessment: the roof of all threads, operators, the model and the runs.
+fn chart(r: &Report<'_>) -> crate::chart::Chart {
+    let m = &r.machine;
+    let roof = |label: &str, peak: f64, bandwidth: f64| crate::chart::RoofLine {
+        label: label.into(),
+        peak,
+        bandwidth,
+        measured: true,
+    };
+    let all =
+        roof("f32, all threads", m.peak_flops_all_threads, m.triad_bytes_per_second_all_threads);
+    let one = roof("f32, one thread", m.peak_flops_one_thread, m.triad_bytes_per_second_one_thread);
+    let points = super::op_points(r.analysis, all.peak, all.bandwidth);
+    let measured = r.measured.iter().filter(|s| s.achieved_flops > 0.0);
+    let measured = measured.map(|s| crate::chart::MeasuredPoint {
+        label: s.name.into(),
+        intensity: r.bound.intensity_flop_per_byte,
+        achieved: s.achieved_flops,
+        attainable: s.attainable_flops,
+    });
+    crate::chart::Chart {
+        title: format!("{} on {}", r.analysis.model.file, m.cpu),
+        subtitle: format!(
+            "{} threads, {}; ceilings measured; points are operators, area by share of the time bound",
+            m.threads, m.simd
+        ),
+        measured: measured.collect(),
+        model: Some((
+            "whole model, at best".into(),
+            r.bound.intensity_flop_per_byte,
+            r.bound.attainable_flops,
+        )),
+        roofs: if m.threads > 1 { vec![all, one] } else { vec![all] },
+        points,
+    }
 }
 
 /// The folder, or the first of `-2`, `-3` … that is not there yet.
