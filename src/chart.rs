@@ -1,48 +1,62 @@
 //! The roofline chart, as SVG.
 //!
-//! Log–log; the slope is memory, the plateau arithmetic. Points of operators have areas by their
-//! share of the time bound; the whole model stands on the roof; what was measured hangs below it,
-//! with an arrow to what is attainable and the factor between. Knows quantities and labels, never
-//! graphs or devices.
+//! Log–log; slopes are memory levels, plateaus arithmetic. Points of operators have areas by their
+//! share of the time bound; the whole model stands on the roof, on a segment that starts where
+//! every node would read and write memory; what was measured hangs below, with an arrow to what is
+//! attainable and the factor on it. Knows quantities and labels, never graphs or devices.
 
 mod labels;
+mod marks;
+#[cfg(feature = "png")]
+mod picture;
 
-use labels::{Box2, Placer};
+#[cfg(feature = "png")]
+pub use picture::render_png;
+
+use labels::{Area, Labels};
+use marks::Scene;
 use plotters::prelude::{
-    Cartesian2d, ChartBuilder, ChartContext, Circle, Color, IntoDrawingArea, IntoLogRange,
-    LineSeries, LogCoord, PathElement, RGBColor, SVGBackend, Text, TextStyle,
+    ChartBuilder, IntoDrawingArea, IntoLogRange, RGBColor, SVGBackend, TextStyle,
 };
-use plotters::style::IntoFont;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, IntoFont};
 
 /// What a chart shows.
 #[derive(Clone, Debug, Default)]
 pub struct Chart {
-    /// The model.
+    /// The model and the machine.
     pub title: String,
     /// The conditions.
     pub subtitle: String,
-    /// Roofs, the first one bold.
+    /// Roofs, the first one bold; points stand under its first peak and first slope.
     pub roofs: Vec<RoofLine>,
     /// Operators.
     pub points: Vec<Point>,
-    /// The whole model under the first roof: label, FLOP/B, FLOP/s.
-    pub model: Option<(String, f64, f64)>,
+    /// Whole models.
+    pub models: Vec<ModelPoint>,
     /// What was measured.
     pub measured: Vec<MeasuredPoint>,
 }
 
-/// One roof.
+/// The ceilings of one device.
 #[derive(Clone, Debug)]
 pub struct RoofLine {
-    /// Name in the legend and on the plateau.
+    /// Put before the ceilings' names; empty where there is only one roof.
     pub label: String,
-    /// FLOP/s.
-    pub peak: f64,
-    /// B/s.
-    pub bandwidth: f64,
+    /// Plateaus in FLOP/s; the first is the one that counts.
+    pub peaks: Vec<Ceiling>,
+    /// Slopes in B/s; the first is main memory.
+    pub slopes: Vec<Ceiling>,
     /// Measured ceilings are dashed, theoretical ones solid.
     pub measured: bool,
+}
+
+/// One ceiling.
+#[derive(Clone, Debug)]
+pub struct Ceiling {
+    /// Data type or memory level.
+    pub label: String,
+    /// FLOP/s or B/s.
+    pub value: f64,
 }
 
 /// One operator.
@@ -56,6 +70,19 @@ pub struct Point {
     pub performance: f64,
     /// Share of the time bound, 0 to 1.
     pub share: f64,
+}
+
+/// A whole model on a roof.
+#[derive(Clone, Debug)]
+pub struct ModelPoint {
+    /// Its name.
+    pub label: String,
+    /// FLOP/B when inputs, weights and outputs move once.
+    pub intensity: f64,
+    /// FLOP/s that the roof allows there.
+    pub performance: f64,
+    /// FLOP/B and FLOP/s when every node reads and writes memory.
+    pub node_by_node: Option<(f64, f64)>,
 }
 
 /// A measured run.
@@ -86,246 +113,183 @@ pub enum ChartError {
     Picture(String),
 }
 
+type Drawn<T> = Result<T, Box<dyn std::error::Error>>;
+
 const SIZE: (u32, u32) = (1200, 800);
 const INK: RGBColor = RGBColor(40, 44, 52);
-const MEASURED: RGBColor = RGBColor(200, 60, 50);
-const ROOFS: [RGBColor; 4] =
-    [RGBColor(31, 58, 95), RGBColor(120, 94, 160), RGBColor(20, 120, 120), RGBColor(150, 110, 40)];
-const CLASSES: [RGBColor; 7] = [
-    RGBColor(66, 133, 200),
-    RGBColor(230, 150, 40),
-    RGBColor(80, 165, 90),
-    RGBColor(170, 110, 190),
-    RGBColor(120, 120, 120),
-    RGBColor(60, 180, 190),
-    RGBColor(200, 120, 140),
-];
-
-type Plot<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<LogCoord<f64>, LogCoord<f64>>>;
+const GREY: RGBColor = RGBColor(100, 105, 115);
+const FONT: &str = "DejaVu Sans, Ubuntu, Helvetica, Arial, sans-serif";
 
 /// Draws the chart.
 pub fn render_svg(chart: &Chart) -> Result<String, ChartError> {
-    let sound =
-        |r: &RoofLine| r.peak > 0.0 && r.bandwidth > 0.0 && (r.peak * r.bandwidth).is_finite();
-    if chart.roofs.is_empty() || !chart.roofs.iter().all(sound) {
+    let sound = |c: &Ceiling| c.value > 0.0 && c.value.is_finite();
+    let usable = |r: &RoofLine| {
+        !r.peaks.is_empty() && !r.slopes.is_empty() && r.peaks.iter().chain(&r.slopes).all(sound)
+    };
+    if chart.roofs.is_empty() || !chart.roofs.iter().all(usable) {
         return Err(ChartError::NoRoof);
     }
     let mut svg = String::new();
-    draw(chart, &mut svg).map_err(|e| ChartError::Draw(e.to_string()))?;
+    let labels = draw(chart, &mut svg).map_err(|e| ChartError::Draw(e.to_string()))?;
+    let end = svg.rfind("</svg>").unwrap_or(svg.len());
+    svg.truncate(end);
+    svg.push_str(&labels.into_svg());
+    svg.push_str("</svg>\n");
     Ok(svg)
 }
 
-/// Range that holds all values, with room to both sides, in whole decades' thirds.
+/// Least and greatest of the values, with room to both sides.
 fn range(values: impl Iterator<Item = f64>, low: f64, high: f64) -> (f64, f64) {
     let usable = values.filter(|v| v.is_finite() && *v > 0.0);
     let (least, most) =
         usable.fold((f64::MAX, f64::MIN_POSITIVE), |(a, b), v| (a.min(v), b.max(v)));
-    (least * low, most * high)
+    let (least, most) = (least * low, most * high);
+    // A narrower range would make the slope a wall.
+    (least.min(most / 300.0), most)
 }
 
-fn text(size: i32, color: RGBColor) -> TextStyle<'static> {
-    ("DejaVu Sans, Helvetica, Arial, sans-serif", size).into_font().color(&color)
-}
-
-fn draw(chart: &Chart, svg: &mut String) -> Result<(), Box<dyn std::error::Error>> {
-    let intensities = chart.points.iter().map(|p| p.intensity);
-    let ridges = chart.roofs.iter().map(|r| r.peak / r.bandwidth);
-    let others = chart.model.iter().map(|m| m.1).chain(chart.measured.iter().map(|m| m.intensity));
-    let (x0, x1) = range(intensities.chain(ridges).chain(others), 0.3, 5.0);
-    let heights = chart.points.iter().map(|p| p.performance);
-    let marks = chart.measured.iter().flat_map(|m| [m.achieved, m.attainable]);
-    let (y0, y1) = range(heights.chain(chart.roofs.iter().map(|r| r.peak)).chain(marks), 0.4, 3.0);
+fn draw(chart: &Chart, svg: &mut String) -> Drawn<Labels> {
+    let ridges = chart
+        .roofs
+        .iter()
+        .flat_map(|r| r.peaks.iter().filter_map(|p| r.slopes.first().map(|s| p.value / s.value)));
+    let x = chart.points.iter().map(|p| p.intensity).chain(ridges);
+    let x = x.chain(chart.models.iter().map(|m| m.intensity));
+    let x = x.chain(chart.models.iter().filter_map(|m| m.node_by_node.map(|n| n.0)));
+    let x = x.chain(chart.measured.iter().map(|m| m.intensity));
+    let (x0, x1) = range(x, 0.4, 12.0);
+    let y = chart.points.iter().map(|p| p.performance);
+    let y = y.chain(chart.roofs.iter().flat_map(|r| r.peaks.iter().map(|p| p.value)));
+    let y = y.chain(chart.measured.iter().flat_map(|m| [m.achieved, m.attainable]));
+    let (y0, y1) = range(y, 0.4, 4.0);
 
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&RGBColor(255, 255, 255))?;
-    root.draw(&Text::new(chart.title.clone(), (80, 18), text(26, INK)))?;
-    root.draw(&Text::new(chart.subtitle.clone(), (80, 52), text(15, RGBColor(100, 105, 115))))?;
-    let mut plot: Plot<'_> = ChartBuilder::on(&root)
-        .margin_top(84)
-        .margin_right(30)
-        .margin_bottom(70)
-        .x_label_area_size(56)
-        .y_label_area_size(84)
+    let mut plot = ChartBuilder::on(&root)
+        .margin_top(88)
+        .margin_right(36)
+        .margin_bottom(66)
+        .x_label_area_size(62)
+        .y_label_area_size(96)
         .build_cartesian_2d((x0..x1).log_scale(), (y0 / 1e9..y1 / 1e9).log_scale())?;
     plot.configure_mesh()
-        .x_desc("arithmetic intensity, FLOP/byte")
-        .y_desc("performance, GFLOP/s")
-        .label_style(text(15, INK))
-        .axis_desc_style(text(17, INK))
-        .light_line_style(RGBColor(242, 243, 245))
+        .label_style(style(15))
+        .light_line_style(RGBColor(243, 244, 246))
         .bold_line_style(RGBColor(222, 224, 228))
-        .x_label_formatter(&|v| format!("{v}"))
-        .y_label_formatter(&|v| format!("{v}"))
+        .x_label_formatter(&|v| grouped(*v))
+        .y_label_formatter(&|v| grouped(*v))
         .draw()?;
-    let frame = {
-        let (x, y) = plot.plotting_area().get_pixel_range();
-        Box2 {
-            x0: f64::from(x.start),
-            y0: f64::from(y.start),
-            x1: f64::from(x.end),
-            y1: f64::from(y.end),
-        }
+    let (px, py) = plot.plotting_area().get_pixel_range();
+    let frame = Area {
+        x0: f64::from(px.start),
+        y0: f64::from(py.start),
+        x1: f64::from(px.end),
+        y1: f64::from(py.end),
     };
-    let mut placer = Placer::new(frame);
-    let classes = draw_marks(chart, &mut plot, (x0, x1), &mut placer)?;
-    draw_labels(chart, &plot, &mut placer, &root)?;
-    legend(&root, &classes, chart)?;
+    let mut labels = Labels::new(frame);
+    let (middle_x, middle_y) =
+        (f64::midpoint(frame.x0, frame.x1), f64::midpoint(frame.y0, frame.y1));
+    labels.fixed(&chart.title, (96.0, 40.0), 24.0, INK, "start", 0.0);
+    labels.fixed(&chart.subtitle, (96.0, 66.0), 15.0, GREY, "start", 0.0);
+    let x_title = "arithmetic intensity, FLOP/byte";
+    labels.fixed(x_title, (middle_x, frame.y1 + 50.0), 16.0, INK, "middle", 0.0);
+    labels.fixed("performance, GFLOP/s", (24.0, middle_y), 16.0, INK, "middle", -90.0);
+
+    let at = |intensity: f64, performance: f64| {
+        let (x, y) = plot.backend_coord(&(intensity, performance / 1e9));
+        (f64::from(x), f64::from(y))
+    };
+    let scene = Scene { chart, root: &root, at: &at, x: (x0, x1), y: (y0, y1) };
+    scene.draw(&mut labels)?;
     root.present()?;
-    Ok(())
+    Ok(labels)
 }
 
-/// Lines and points; returns the classes in the order of their colours.
-fn draw_marks(
-    chart: &Chart,
-    plot: &mut Plot<'_>,
-    (x0, x1): (f64, f64),
-    placer: &mut Placer,
-) -> Result<Vec<String>, Box<dyn std::error::Error>> {
-    for (i, roof) in chart.roofs.iter().enumerate() {
-        let color = ROOFS[i % ROOFS.len()];
-        let ridge = roof.peak / roof.bandwidth;
-        let at = |x: f64| (x, (roof.bandwidth * x).min(roof.peak) / 1e9);
-        let style = color.stroke_width(if i == 0 { 4 } else { 2 });
-        plot.draw_series(LineSeries::new([at(x0), at(ridge), at(x1)], style))?;
-        for step in 0..=200 {
-            let x = x0 * (x1 / x0).powf(f64::from(step) / 200.0);
-            let (px, py) = plot.backend_coord(&at(x));
-            placer.block_point(px, py, 3.0);
+/// A number with commas between thousands.
+fn grouped(value: f64) -> String {
+    let text = format!("{value}");
+    let digits = text.split('.').next().unwrap_or_default().len();
+    if digits < 4 || text.len() != digits {
+        return text;
+    }
+    let mut out = String::new();
+    for (i, c) in text.chars().enumerate() {
+        if i > 0 && (digits - i).is_multiple_of(3) {
+            out.push(',');
         }
+        out.push(c);
     }
-    let mut classes: Vec<String> = Vec::new();
-    let mut sorted: Vec<&Point> = chart.points.iter().collect();
-    sorted.sort_by(|a, b| b.share.total_cmp(&a.share));
-    for point in sorted {
-        let index = classes.iter().position(|c| *c == point.class).unwrap_or_else(|| {
-            classes.push(point.class.clone());
-            classes.len() - 1
-        });
-        let color = CLASSES[index % CLASSES.len()];
-        #[allow(clippy::cast_possible_truncation)]
-        let radius = (3.0 + 34.0 * point.share.clamp(0.0, 1.0).sqrt()) as i32;
-        let place = (point.intensity, point.performance / 1e9);
-        plot.draw_series([Circle::new(place, radius, color.mix(0.45).filled())])?;
-        let (px, py) = plot.backend_coord(&place);
-        placer.block_point(px, py, f64::from(radius.min(8)));
-    }
-    if let Some((_, x, y)) = &chart.model {
-        plot.draw_series([Circle::new((*x, y / 1e9), 9, INK.filled())])?;
-        let (px, py) = plot.backend_coord(&(*x, y / 1e9));
-        placer.block_point(px, py, 10.0);
-    }
-    for m in &chart.measured {
-        let (from, to) = ((m.intensity, m.achieved / 1e9), (m.intensity, m.attainable / 1e9));
-        plot.draw_series([PathElement::new(vec![from, to], MEASURED.stroke_width(2))])?;
-        plot.draw_series([Circle::new(from, 7, MEASURED.filled())])?;
-        let (px, py) = plot.backend_coord(&from);
-        placer.block_point(px, py, 8.0);
-        let (_, top) = plot.backend_coord(&to);
-        for y in top.min(py)..top.max(py) {
-            placer.block_point(px, y, 2.0);
-        }
-    }
-    Ok(classes)
+    out
 }
 
-fn draw_labels<DB: plotters::prelude::DrawingBackend>(
-    chart: &Chart,
-    plot: &Plot<'_>,
-    placer: &mut Placer,
-    root: &plotters::prelude::DrawingArea<DB, plotters::coord::Shift>,
-) -> Result<(), Box<dyn std::error::Error>>
-where
-    DB::ErrorType: 'static,
-{
-    let mut put = |label: &str,
-                   at: (i32, i32),
-                   size: i32,
-                   color: RGBColor|
-     -> Result<(), Box<dyn std::error::Error>> {
-        if let Some(spot) = placer.place(label, at, f64::from(size)) {
-            #[allow(clippy::cast_possible_truncation)]
-            let corner = (spot.x0 as i32, spot.y0 as i32);
-            root.draw(&Text::new(label.to_owned(), corner, text(size, color)))?;
-        }
-        Ok(())
-    };
-    for m in &chart.measured {
-        let at = plot.backend_coord(&(m.intensity, m.achieved / 1e9));
-        let speed = crate::units::si(m.achieved, "FLOP/s");
-        let factor = m.attainable / m.achieved;
-        let gap = if factor >= 1.0 {
-            format!("×{factor:.1} to the roof")
-        } else {
-            "above the roof".into()
+fn style(size: i32) -> TextStyle<'static> {
+    (FONT, size).into_font().color(&INK.to_rgba())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Chart {
+        let ceiling = |label: &str, value: f64| Ceiling { label: label.into(), value };
+        let roof = |label: &str, peak: f64, slope: f64| RoofLine {
+            label: label.into(),
+            peaks: vec![ceiling("f32", peak), ceiling("f16", 2.0 * peak)],
+            slopes: vec![ceiling("DRAM", slope), ceiling("L2", 6.0 * slope)],
+            measured: true,
         };
-        put(&format!("{}: {speed}, {gap}", m.label), at, 15, MEASURED)?;
-    }
-    if let Some((label, x, y)) = &chart.model {
-        put(label, plot.backend_coord(&(*x, y / 1e9)), 16, INK)?;
-    }
-    for (i, roof) in chart.roofs.iter().enumerate() {
-        let color = ROOFS[i % ROOFS.len()];
-        let ridge = roof.peak / roof.bandwidth;
-        let corner = plot.backend_coord(&(ridge, roof.peak / 1e9));
-        let peak = crate::units::si(roof.peak, "FLOP/s");
-        put(&format!("{} {peak}", roof.label), (corner.0 + 90, corner.1), 15, color)?;
-        put(&format!("ridge {ridge:.1} FLOP/B"), corner, 14, color)?;
-        let slope = plot.backend_coord(&(ridge * 0.25, roof.bandwidth * ridge * 0.25 / 1e9));
-        put(&crate::units::si(roof.bandwidth, "B/s"), slope, 14, color)?;
-    }
-    Ok(())
-}
-
-/// Names of colours, below the plot.
-fn legend<DB: plotters::prelude::DrawingBackend>(
-    root: &plotters::prelude::DrawingArea<DB, plotters::coord::Shift>,
-    classes: &[String],
-    chart: &Chart,
-) -> Result<(), Box<dyn std::error::Error>>
-where
-    DB::ErrorType: 'static,
-{
-    let mut entries: Vec<(String, RGBColor)> = classes
-        .iter()
-        .enumerate()
-        .map(|(i, class)| (class.clone(), CLASSES[i % CLASSES.len()]))
-        .collect();
-    if chart.model.is_some() {
-        entries.push(("whole model".into(), INK));
-    }
-    if !chart.measured.is_empty() {
-        entries.push(("measured".into(), MEASURED));
-    }
-    let (mut x, mut y) = (90, 752);
-    for (label, color) in entries {
-        #[allow(clippy::cast_possible_truncation)]
-        let width = labels::width(&label, 15.0) as i32 + 46;
-        if x + width > 1180 {
-            x = 90;
-            y += 24;
+        let run = |label: &str, achieved: f64| MeasuredPoint {
+            label: label.into(),
+            intensity: 9.0,
+            achieved,
+            attainable: 2e11,
+        };
+        Chart {
+            title: "a <model> & a machine".into(),
+            subtitle: "made up".into(),
+            roofs: vec![roof("all threads", 2.3e11, 2.6e10), roof("one thread", 1.2e11, 1.0e10)],
+            points: (1..60)
+                .map(|i| Point {
+                    class: format!("class {}", i % 5),
+                    intensity: f64::from(i) * 0.3,
+                    performance: (f64::from(i) * 0.3 * 2.6e10).min(2.3e11),
+                    share: 1.0 / 60.0,
+                })
+                .collect(),
+            models: vec![ModelPoint {
+                label: "whole model".into(),
+                intensity: 9.0,
+                performance: 2e11,
+                node_by_node: Some((3.0, 7.8e10)),
+            }],
+            measured: vec![run("single stream", 1.5e10), run("all cores", 3e10)],
         }
-        root.draw(&Circle::new((x, y), 7, color.filled()))?;
-        let style = text(15, INK).pos(Pos::new(HPos::Left, VPos::Center));
-        root.draw(&Text::new(label, (x + 13, y), style))?;
-        x += width;
     }
-    Ok(())
-}
 
-/// Makes a PNG of the SVG, with the fonts of this machine.
-#[cfg(feature = "png")]
-pub fn render_png(svg: &str) -> Result<Vec<u8>, ChartError> {
-    use resvg::{tiny_skia, usvg};
-    let fail = |e: &dyn std::fmt::Display| ChartError::Picture(e.to_string());
-    let mut options = usvg::Options::default();
-    options.fontdb_mut().load_system_fonts();
-    if options.fontdb.is_empty() {
-        return Err(ChartError::Picture("no font is installed; `roofline.svg` is complete".into()));
+    #[test]
+    fn every_label_is_there_inside_and_apart() {
+        let chart = example();
+        let mut svg = String::new();
+        let labels = draw(&chart, &mut svg).unwrap();
+        for text in ["whole model", "single stream", "all cores", "×13.3", "×6.7", "ridge 8.8"] {
+            assert!(labels.texts().any(|t| t.contains(text)), "{text}");
+        }
+        assert!(labels.faults().is_empty(), "{:?}", labels.faults());
+        let svg = render_svg(&chart).unwrap();
+        assert!(svg.contains("a &lt;model&gt; &amp; a machine"), "escaped");
+        assert!(svg.trim_end().ends_with("</svg>"));
     }
-    let tree = usvg::Tree::from_str(svg, &options).map_err(|e| fail(&e))?;
-    let size = tree.size().to_int_size();
-    let mut picture = tiny_skia::Pixmap::new(size.width(), size.height())
-        .ok_or_else(|| ChartError::Picture("the size is zero".into()))?;
-    resvg::render(&tree, tiny_skia::Transform::default(), &mut picture.as_mut());
-    picture.encode_png().map_err(|e| fail(&e))
+
+    #[test]
+    fn the_same_chart_twice_is_the_same_text() {
+        assert_eq!(render_svg(&example()).unwrap(), render_svg(&example()).unwrap());
+    }
+
+    #[test]
+    fn no_roof_is_an_error() {
+        assert!(matches!(render_svg(&Chart::default()), Err(ChartError::NoRoof)));
+        let mut chart = example();
+        chart.roofs[0].peaks[0].value = f64::NAN;
+        assert!(matches!(render_svg(&chart), Err(ChartError::NoRoof)));
+    }
 }

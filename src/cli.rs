@@ -5,6 +5,7 @@
 mod analyze;
 #[cfg(feature = "probe")]
 mod assess;
+mod charts;
 mod exit;
 mod hw;
 mod ops;
@@ -111,50 +112,6 @@ fn progress_bar(label: &'static str) -> indicatif::ProgressBar {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn permille(share: f64) -> u64 {
     (share.clamp(0.0, 1.0) * 1000.0) as u64
-}
-
-/// The operators of a report under a roof, as points of a chart.
-fn op_points(
-    report: &crate::report::ModelReport,
-    peak: f64,
-    bandwidth: f64,
-) -> Vec<crate::chart::Point> {
-    let work = |op: &crate::report::OpReport| (op.flops + op.int_ops) as f64;
-    let traffic = |op: &crate::report::OpReport| (op.bytes_read + op.bytes_written) as f64;
-    let time = |op: &crate::report::OpReport| (work(op) / peak).max(traffic(op) / bandwidth);
-    let total: f64 = report.ops.iter().map(time).sum();
-    let counted = report.ops.iter().filter(|op| work(op) > 0.0 && traffic(op) > 0.0);
-    let point = |op: &crate::report::OpReport| {
-        let intensity = work(op) / traffic(op);
-        crate::chart::Point {
-            class: op.class.clone(),
-            intensity,
-            performance: peak.min(bandwidth * intensity),
-            share: time(op) / total,
-        }
-    };
-    counted.map(point).collect()
-}
-
-/// Writes the chart as a PNG, where this build can.
-fn picture(svg: &str, path: &std::path::Path) -> anyhow::Result<()> {
-    #[cfg(feature = "png")]
-    match crate::chart::render_png(svg) {
-        Ok(png) => std::fs::write(path, png).map_err(|e| {
-            hinted(format!("cannot write `{}`: {e}", path.display()), "check the folder")
-        })?,
-        Err(error) => warn(&error.to_string()),
-    }
-    #[cfg(not(feature = "png"))]
-    let _ = (svg, path);
-    Ok(())
-}
-
-/// Says something on standard error.
-#[cfg(feature = "png")]
-fn warn(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "warning: {text}");
 }
 
 /// The candidate closest to a mistyped `name`, where one is close.

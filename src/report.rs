@@ -1,13 +1,17 @@
-//! What a person or a machine reads: analyses as JSON, tables, CSV and Markdown.
+//! What a person or a machine reads: analyses and assessments as JSON, tables, CSV and Markdown.
 //!
 //! [`ModelReport`] holds numbers at one choice of symbols together with the formulas; every output
 //! form is one function over it. Nothing here prints, and nothing here computes a cost.
 
+mod assessment;
+mod bound;
 mod model;
 mod text;
 
+pub use assessment::{ASSESSMENT_SCHEMA, Assessment, Gap, Machine, Measured};
+pub use bound::{BoundReport, op_time, place};
 pub use model::{
     Assumption, CoverageReport, DiagnosticReport, Formulas, ModelInfo, ModelReport, OpReport,
     ReportError, TensorReport, Totals, TypeReport,
 };
-pub use text::{count, csv, markdown, table};
+pub use text::{bounds, count, csv, markdown, table};

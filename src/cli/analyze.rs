@@ -37,9 +37,12 @@ pub(super) struct Args {
     /// Rows to list; the largest first.
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
-    /// Also say what bounds the model on a device, and its least time there.
+    /// Also say what bounds the model on a device, and its least time there. Repeatable.
     #[arg(long, value_name = "DEVICE")]
-    on: Option<String>,
+    on: Vec<String>,
+    /// A folder of your own device files; they win over the shipped ones.
+    #[arg(long, value_name = "DIR")]
+    hwdb: Option<PathBuf>,
     /// Form of the output.
     #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json", "csv", "markdown"])]
     format: String,
@@ -62,14 +65,17 @@ impl Args {
         }
         let bindings = bindings(&model, &self.dim, self.batch)?;
         let file = self.model.display().to_string();
-        let report = ModelReport::new(&model, &file, &bindings)
+        let mut report = ModelReport::new(&model, &file, &bindings)
             .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim or --shape"))?;
-        let bound = self.on.as_deref().map(|name| bound(name, &report)).transpose()?;
+        for name in &self.on {
+            let roof = super::hw::roof(name, report.main_dtype(), self.hwdb.as_deref())?;
+            report.bounds.push(report::BoundReport::new(&roof, &report));
+        }
         let text = match self.format.as_str() {
             "json" => serde_json::to_string_pretty(&report)? + "\n",
             "csv" => report::csv(&report),
             "markdown" => report::markdown(&report, &self.by, self.top),
-            _ => report::table(&report, &self.by, self.top) + &bound.unwrap_or_default(),
+            _ => report::table(&report, &self.by, self.top) + &report::bounds(&report),
         };
         emit(&text, self.output.as_deref())?;
         Ok(if self.strict && !report.is_complete() { Exit::Failed } else { Exit::Good })
@@ -110,39 +116,6 @@ pub(super) fn bindings(model: &Model, dims: &[String], batch: Option<u64>) -> Re
         return Err(hinted("a symbol cannot be zero", "sizes are at least one"));
     }
     Ok(bindings)
-}
-
-/// What bounds the model on the device called `name`, in words, for each type it has a roof for.
-fn bound(name: &str, report: &ModelReport) -> Result<String> {
-    use crate::units::{Bytes, Flops};
-    use std::fmt::Write;
-    let catalogue = super::hw::catalogue(None)?;
-    let device = super::hw::find(&catalogue, name)?;
-    let t = &report.totals;
-    let mut text = format!("\non {}, every operand in f32:\n", device.name);
-    let Some(roof) = crate::roofline::Roof::of(device, "f32") else {
-        text.push_str("  no f32 roof is known\n");
-        return Ok(text);
-    };
-    let work = Flops((t.flops + t.int_ops) as f64);
-    let best = roof.place(work, Bytes(t.compulsory_bytes as f64));
-    let cold: f64 = report
-        .ops
-        .iter()
-        .map(|op| {
-            let traffic = Bytes((op.bytes_read + op.bytes_written) as f64);
-            roof.place(Flops((op.flops + op.int_ops) as f64), traffic).time.get()
-        })
-        .sum();
-    let _ = writeln!(
-        text,
-        "  bound by          {} (ridge at {:.1} FLOP/B)",
-        best.bound.name(),
-        roof.ridge().get()
-    );
-    let _ = writeln!(text, "  time, at least    {}", best.time);
-    let _ = writeln!(text, "  each node alone   {}", crate::units::Seconds(cold));
-    Ok(text)
 }
 
 /// The symbols in the shapes of the model's inputs.

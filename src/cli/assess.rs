@@ -1,15 +1,16 @@
 //! `rooflens assess`: what a model costs, what this machine allows, and what it really reaches.
 
-use super::{Exit, emit, hinted};
+use super::{Exit, charts, emit, hinted};
 use crate::dim::{Bindings, Dim};
 use crate::host::{HostCeilings, MeasurePlan, measure};
 use crate::ir::Model;
 use crate::probe::{Measurement, Plan, TractTarget, WeightsOrigin, run};
-use crate::report::ModelReport;
-use crate::roofline::{Placement, Roof};
-use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Seconds, si};
+use crate::report::{
+    ASSESSMENT_SCHEMA, Assessment, BoundReport, Gap, Machine, Measured, ModelReport, place,
+};
+use crate::roofline::Roof;
+use crate::units::{BytesPerSecond, FlopsPerSecond, si};
 use anyhow::{Context, Result};
-use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,66 +45,6 @@ pub(super) struct Args {
     /// Folder of the report.
     #[arg(short, long, value_name = "DIR", default_value = "rooflens-report")]
     output: PathBuf,
-}
-
-/// `report.json`.
-#[derive(Serialize)]
-struct Report<'a> {
-    schema: &'static str,
-    machine: Machine,
-    bound: BoundReport,
-    measured: Vec<Measured>,
-    weights: String,
-    load_seconds: f64,
-    first_inference_seconds: f64,
-    analysis: &'a ModelReport,
-}
-
-/// Ceilings of the machine.
-#[derive(Serialize)]
-struct Machine {
-    cpu: String,
-    threads: usize,
-    simd: &'static str,
-    peak_flops_one_thread: f64,
-    peak_flops_all_threads: f64,
-    triad_bytes_per_second_one_thread: f64,
-    triad_bytes_per_second_all_threads: f64,
-    doubts: Vec<String>,
-}
-
-/// What the ceilings allow, on all threads, when only compulsory traffic reaches the memory.
-#[derive(Serialize)]
-struct BoundReport {
-    ridge_flop_per_byte: f64,
-    intensity_flop_per_byte: f64,
-    attainable_flops: f64,
-    bound: &'static str,
-    /// max(F/π, Q/β) of the whole model.
-    model_seconds: f64,
-    /// The time when every node reads its inputs from memory and writes its outputs there.
-    node_by_node_seconds: f64,
-}
-
-/// A closed loop.
-#[derive(Serialize)]
-struct Measured {
-    name: &'static str,
-    workers: usize,
-    count: u64,
-    errors: u64,
-    first_error: Option<String>,
-    interrupted: bool,
-    throughput_per_second: f64,
-    mean_seconds: f64,
-    p50_seconds: Option<f64>,
-    p90_seconds: Option<f64>,
-    p95_seconds: Option<f64>,
-    p99_seconds: Option<f64>,
-    max_seconds: f64,
-    achieved_flops: f64,
-    attainable_flops: f64,
-    times_below_attainable: Option<f64>,
 }
 
 impl Args {
@@ -147,21 +88,14 @@ impl Args {
             };
             let m = run(&plan, &target, &stop, &|x| bar.set_position(super::permille(x)));
             bar.finish_and_clear();
-            measured.push(place(label, m, roof, &report));
+            measured.push(reached(label, m, roof, &report));
         }
-        let whole = whole(&roof_all, &report);
-        let full = Report {
-            schema: "rooflens.assessment/1",
-            bound: BoundReport {
-                ridge_flop_per_byte: roof_all.ridge().get(),
-                intensity_flop_per_byte: whole.intensity.get(),
-                attainable_flops: whole.attainable.get(),
-                bound: whole.bound.name(),
-                model_seconds: whole.time.get(),
-                node_by_node_seconds: node_by_node(&roof_all, &report).get(),
-            },
+        let assessment = Assessment {
+            schema: ASSESSMENT_SCHEMA.to_owned(),
+            bound: BoundReport::new(&roof_all, &report),
             machine: machine(&host),
             measured,
+            runtime: "tract, in process".to_owned(),
             weights: match target.weights {
                 WeightsOrigin::File => "from the file".into(),
                 WeightsOrigin::Random { tensors, bytes } => {
@@ -170,15 +104,18 @@ impl Args {
             },
             load_seconds: target.load_seconds,
             first_inference_seconds: target.first_seconds,
-            analysis: &report,
+            analysis: report,
         };
         let json = folder.join("report.json");
-        emit(&(serde_json::to_string_pretty(&full)? + "\n"), Some(&json))?;
-        let svg = crate::chart::render_svg(&chart(&full))?;
-        emit(&svg, Some(&folder.join("roofline.svg")))?;
-        super::picture(&svg, &folder.join("roofline.png"))?;
-        emit(&summary(&full, &folder), None)?;
-        Ok(if full.measured.iter().any(|m| m.errors > 0) { Exit::Failed } else { Exit::Good })
+        emit(&(serde_json::to_string_pretty(&assessment)? + "\n"), Some(&json))?;
+        let chart = charts::assessment(&assessment, &roof_all);
+        charts::write(&chart, &folder.join("roofline.svg"))?;
+        if cfg!(feature = "png") {
+            charts::write(&chart, &folder.join("roofline.png"))?;
+        }
+        emit(&summary(&assessment, &folder), None)?;
+        let failed = assessment.measured.iter().any(|m| m.errors > 0);
+        Ok(if failed { Exit::Failed } else { Exit::Good })
     }
 
     fn file(&self) -> Result<(String, bytes::Bytes)> {
@@ -223,7 +160,7 @@ fn machine(host: &HostCeilings) -> Machine {
     Machine {
         cpu: host.cpu.clone(),
         threads: host.threads,
-        simd: host.simd,
+        simd: host.simd.to_owned(),
         peak_flops_one_thread: host.flops_one.median,
         peak_flops_all_threads: host.flops_all.median,
         triad_bytes_per_second_one_thread: host.triad_one.median,
@@ -232,24 +169,11 @@ fn machine(host: &HostCeilings) -> Machine {
     }
 }
 
-fn whole(roof: &Roof, report: &ModelReport) -> Placement {
-    let t = &report.totals;
-    roof.place(Flops(t.flops as f64), Bytes(t.compulsory_bytes as f64))
-}
-
-fn node_by_node(roof: &Roof, report: &ModelReport) -> Seconds {
-    let place = |op: &crate::report::OpReport| {
-        roof.place(Flops(op.flops as f64), Bytes((op.bytes_read + op.bytes_written) as f64)).time
-    };
-    report.ops.iter().map(place).sum()
-}
-
-fn place(name: &'static str, m: Measurement, roof: &Roof, report: &ModelReport) -> Measured {
+fn reached(name: &str, m: Measurement, roof: &Roof, report: &ModelReport) -> Measured {
     let at = |q: f64| m.percentiles.iter().find(|(p, _)| (p - q).abs() < 1e-9).map(|(_, v)| *v);
     let achieved = m.throughput * report.totals.flops as f64;
-    let attainable = whole(roof, report).attainable.get();
     Measured {
-        name,
+        name: name.to_owned(),
         workers: m.workers,
         count: m.count,
         errors: m.errors,
@@ -262,8 +186,8 @@ fn place(name: &'static str, m: Measurement, roof: &Roof, report: &ModelReport) 
         p99_seconds: at(0.99),
         max_seconds: m.max,
         achieved_flops: achieved,
-        attainable_flops: attainable,
-        times_below_attainable: (achieved > 0.0).then(|| attainable / achieved),
+        attainable_flops: place(roof, report).attainable.get(),
+        gap: Gap::new(achieved, &BoundReport::new(roof, report)),
         first_error: m.first_error,
     }
 }
@@ -277,43 +201,6 @@ fn shapes(model: &Model, report: &ModelReport) -> Vec<Vec<usize>> {
         model.graph.value(*id).info.shape.iter().flatten().map(size).collect()
     };
     model.graph.inputs.iter().map(shape).collect()
-}
-
-/// The chart of an assessment: the roof of all threads, operators, the model and the runs.
-fn chart(r: &Report<'_>) -> crate::chart::Chart {
-    let m = &r.machine;
-    let roof = |label: &str, peak: f64, bandwidth: f64| crate::chart::RoofLine {
-        label: label.into(),
-        peak,
-        bandwidth,
-        measured: true,
-    };
-    let all =
-        roof("f32, all threads", m.peak_flops_all_threads, m.triad_bytes_per_second_all_threads);
-    let one = roof("f32, one thread", m.peak_flops_one_thread, m.triad_bytes_per_second_one_thread);
-    let points = super::op_points(r.analysis, all.peak, all.bandwidth);
-    let measured = r.measured.iter().filter(|s| s.achieved_flops > 0.0);
-    let measured = measured.map(|s| crate::chart::MeasuredPoint {
-        label: s.name.into(),
-        intensity: r.bound.intensity_flop_per_byte,
-        achieved: s.achieved_flops,
-        attainable: s.attainable_flops,
-    });
-    crate::chart::Chart {
-        title: format!("{} on {}", r.analysis.model.file, m.cpu),
-        subtitle: format!(
-            "{} threads, {}; ceilings measured; points are operators, area by share of the time bound",
-            m.threads, m.simd
-        ),
-        measured: measured.collect(),
-        model: Some((
-            "whole model, at best".into(),
-            r.bound.intensity_flop_per_byte,
-            r.bound.attainable_flops,
-        )),
-        roofs: if m.threads > 1 { vec![all, one] } else { vec![all] },
-        points,
-    }
 }
 
 /// The folder, or the first of `-2`, `-3` … that is not there yet.
@@ -334,73 +221,89 @@ fn new_folder(wanted: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn summary(r: &Report<'_>, folder: &Path) -> String {
-    let t = &r.analysis.totals;
+fn summary(a: &Assessment, folder: &Path) -> String {
+    let (t, m, b) = (&a.analysis.totals, &a.machine, &a.bound);
     let time = |s: f64| si(s, "s");
-    let mut out = String::new();
-    let _ = writeln!(out, "{}", r.analysis.model.file);
-    let _ = writeln!(
-        out,
-        "  costs      {} parameters, {}, at least {} moved: {:.1} FLOP/B",
-        crate::report::count(t.params),
-        si(t.flops as f64, "FLOP"),
-        si(t.compulsory_bytes as f64, "B"),
-        r.bound.intensity_flop_per_byte
+    let mut out = format!("{}\n", a.analysis.model.file);
+    let mut row = |label: &str, text: String| {
+        let _ = writeln!(out, "  {label:<10} {text}");
+    };
+    row(
+        "costs",
+        format!(
+            "{} parameters; {} and at least {} moved a run: {:.1} FLOP/B",
+            crate::report::count(t.params),
+            si(t.flops as f64, "FLOP"),
+            si(t.compulsory_bytes as f64, "B"),
+            b.intensity_flop_per_byte
+        ),
     );
-    let _ = writeln!(
-        out,
-        "  coverage   {:.1} % of {} nodes; weights {}",
-        r.analysis.coverage.percent, r.analysis.coverage.nodes, r.weights
+    row(
+        "coverage",
+        format!("{:.1} % of {} nodes", a.analysis.coverage.percent, a.analysis.coverage.nodes),
     );
-    for a in &r.analysis.assumptions {
-        let _ = writeln!(
-            out,
-            "  assumed    {} = {} (set it with --dim {}=N)",
-            a.symbol, a.value, a.symbol
-        );
+    row("weights", a.weights.clone());
+    for x in &a.analysis.assumptions {
+        row("assumed", format!("{} = {} (set it with --dim {}=N)", x.symbol, x.value, x.symbol));
     }
-    let m = &r.machine;
-    let _ = writeln!(out, "\n{}, {} threads, {}", m.cpu, m.threads, m.simd);
-    let _ = writeln!(
-        out,
-        "  ceilings   {} and {}, measured; ridge at {:.1} FLOP/B",
-        si(m.peak_flops_all_threads, "FLOP/s"),
-        si(m.triad_bytes_per_second_all_threads, "B/s"),
-        r.bound.ridge_flop_per_byte
-    );
-    let _ = writeln!(
-        out,
-        "  bound by   {}: at best {} an inference; {} if nothing stays in cache between nodes",
-        r.bound.bound,
-        time(r.bound.model_seconds),
-        time(r.bound.node_by_node_seconds)
+    row("machine", format!("{}, {} threads, {}", m.cpu, m.threads, m.simd));
+    row(
+        "ceilings",
+        format!(
+            "{} and {}, measured; ridge at {:.1} FLOP/B",
+            si(m.peak_flops_all_threads, "FLOP/s"),
+            si(m.triad_bytes_per_second_all_threads, "B/s"),
+            b.ridge_flop_per_byte
+        ),
     );
     for doubt in &m.doubts {
-        let _ = writeln!(out, "  noisy      {doubt}");
+        row("noisy", doubt.clone());
     }
-    let _ = writeln!(out, "\nmeasured with tract in this process, closed loop");
-    for s in &r.measured {
+    row(
+        "bound by",
+        format!(
+            "{}: at best {} a run; {} if every node reads and writes memory",
+            b.bound,
+            time(b.least_seconds),
+            time(b.node_by_node_seconds)
+        ),
+    );
+    let _ = writeln!(out, "\nmeasured with {}, closed loop", a.runtime);
+    for s in &a.measured {
         let p99 =
-            s.p99_seconds.map_or("too few samples for p99".into(), |p| format!("p99 {}", time(p)));
+            s.p99_seconds.map_or("too few runs for p99".into(), |p| format!("p99 {}", time(p)));
         let p50 = s.p50_seconds.map_or(String::new(), |p| format!("p50 {}, ", time(p)));
-        let gap = s.times_below_attainable.map_or(String::new(), |g| match g {
-            1.0.. => format!(", ×{g:.1} below the roof"),
-            _ => ", above the measured roof: the ceilings are too low".into(),
-        });
         let _ = writeln!(
             out,
-            "  {:<14} {:>8.1}/s  {p50}{p99}  {}{gap}",
+            "  {:<14} {:>7.1}/s  {p50}{p99}; {}",
             s.name,
             s.throughput_per_second,
             si(s.achieved_flops, "FLOP/s")
         );
+        if let Some(gap) = &s.gap {
+            let _ = writeln!(out, "  {:<14} {}", "", gap_in_words(gap, s.attainable_flops));
+        }
         if let Some(error) = &s.first_error {
-            let _ = writeln!(out, "    failed: {error}");
+            let _ = writeln!(out, "  {:<14} failed: {error}", "");
         }
         if s.interrupted {
-            let _ = writeln!(out, "    interrupted: {} inferences counted", s.count);
+            let _ = writeln!(out, "  {:<14} interrupted: {} runs counted", "", s.count);
         }
     }
     let _ = writeln!(out, "\nreport in {}/", folder.display());
     out
+}
+
+/// How far from the roof, and why.
+fn gap_in_words(gap: &Gap, attainable: f64) -> String {
+    if gap.total < 1.0 {
+        return "above the measured roof: the ceilings are too low".into();
+    }
+    format!(
+        "×{:.1} below the {} attainable: ×{:.1} traffic between nodes, ×{:.1} kernels and runtime",
+        gap.total,
+        si(attainable, "FLOP/s"),
+        gap.traffic,
+        gap.kernels
+    )
 }

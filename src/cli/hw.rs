@@ -80,6 +80,17 @@ pub(super) fn find<'c>(catalogue: &'c Catalogue, name: &str) -> Result<&'c Devic
     })
 }
 
+/// The roof for `dtype` of the device called `name`; for f32 where the device has none for it.
+pub(super) fn roof(name: &str, dtype: &str, folder: Option<&std::path::Path>) -> Result<Roof> {
+    let catalogue = catalogue(folder)?;
+    let device = find(&catalogue, name)?;
+    Roof::of(device, dtype).or_else(|| Roof::of(device, "f32")).ok_or_else(|| {
+        let types: Vec<&str> = device.peaks.iter().map(|p| p.dtype.as_str()).collect();
+        let message = format!("{} has no known {dtype} roof", device.name);
+        hinted(message, format!("its types are: {}", types.join(", ")))
+    })
+}
+
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         match self.command {

@@ -1,99 +1,172 @@
-//! `rooflens plot`: a model under the roofs of devices.
+//! `rooflens plot`: models under the roofs of devices.
 
-use super::{Exit, emit, hinted};
-use crate::chart::{Chart, RoofLine, render_svg};
-use crate::report::ModelReport;
+use super::{Exit, charts, hinted};
+use crate::chart::{Chart, RoofLine};
+use crate::report::{Assessment, ModelReport};
 use crate::roofline::Roof;
-use crate::units::{Bytes, Flops};
-use anyhow::{Context, Result};
-use std::path::PathBuf;
+use crate::units::{BytesPerSecond, FlopsPerSecond};
+use anyhow::Result;
+use std::path::{Path, PathBuf};
 
-/// Draw a roofline chart from an analysis and one or more devices.
+/// Draw a roofline chart from analyses or assessments, and devices.
+///
+/// One report shows its operators; several are compared as whole models. A report of `assess` brings
+/// the roofs of its machine and what was measured there.
 ///
 /// Examples:
+///   rooflens plot rooflens-report/report.json
 ///   rooflens analyze resnet50.onnx --format json -o resnet.json
-///   rooflens plot resnet.json --on v100 --on t4 -o resnet.svg
-///   rooflens plot rooflens-report/report.json --on a100 --dtype f16 -o both.png
+///   rooflens plot resnet.json --on v100 --on t4 -o resnet.png
+///   rooflens plot resnet.json bert.json --on a100 --dtype f16 -o both.svg
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
     /// JSON written by `analyze --format json` or `assess`.
-    report: PathBuf,
+    #[arg(required = true)]
+    reports: Vec<PathBuf>,
     /// Device whose roof to draw. Repeatable; the first one places the points.
-    #[arg(long, value_name = "DEVICE", required = true)]
+    #[arg(long, value_name = "DEVICE")]
     on: Vec<String>,
-    /// Data type of the ceilings.
-    #[arg(long, value_name = "TYPE", default_value = "f32")]
-    dtype: String,
+    /// Data type of a compute ceiling. Repeatable; the first one places the points. Left out: the
+    /// model's own with several devices, all that are known with one.
+    #[arg(long, value_name = "TYPE")]
+    dtype: Vec<String>,
     /// A folder of your own device files; they win over the shipped ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
     /// The chart; a name that ends in .png makes a picture, any other an SVG.
     #[arg(short, long, value_name = "FILE", default_value = "roofline.svg")]
     output: PathBuf,
+    /// Replace the file if it is there.
+    #[arg(long)]
+    force: bool,
+}
+
+/// A file of either command.
+struct Source {
+    analysis: ModelReport,
+    assessment: Option<Assessment>,
 }
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let path = self.report.display();
-        let text = std::fs::read_to_string(&self.report).map_err(|e| {
-            hinted(format!("`{path}` cannot be read: {e}"), "make it with `analyze --format json`")
-        })?;
-        let report = read(&text).map_err(|e| {
-            hinted(format!("`{path}` is not a report: {e}"), "make it with `analyze --format json`")
-        })?;
+        if self.output.exists() && !self.force {
+            let message = format!("`{}` is already there", self.output.display());
+            return Err(hinted(message, "choose another with -o, or replace it with --force"));
+        }
+        let sources: Vec<Source> = self.reports.iter().map(|p| read(p)).collect::<Result<_>>()?;
+        let Some(first) = sources.first() else { return Ok(Exit::Good) };
+        let dtype = self.dtype.first().map_or(first.analysis.main_dtype(), String::as_str);
+        let (lines, roof) = if self.on.is_empty() {
+            let machine = sources.iter().find_map(|s| s.assessment.as_ref());
+            let Some(machine) = machine else {
+                let hint = "name a device with --on; `rooflens hw list` shows them";
+                return Err(hinted("an analysis alone has no roof", hint));
+            };
+            machine_roof(machine)
+        } else {
+            self.device_roofs(dtype)?
+        };
+        let one = sources.len() == 1;
+        let label = |s: &Source| if one { "whole model, at best".into() } else { short(s) };
+        let files: Vec<String> = sources.iter().map(|s| charts::file_name(&s.analysis)).collect();
+        let at = first.analysis.bindings.iter().map(|(k, v)| format!("{k} = {v}"));
+        let at: Vec<String> = at.collect();
+        let points = if one { charts::op_points(&first.analysis, &roof) } else { Vec::new() };
+        let mut notes = vec![if one {
+            "a point is an operator, its area the share of the time bound"
+        } else {
+            "full: weights, inputs and outputs move once; hollow: every node reads and writes memory"
+        }
+        .to_owned()];
+        notes.extend((one && !at.is_empty()).then(|| at.join(", ")));
+        let mut devices: Vec<&str> = lines.iter().map(|l| l.label.as_str()).collect();
+        if self.on.len() < 2 {
+            devices = vec![&roof.device];
+        }
+        let chart = Chart {
+            title: format!("{} on {}", files.join(", "), devices.join(", ")),
+            subtitle: format!("points in {}; {}", roof.dtype, notes.join("; ")),
+            roofs: lines.clone(),
+            points,
+            models: sources
+                .iter()
+                .map(|s| charts::model_point(&label(s), &s.analysis, &roof))
+                .collect(),
+            measured: sources
+                .iter()
+                .filter_map(|s| s.assessment.as_ref())
+                .flat_map(charts::measured)
+                .collect(),
+        };
+        charts::write(&chart, &self.output)?;
+        Ok(Exit::Good)
+    }
+
+    /// The lines of the devices asked for, and the roof that places points.
+    fn device_roofs(&self, dtype: &str) -> Result<(Vec<RoofLine>, Roof)> {
         let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;
-        let mut roofs = Vec::new();
+        let mut lines = Vec::new();
+        let mut first = None;
         for name in &self.on {
             let device = super::hw::find(&catalogue, name)?;
-            let roof = Roof::of(device, &self.dtype).ok_or_else(|| {
-                let types: Vec<&str> = device.peaks.iter().map(|p| p.dtype.as_str()).collect();
-                let message = format!("{} has no known {} roof", device.name, self.dtype);
-                hinted(message, format!("its types are: {}", types.join(", ")))
-            })?;
-            roofs.push(roof);
+            let known: Vec<&str> = device.peaks.iter().map(|p| p.dtype.as_str()).collect();
+            let missing = || {
+                let message = format!("{} has no known {dtype} roof", device.name);
+                hinted(message, format!("its types are: {}; choose with --dtype", known.join(", ")))
+            };
+            let mut dtypes =
+                if self.dtype.is_empty() { vec![dtype.to_owned()] } else { self.dtype.clone() };
+            if self.dtype.is_empty() && self.on.len() == 1 {
+                for other in &known {
+                    if !dtypes.iter().any(|d| d == other) {
+                        dtypes.push((*other).to_owned());
+                    }
+                }
+            }
+            let roof = Roof::of(device, dtype).ok_or_else(missing)?;
+            let label = if self.on.len() == 1 { "" } else { &device.name };
+            lines.push(charts::device_roof(device, &dtypes, label).ok_or_else(missing)?);
+            first.get_or_insert(roof);
         }
-        let first = roofs.first().context("at least one device")?;
-        let t = &report.totals;
-        let placed =
-            first.place(Flops((t.flops + t.int_ops) as f64), Bytes(t.compulsory_bytes as f64));
-        let at: Vec<String> = report.bindings.iter().map(|(k, v)| format!("{k} = {v}")).collect();
-        let line = |r: &Roof| RoofLine {
-            label: format!("{} {}", r.device, r.dtype),
-            peak: r.peak.get(),
-            bandwidth: r.bandwidth.get(),
-            measured: r.measured,
-        };
-        let chart = Chart {
-            title: format!("{} on {}", report.model.file, first.device),
-            subtitle: format!(
-                "{} bound, at least {} a run {}",
-                placed.bound.name(),
-                placed.time,
-                if at.is_empty() { String::new() } else { format!("at {}", at.join(", ")) }
-            ),
-            points: super::op_points(&report, first.peak.get(), first.bandwidth.get()),
-            model: Some((
-                "whole model, at best".into(),
-                placed.intensity.get(),
-                placed.attainable.get(),
-            )),
-            roofs: roofs.iter().map(line).collect(),
-            measured: Vec::new(),
-        };
-        let svg = render_svg(&chart)?;
-        if self.output.extension().is_some_and(|e| e == "png") {
-            super::picture(&svg, &self.output)?;
-        } else {
-            emit(&svg, Some(&self.output))?;
-        }
-        Ok(Exit::Good)
+        first.map(|roof| (lines, roof)).ok_or_else(|| hinted("no device", "name one with --on"))
     }
 }
 
-/// The analysis in a file of either command.
-fn read(text: &str) -> Result<ModelReport, serde_json::Error> {
-    let value: serde_json::Value = serde_json::from_str(text)?;
-    let analysis = value.get("analysis").cloned().unwrap_or(value);
-    serde_json::from_value(analysis)
+fn machine_roof(a: &Assessment) -> (Vec<RoofLine>, Roof) {
+    let roof = Roof {
+        device: a.machine.cpu.clone(),
+        dtype: "f32".into(),
+        peak: FlopsPerSecond(a.machine.peak_flops_all_threads),
+        bandwidth: BytesPerSecond(a.machine.triad_bytes_per_second_all_threads),
+        measured: true,
+    };
+    (charts::machine_roofs(a), roof)
+}
+
+/// A model's file without folder and ending, and its batch.
+fn short(source: &Source) -> String {
+    let file = Path::new(&source.analysis.model.file);
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let at: Vec<String> =
+        source.analysis.bindings.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    if at.is_empty() { stem } else { format!("{stem} ({})", at.join(", ")) }
+}
+
+/// The report in a file of either command.
+fn read(path: &Path) -> Result<Source> {
+    let advice = "make it with `rooflens analyze MODEL --format json -o FILE`";
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| hinted(format!("`{shown}` cannot be read: {e}"), advice))?;
+    let parse = || -> serde_json::Result<Source> {
+        let value: serde_json::Value = serde_json::from_str(&text)?;
+        if value.get("analysis").is_some() {
+            let assessment: Assessment = serde_json::from_value(value)?;
+            let analysis = assessment.analysis.clone();
+            return Ok(Source { analysis, assessment: Some(assessment) });
+        }
+        Ok(Source { analysis: serde_json::from_value(value)?, assessment: None })
+    };
+    parse().map_err(|e| hinted(format!("`{shown}` is not a report: {e}"), advice))
 }

@@ -50,6 +50,9 @@ pub struct ModelReport {
     pub ops: Vec<OpReport>,
     /// What could not be settled.
     pub diagnostics: Vec<DiagnosticReport>,
+    /// The model under the roofs of devices, where asked for.
+    #[serde(default)]
+    pub bounds: Vec<super::BoundReport>,
 }
 
 /// What the file is.
@@ -269,6 +272,7 @@ impl ModelReport {
                     hint: d.hint.clone(),
                 })
                 .collect(),
+            bounds: Vec::new(),
         })
     }
 
@@ -287,6 +291,18 @@ impl ModelReport {
         let mut rows: Vec<TypeReport> = types.into_values().collect();
         rows.sort_by_key(|r| std::cmp::Reverse((r.flops + r.int_ops, r.bytes)));
         rows
+    }
+
+    /// The data type that most of the arithmetic is done in; f32 where there is none.
+    pub fn main_dtype(&self) -> &str {
+        let mut work: BTreeMap<&str, u64> = BTreeMap::new();
+        for op in &self.ops {
+            if let Some(dtype) = op.inputs.first().and_then(|i| i.dtype.as_deref()) {
+                *work.entry(dtype).or_insert(0) += op.macs;
+            }
+        }
+        let most = work.into_iter().filter(|(_, n)| *n > 0).max_by_key(|(_, n)| *n);
+        most.map_or("f32", |(dtype, _)| if dtype == "u8" { "i8" } else { dtype })
     }
 
     /// Whether every node's cost is known.

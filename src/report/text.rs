@@ -149,6 +149,34 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
     out
 }
 
+/// The bounds on devices, for people.
+pub fn bounds(report: &ModelReport) -> String {
+    let mut out = String::new();
+    for b in &report.bounds {
+        let kind = if b.measured { "measured" } else { "datasheet" };
+        let _ = writeln!(out, "\non {} in {} ({kind} ceilings)", b.device, b.dtype);
+        let _ = writeln!(
+            out,
+            "{:<17} {}: the model does {:.1} FLOP/B, the ridge is at {:.1}",
+            "bound by", b.bound, b.intensity_flop_per_byte, b.ridge_flop_per_byte
+        );
+        let _ = writeln!(
+            out,
+            "{:<17} {} a run ({} attainable)",
+            "at least",
+            si(b.least_seconds, "s"),
+            si(b.attainable_flops, "FLOP/s")
+        );
+        let _ = writeln!(
+            out,
+            "{:<17} {} if every node reads and writes memory",
+            "node by node",
+            si(b.node_by_node_seconds, "s")
+        );
+    }
+    out
+}
+
 /// First column left, the others right.
 fn align(out: &mut String, rows: &[Vec<String>]) {
     let columns = rows.first().map_or(0, Vec::len);

@@ -1,0 +1,141 @@
+//! Charts from reports, and the files they go to.
+
+use super::{emit, hinted};
+use crate::chart::{Ceiling, Chart, MeasuredPoint, ModelPoint, Point, RoofLine, render_svg};
+use crate::hwdb::Device;
+use crate::report::{Assessment, BoundReport, ModelReport, op_time};
+use crate::roofline::Roof;
+use crate::units::FlopsPerSecond;
+use anyhow::Result;
+use std::path::Path;
+
+/// The operators of a report under a roof.
+pub(super) fn op_points(report: &ModelReport, roof: &Roof) -> Vec<Point> {
+    let total: f64 = report.ops.iter().map(|op| op_time(roof, op).get()).sum();
+    let counted = report.ops.iter().filter(|op| op.intensity.is_some_and(|i| i > 0.0));
+    let point = |op: &crate::report::OpReport| {
+        let intensity = op.intensity.unwrap_or_default();
+        Point {
+            class: op.class.clone(),
+            intensity,
+            performance: roof.attainable(crate::units::Intensity(intensity)).get(),
+            share: op_time(roof, op).get() / total,
+        }
+    };
+    counted.map(point).collect()
+}
+
+/// The file of a model, without its folder.
+pub(super) fn file_name(report: &ModelReport) -> String {
+    let file = Path::new(&report.model.file).file_name();
+    file.map_or(report.model.file.clone(), |f| f.to_string_lossy().into_owned())
+}
+
+/// The whole model on a roof, and its segment.
+pub(super) fn model_point(label: &str, report: &ModelReport, roof: &Roof) -> ModelPoint {
+    let bound = BoundReport::new(roof, report);
+    let alone = report.totals.intensity.filter(|i| *i > 0.0);
+    let attainable = |i: f64| -> FlopsPerSecond { roof.attainable(crate::units::Intensity(i)) };
+    ModelPoint {
+        label: label.to_owned(),
+        intensity: bound.intensity_flop_per_byte,
+        performance: bound.attainable_flops,
+        node_by_node: alone.map(|i| (i, attainable(i).get())),
+    }
+}
+
+/// The roofs of all threads and of one, and what was measured under them.
+pub(super) fn machine_roofs(a: &Assessment) -> Vec<RoofLine> {
+    let m = &a.machine;
+    let roof = |label: &str, peak: f64, slope: f64| RoofLine {
+        label: label.to_owned(),
+        peaks: vec![Ceiling { label: "f32".into(), value: peak }],
+        slopes: vec![Ceiling { label: "DRAM".into(), value: slope }],
+        measured: true,
+    };
+    let (one, all) = (m.triad_bytes_per_second_one_thread, m.triad_bytes_per_second_all_threads);
+    let mut roofs = vec![roof("all threads", m.peak_flops_all_threads, all)];
+    if m.threads > 1 {
+        roofs.push(roof("one thread", m.peak_flops_one_thread, one));
+    }
+    roofs
+}
+
+/// The runs of an assessment.
+pub(super) fn measured(a: &Assessment) -> Vec<MeasuredPoint> {
+    let runs = a.measured.iter().filter(|s| s.achieved_flops > 0.0);
+    let point = |s: &crate::report::Measured| MeasuredPoint {
+        label: format!("{}: {:.1}/s,", s.name, s.throughput_per_second),
+        intensity: a.bound.intensity_flop_per_byte,
+        achieved: s.achieved_flops,
+        attainable: s.attainable_flops,
+    };
+    runs.map(point).collect()
+}
+
+/// The chart of an assessment.
+#[cfg(feature = "probe")]
+pub(super) fn assessment(a: &Assessment, roof: &Roof) -> Chart {
+    let m = &a.machine;
+    Chart {
+        title: format!("{} on {}", file_name(&a.analysis), m.cpu),
+        subtitle: format!(
+            "{} threads, {}; ceilings measured; a point is an operator, its area the share of the time bound",
+            m.threads, m.simd
+        ),
+        roofs: machine_roofs(a),
+        points: op_points(&a.analysis, roof),
+        models: vec![model_point("whole model, at best", &a.analysis, roof)],
+        measured: measured(a),
+    }
+}
+
+/// The ceilings of a device for these data types, those of one value together; `None` without a
+/// slope or a peak.
+pub(super) fn device_roof(device: &Device, dtypes: &[String], label: &str) -> Option<RoofLine> {
+    let mut peaks: Vec<Ceiling> = Vec::new();
+    for dtype in dtypes {
+        let Some(peak) = device.peak(dtype) else { continue };
+        let value = peak.rate().get();
+        match peaks.iter_mut().find(|c| (c.value / value - 1.0).abs() < 1e-6) {
+            Some(same) => same.label = format!("{}, {dtype}", same.label),
+            None => peaks.push(Ceiling { label: dtype.clone(), value }),
+        }
+    }
+    let dram = device.memory.iter().filter(|m| m.level == "DRAM");
+    let caches = device.memory.iter().filter(|m| m.level != "DRAM");
+    let slope = |m: &crate::hwdb::MemoryLevel| {
+        Some(Ceiling { label: m.level.clone(), value: m.rate()?.get() })
+    };
+    let slopes: Vec<Ceiling> = dram.chain(caches).filter_map(slope).collect();
+    let dram_known = device.dram().is_some_and(|d| d.rate().is_some());
+    (dram_known && !peaks.is_empty()).then(|| RoofLine {
+        label: label.to_owned(),
+        peaks,
+        slopes,
+        measured: device.confidence == "measured",
+    })
+}
+
+/// Writes a chart: a picture where the name ends in `.png`, an SVG else.
+pub(super) fn write(chart: &Chart, path: &Path) -> Result<()> {
+    let svg = render_svg(chart)?;
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+        return picture(&svg, path);
+    }
+    emit(&svg, Some(path))
+}
+
+#[cfg(feature = "png")]
+fn picture(svg: &str, path: &Path) -> Result<()> {
+    let png = crate::chart::render_png(svg)?;
+    let advice = "check the folder";
+    std::fs::write(path, png)
+        .map_err(|e| hinted(format!("cannot write `{}`: {e}", path.display()), advice))
+}
+
+#[cfg(not(feature = "png"))]
+fn picture(_: &str, path: &Path) -> Result<()> {
+    let message = format!("`{}`: this build makes no PNG", path.display());
+    Err(hinted(message, "name a .svg, or build with the feature `png`"))
+}

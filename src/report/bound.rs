@@ -1,0 +1,69 @@
+//! A counted model under the roof of a device.
+
+use super::{ModelReport, OpReport};
+use crate::roofline::{Placement, Roof};
+use crate::units::{Bytes, Flops, Seconds};
+use serde::{Deserialize, Serialize};
+
+/// What a device allows a model at best.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BoundReport {
+    /// The device.
+    pub device: String,
+    /// Data type of the compute ceiling.
+    pub dtype: String,
+    /// Whether the ceilings were measured; from datasheets otherwise.
+    pub measured: bool,
+    /// Compute ceiling in FLOP/s.
+    pub peak_flops: f64,
+    /// Memory ceiling in B/s.
+    pub bandwidth_bytes_per_second: f64,
+    /// Where the ceilings cross.
+    pub ridge_flop_per_byte: f64,
+    /// Operations a byte when inputs, weights and outputs move once.
+    pub intensity_flop_per_byte: f64,
+    /// FLOP/s allowed at that intensity.
+    pub attainable_flops: f64,
+    /// `compute` or `memory`.
+    pub bound: String,
+    /// max(F/π, Q/β) of the whole model, Q its compulsory bytes.
+    pub least_seconds: f64,
+    /// Σ max(F/π, Q/β) over nodes, each reading its inputs from memory and writing its outputs there.
+    pub node_by_node_seconds: f64,
+}
+
+impl BoundReport {
+    /// Places `report` under `roof`.
+    pub fn new(roof: &Roof, report: &ModelReport) -> Self {
+        let whole = place(roof, report);
+        Self {
+            device: roof.device.clone(),
+            dtype: roof.dtype.clone(),
+            measured: roof.measured,
+            peak_flops: roof.peak.get(),
+            bandwidth_bytes_per_second: roof.bandwidth.get(),
+            ridge_flop_per_byte: roof.ridge().get(),
+            intensity_flop_per_byte: whole.intensity.get(),
+            attainable_flops: whole.attainable.get(),
+            bound: whole.bound.name().to_owned(),
+            least_seconds: whole.time.get(),
+            node_by_node_seconds: report.ops.iter().map(|op| op_time(roof, op).get()).sum(),
+        }
+    }
+}
+
+/// Arithmetic of a whole model, float and integer.
+fn work(report: &ModelReport) -> f64 {
+    report.totals.flops as f64 + report.totals.int_ops as f64
+}
+
+/// The whole model under `roof`, moving its compulsory bytes.
+pub fn place(roof: &Roof, report: &ModelReport) -> Placement {
+    roof.place(Flops(work(report)), Bytes(report.totals.compulsory_bytes as f64))
+}
+
+/// The least time of one node that reads and writes memory.
+pub fn op_time(roof: &Roof, op: &OpReport) -> Seconds {
+    let work = Flops(op.flops as f64 + op.int_ops as f64);
+    roof.place(work, Bytes(op.bytes_read as f64 + op.bytes_written as f64)).time
+}
