@@ -6,9 +6,10 @@
 
 mod memory;
 mod propagate;
+mod traffic;
 
 use crate::dim::{Bindings, Dim, EvalError};
-use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo};
+use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo, ValueId};
 use crate::ops::{Class, Cost, Status};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +23,10 @@ pub struct NodeReport {
     pub cost: Cost,
     /// How sure that is.
     pub status: Status,
+    /// Bytes read of each value when the node runs alone.
+    pub reads: Vec<(ValueId, Dim)>,
+    /// Bytes written of each value.
+    pub writes: Vec<(ValueId, Dim)>,
 }
 
 /// How much of the model the numbers stand for.
@@ -61,7 +66,8 @@ pub struct Analysis {
     pub params: Dim,
     /// Bytes of all initialisers, packed, each once.
     pub weight_bytes: Dim,
-    /// Bytes no runtime can avoid moving: every input, weight and output once.
+    /// Bytes no runtime can avoid moving: what is read of every input and weight, and every output,
+    /// once. Never more than the sum over nodes.
     pub compulsory_bytes: Dim,
     /// Live activation bytes after each node, in order; their largest is the peak.
     pub live_bytes: Vec<Dim>,
@@ -108,9 +114,7 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
             hint: Some("bind the symbols with --dim or check the declared sizes".into()),
         });
     }
-    let ends = graph.inputs.iter().chain(&graph.outputs);
-    let ends = ends.map(|v| outcome.values[v.index()].bytes().unwrap_or_default());
-    let compulsory_bytes = weight_bytes.clone() + ends.sum::<Dim>();
+    let compulsory_bytes = traffic::compulsory(graph, &outcome);
     let live_bytes = memory::live_bytes(graph, &outcome.order, &outcome.values);
     Analysis {
         coverage: Coverage { nodes: outcome.nodes.len(), known },

@@ -90,7 +90,7 @@ pub(super) fn live_bytes(graph: &Graph, order: &[NodeId], values: &[TensorInfo])
 }
 
 /// The value whose memory each value lies in.
-fn owners(graph: &Graph, order: &[NodeId]) -> Vec<ValueId> {
+pub(super) fn owners(graph: &Graph, order: &[NodeId]) -> Vec<ValueId> {
     let mut owner: Vec<ValueId> = graph.value_ids().collect();
     for id in order {
         let node = graph.node(*id);

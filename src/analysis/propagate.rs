@@ -2,7 +2,7 @@
 
 use super::NodeReport;
 use crate::dim::{Bindings, Dim};
-use crate::ir::{Diagnostic, Graph, Node, NodeId, Order, Severity, TensorInfo};
+use crate::ir::{Diagnostic, Graph, Node, NodeId, Order, Severity, TensorInfo, ValueId};
 use crate::ops::{self, Class, Cost, Effect, OpCx, OpError, Status};
 use std::cell::{Cell, RefCell};
 
@@ -61,9 +61,7 @@ impl<'b> Walk<'b> {
         for (name, id) in &graph.captures {
             values[id.index()] = outer(name).unwrap_or_default();
         }
-        let blank =
-            NodeReport { class: Class::Unknown, cost: Cost::default(), status: Status::Unknown };
-        let mut nodes = vec![blank; graph.nodes.len()];
+        let mut nodes = vec![unknown(Class::Unknown); graph.nodes.len()];
         let order = match Order::of(graph) {
             Order::Sorted(order) => order,
             Order::Cycle(_) => {
@@ -126,7 +124,6 @@ impl<'b> Walk<'b> {
     ) -> (NodeReport, Vec<TensorInfo>) {
         let inputs: Vec<Option<&TensorInfo>> =
             node.inputs.iter().map(|v| v.map(|v| &values[v.index()])).collect();
-        let unknown = |class| NodeReport { class, cost: Cost::default(), status: Status::Unknown };
         let Some(op) = ops::find(&node.domain, &node.op_type) else {
             let message = format!("operator `{}` is not known", node.qualified_op());
             let hint = "its cost is missing from the totals".to_owned();
@@ -180,22 +177,19 @@ impl<'b> Walk<'b> {
                 && o.dtype.is_some_and(|d| !d.is_float())
         };
         let known = !effect.outputs.is_empty() && effect.outputs.iter().all(is_size);
-        let (cost, status) = if constant || known {
-            (Cost::default(), Status::Folded)
+        let report = if constant || known {
+            NodeReport { status: Status::Folded, ..unknown(op.class) }
         } else {
-            match Self::cost(graph, &cx, &effect) {
-                Some(cost) => (cost, effect.status),
-                None => {
-                    let message = format!("{}: element type not known", node.qualified_op());
-                    self.report(Severity::Incomplete, &node.name, message, None);
-                    (Cost::default(), Status::Unknown)
-                }
-            }
+            Self::cost(graph, &cx, &effect, op.class).unwrap_or_else(|| {
+                let message = format!("{}: element type not known", node.qualified_op());
+                self.report(Severity::Incomplete, &node.name, message, None);
+                unknown(op.class)
+            })
         };
         for output in &mut effect.outputs {
             output.constant = constant;
         }
-        (NodeReport { class: op.class, cost, status }, effect.outputs)
+        (report, effect.outputs)
     }
 
     fn body(
@@ -223,7 +217,7 @@ impl<'b> Walk<'b> {
     }
 
     /// Arithmetic by kind, and bytes: each distinct input read once, each output written once.
-    fn cost(graph: &Graph, cx: &OpCx<'_>, effect: &Effect) -> Option<Cost> {
+    fn cost(graph: &Graph, cx: &OpCx<'_>, effect: &Effect, class: Class) -> Option<NodeReport> {
         let mut cost = effect.inner.as_deref().cloned().unwrap_or_default();
         let integer =
             effect.integer.unwrap_or_else(|| cx.dtype(0).is_some_and(|dtype| !dtype.is_float()));
@@ -242,31 +236,47 @@ impl<'b> Walk<'b> {
         } else {
             own.flops = operations;
         }
-        let mut seen = Vec::new();
+        let mut reads: Vec<(ValueId, Dim)> = Vec::new();
         for (port, value) in cx.node.inputs.iter().enumerate() {
             let Some(value) = value else { continue };
-            if seen.contains(value) {
-                continue;
-            }
-            seen.push(*value);
             let stated = effect.reads.iter().find(|(p, _)| *p == port).map(|(_, b)| b.clone());
             let bytes = match stated {
                 Some(bytes) => bytes,
                 None => cx.optional(port)?.bytes()?,
             };
+            if reads.iter().any(|(seen, _)| seen == value) {
+                continue;
+            }
             if graph.value(*value).weight.is_some() || cx.optional(port)?.constant {
                 own.weight_bytes_read = own.weight_bytes_read + bytes.clone();
             }
-            own.bytes_read = own.bytes_read + bytes;
+            own.bytes_read = own.bytes_read + bytes.clone();
+            reads.push((*value, bytes));
         }
-        own.bytes_written = match &effect.writes {
-            Some(bytes) => bytes.clone(),
-            None => {
-                let used = cx.node.outputs.iter().zip(&effect.outputs).filter(|(v, _)| v.is_some());
-                used.map(|(_, info)| info.bytes()).try_fold(Dim::ZERO, |sum, b| Some(sum + b?))?
-            }
-        };
+        let mut writes: Vec<(ValueId, Dim)> = Vec::new();
+        let used = cx.node.outputs.iter().zip(&effect.outputs);
+        for (value, info) in used.filter_map(|(v, info)| Some(((*v)?, info))) {
+            let bytes = match &effect.writes {
+                // Stated for all outputs together.
+                Some(bytes) if writes.is_empty() => bytes.clone(),
+                Some(_) => Dim::ZERO,
+                None => info.bytes()?,
+            };
+            own.bytes_written = own.bytes_written + bytes.clone();
+            writes.push((value, bytes));
+        }
         cost.add(&own);
-        Some(cost)
+        Some(NodeReport { class, cost, status: effect.status, reads, writes })
+    }
+}
+
+/// A node of which nothing is known but its kind.
+fn unknown(class: Class) -> NodeReport {
+    NodeReport {
+        class,
+        cost: Cost::default(),
+        status: Status::Unknown,
+        reads: Vec::new(),
+        writes: Vec::new(),
     }
 }

@@ -26,6 +26,9 @@ fn symbolic_totals_equal_numeric_analysis() {
                 let (s, n) = (value(s), value(n));
                 assert!(n <= s && (s - n) * 1000 <= s, "{name} {what} at {at:?}: {s} and {n}");
             }
+            let (cold, least) =
+                (value(&symbolic.totals.bytes()), value(&symbolic.compulsory_bytes));
+            assert!(cold >= least && least > 0, "{name} at {at:?}: {cold} and {least}");
         }
     }
 }

@@ -5,3 +5,6 @@ mod cli;
 mod corpus;
 mod formulas;
 mod run;
+mod snapshots;
+mod suite;
+mod wire;
