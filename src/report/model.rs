@@ -185,8 +185,9 @@ impl ModelReport {
             }
         }
         let symbolic = &symbolic;
-        let bound = (!symbolic.symbols.is_empty()).then(|| analyze(model, &all));
         // Numbers are the formulas at the bindings, unless numbers settle what symbols could not.
+        let open = !symbolic.symbols.is_empty() && !symbolic.coverage.is_full();
+        let bound = open.then(|| analyze(model, &all));
         let settles = |n: &&Analysis| n.coverage.known > symbolic.coverage.known;
         let numeric = bound.as_ref().filter(settles).unwrap_or(symbolic);
         let number = Evaluator { bindings: &all };

@@ -11,6 +11,9 @@ use std::path::{Component, Path};
 /// No axis of a real tensor is longer; a longer one is a broken or hostile file.
 pub(super) const MAX_DIM: i64 = 1 << 40;
 
+/// Floats decide few shapes — the scales of a resize, the ends of a range — and fill most weights.
+const MAX_FLOATS: usize = 16;
+
 /// Checks a size that the file gives as a number.
 pub(super) fn checked_dim(place: &str, axis: usize, size: i64) -> Result<Dim, LoadError> {
     let message = match size {
@@ -21,7 +24,8 @@ pub(super) fn checked_dim(place: &str, axis: usize, size: i64) -> Result<Dim, Lo
     Err(LoadErrorKind::Invalid { place: format!("tensor `{place}`"), message }.into())
 }
 
-/// Type, shape and — for at most [`MAX_TRACKED`] elements — contents of a stored tensor.
+/// Type, shape and — for at most [`MAX_TRACKED`] integers or [`MAX_FLOATS`] floats — contents of a
+/// stored tensor.
 pub(super) fn info(tensor: &TensorProto, folder: Option<&Path>) -> Result<TensorInfo, LoadError> {
     let dtype = DType::from_onnx(tensor.data_type);
     let mut shape = Vec::with_capacity(tensor.dims.len());
@@ -29,7 +33,8 @@ pub(super) fn info(tensor: &TensorProto, folder: Option<&Path>) -> Result<Tensor
         shape.push(checked_dim(&tensor.name, axis, *size)?);
     }
     let mut info = TensorInfo { constant: true, ..TensorInfo::new(dtype, shape) };
-    let count = info.elements().and_then(|n| n.as_usize()).filter(|n| *n <= MAX_TRACKED);
+    let most = if dtype.is_some_and(DType::is_float) { MAX_FLOATS } else { MAX_TRACKED };
+    let count = info.elements().and_then(|n| n.as_usize()).filter(|n| *n <= most);
     if let (Some(dtype), Some(count)) = (dtype, count) {
         if let Some(value) = contents(tensor, dtype, count, folder) {
             info = info.with_value(value);
