@@ -11,7 +11,7 @@ mod traffic;
 use crate::dim::{Bindings, Dim, EvalError};
 use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo, ValueId};
 use crate::ops::{Class, Cost, Status};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What is known of a node after the walk.
@@ -75,6 +75,8 @@ pub struct Analysis {
     pub coverage: Coverage,
     /// Symbols that the numbers depend on.
     pub symbols: BTreeSet<Arc<str>>,
+    /// Of these, sizes that only the data decide, with the most each can be, where that is known.
+    pub limits: BTreeMap<Arc<str>, Option<Dim>>,
     /// What could not be settled.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -94,7 +96,8 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
     let walk = propagate::Walk::new(bindings);
     let outcome = walk.graph(graph, &inputs, &|_| None);
     let mut diagnostics = model.diagnostics.clone();
-    diagnostics.extend(walk.into_diagnostics());
+    let (found, limits) = walk.into_parts();
+    diagnostics.extend(found);
     let known = outcome.nodes.iter().filter(|n| n.status != Status::Unknown).count();
     let mut totals = Cost::default();
     outcome.nodes.iter().for_each(|node| totals.add(&node.cost));
@@ -127,6 +130,7 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
         compulsory_bytes,
         live_bytes,
         symbols,
+        limits,
         diagnostics,
     }
 }

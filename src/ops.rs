@@ -12,17 +12,28 @@
 //! zero FLOPs and its bytes.
 
 mod attention;
+mod classic;
 mod context;
 mod contraction;
+mod contrib;
+mod control;
 mod cost;
 mod elementwise;
 mod movement;
 mod normalization;
+mod opsets;
 mod pooling;
 mod quantization;
+mod random;
 mod reduction;
+mod sampling;
+mod selection;
+mod sequence;
 mod shape;
+mod signal;
 mod structure;
+mod text;
+mod training;
 
 pub use context::{OpCx, OpError, RunBody};
 pub use cost::{Cost, Effect, Status};
@@ -46,6 +57,7 @@ pub enum Class {
     Movement,
     View,
     Control,
+    Random,
     Unknown,
 }
 
@@ -65,6 +77,7 @@ impl Class {
             Self::Movement => "data movement",
             Self::View => "view",
             Self::Control => "control flow",
+            Self::Random => "random",
             Self::Unknown => "unknown",
         }
     }
@@ -99,6 +112,16 @@ impl Op {
         Self { inputs: (least, most), ..self }
     }
 
+    /// Versions of its operator set in which it was introduced or changed; empty where the set has
+    /// none.
+    pub fn versions(&self) -> &'static [u8] {
+        opsets::versions(self.domain, self.name)
+    }
+
+    const fn domain(self, domain: &'static str) -> Self {
+        Self { domain, ..self }
+    }
+
     const fn formula(self, formula: &'static str) -> Self {
         Self { formula, ..self }
     }
@@ -107,14 +130,24 @@ impl Op {
 /// The whole set, a family after the other.
 pub static FAMILIES: &[&[Op]] = &[
     attention::OPS,
+    classic::OPS,
     contraction::OPS,
+    contrib::OPS,
+    control::OPS,
     elementwise::OPS,
     movement::OPS,
     normalization::OPS,
     pooling::OPS,
     quantization::OPS,
+    random::OPS,
     reduction::OPS,
+    sampling::OPS,
+    selection::OPS,
+    sequence::OPS,
+    signal::OPS,
     structure::OPS,
+    text::OPS,
+    training::OPS,
 ];
 
 /// All rows of the operator table.

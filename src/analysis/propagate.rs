@@ -5,9 +5,13 @@ use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, Node, NodeId, Order, Severity, TensorInfo, ValueId};
 use crate::ops::{self, Class, Cost, Effect, OpCx, OpError, Status};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Diagnostics beyond this number are counted, not listed.
 const MAX_DIAGNOSTICS: usize = 1000;
+/// Nodes of bodies are looked at no more often than this, over all loops that are unrolled.
+const MAX_VISITS: usize = 1_000_000;
 /// Bodies inside bodies are followed no deeper.
 const MAX_DEPTH: usize = 32;
 
@@ -15,8 +19,9 @@ const MAX_DEPTH: usize = 32;
 pub(super) struct Walk<'b> {
     bindings: &'b Bindings,
     diagnostics: RefCell<Vec<Diagnostic>>,
-    fresh: Cell<usize>,
+    limits: RefCell<BTreeMap<Arc<str>, Option<Dim>>>,
     depth: Cell<usize>,
+    visits: Cell<usize>,
 }
 
 /// What the walk learned of one graph.
@@ -28,11 +33,28 @@ pub(super) struct Outcome {
 
 impl<'b> Walk<'b> {
     pub(super) fn new(bindings: &'b Bindings) -> Self {
-        Self { bindings, diagnostics: RefCell::default(), fresh: Cell::new(0), depth: Cell::new(0) }
+        Self {
+            bindings,
+            diagnostics: RefCell::default(),
+            limits: RefCell::default(),
+            depth: Cell::new(0),
+            visits: Cell::new(0),
+        }
     }
 
-    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
-        self.diagnostics.into_inner()
+    /// What could not be settled, and the sizes that only the data decide.
+    pub(super) fn into_parts(self) -> (Vec<Diagnostic>, BTreeMap<Arc<str>, Option<Dim>>) {
+        (self.diagnostics.into_inner(), self.limits.into_inner())
+    }
+
+    /// A symbol of a size that only the data decide.
+    fn fresh(&self, stem: &str, limit: Option<Dim>) -> Dim {
+        let mut limits = self.limits.borrow_mut();
+        let name = format!("{stem}.{}", limits.len() + 1);
+        let symbol = Dim::symbol(&name);
+        let bound = limit.map(|l| l.bind(self.bindings));
+        limits.insert(name.as_str().into(), bound);
+        symbol.bind(self.bindings)
     }
 
     fn report(&self, severity: Severity, place: &str, message: String, hint: Option<String>) {
@@ -136,10 +158,8 @@ impl<'b> Walk<'b> {
             graph.find_value(name).map(|v| values[v.index()].clone()).or_else(|| outer(name))
         };
         let run_body = |name: &str, infos: &[TensorInfo]| self.body(node, name, infos, &lookup);
-        let fresh = |stem: &str| {
-            self.fresh.set(self.fresh.get() + 1);
-            Dim::symbol(&format!("{stem}{}", self.fresh.get()))
-        };
+        let fresh = |stem: &str, limit| self.fresh(stem, limit);
+        let remarks = RefCell::default();
         let cx = OpCx {
             node,
             inputs,
@@ -147,6 +167,7 @@ impl<'b> Walk<'b> {
             run_body: &run_body,
             constraints: &constraints,
             fresh: &fresh,
+            remarks: &remarks,
         };
         let count = cx.inputs.len();
         let effect = if count < op.inputs.0 || count > op.inputs.1 {
@@ -158,6 +179,9 @@ impl<'b> Walk<'b> {
         for (a, b) in constraints.borrow().iter() {
             let message = format!("taken as equal: {a} and {b}");
             self.report(Severity::Assumption, &node.name, message, None);
+        }
+        for remark in remarks.borrow_mut().drain(..) {
+            self.report(Severity::Assumption, &node.name, remark, None);
         }
         let mut effect = match effect {
             Ok(effect) => effect,
@@ -180,16 +204,35 @@ impl<'b> Walk<'b> {
         let report = if constant || known {
             NodeReport { status: Status::Folded, ..unknown(op.class) }
         } else {
-            Self::cost(graph, &cx, &effect, op.class).unwrap_or_else(|| {
-                let message = format!("{}: element type not known", node.qualified_op());
-                self.report(Severity::Incomplete, &node.name, message, None);
-                unknown(op.class)
-            })
+            match Self::cost(graph, &cx, &effect, op.class) {
+                Some(report) => self.sureness(report),
+                None => {
+                    let message = format!("{}: element type not known", node.qualified_op());
+                    self.report(Severity::Incomplete, &node.name, message, None);
+                    unknown(op.class)
+                }
+            }
         };
         for output in &mut effect.outputs {
             output.constant = constant;
         }
         (report, effect.outputs)
+    }
+
+    /// A cost in sizes that only the data decide is a bound.
+    fn sureness(&self, mut report: NodeReport) -> NodeReport {
+        let limits = self.limits.borrow();
+        if report.status == Status::Exact && !limits.is_empty() {
+            let mut symbols = std::collections::BTreeSet::new();
+            let cost = &report.cost;
+            for dim in [&cost.flops, &cost.int_ops, &cost.bytes_read, &cost.bytes_written] {
+                dim.symbols(&mut symbols);
+            }
+            if symbols.iter().any(|s| limits.contains_key(s)) {
+                report.status = Status::Bound;
+            }
+        }
+        report
     }
 
     fn body(
@@ -203,6 +246,10 @@ impl<'b> Walk<'b> {
         let body = body.ok_or_else(|| crate::ir::AttrError::Missing(name.to_owned()))?;
         if self.depth.get() >= MAX_DEPTH {
             return Err(OpError::Unsupported("a body nested this deeply".into()));
+        }
+        self.visits.set(self.visits.get() + body.nodes.len());
+        if self.visits.get() > MAX_VISITS {
+            return Err(OpError::Unsupported("walking bodies this often".into()));
         }
         self.depth.set(self.depth.get() + 1);
         let outcome = self.graph(body, inputs, outer);

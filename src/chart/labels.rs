@@ -234,7 +234,7 @@ mod tests {
                 .collect();
             labels.place("a label of some length", 15.0, RGBColor(0, 0, 0), &spots);
         }
-        assert!(labels.placed.len() >= 10, "{}", labels.placed.len());
+        assert!(labels.placed.len() >= 5, "{}", labels.placed.len());
         assert_eq!(labels.faults(), Vec::<String>::new());
     }
 }

@@ -87,7 +87,11 @@ impl Args {
 
 /// Values of symbols from `--dim` and `--batch`.
 pub(super) fn bindings(model: &Model, dims: &[String], batch: Option<u64>) -> Result<Bindings> {
-    let symbols = symbols(model);
+    let mut symbols = symbols(model);
+    if dims.iter().any(|d| d.split_once('=').is_some_and(|(n, _)| !symbols.contains(n.trim()))) {
+        // Sizes that only the data decide come out of the analysis.
+        symbols.extend(crate::analysis::analyze(model, &Bindings::new()).limits.into_keys());
+    }
     let mut bindings = Bindings::new();
     for text in dims {
         let usage =

@@ -1,34 +1,89 @@
 //! `rooflens ops`: the operators whose cost is known.
 
 use super::{Exit, emit};
-use crate::ops;
+use crate::ops::{self, Op};
 use std::fmt::Write;
 
 /// List the operators that are understood, and what each costs.
+///
+/// |x| and |y| are the elements of the first input and output; one multiply–accumulate is two
+/// operations. Versions are those of the operator set in which the definition changed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only operators whose name contains this, in any case.
+    /// Only operators whose name or domain contains this, in any case.
     filter: Option<String>,
+    /// Form of the output.
+    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json", "markdown"])]
+    format: String,
 }
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let filter = self.filter.unwrap_or_default().to_lowercase();
-        let mut rows: Vec<&ops::Op> =
-            ops::all().filter(|op| op.name.to_lowercase().contains(&filter)).collect();
+        let matches =
+            |op: &&Op| format!("{}.{}", domain(op), op.name).to_lowercase().contains(&filter);
+        let mut rows: Vec<&Op> = ops::all().filter(matches).collect();
         rows.sort_by_key(|op| (op.domain, op.name));
-        let mut text = format!("{:<12} {:<28} {:<15} operations\n", "domain", "operator", "class");
-        for op in rows {
-            let domain = if op.domain.is_empty() { "ai.onnx" } else { op.domain };
-            let _ = writeln!(
-                text,
-                "{domain:<12} {:<28} {:<15} {}",
-                op.name,
-                op.class.name(),
-                op.formula
-            );
-        }
+        let text = match self.format.as_str() {
+            "json" => json(&rows)?,
+            "markdown" => markdown(&rows),
+            _ => table(&rows),
+        };
         emit(&text, None)?;
         Ok(Exit::Good)
     }
+}
+
+fn domain(op: &Op) -> &'static str {
+    if op.domain.is_empty() { "ai.onnx" } else { op.domain }
+}
+
+fn versions(op: &Op) -> String {
+    let all: Vec<String> = op.versions().iter().map(ToString::to_string).collect();
+    if all.is_empty() { "–".into() } else { all.join(" ") }
+}
+
+fn table(rows: &[&Op]) -> String {
+    let mut text = format!("{:<14} {:<34} {:<15} operations\n", "domain", "operator", "class");
+    for op in rows {
+        let (domain, class) = (domain(op), op.class.name());
+        let _ = writeln!(text, "{domain:<14} {:<34} {class:<15} {}", op.name, op.formula);
+    }
+    text
+}
+
+fn json(rows: &[&Op]) -> serde_json::Result<String> {
+    let row = |op: &&Op| {
+        serde_json::json!({
+            "domain": domain(op),
+            "name": op.name,
+            "versions": op.versions(),
+            "class": op.class.name(),
+            "inputs": { "least": op.inputs.0, "most": (op.inputs.1 != usize::MAX).then_some(op.inputs.1) },
+            "formula": op.formula,
+        })
+    };
+    Ok(serde_json::to_string_pretty(&rows.iter().map(row).collect::<Vec<_>>())? + "\n")
+}
+
+fn markdown(rows: &[&Op]) -> String {
+    let mut text = String::from(
+        "# Operators\n\n\
+         What each operator costs. Written by `rooflens ops --format markdown`; a test compares.\n\
+         `|x|` and `|y|` are the elements of the first input and output; a multiply–accumulate is two\n\
+         operations. Versions are those of the operator set in which the definition changed.\n\n\
+         | domain | operator | versions | class | operations |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for op in rows {
+        let formula = op.formula.replace('|', "\\|");
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {formula} |",
+            domain(op),
+            op.name,
+            versions(op),
+            op.class.name()
+        );
+    }
+    text
 }

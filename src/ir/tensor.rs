@@ -146,6 +146,21 @@ pub struct TensorInfo {
     pub value: Option<SmallValue>,
     /// Whether it depends on constants alone, so that a runtime computes it once, at load.
     pub constant: bool,
+    /// What is in it, where it is a sequence of tensors and not a tensor.
+    pub sequence: Option<Arc<Sequence>>,
+    /// Whether an optional holds something, where it is one and that is known.
+    pub present: Option<bool>,
+}
+
+/// A sequence of tensors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sequence {
+    /// Every element, where their number is known.
+    pub elements: Option<Vec<TensorInfo>>,
+    /// What holds for every element.
+    pub element: TensorInfo,
+    /// How many there are.
+    pub length: Dim,
 }
 
 impl TensorInfo {
@@ -175,8 +190,44 @@ impl TensorInfo {
         self.shape.as_ref().map(|s| s.iter().product())
     }
 
+    /// A sequence of these elements.
+    pub fn sequence_of(elements: Vec<Self>) -> Self {
+        let element = elements.iter().cloned().reduce(|a, b| a.join(&b)).unwrap_or_default();
+        let length = Dim::from(elements.len());
+        Self::from(Sequence { elements: Some(elements), element, length })
+    }
+
+    /// What is true of both: sizes, contents and types where they agree.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        let same = |a: &Shape, b: &Shape| a == b;
+        let shape = match (&self.shape, &other.shape) {
+            (Some(a), Some(b)) if same(a, b) => Some(a.clone()),
+            _ => None,
+        };
+        let value = if shape.is_some() && self.value == other.value { &self.value } else { &None };
+        let sequence = match (&self.sequence, &other.sequence) {
+            (Some(a), Some(b)) if a == b => Some(a.clone()),
+            _ => None,
+        };
+        Self {
+            dtype: self.dtype.filter(|d| other.dtype == Some(*d)),
+            shape,
+            value: value.clone(),
+            constant: self.constant && other.constant,
+            sequence,
+            present: self.present.filter(|p| other.present == Some(*p)),
+        }
+    }
+
     /// Bytes of the packed contents.
     pub fn bytes(&self) -> Option<Dim> {
+        if let Some(sequence) = &self.sequence {
+            return match &sequence.elements {
+                Some(all) => all.iter().map(Self::bytes).sum(),
+                None => Some(sequence.element.bytes()? * sequence.length.clone()),
+            };
+        }
         Some(self.dtype?.bytes(&self.elements()?))
     }
 
@@ -192,8 +243,21 @@ impl TensorInfo {
     }
 }
 
+impl From<Sequence> for TensorInfo {
+    fn from(sequence: Sequence) -> Self {
+        Self {
+            dtype: sequence.element.dtype,
+            sequence: Some(Arc::new(sequence)),
+            ..Self::default()
+        }
+    }
+}
+
 impl fmt::Display for TensorInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(sequence) = &self.sequence {
+            return write!(f, "{} × {}", sequence.length, sequence.element);
+        }
         f.write_str(self.dtype.map_or("?", DType::name))?;
         match &self.shape {
             None => f.write_str("[?]"),

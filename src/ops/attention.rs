@@ -9,7 +9,9 @@ use crate::ir::Shape;
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
     Op::new("Attention", Attention, attention).inputs(3, 7).formula("2·B·Hq·Sq·Sk·(Dqk+Dv) + 6 per score, 1 of them exp"),
+    Op::new("LinearAttention", Attention, linear).inputs(3, 6).formula("2·B·T·dk·dv·(Hkv+Hq), + Hkv for delta rules; B·T·Hkv·dk·dv for gates"),
     Op::new("RotaryEmbedding", Attention, rotary).inputs(3, 4).formula("3·|x|"),
+    Op::new("FlexAttention", Attention, flexible).domain("ai.onnx.preview").inputs(3, 3).formula("as Attention, and both bodies"),
 ];
 
 /// Opset 23. `q: [B, Hq, Sq, D]` or `[B, Sq, Hq·D]`, likewise k and v; past keys and values join
@@ -45,6 +47,57 @@ fn attention(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         .other(scores.clone() * Dim::from(4 + masked))
         .comparisons(scores.clone())
         .transcendentals(scores))
+}
+
+/// Opset 27. A recurrent state of `dk × dv` a head instead of scores: as the step-by-step recurrence,
+/// which chunked forms exceed.
+fn linear(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let heads = |name: &str| -> Result<Dim, OpError> {
+        let given = cx.attrs().int(name)?.filter(|n| *n > 0);
+        Ok(Dim::from(given.ok_or_else(|| crate::ir::AttrError::Missing(name.to_owned()))?))
+    };
+    let (hq, hkv) = (heads("q_num_heads")?, heads("kv_num_heads")?);
+    let ([b, t, q], [.., v]) = (&cx.shape(0)?[..], &cx.shape(2)?[..]) else {
+        return invalid!("linear attention over rank {}", cx.rank(0)?);
+    };
+    let (dk, dv) = (q.floor_div(&hq), v.floor_div(&hkv));
+    let state = cx.like(vec![b.clone(), hkv.clone(), dk.clone(), dv.clone()]);
+    let rule = cx.attrs().str("update_rule")?.unwrap_or("gated_delta");
+    let (gated, delta) = (rule.starts_with("gated"), rule.ends_with("delta"));
+    let cells = b.clone() * t.clone() * dk * dv.clone();
+    let corrected = if delta { hkv.clone() } else { Dim::ZERO };
+    let gates = if gated { cells.clone() * hkv.clone() } else { Dim::ZERO };
+    let rates = if gated { cx.optional(4).and_then(crate::ir::TensorInfo::elements) } else { None };
+    let output = cx.like(vec![b.clone(), t.clone(), hq.clone() * dv]);
+    Ok(Effect::of(vec![output, state])
+        .macs(cells * (hkv + hq + corrected))
+        .other(gates)
+        .transcendentals(rates.unwrap_or_default()))
+}
+
+/// Scores and probabilities pass through bodies of the model's own.
+fn flexible(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let ([b, hq, s, d], [.., l, _], [.., dv]) =
+        (&cx.shape(0)?[..], &cx.shape(1)?[..], &cx.shape(2)?[..])
+    else {
+        return invalid!("attention over rank {}", cx.rank(0)?);
+    };
+    let shape = vec![b.clone(), hq.clone(), s.clone(), l.clone()];
+    let scores: Dim = shape.iter().product();
+    let map = crate::ir::TensorInfo::new(Some(crate::ir::DType::F32), shape);
+    let mut inner = super::Cost::default();
+    for body in ["score_mod", "prob_mod"] {
+        if cx.attrs().has(body) {
+            inner.add(&(cx.run_body)(body, std::slice::from_ref(&map))?.1);
+        }
+    }
+    let output = cx.like(vec![b.clone(), hq.clone(), s.clone(), dv.clone()]);
+    Ok(Effect::one(output)
+        .macs(scores.clone() * (d.clone() + dv.clone()))
+        .other(scores.clone() * Dim::from(4))
+        .comparisons(scores.clone())
+        .transcendentals(scores)
+        .inner(inner))
 }
 
 /// `[B, H, S, D]` from either layout.

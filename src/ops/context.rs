@@ -47,8 +47,11 @@ pub struct OpCx<'a> {
     pub run_body: &'a RunBody<'a>,
     /// Equalities that must hold for the result to be right, such as two symbols that broadcast.
     pub constraints: &'a RefCell<Vec<(Dim, Dim)>>,
-    /// Makes a symbol that nothing else has, with this stem.
-    pub fresh: &'a dyn Fn(&str) -> Dim,
+    /// Makes a symbol that nothing else has, with this stem, for a size that only the data decide;
+    /// with the most it can be, where that is known.
+    pub fresh: &'a dyn Fn(&str, Option<Dim>) -> Dim,
+    /// What the reader of a report should know, such as which branch was counted.
+    pub remarks: &'a RefCell<Vec<String>>,
 }
 
 impl<'a> OpCx<'a> {

@@ -11,9 +11,11 @@ const CONV: &str = "2·|y|·(Cin/g)·∏k (+ |y| bias)";
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
+    Op::new("CausalConvWithState", Convolution, causal_conv).inputs(2, 4).formula("2·|y|·k (+ |y| bias, 4·|y| SiLU)"),
     Op::new("Conv", Convolution, conv).inputs(2, 3).formula(CONV),
     Op::new("ConvInteger", Convolution, conv_integer).inputs(2, 4).formula("2·|y|·(Cin/g)·∏k integer"),
     Op::new("ConvTranspose", Convolution, conv_transpose).inputs(2, 3).formula("2·|x|·(Cout/g)·∏k (+ |y| bias)"),
+    Op::new("Det", MatrixProduct, determinant).inputs(1, 1).formula("≈ ⅔·n³ per matrix"),
     Op::new("Einsum", MatrixProduct, einsum).inputs(1, usize::MAX).formula("2·∏ of all index extents per pair, where an index is summed"),
     Op::new("GRU", Recurrent, gru).inputs(3, 6).formula("2·d·T·B·3H·(I+H) + pointwise"),
     Op::new("Gemm", MatrixProduct, gemm).inputs(2, 3).formula("2·M·N·K (+ M·N each for bias, α≠1, β≠1)"),
@@ -38,14 +40,45 @@ fn qlinear_conv(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(conv_at(cx, 0, 3, 8, cx.dtype(7))?.integer(true))
 }
 
-fn conv_at(
+/// A convolution of ports `x` and `w`, with a bias at `bias` where there is one.
+pub(super) fn conv_at(
     cx: &OpCx<'_>,
     x: usize,
     w: usize,
     bias: usize,
     dtype: Option<DType>,
 ) -> Result<Effect, OpError> {
-    let (input, weight) = (cx.shape(x)?, cx.shape(w)?);
+    convolve(cx, cx.shape(x)?, w, bias, dtype)
+}
+
+/// The same with channels last: `[N, …, C]`.
+pub(super) fn conv_last_at(
+    cx: &OpCx<'_>,
+    x: usize,
+    w: usize,
+    bias: usize,
+    dtype: Option<DType>,
+) -> Result<Effect, OpError> {
+    let mut input = cx.shape(x)?.clone();
+    if input.len() < 3 {
+        return invalid!("convolution of rank {}", input.len());
+    }
+    input[1..].rotate_right(1);
+    let mut effect = convolve(cx, &input, w, bias, dtype)?;
+    for shape in effect.outputs.iter_mut().filter_map(|o| o.shape.as_mut()) {
+        shape[1..].rotate_left(1);
+    }
+    Ok(effect)
+}
+
+fn convolve(
+    cx: &OpCx<'_>,
+    input: &Shape,
+    w: usize,
+    bias: usize,
+    dtype: Option<DType>,
+) -> Result<Effect, OpError> {
+    let weight = cx.shape(w)?;
     let ([n, channels, spatial @ ..], [out_channels, per_group, kernel @ ..]) =
         (&input[..], &weight[..])
     else {
@@ -114,6 +147,33 @@ fn conv_transpose(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     }))
 }
 
+/// Opset 27. `x: [B, C, L]`, `w: [C, 1, k]`; the state holds the last k − 1 positions.
+fn causal_conv(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let (shape, weight) = (cx.shape(0)?, cx.shape(1)?);
+    let ([batch, channels, _], Some(taps)) = (&shape[..], weight.last()) else {
+        return invalid!("a causal convolution of rank {}", shape.len());
+    };
+    let n = cx.elements(0)?;
+    let state = vec![batch.clone(), channels.clone(), taps.clone() - Dim::ONE];
+    let silu = cx.attrs().str("activation")?.is_some_and(|a| a != "none");
+    let (each, t) = if silu { (3, n.clone()) } else { (0, Dim::ZERO) };
+    let biased = u32::from(cx.optional(2).is_some());
+    Ok(Effect::of(vec![cx.like(shape.clone()), cx.like(state)])
+        .macs(n.clone() * taps.clone())
+        .other(n * Dim::from(each + biased))
+        .transcendentals(t))
+}
+
+/// LU decomposition.
+fn determinant(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let shape = cx.shape(0)?;
+    let [batch @ .., n, _] = &shape[..] else {
+        return invalid!("a determinant of rank {}", shape.len());
+    };
+    let cubes: Dim = batch.iter().product::<Dim>() * n.pow(3) * Dim::from(2);
+    Ok(Effect::one(cx.like(batch.to_vec())).other(cubes.floor_div(&Dim::from(3))))
+}
+
 /// `[.., M, K] × [.., K, N] → [.., M, N]`; a vector is a matrix whose extra axis is dropped.
 fn matmul(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     matmul_at(cx, 0, 1, cx.dtype(0))
@@ -127,14 +187,27 @@ fn qlinear_matmul(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(matmul_at(cx, 0, 3, cx.dtype(7))?.integer(true))
 }
 
-fn matmul_at(cx: &OpCx<'_>, a: usize, b: usize, dtype: Option<DType>) -> Result<Effect, OpError> {
-    let (left, right) = (cx.shape(a)?, cx.shape(b)?);
+/// The product of the matrices at ports `a` and `b`.
+pub(super) fn matmul_at(
+    cx: &OpCx<'_>,
+    a: usize,
+    b: usize,
+    dtype: Option<DType>,
+) -> Result<Effect, OpError> {
+    product(cx, cx.shape(a)?.clone(), cx.shape(b)?.clone(), dtype)
+}
+
+/// The product of matrices of these shapes.
+pub(super) fn product(
+    cx: &OpCx<'_>,
+    mut left: Shape,
+    mut right: Shape,
+    dtype: Option<DType>,
+) -> Result<Effect, OpError> {
     if left.is_empty() || right.is_empty() {
         return invalid!("a matrix product needs at least vectors");
     }
     let (left_vector, right_vector) = (left.len() == 1, right.len() == 1);
-    let mut left = left.clone();
-    let mut right = right.clone();
     if left_vector {
         left.insert(0, Dim::ONE);
     }
@@ -162,7 +235,7 @@ fn matmul_at(cx: &OpCx<'_>, a: usize, b: usize, dtype: Option<DType>) -> Result<
 }
 
 /// `α·A'·B' + β·C`.
-fn gemm(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+pub(super) fn gemm(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let (a, b) = (cx.shape(0)?, cx.shape(1)?);
     let ([a0, a1], [b0, b1]) = (&a[..], &b[..]) else {
         return invalid!("Gemm takes matrices, got ranks {} and {}", a.len(), b.len());

@@ -63,6 +63,37 @@ impl Cost {
         sum(&mut self.bytes_written, &other.bytes_written);
     }
 
+    /// The cost of doing this `count` times.
+    #[must_use]
+    pub fn times(&self, count: &Dim) -> Self {
+        let scaled = |n: &Dim| n.clone() * count.clone();
+        Self {
+            macs: scaled(&self.macs),
+            flops: scaled(&self.flops),
+            int_ops: scaled(&self.int_ops),
+            transcendentals: scaled(&self.transcendentals),
+            comparisons: scaled(&self.comparisons),
+            bytes_read: scaled(&self.bytes_read),
+            weight_bytes_read: scaled(&self.weight_bytes_read),
+            bytes_written: scaled(&self.bytes_written),
+        }
+    }
+
+    /// The larger of two, count by count.
+    #[must_use]
+    pub fn most(&self, other: &Self) -> Self {
+        Self {
+            macs: self.macs.maximum(&other.macs),
+            flops: self.flops.maximum(&other.flops),
+            int_ops: self.int_ops.maximum(&other.int_ops),
+            transcendentals: self.transcendentals.maximum(&other.transcendentals),
+            comparisons: self.comparisons.maximum(&other.comparisons),
+            bytes_read: self.bytes_read.maximum(&other.bytes_read),
+            weight_bytes_read: self.weight_bytes_read.maximum(&other.weight_bytes_read),
+            bytes_written: self.bytes_written.maximum(&other.bytes_written),
+        }
+    }
+
     /// Bytes read and written.
     pub fn bytes(&self) -> Dim {
         self.bytes_read.clone() + self.bytes_written.clone()

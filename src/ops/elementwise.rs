@@ -79,7 +79,7 @@ pub(super) const OPS: &[Op] = &[
     unary!("Neg", 1, 0, 0, "|x|"),
     unary!("Not", 1, 0, 0, "|x|"),
     nary!("Or", 2, 2, 1, 0, 0),
-    nary!("PRelu", 2, 2, 1, 0, 1),
+    Op::new("PRelu", Elementwise, prelu).inputs(2, 2).formula("|x| + |x| comparisons"),
     nary!("Pow", 2, 2, 0, 1, 0),
     unary!("Reciprocal", 1, 0, 0, "|x|"),
     unary!("Relu", 0, 0, 1, "|x| comparisons"),
@@ -95,6 +95,7 @@ pub(super) const OPS: &[Op] = &[
     unary!("Sqrt", 0, 1, 0, "|x| transcendental"),
     nary!("Sub", 2, 2, 1, 0, 0),
     nary!("Sum", 1, ANY, 1, 0, 0),
+    Op::new("SwiGLU", Elementwise, nary::<5, 1, 0>).inputs(2, 2).formula("6·|y|, 1 exp each"),
     unary!("Swish", 4, 1, 0, "5·|x|, 1 transcendental each"),
     unary!("Tan", 0, 1, 0, "|x| transcendental"),
     unary!("Tanh", 0, 1, 0, "|x| transcendental"),
@@ -142,6 +143,12 @@ fn gelu(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         "tanh" => unary::<8, 1, 0>(cx),
         _ => unary::<4, 1, 0>(cx),
     }
+}
+
+/// The slope broadcasts to the input; before opset 7, `[C]` is the slope of each channel.
+fn prelu(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let n = cx.elements(0)?;
+    Ok(Effect::one(cx.like(cx.shape(0)?.clone())).other(n.clone()).comparisons(n))
 }
 
 fn dropout(cx: &OpCx<'_>) -> Result<Effect, OpError> {
@@ -320,6 +327,8 @@ fn fold_unary(cx: &OpCx<'_>, e: &Elem) -> Elem {
             None => Elem::Unknown,
         },
         ("Abs" | "Relu", Elem::Int(d)) if d.lower_bound().is_some_and(|l| l >= 0) => e.clone(),
+        ("Abs", Elem::Int(d)) => d.as_const().map_or(Elem::Unknown, |c| Elem::Int(c.abs().into())),
+        ("Relu", Elem::Int(d)) => Elem::Int(d.maximum(&Dim::ZERO)),
         (name, _) => match (name, e.as_f64(), e) {
             (_, _, Elem::Int(_)) | (_, None, _) => Elem::Unknown,
             ("Neg", Some(x), _) => Elem::Float(-x),
@@ -327,6 +336,7 @@ fn fold_unary(cx: &OpCx<'_>, e: &Elem) -> Elem {
             ("Ceil", Some(x), _) => Elem::Float(x.ceil()),
             ("Sqrt", Some(x), _) => Elem::Float(x.sqrt()),
             ("Abs", Some(x), _) => Elem::Float(x.abs()),
+            ("Relu", Some(x), _) => Elem::Float(x.max(0.0)),
             ("Reciprocal", Some(x), _) => Elem::Float(1.0 / x),
             ("Round", Some(x), _) => Elem::Float(x.round_ties_even()),
             _ => Elem::Unknown,

@@ -52,7 +52,7 @@ fn cast_to(cx: &OpCx<'_>, to: Option<DType>) -> Result<Effect, OpError> {
             None if d.lower_bound().is_some_and(|l| l >= 1) => Elem::Int(Dim::ONE),
             None => Elem::Unknown,
         },
-        (Elem::Float(_), Some(DType::Bool)) => Elem::Unknown,
+        (Elem::Float(x), Some(DType::Bool)) => Elem::Int(Dim::from(i64::from(*x != 0.0))),
         // A formula survives a cast to float: exporters scale sizes through it.
         _ => e.clone(),
     };
@@ -210,7 +210,12 @@ fn gather_nd(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 
 fn one_hot(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let mut shape = cx.shape(0)?.clone();
-    let depth = cx.ints(1)?.first().cloned().unwrap_or_default();
+    let value = cx.input(1)?.value.as_ref().and_then(|v| v.first());
+    let depth = match value {
+        Some(Elem::Int(depth)) => depth.clone(),
+        Some(Elem::Float(depth)) => truncated(*depth),
+        _ => (cx.fresh)("depth", None),
+    };
     let at = axis(cx.attrs().int_or("axis", -1)?, shape.len() + 1)?;
     shape.insert(at, depth);
     Ok(Effect::one(TensorInfo::new(cx.dtype(2), shape)))
@@ -281,7 +286,10 @@ fn resize(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         if sizes.len() != at.len() {
             return invalid!("{} sizes for {} axes", sizes.len(), at.len());
         }
-        at.iter().zip(sizes).for_each(|(a, size)| shape[*a] = size);
+        match cx.attrs().str("keep_aspect_ratio_policy")?.unwrap_or("stretch") {
+            "stretch" => at.iter().zip(sizes).for_each(|(a, size)| shape[*a] = size),
+            policy => keep_aspect(&mut shape, &at, &sizes, policy == "not_larger")?,
+        }
     } else {
         let scales: Vec<f64> = match cx.attrs().floats("scales")? {
             Some(v) => v.iter().map(|x| f64::from(*x)).collect(),
@@ -307,6 +315,24 @@ fn resize(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let output = cx.like(shape);
     let n = output.elements().unwrap_or_default();
     Ok(Effect::one(output).other(n * Dim::from(each)).reads(1, Dim::ZERO).reads(2, Dim::ZERO))
+}
+
+/// Sizes are bounds: one scale for all axes, the least or the greatest that they allow.
+#[allow(clippy::cast_precision_loss)]
+fn keep_aspect(shape: &mut Shape, at: &[usize], sizes: &[Dim], least: bool) -> Result<(), OpError> {
+    let number = |d: &Dim| d.as_const().map(|c| c as f64);
+    let scales = at.iter().zip(sizes).map(|(a, size)| Some(number(size)? / number(&shape[*a])?));
+    let scales: Option<Vec<f64>> = scales.collect();
+    let pick = if least { f64::min } else { f64::max };
+    let Some(scale) = scales.and_then(|s| s.into_iter().reduce(pick)) else {
+        return Err(OpError::Unsupported("keeping the aspect of sizes that are not known".into()));
+    };
+    for a in at {
+        if let Some(n) = number(&shape[*a]) {
+            shape[*a] = truncated((n * scale + 0.5).floor());
+        }
+    }
+    Ok(())
 }
 
 /// `⌊size · scale⌋`; a symbolic size takes whole scales and their reciprocals.

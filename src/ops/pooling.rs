@@ -41,7 +41,7 @@ fn max_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(Effect::of(outputs).comparisons(n * (taps - Dim::ONE)))
 }
 
-fn average_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+pub(super) fn average_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let (output, taps) = slide(cx)?;
     let n = output.elements().unwrap_or_default();
     Ok(Effect::one(output).other(n * taps))

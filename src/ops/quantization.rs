@@ -13,14 +13,14 @@ pub(super) const OPS: &[Op] = &[
     Op::new("QuantizeLinear", Quantization, quantize).inputs(2, 3).formula("3·|x|"),
 ];
 
-fn dequantize(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+pub(super) fn dequantize(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let n = cx.elements(0)?;
     let output = TensorInfo::new(cx.dtype(1), cx.shape(0)?.clone());
     Ok(Effect::one(output).other(n * Dim::from(2)).integer(false))
 }
 
 /// The zero point tells the type; `output_dtype` since opset 21; else u8.
-fn quantize(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+pub(super) fn quantize(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let n = cx.elements(0)?;
     let named = cx.attrs().int_or("output_dtype", 0)?;
     let named = i32::try_from(named).ok().and_then(DType::from_onnx);

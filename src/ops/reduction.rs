@@ -21,6 +21,7 @@ macro_rules! reduce {
 pub(super) const OPS: &[Op] = &[
     Op::new("ArgMax", Reduction, arg_extreme).inputs(1, 1).formula("|x| − |y| comparisons"),
     Op::new("ArgMin", Reduction, arg_extreme).inputs(1, 1).formula("|x| − |y| comparisons"),
+    Op::new("CumProd", Reduction, cumulative).inputs(2, 2).formula("|x| − |x|/n"),
     Op::new("CumSum", Reduction, cumulative).inputs(2, 2).formula("|x| − |x|/n"),
     reduce!("ReduceL1", 1, 0, 0, 0, "2·|x| − |y|"),
     reduce!("ReduceL2", 1, 0, 0, 1, "2·|x| − |y| + |y| sqrt"),

@@ -1,8 +1,8 @@
 //! The analysis report: the JSON form, which the other forms are drawn from.
 
-use crate::analysis::{Analysis, analyze};
+use crate::analysis::{Analysis, NodeReport, analyze};
 use crate::dim::{Bindings, Dim, EvalError};
-use crate::ir::{Model, TensorInfo};
+use crate::ir::{Model, Node, TensorInfo, ValueId};
 use crate::ops::Status;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -140,6 +140,7 @@ pub struct OpReport {
     pub flops: u64,
     pub int_ops: u64,
     pub transcendentals: u64,
+    pub comparisons: u64,
     pub bytes_read: u64,
     pub bytes_written: u64,
     pub weight_bytes_read: u64,
@@ -179,10 +180,15 @@ impl ModelReport {
         let mut all = bindings.clone();
         let mut assumptions = Vec::new();
         for symbol in &symbolic.symbols {
-            if !all.contains_key(symbol) {
+            if !all.contains_key(symbol) && !symbolic.limits.contains_key(symbol) {
                 all.insert(symbol.clone(), 1);
                 assumptions.push(Assumption { symbol: symbol.to_string(), value: 1 });
             }
+        }
+        for (symbol, value) in most_of(&symbolic, &all) {
+            let shown = u64::try_from(value).unwrap_or(u64::MAX);
+            assumptions.push(Assumption { symbol: symbol.to_string(), value: shown });
+            all.insert(symbol, value);
         }
         let symbolic = &symbolic;
         // Numbers are the formulas at the bindings, unless numbers settle what symbols could not.
@@ -203,32 +209,13 @@ impl ModelReport {
         let mut unknown = BTreeMap::new();
         let mut ops = Vec::with_capacity(graph.nodes.len());
         for (node, report) in graph.nodes.iter().zip(&numeric.nodes) {
-            let op_type = node.qualified_op();
             if report.status == Status::Unknown {
-                *unknown.entry(op_type.clone()).or_insert(0) += 1;
+                *unknown.entry(node.qualified_op()).or_insert(0) += 1;
             }
-            let cost = &report.cost;
-            let count =
-                |what: &str, dim: &Dim| number.count(&format!("{what} of `{}`", node.name), dim);
-            let (flops, int_ops) = (count("flops", &cost.flops)?, count("int_ops", &cost.int_ops)?);
-            let bytes_read = count("bytes_read", &cost.bytes_read)?;
-            let bytes_written = count("bytes_written", &cost.bytes_written)?;
-            ops.push(OpReport {
-                name: node.name.clone(),
-                op_type,
-                class: report.class.name().to_owned(),
-                macs: count("macs", &cost.macs)?,
-                flops,
-                int_ops,
-                transcendentals: count("transcendentals", &cost.transcendentals)?,
-                bytes_read,
-                bytes_written,
-                weight_bytes_read: count("weight_bytes_read", &cost.weight_bytes_read)?,
-                intensity: intensity(flops, int_ops, bytes_read, bytes_written),
-                status: report.status.name().to_owned(),
-                inputs: node.inputs.iter().flatten().map(|v| tensor(*v)).collect(),
-                outputs: node.outputs.iter().flatten().map(|v| tensor(*v)).collect(),
-            });
+            let ports =
+                |ids: &[Option<ValueId>]| ids.iter().flatten().map(|v| tensor(*v)).collect();
+            let (inputs, outputs) = (ports(&node.inputs), ports(&node.outputs));
+            ops.push(number.op(node, report, inputs, outputs)?);
         }
         let coverage = numeric.coverage;
         Ok(Self {
@@ -312,9 +299,49 @@ impl ModelReport {
     }
 }
 
+/// Sizes that only the data decide, each at the most it can be; at one where that is not known.
+fn most_of(analysis: &Analysis, bindings: &Bindings) -> Bindings {
+    let mut all = bindings.clone();
+    let mut found = Bindings::new();
+    let open = |s: &&std::sync::Arc<str>| !bindings.contains_key(*s);
+    let mut waiting: Vec<_> = analysis.limits.keys().filter(open).cloned().collect();
+    // A limit may be given in sizes that are such themselves.
+    while !waiting.is_empty() {
+        let ready = |s: &std::sync::Arc<str>| match &analysis.limits[s] {
+            Some(limit) => limit.eval(&all).ok(),
+            None => Some(1),
+        };
+        let known: Bindings =
+            waiting.iter().filter_map(|s| Some((s.clone(), ready(s)?.max(0)))).collect();
+        let known =
+            if known.is_empty() { waiting.iter().map(|s| (s.clone(), 1)).collect() } else { known };
+        waiting.retain(|s| !known.contains_key(s));
+        all.extend(known.clone());
+        found.extend(known);
+    }
+    found.retain(|s, _| analysis.symbols.contains(s));
+    found
+}
+
 fn intensity(flops: u64, int_ops: u64, read: u64, written: u64) -> Option<f64> {
     let bytes = read.saturating_add(written);
     (bytes > 0).then(|| flops.saturating_add(int_ops) as f64 / bytes as f64)
+}
+
+/// Why a formula has no number.
+enum Uncountable {
+    Eval(EvalError),
+    TooLarge,
+}
+
+impl Uncountable {
+    fn of(self, what: &str) -> ReportError {
+        let what = what.to_owned();
+        match self {
+            Self::Eval(source) => ReportError::Eval { what, source },
+            Self::TooLarge => ReportError::TooLarge(what),
+        }
+    }
 }
 
 struct Evaluator<'b> {
@@ -323,6 +350,10 @@ struct Evaluator<'b> {
 
 impl Evaluator<'_> {
     fn count(&self, what: &str, dim: &Dim) -> Result<u64, ReportError> {
+        self.number(dim).map_err(|e| e.of(what))
+    }
+
+    fn number(&self, dim: &Dim) -> Result<u64, Uncountable> {
         // Symbols that only the data decides are not bound by anyone: taken at one, like the rest.
         let value = match dim.eval(self.bindings) {
             Err(EvalError::Unbound(_)) => {
@@ -336,8 +367,40 @@ impl Evaluator<'_> {
             }
             other => other,
         };
-        let value = value.map_err(|source| ReportError::Eval { what: what.to_owned(), source })?;
-        u64::try_from(value.max(0)).map_err(|_| ReportError::TooLarge(what.to_owned()))
+        u64::try_from(value.map_err(Uncountable::Eval)?.max(0)).map_err(|_| Uncountable::TooLarge)
+    }
+
+    fn op(
+        &self,
+        node: &Node,
+        report: &NodeReport,
+        inputs: Vec<TensorReport>,
+        outputs: Vec<TensorReport>,
+    ) -> Result<OpReport, ReportError> {
+        let cost = &report.cost;
+        let count = |what: &str, dim: &Dim| {
+            self.number(dim).map_err(|e| e.of(&format!("{what} of `{}`", node.name)))
+        };
+        let (flops, int_ops) = (count("flops", &cost.flops)?, count("int_ops", &cost.int_ops)?);
+        let bytes_read = count("bytes_read", &cost.bytes_read)?;
+        let bytes_written = count("bytes_written", &cost.bytes_written)?;
+        Ok(OpReport {
+            name: node.name.clone(),
+            op_type: node.qualified_op(),
+            class: report.class.name().to_owned(),
+            macs: count("macs", &cost.macs)?,
+            flops,
+            int_ops,
+            transcendentals: count("transcendentals", &cost.transcendentals)?,
+            comparisons: count("comparisons", &cost.comparisons)?,
+            bytes_read,
+            bytes_written,
+            weight_bytes_read: count("weight_bytes_read", &cost.weight_bytes_read)?,
+            intensity: intensity(flops, int_ops, bytes_read, bytes_written),
+            status: report.status.name().to_owned(),
+            inputs,
+            outputs,
+        })
     }
 
     fn totals(&self, analysis: &Analysis) -> Result<Totals, ReportError> {

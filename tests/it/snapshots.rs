@@ -33,3 +33,11 @@ fn printed_text() {
         insta::assert_snapshot!(name, run.stderr);
     }
 }
+
+/// `rooflens ops --format markdown > docs/operators.md` brings it up to date.
+#[test]
+fn the_table_of_operators_is_fresh() {
+    let path = format!("{}/docs/operators.md", crate::run::ROOT);
+    let run = rooflens(&["ops", "--format", "markdown"]);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), run.stdout);
+}

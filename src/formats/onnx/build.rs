@@ -1,12 +1,15 @@
 //! From messages to the graph.
 
 use super::messages::{
-    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, Size, TensorProto, ValueInfo,
+    AttributeProto, FunctionProto, GraphProto, InnerType, ModelProto, NodeProto, Size, TensorProto,
+    TypeProto, ValueInfo,
 };
 use super::tensor;
 use crate::dim::Dim;
 use crate::formats::{LoadError, LoadErrorKind};
-use crate::ir::{Attr, Attrs, DType, Diagnostic, Graph, Model, Node, Order, TensorInfo, Weight};
+use crate::ir::{
+    Attr, Attrs, DType, Diagnostic, Graph, Model, Node, Order, Sequence, TensorInfo, Weight,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -335,7 +338,26 @@ fn kind(proto: &AttributeProto) -> i32 {
 
 /// What the file says of a value. Sizes that an input leaves open become symbols of their own.
 fn declared(value: &ValueInfo, input: bool) -> Result<TensorInfo, LoadError> {
-    let Some(tensor) = value.kind.as_ref().and_then(|k| k.tensor.as_ref()) else {
+    match &value.kind {
+        Some(kind) => typed(kind, &value.name, input),
+        None => Ok(TensorInfo::default()),
+    }
+}
+
+fn typed(kind: &TypeProto, name: &str, input: bool) -> Result<TensorInfo, LoadError> {
+    let inner = |inner: &InnerType| match &inner.element {
+        Some(element) => typed(element, name, false),
+        None => Ok(TensorInfo::default()),
+    };
+    if let Some(sequence) = &kind.sequence {
+        let length = Dim::symbol(&format!("{name}.length"));
+        let element = inner(sequence)?;
+        return Ok(Sequence { elements: None, element, length }.into());
+    }
+    if let Some(optional) = &kind.optional {
+        return inner(optional);
+    }
+    let Some(tensor) = kind.tensor.as_ref().or(kind.sparse.as_ref()) else {
         return Ok(TensorInfo::default());
     };
     let dtype = DType::from_onnx(tensor.elem_type);
@@ -345,9 +367,9 @@ fn declared(value: &ValueInfo, input: bool) -> Result<TensorInfo, LoadError> {
     let mut dims = Vec::with_capacity(shape.dim.len());
     for (axis, dim) in shape.dim.iter().enumerate() {
         dims.push(match &dim.size {
-            Some(Size::Value(size)) => tensor::checked_dim(&value.name, axis, *size)?,
-            Some(Size::Param(name)) if !name.trim().is_empty() => symbol(name.trim()),
-            _ if input => Dim::symbol(&format!("{}.{axis}", value.name)),
+            Some(Size::Value(size)) => tensor::checked_dim(name, axis, *size)?,
+            Some(Size::Param(text)) if !text.trim().is_empty() => symbol(text.trim()),
+            _ if input => Dim::symbol(&format!("{name}.{axis}")),
             _ => return Ok(TensorInfo { dtype, ..TensorInfo::default() }),
         });
     }

@@ -135,6 +135,19 @@ pub(super) struct ValueInfo {
 pub(super) struct TypeProto {
     #[prost(message, optional, tag = "1")]
     pub(super) tensor: Option<TensorType>,
+    #[prost(message, optional, boxed, tag = "4")]
+    pub(super) sequence: Option<Box<InnerType>>,
+    #[prost(message, optional, tag = "8")]
+    pub(super) sparse: Option<TensorType>,
+    #[prost(message, optional, boxed, tag = "9")]
+    pub(super) optional: Option<Box<InnerType>>,
+}
+
+/// Of a sequence or an optional: what is in it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct InnerType {
+    #[prost(message, optional, boxed, tag = "1")]
+    pub(super) element: Option<Box<TypeProto>>,
 }
 
 #[derive(Clone, PartialEq, Message)]

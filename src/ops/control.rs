@@ -1,0 +1,312 @@
+//! Operators that run bodies: branches, loops, scans.
+//!
+//! A body's cost comes from walking it with the infos of its inputs. What changes from one round to
+//! the next is either followed round by round, where the rounds are few and known, or widened until
+//! it no longer changes: sizes that differ become symbols that only the data decide.
+
+use super::Class::Control;
+use super::context::{OpCx, OpError, invalid};
+use super::sequence::sequence;
+use super::shape::axis;
+use super::{Cost, Effect, Op};
+use crate::dim::Dim;
+use crate::ir::{DType, Elem, Sequence, TensorInfo};
+
+#[rustfmt::skip]
+pub(super) const OPS: &[Op] = &[
+    Op::new("If", Control, if_).inputs(1, 1).formula("the branch taken; the larger of both where that is not known"),
+    Op::new("Loop", Control, loop_).inputs(2, usize::MAX).formula("trips × body"),
+    Op::new("Scan", Control, scan).inputs(1, usize::MAX).formula("length × body"),
+    Op::new("SequenceMap", Control, sequence_map).inputs(1, usize::MAX).formula("elements × body"),
+];
+
+/// Loops of no more known rounds are followed round by round.
+const MAX_UNROLLED: i128 = 32;
+/// Widening settles after at most this many rounds, or the sizes are given up.
+const MAX_WIDENING: usize = 6;
+
+/// A flag's contents, where known.
+fn flag(info: Option<&TensorInfo>) -> Option<bool> {
+    let value = info?.value.as_ref()?;
+    Some(value.first()?.as_const()? != 0)
+}
+
+fn scalar(dtype: DType, value: Option<Dim>) -> TensorInfo {
+    let info = TensorInfo::new(Some(dtype), Vec::new());
+    match value {
+        Some(v) => info.with_value(vec![Elem::Int(v)]),
+        None => info,
+    }
+}
+
+/// A size that is `x` or `y`; a symbol that widening made stands for any value already.
+fn size(cx: &OpCx<'_>, x: &Dim, y: &Dim, bounded: bool) -> Dim {
+    let widened = x.as_symbol().is_some_and(|name| name.starts_with("size."));
+    if x == y || widened { x.clone() } else { (cx.fresh)("size", bounded.then(|| x.maximum(y))) }
+}
+
+/// What is true of both; a size in which they differ becomes a symbol, at most the larger of both.
+fn widen(cx: &OpCx<'_>, a: &TensorInfo, b: &TensorInfo, bounded: bool) -> TensorInfo {
+    let mut joined = a.join(b);
+    if let (None, Some(x), Some(y)) = (&joined.shape, &a.shape, &b.shape) {
+        if x.len() == y.len() {
+            let size = |(x, y): (&Dim, &Dim)| size(cx, x, y, bounded);
+            joined.shape = Some(x.iter().zip(y).map(size).collect());
+        }
+    }
+    if let (None, Some(x), Some(y)) = (&joined.sequence, &a.sequence, &b.sequence) {
+        let element = match (x.length.is_zero(), y.length.is_zero()) {
+            (true, _) => y.element.clone(),
+            (_, true) => x.element.clone(),
+            _ => widen(cx, &x.element, &y.element, bounded),
+        };
+        let length = size(cx, &x.length, &y.length, bounded);
+        joined = Sequence { elements: None, element, length }.into();
+    }
+    joined.present = None;
+    joined
+}
+
+fn if_(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    if let Some(taken) = flag(cx.optional(0)) {
+        let branch = if taken { "then_branch" } else { "else_branch" };
+        let (outputs, cost) = (cx.run_body)(branch, &[])?;
+        return Ok(Effect::of(outputs).inner(cost).free(1));
+    }
+    let (yes, yes_cost) = (cx.run_body)("then_branch", &[])?;
+    let (no, no_cost) = (cx.run_body)("else_branch", &[])?;
+    if yes.len() != no.len() {
+        return invalid!("the branches give {} and {} values", yes.len(), no.len());
+    }
+    cx.remarks.borrow_mut().push(format!(
+        "which branch is taken is not known: then costs {} FLOPs, else {}; the larger is counted",
+        yes_cost.flops, no_cost.flops
+    ));
+    let outputs: Vec<_> = yes.iter().zip(&no).map(|(a, b)| widen(cx, a, b, true)).collect();
+    Ok(Effect::of(outputs).inner(yes_cost.most(&no_cost)).free(1).bound())
+}
+
+/// Inputs: most trips, whether to begin, carried values. The body takes the round's number, the
+/// condition and the carried values, and gives the condition, the carried values and the rows of the
+/// scan outputs.
+fn loop_(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let carried: Vec<TensorInfo> =
+        (2..cx.inputs.len()).map(|p| cx.input(p).cloned()).collect::<Result<_, _>>()?;
+    let most = match cx.optional(0) {
+        Some(info) => info.ints().and_then(|v| v.first().cloned()),
+        None => None,
+    };
+    let begin = match cx.optional(1) {
+        Some(info) => flag(Some(info)),
+        None => Some(true),
+    };
+    let unbounded = cx.optional(0).is_none();
+    if let Some(effect) = unrolled(cx, &carried, most.as_ref(), begin, unbounded)? {
+        return Ok(effect);
+    }
+    let number = scalar(DType::I64, None);
+    let condition = scalar(DType::Bool, None);
+    let round = |state: &[TensorInfo]| {
+        let mut inputs = vec![number.clone(), condition.clone()];
+        inputs.extend_from_slice(state);
+        (cx.run_body)("body", &inputs)
+    };
+    let (state, (outputs, cost)) = settle(cx, carried, 1, round)?;
+    let forever = flag(outputs.first()) == Some(true) && begin == Some(true);
+    let trips = match most {
+        Some(most) if forever => most.maximum(&Dim::ZERO),
+        limit => {
+            cx.remarks.borrow_mut().push("how often the loop runs is not known".into());
+            (cx.fresh)("trips", limit)
+        }
+    };
+    let rows = outputs.get(1 + state.len()..).unwrap_or(&[]);
+    let mut results = state;
+    results.extend(rows.iter().map(|row| stacked(row, 0, &trips)));
+    Ok(Effect::of(results).inner(cost.times(&trips)).free(cx.inputs.len()))
+}
+
+/// The rounds one by one, where their number and each round's condition are known.
+fn unrolled(
+    cx: &OpCx<'_>,
+    carried: &[TensorInfo],
+    most: Option<&Dim>,
+    begin: Option<bool>,
+    unbounded: bool,
+) -> Result<Option<Effect>, OpError> {
+    let limit = match most.and_then(Dim::as_const) {
+        Some(n) if n <= MAX_UNROLLED => n,
+        None if unbounded => MAX_UNROLLED,
+        _ => return Ok(None),
+    };
+    let Some(mut go) = begin else { return Ok(None) };
+    let (mut state, mut cost) = (carried.to_vec(), Cost::default());
+    let mut rows: Vec<Vec<TensorInfo>> = Vec::new();
+    let mut round = 0;
+    while go && round < limit {
+        let mut inputs =
+            vec![scalar(DType::I64, Some(Dim::from(round))), scalar(DType::Bool, Some(Dim::ONE))];
+        inputs.extend_from_slice(&state);
+        let (outputs, once) = (cx.run_body)("body", &inputs)?;
+        let Some(again) = flag(outputs.first()) else { return Ok(None) };
+        if outputs.len() <= state.len() {
+            return invalid!("the body gives {} values for {} carried", outputs.len(), state.len());
+        }
+        rows.push(outputs[1 + state.len()..].to_vec());
+        state = outputs[1..=state.len()].to_vec();
+        cost.add(&once);
+        (go, round) = (again, round + 1);
+    }
+    if go && unbounded {
+        return Ok(None);
+    }
+    let count = cx.output_count().saturating_sub(state.len());
+    let trips = Dim::from(round);
+    for i in 0..count {
+        let each = rows.iter().filter_map(|r| r.get(i).cloned());
+        let row = each.reduce(|a, b| a.join(&b)).unwrap_or_default();
+        state.push(stacked(&row, 0, &trips));
+    }
+    Ok(Some(Effect::of(state).inner(cost).free(cx.inputs.len())))
+}
+
+type Round = (Vec<TensorInfo>, Cost);
+
+/// Runs rounds until the state no longer changes; the body's outputs begin with `skip` values that
+/// are not state.
+fn settle(
+    cx: &OpCx<'_>,
+    mut state: Vec<TensorInfo>,
+    skip: usize,
+    round: impl Fn(&[TensorInfo]) -> Result<Round, OpError>,
+) -> Result<(Vec<TensorInfo>, Round), OpError> {
+    for step in 0..=MAX_WIDENING {
+        let (outputs, cost) = round(&state)?;
+        let next = outputs.get(skip..skip + state.len());
+        let Some(next) = next else {
+            return invalid!("the body gives {} values for {} carried", outputs.len(), state.len());
+        };
+        let last = step == MAX_WIDENING;
+        let merge = |(old, new): (&TensorInfo, &TensorInfo)| {
+            if last {
+                TensorInfo { shape: None, value: None, ..old.join(new) }
+            } else {
+                widen(cx, old, new, false)
+            }
+        };
+        let merged: Vec<TensorInfo> = state.iter().zip(next).map(merge).collect();
+        if merged == state || last {
+            return Ok((merged, (outputs, cost)));
+        }
+        state = merged;
+    }
+    Err(OpError::Unsupported("a loop whose sizes do not settle".into()))
+}
+
+/// Rows put together along a new axis.
+fn stacked(row: &TensorInfo, at: usize, count: &Dim) -> TensorInfo {
+    let shape = row.shape.as_ref().map(|shape| {
+        let mut shape = shape.clone();
+        shape.insert(at.min(shape.len()), count.clone());
+        shape
+    });
+    TensorInfo { dtype: row.dtype, shape, ..TensorInfo::default() }
+}
+
+/// Inputs: states, then what is scanned. Opset 8 puts sequence lengths first and a batch axis before
+/// every other.
+fn scan(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let early = cx.opset() < 9;
+    let offset = usize::from(early);
+    let scanned = usize::try_from(cx.attrs().int_or("num_scan_inputs", 0)?).unwrap_or(usize::MAX);
+    let Some(states) = cx.inputs.len().checked_sub(offset + scanned).filter(|_| scanned > 0) else {
+        return invalid!("{scanned} of {} inputs are scanned", cx.inputs.len());
+    };
+    let input_axes = cx.attrs().ints("scan_input_axes")?.unwrap_or(&[]);
+    let output_axes = cx.attrs().ints("scan_output_axes")?.unwrap_or(&[]);
+    let without = |info: &TensorInfo, at: usize| TensorInfo {
+        shape: info.shape.as_ref().map(|s| {
+            let mut s = s.clone();
+            s.remove(at);
+            s
+        }),
+        dtype: info.dtype,
+        ..TensorInfo::default()
+    };
+    let (mut batch, mut length) = (Dim::ONE, None::<Dim>);
+    let mut state = Vec::new();
+    for port in offset..offset + states {
+        let info = cx.input(port)?;
+        if early {
+            batch = cx.shape(port)?.first().cloned().unwrap_or(Dim::ONE);
+            state.push(without(info, 0));
+        } else {
+            state.push(TensorInfo { constant: false, ..info.clone() });
+        }
+    }
+    let mut slices = Vec::new();
+    for i in 0..scanned {
+        let port = offset + states + i;
+        let shape = cx.shape(port)?;
+        let given = input_axes.get(i).copied().unwrap_or(0);
+        let at = if early { 1 } else { axis(given, shape.len())? };
+        let Some(size) = shape.get(at) else { return invalid!("input {port} has no axis {at}") };
+        match &length {
+            Some(known) => cx.require_equal(known, size),
+            None => length = Some(size.clone()),
+        }
+        let slice = without(cx.input(port)?, at);
+        if early {
+            batch = shape[0].clone();
+        }
+        slices.push(if early { without(&slice, 0) } else { slice });
+    }
+    let length = length.unwrap_or_default();
+    let round = |state: &[TensorInfo]| {
+        let inputs: Vec<TensorInfo> = state.iter().chain(&slices).cloned().collect();
+        (cx.run_body)("body", &inputs)
+    };
+    let (state, (outputs, cost)) = settle(cx, state, 0, round)?;
+    let batched = |info: &TensorInfo| if early { stacked(info, 0, &batch) } else { info.clone() };
+    let mut results: Vec<TensorInfo> = state.iter().map(batched).collect();
+    for (i, row) in outputs.iter().skip(state.len()).enumerate() {
+        let rank = row.rank().unwrap_or(0) + 1;
+        let at = if early { 0 } else { axis(output_axes.get(i).copied().unwrap_or(0), rank)? };
+        results.push(batched(&stacked(row, at, &length)));
+    }
+    Ok(Effect::of(results).inner(cost.times(&(length * batch))).free(cx.inputs.len()))
+}
+
+/// The body once for every element of the first sequence; other sequences go along with it.
+fn sequence_map(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let first = sequence(cx, 0)?;
+    let at = |i: Option<usize>| -> Result<Vec<TensorInfo>, OpError> {
+        let pick = |port: usize| -> Result<TensorInfo, OpError> {
+            let info = cx.input(port)?;
+            let Some(s) = &info.sequence else { return Ok(info.clone()) };
+            let element = i.and_then(|i| s.elements.as_ref()?.get(i));
+            Ok(element.unwrap_or(&s.element).clone())
+        };
+        (0..cx.inputs.len()).map(pick).collect()
+    };
+    if let Some(elements) = &first.elements {
+        let mut cost = Cost::default();
+        let mut columns: Vec<Vec<TensorInfo>> = vec![Vec::new(); cx.output_count()];
+        for i in 0..elements.len() {
+            let (outputs, once) = (cx.run_body)("body", &at(Some(i))?)?;
+            cost.add(&once);
+            for (column, output) in columns.iter_mut().zip(outputs) {
+                column.push(output);
+            }
+        }
+        let results: Vec<_> = columns.into_iter().map(TensorInfo::sequence_of).collect();
+        return Ok(Effect::of(results).inner(cost).free(cx.inputs.len()));
+    }
+    let (outputs, cost) = (cx.run_body)("body", &at(None)?)?;
+    let length = &first.length;
+    let all = |element: TensorInfo| -> TensorInfo {
+        Sequence { elements: None, element, length: length.clone() }.into()
+    };
+    let results: Vec<TensorInfo> = outputs.into_iter().map(all).collect();
+    Ok(Effect::of(results).inner(cost.times(length)).free(cx.inputs.len()))
+}
