@@ -116,6 +116,17 @@ def export(name):
     return onnx.load_from_string(buffer.getvalue())
 
 
+def captured(nodes, inside):
+    """Names that bodies mention: they may be values of the graph around them."""
+    for node in nodes:
+        if inside:
+            yield from node.input
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from captured(attribute.g.node, True)
+                yield from (o.name for o in attribute.g.output)
+
+
 def strip(model, name):
     """Replace large initialisers by references to a file that is not shipped."""
     nodes = list(model.graph.node)
@@ -143,6 +154,7 @@ def strip(model, name):
     del model.graph.value_info[:]
     # Long names of intermediate values are most of a graph's bytes; nodes keep theirs.
     fixed = {v.name for v in [*model.graph.input, *model.graph.output, *model.graph.initializer]}
+    fixed |= set(captured(model.graph.node, False))
     short = {}
     for node in model.graph.node:
         for names in (node.input, node.output):

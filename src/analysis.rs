@@ -4,9 +4,12 @@
 //! [`Coverage`]. Results lie beside the graph, indexed like its nodes and values. This floor sees
 //! operators and graphs, never files, devices or clocks.
 
+mod fusion;
 mod memory;
 mod propagate;
 mod traffic;
+
+pub use fusion::{Group, Rule};
 
 use crate::dim::{Bindings, Dim, EvalError};
 use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo, ValueId};
@@ -27,6 +30,15 @@ pub struct NodeReport {
     pub reads: Vec<(ValueId, Dim)>,
     /// Bytes written of each value.
     pub writes: Vec<(ValueId, Dim)>,
+}
+
+impl NodeReport {
+    /// Bytes read and written by bodies that run inside.
+    fn inner_bytes(&self) -> (Dim, Dim) {
+        let own = |list: &[(ValueId, Dim)]| list.iter().map(|(_, b)| b).sum::<Dim>();
+        let (read, written) = (own(&self.reads), own(&self.writes));
+        (self.cost.bytes_read.clone() - read, self.cost.bytes_written.clone() - written)
+    }
 }
 
 /// How much of the model the numbers stand for.
@@ -66,6 +78,10 @@ pub struct Analysis {
     pub params: Dim,
     /// Bytes of all initialisers, packed, each once.
     pub weight_bytes: Dim,
+    /// Nodes that a good runtime runs as one kernel, and what each kernel moves.
+    pub groups: Vec<Group>,
+    /// Bytes that all kernels move, each alone.
+    pub fused_bytes: Dim,
     /// Bytes no runtime can avoid moving: what is read of every input and weight, and every output,
     /// once. Never more than the sum over nodes.
     pub compulsory_bytes: Dim,
@@ -118,6 +134,9 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
         });
     }
     let compulsory_bytes = traffic::compulsory(graph, &outcome);
+    let groups = fusion::groups(graph, &outcome);
+    let moved = |g: &Group| g.bytes_read.clone() + g.bytes_written.clone();
+    let fused_bytes = groups.iter().map(moved).sum();
     let live_bytes = memory::live_bytes(graph, &outcome.order, &outcome.values);
     Analysis {
         coverage: Coverage { nodes: outcome.nodes.len(), known },
@@ -127,6 +146,8 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
         totals,
         params,
         weight_bytes,
+        groups,
+        fused_bytes,
         compulsory_bytes,
         live_bytes,
         symbols,

@@ -83,6 +83,8 @@ pub struct ModelPoint {
     pub performance: f64,
     /// FLOP/B and FLOP/s when every node reads and writes memory.
     pub node_by_node: Option<(f64, f64)>,
+    /// FLOP/B and FLOP/s when kernels take epilogues, chains and norms along.
+    pub fused: Option<(f64, f64)>,
 }
 
 /// A measured run.
@@ -261,6 +263,7 @@ mod tests {
                 intensity: 9.0,
                 performance: 2e11,
                 node_by_node: Some((3.0, 7.8e10)),
+                fused: Some((5.0, 1.3e11)),
             }],
             measured: vec![run("single stream", 1.5e10), run("all cores", 3e10)],
         }
@@ -271,7 +274,9 @@ mod tests {
         let chart = example();
         let mut svg = String::new();
         let labels = draw(&chart, &mut svg).unwrap();
-        for text in ["whole model", "single stream", "all cores", "×13.3", "×6.7", "ridge 8.8"] {
+        for text in
+            ["whole model", "fused", "single stream", "all cores", "×13.3", "×6.7", "ridge 8.8"]
+        {
             assert!(labels.texts().any(|t| t.contains(text)), "{text}");
         }
         assert!(labels.faults().is_empty(), "{:?}", labels.faults());

@@ -34,6 +34,7 @@ mod signal;
 mod structure;
 mod text;
 mod training;
+mod values;
 
 pub use context::{OpCx, OpError, RunBody};
 pub use cost::{Cost, Effect, Status};

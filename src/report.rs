@@ -11,7 +11,7 @@ mod text;
 pub use assessment::{ASSESSMENT_SCHEMA, Assessment, Gap, Machine, Measured};
 pub use bound::{BoundReport, op_time, place};
 pub use model::{
-    Assumption, CoverageReport, DiagnosticReport, Formulas, ModelInfo, ModelReport, OpReport,
-    ReportError, TensorReport, Totals, TypeReport,
+    Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, ModelInfo, ModelReport,
+    OpReport, ReportError, TensorReport, Totals, TypeReport,
 };
-pub use text::{bounds, count, csv, markdown, table};
+pub use text::{assumptions, bounds, count, csv, markdown, table};

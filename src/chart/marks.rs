@@ -186,14 +186,29 @@ impl Scene<'_, '_> {
         for (i, m) in self.chart.models.iter().enumerate() {
             let color = MODELS[i % MODELS.len()];
             let place = (self.at)(m.intensity, m.performance);
-            if let Some((intensity, performance)) = m.node_by_node {
+            let named = [("each node alone", m.node_by_node, 7), ("fused", m.fused, 6)];
+            let named = named.into_iter().filter_map(|(name, at, size)| Some((name, at?, size)));
+            let steps: Vec<_> = named.collect();
+            // The segment of the roof between the most and the least traffic.
+            let mut bend: Vec<(f64, f64)> = steps.iter().map(|(_, (i, p), _)| (*i, *p)).collect();
+            bend.push((m.intensity, m.performance));
+            let roof =
+                self.chart.roofs.first().and_then(|r| Some((r.peaks.first()?, r.slopes.first()?)));
+            bend.extend(roof.map(|(peak, slope)| (peak.value / slope.value, peak.value)));
+            let (least, most) = (bend[0].0, m.intensity);
+            bend.retain(|(i, _)| (least..=most).contains(i));
+            bend.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let bend: Vec<(i32, i32)> =
+                bend.iter().map(|(i, p)| pixel((self.at)(*i, *p))).collect();
+            self.root.draw(&PathElement::new(bend, color.mix(0.25).stroke_width(12)))?;
+            for (name, (intensity, performance), size) in steps {
                 let low = (self.at)(intensity, performance);
                 let ring = color.stroke_width(2);
-                self.root.draw(&Circle::new(pixel(low), 7, RGBColor(255, 255, 255).filled()))?;
-                self.root.draw(&Circle::new(pixel(low), 7, ring))?;
+                self.root.draw(&Circle::new(pixel(low), size, RGBColor(255, 255, 255).filled()))?;
+                self.root.draw(&Circle::new(pixel(low), size, ring))?;
                 labels.block(low, 8.0);
                 if self.chart.models.len() == 1 {
-                    wanted.push(("each node alone".to_owned(), color, around(low, 14.0, 15.0)));
+                    wanted.push((name.to_owned(), color, around(low, 14.0, 15.0)));
                 }
             }
             self.root.draw(&Circle::new(pixel(place), 9, color.filled()))?;

@@ -243,8 +243,8 @@ fn summary(a: &Assessment, folder: &Path) -> String {
         format!("{:.1} % of {} nodes", a.analysis.coverage.percent, a.analysis.coverage.nodes),
     );
     row("weights", a.weights.clone());
-    for x in &a.analysis.assumptions {
-        row("assumed", format!("{} = {} (set it with --dim {}=N)", x.symbol, x.value, x.symbol));
+    for line in crate::report::assumptions(&a.analysis) {
+        row("assumed", line);
     }
     row("machine", format!("{}, {} threads, {}", m.cpu, m.threads, m.simd));
     row(

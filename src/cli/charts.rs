@@ -5,7 +5,6 @@ use crate::chart::{Ceiling, Chart, MeasuredPoint, ModelPoint, Point, RoofLine, r
 use crate::hwdb::Device;
 use crate::report::{Assessment, BoundReport, ModelReport, op_time};
 use crate::roofline::Roof;
-use crate::units::FlopsPerSecond;
 use anyhow::Result;
 use std::path::Path;
 
@@ -34,13 +33,18 @@ pub(super) fn file_name(report: &ModelReport) -> String {
 /// The whole model on a roof, and its segment.
 pub(super) fn model_point(label: &str, report: &ModelReport, roof: &Roof) -> ModelPoint {
     let bound = BoundReport::new(roof, report);
-    let alone = report.totals.intensity.filter(|i| *i > 0.0);
-    let attainable = |i: f64| -> FlopsPerSecond { roof.attainable(crate::units::Intensity(i)) };
+    let t = &report.totals;
+    let work = t.flops as f64 + t.int_ops as f64;
+    let at = |bytes: u64| {
+        let intensity = crate::units::Intensity(work / bytes as f64);
+        (bytes > 0 && work > 0.0).then(|| (intensity.get(), roof.attainable(intensity).get()))
+    };
     ModelPoint {
         label: label.to_owned(),
         intensity: bound.intensity_flop_per_byte,
         performance: bound.attainable_flops,
-        node_by_node: alone.map(|i| (i, attainable(i).get())),
+        node_by_node: at(t.bytes_read.saturating_add(t.bytes_written)),
+        fused: at(t.fused_bytes),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Class::Movement;
 use super::context::{OpCx, OpError, invalid};
 use super::shape::{axis, broadcast};
-use super::{Effect, Op};
+use super::{Effect, Op, values};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, MAX_TRACKED, Shape, TensorInfo};
 
@@ -153,7 +153,17 @@ fn expand(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         match (&value[..], count) {
             ([one], Some(n)) => output = output.with_value(vec![one.clone(); n]),
             _ if same => output.value = Some(value.clone()),
-            _ => {}
+            _ => {
+                let (from, to) = (cx.shape(0)?.clone(), output.shape.clone().unwrap_or_default());
+                let lead = to.len().saturating_sub(from.len());
+                let spread = values::moved(cx.input(0)?, &to, |index| {
+                    let own = index[lead..].iter().zip(&from);
+                    Some(own.map(|(i, size)| if size.is_one() { 0 } else { *i }).collect())
+                });
+                if let Some(value) = spread {
+                    output = output.with_value(value);
+                }
+            }
         }
     }
     Ok(Effect::one(output).reads(1, Dim::ZERO))
@@ -170,21 +180,33 @@ fn gather(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     shape.extend(indices.iter().cloned());
     shape.extend(data[at + 1..].iter().cloned());
     let mut output = cx.like(shape);
-    if let (1, Some(value), Some(picks)) =
-        (data.len(), &cx.input(0)?.value, cx.optional(1).and_then(TensorInfo::const_ints))
+    if let (Some(length), Some(picks)) =
+        (data[at].as_const(), cx.optional(1).and_then(TensorInfo::const_ints))
     {
-        let length = i64::try_from(value.len()).unwrap_or(i64::MAX);
-        let pick = |i: i64| {
-            let i = usize::try_from(if i < 0 { i + length } else { i }).ok()?;
-            value.get(i).cloned()
-        };
-        match picks.into_iter().map(pick).collect::<Option<Vec<_>>>() {
-            Some(picked) => output = output.with_value(picked),
-            None => return invalid!("an index is outside {length} elements"),
+        if let Some(i) = picks.iter().find(|i| !(-length..length).contains(&i128::from(**i))) {
+            return invalid!("index {i} is outside {length} elements");
         }
+    }
+    if let Some(value) = gathered(cx, at, &output) {
+        output = output.with_value(value);
     }
     let read = bytes_of(output.dtype, &output.elements().unwrap_or_default());
     Ok(Effect::one(output).reads(0, read))
+}
+
+/// The contents of a gathered tensor; negative indices count from the end.
+fn gathered(cx: &OpCx<'_>, at: usize, output: &TensorInfo) -> Option<Vec<Elem>> {
+    let (data, indices) = (cx.optional(0)?, cx.optional(1)?);
+    let picks = indices.const_ints()?;
+    let length = i64::try_from(data.shape.as_ref()?.get(at)?.as_const()?).ok()?;
+    let grid = values::sizes(indices.shape.as_ref()?)?;
+    let to = output.shape.as_ref()?;
+    values::moved(data, to, |index| {
+        let pick = picks.get(values::flat(&index[at..at + grid.len()], &grid))?;
+        let pick = usize::try_from(if *pick < 0 { pick + length } else { *pick }).ok()?;
+        let (head, tail) = (&index[..at], &index[at + grid.len()..]);
+        Some(head.iter().chain([&pick]).chain(tail).copied().collect())
+    })
 }
 
 fn gather_elements(cx: &OpCx<'_>) -> Result<Effect, OpError> {
@@ -389,17 +411,20 @@ fn slice(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         bounds.push((start, count.clone()));
         output[at[i]] = count;
     }
-    let mut info = cx.like(output);
-    if let (1, Some(value), [(start, count)]) = (shape.len(), &cx.input(0)?.value, &bounds[..]) {
-        if let (Some(start), Some(count)) = (start.as_const(), count.as_usize()) {
-            let at = |i: usize| {
-                let k = start + i128::try_from(i).ok()? * i128::from(steps[0]);
-                value.get(usize::try_from(k).ok()?).cloned()
-            };
-            if let Some(part) = (0..count.min(MAX_TRACKED)).map(at).collect::<Option<Vec<_>>>() {
-                info = info.with_value(part);
+    let firsts: Option<Vec<i128>> = bounds.iter().map(|(start, _)| start.as_const()).collect();
+    let part = firsts.and_then(|firsts| {
+        values::moved(cx.optional(0)?, &output, |index| {
+            let mut source = index.to_vec();
+            for (i, axis) in at.iter().enumerate() {
+                let place = firsts[i] + i128::try_from(index[*axis]).ok()? * i128::from(steps[i]);
+                source[*axis] = usize::try_from(place).ok()?;
             }
-        }
+            Some(source)
+        })
+    });
+    let mut info = cx.like(output);
+    if let Some(part) = part {
+        info = info.with_value(part);
     }
     let read = bytes_of(info.dtype, &info.elements().unwrap_or_default());
     let effect = Effect::one(info).reads(0, read);
@@ -469,7 +494,15 @@ fn tile(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         return invalid!("{} repeats for rank {}", repeats.len(), shape.len());
     }
     let output: Shape = shape.iter().zip(repeats).map(|(d, r)| d.clone() * r).collect();
-    Ok(Effect::one(cx.like(output)).reads(1, Dim::ZERO))
+    let repeated = values::moved(cx.input(0)?, &output, |index| {
+        index.iter().zip(shape).map(|(i, size)| Some(i % size.as_usize()?)).collect()
+    });
+    let info = cx.like(output);
+    let info = match repeated {
+        Some(value) => info.with_value(value),
+        None => info,
+    };
+    Ok(Effect::one(info).reads(1, Dim::ZERO))
 }
 
 fn transpose(cx: &OpCx<'_>) -> Result<Effect, OpError> {
@@ -482,7 +515,19 @@ fn transpose(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         return invalid!("`perm` has {} entries for rank {}", order.len(), shape.len());
     }
     let output: Shape = order.iter().map(|i| shape[*i].clone()).collect();
-    if order.is_sorted() { cx.view(output) } else { Ok(Effect::one(cx.like(output))) }
+    if order.is_sorted() {
+        return cx.view(output);
+    }
+    let turned = values::moved(cx.input(0)?, &output, |index| {
+        let mut source = vec![0; index.len()];
+        order.iter().zip(index).for_each(|(axis, i)| source[*axis] = *i);
+        Some(source)
+    });
+    let info = cx.like(output);
+    Ok(Effect::one(match turned {
+        Some(value) => info.with_value(value),
+        None => info,
+    }))
 }
 
 fn trilu(cx: &OpCx<'_>) -> Result<Effect, OpError> {

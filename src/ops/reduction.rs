@@ -72,7 +72,17 @@ fn fold_value(cx: &OpCx<'_>, reduced: &[usize]) -> Option<Elem> {
     if reduced.len() != input.rank()? {
         return None;
     }
-    let dims = input.ints()?;
+    let Some(dims) = input.ints() else {
+        let numbers: Vec<f64> =
+            input.value.as_ref()?.iter().map(Elem::as_f64).collect::<Option<_>>()?;
+        return Some(Elem::Float(match &*cx.node.op_type {
+            "ReduceProd" => numbers.iter().product(),
+            "ReduceSum" => numbers.iter().sum(),
+            "ReduceMax" => numbers.into_iter().reduce(f64::max)?,
+            "ReduceMin" => numbers.into_iter().reduce(f64::min)?,
+            _ => return None,
+        }));
+    };
     Some(Elem::Int(match &*cx.node.op_type {
         "ReduceProd" => dims.iter().product(),
         "ReduceSum" => dims.iter().sum(),

@@ -111,6 +111,7 @@ mod tests {
             attainable_flops: 1e11,
             bound: "compute".into(),
             least_seconds: 0.01,
+            fused_seconds: 0.015,
             node_by_node_seconds: 0.02,
         };
         let gap = Gap::new(1e10, &bound).unwrap();

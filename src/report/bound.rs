@@ -1,6 +1,6 @@
 //! A counted model under the roof of a device.
 
-use super::{ModelReport, OpReport};
+use super::{GroupReport, ModelReport, OpReport};
 use crate::roofline::{Placement, Roof};
 use crate::units::{Bytes, Flops, Seconds};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub struct BoundReport {
     pub bound: String,
     /// max(F/π, Q/β) of the whole model, Q its compulsory bytes.
     pub least_seconds: f64,
+    /// Σ max(F/π, Q/β) over kernels that take their epilogues, chains, norms and attention along.
+    pub fused_seconds: f64,
     /// Σ max(F/π, Q/β) over nodes, each reading its inputs from memory and writing its outputs there.
     pub node_by_node_seconds: f64,
 }
@@ -47,6 +49,7 @@ impl BoundReport {
             attainable_flops: whole.attainable.get(),
             bound: whole.bound.name().to_owned(),
             least_seconds: whole.time.get(),
+            fused_seconds: report.groups.iter().map(|g| group_time(roof, g).get()).sum(),
             node_by_node_seconds: report.ops.iter().map(|op| op_time(roof, op).get()).sum(),
         }
     }
@@ -60,6 +63,12 @@ fn work(report: &ModelReport) -> f64 {
 /// The whole model under `roof`, moving its compulsory bytes.
 pub fn place(roof: &Roof, report: &ModelReport) -> Placement {
     roof.place(Flops(work(report)), Bytes(report.totals.compulsory_bytes as f64))
+}
+
+/// The least time of one kernel.
+pub(super) fn group_time(roof: &Roof, group: &GroupReport) -> Seconds {
+    let work = Flops(group.flops as f64 + group.int_ops as f64);
+    roof.place(work, Bytes(group.bytes_read as f64 + group.bytes_written as f64)).time
 }
 
 /// The least time of one node that reads and writes memory.

@@ -48,6 +48,8 @@ pub struct ModelReport {
     pub outputs: Vec<TensorReport>,
     /// Every node, in file order.
     pub ops: Vec<OpReport>,
+    /// Nodes that a good runtime runs as one kernel.
+    pub groups: Vec<GroupReport>,
     /// What could not be settled.
     pub diagnostics: Vec<DiagnosticReport>,
     /// The model under the roofs of devices, where asked for.
@@ -69,12 +71,14 @@ pub struct ModelInfo {
     pub inputs: Vec<TensorReport>,
 }
 
-/// A symbol taken as one.
+/// A symbol that nobody gave a value: taken as one, or, where only the data decide, at its most.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Assumption {
     pub symbol: String,
     pub value: u64,
+    /// Whether only the data decide it.
+    pub data_dependent: bool,
 }
 
 /// Counts; FLOPs count an FMA as two, bytes are DRAM traffic of every node run alone.
@@ -83,6 +87,8 @@ pub struct Assumption {
 pub struct Totals {
     pub macs: u64,
     pub flops: u64,
+    /// Of `flops` and `int_ops`, those of nodes whose cost is a bound.
+    pub bound_ops: u64,
     pub int_ops: u64,
     pub transcendentals: u64,
     pub comparisons: u64,
@@ -91,6 +97,8 @@ pub struct Totals {
     pub bytes_read: u64,
     pub bytes_written: u64,
     pub peak_activation_bytes: u64,
+    /// Bytes of kernels that take their epilogues, chains, norms and attention along.
+    pub fused_bytes: u64,
     /// Inputs, weights and outputs once: what no runtime can avoid moving.
     pub compulsory_bytes: u64,
     /// `(flops + int_ops) / (bytes_read + bytes_written)`; absent when nothing moves.
@@ -104,7 +112,10 @@ pub struct Formulas {
     pub macs: String,
     pub flops: String,
     pub int_ops: String,
+    /// Every node alone.
     pub bytes: String,
+    pub fused_bytes: String,
+    pub compulsory_bytes: String,
 }
 
 /// How many nodes the sums stand for.
@@ -151,6 +162,20 @@ pub struct OpReport {
     pub outputs: Vec<TensorReport>,
 }
 
+/// A kernel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct GroupReport {
+    /// `alone`, `epilogue`, `chain` or `attention`.
+    pub rule: String,
+    /// Positions in `ops`.
+    pub nodes: Vec<usize>,
+    pub flops: u64,
+    pub int_ops: u64,
+    pub bytes_read: u64,
+    pub bytes_written: u64,
+}
+
 /// All nodes of one operator type.
 #[derive(Debug, Clone, Default)]
 #[allow(missing_docs)]
@@ -182,12 +207,17 @@ impl ModelReport {
         for symbol in &symbolic.symbols {
             if !all.contains_key(symbol) && !symbolic.limits.contains_key(symbol) {
                 all.insert(symbol.clone(), 1);
-                assumptions.push(Assumption { symbol: symbol.to_string(), value: 1 });
+                let symbol = symbol.to_string();
+                assumptions.push(Assumption { symbol, value: 1, data_dependent: false });
             }
         }
         for (symbol, value) in most_of(&symbolic, &all) {
             let shown = u64::try_from(value).unwrap_or(u64::MAX);
-            assumptions.push(Assumption { symbol: symbol.to_string(), value: shown });
+            assumptions.push(Assumption {
+                symbol: symbol.to_string(),
+                value: shown,
+                data_dependent: true,
+            });
             all.insert(symbol, value);
         }
         let symbolic = &symbolic;
@@ -241,6 +271,8 @@ impl ModelReport {
                 flops: symbolic.totals.flops.to_string(),
                 int_ops: symbolic.totals.int_ops.to_string(),
                 bytes: symbolic.totals.bytes().to_string(),
+                fused_bytes: symbolic.fused_bytes.to_string(),
+                compulsory_bytes: symbolic.compulsory_bytes.to_string(),
             },
             coverage: CoverageReport {
                 nodes: coverage.nodes,
@@ -249,6 +281,7 @@ impl ModelReport {
                 unknown,
             },
             outputs: graph.outputs.iter().map(|v| tensor(*v)).collect(),
+            groups: number.groups(numeric, &ops)?,
             ops,
             diagnostics: numeric
                 .diagnostics
@@ -403,11 +436,35 @@ impl Evaluator<'_> {
         })
     }
 
+    fn groups(
+        &self,
+        analysis: &Analysis,
+        ops: &[OpReport],
+    ) -> Result<Vec<GroupReport>, ReportError> {
+        let report = |g: &crate::analysis::Group| {
+            let nodes: Vec<usize> = g.nodes.iter().map(|id| id.index()).collect();
+            let sum = |pick: fn(&OpReport) -> u64| {
+                nodes.iter().filter_map(|i| ops.get(*i)).map(pick).fold(0, u64::saturating_add)
+            };
+            Ok(GroupReport {
+                rule: g.rule.name().to_owned(),
+                flops: sum(|op| op.flops),
+                int_ops: sum(|op| op.int_ops),
+                bytes_read: self.count("bytes of a kernel", &g.bytes_read)?,
+                bytes_written: self.count("bytes of a kernel", &g.bytes_written)?,
+                nodes,
+            })
+        };
+        analysis.groups.iter().map(report).collect()
+    }
+
     fn totals(&self, analysis: &Analysis) -> Result<Totals, ReportError> {
         let t = &analysis.totals;
         let (flops, int_ops) = (self.count("flops", &t.flops)?, self.count("int_ops", &t.int_ops)?);
         let bytes_read = self.count("bytes_read", &t.bytes_read)?;
         let bytes_written = self.count("bytes_written", &t.bytes_written)?;
+        let bounds = analysis.nodes.iter().filter(|n| n.status == Status::Bound);
+        let bounded: Dim = bounds.map(|n| n.cost.flops.clone() + n.cost.int_ops.clone()).sum();
         let mut peak = 0;
         for live in &analysis.live_bytes {
             peak = peak.max(self.count("peak_activation_bytes", live)?);
@@ -415,6 +472,7 @@ impl Evaluator<'_> {
         Ok(Totals {
             macs: self.count("macs", &t.macs)?,
             flops,
+            bound_ops: self.count("bound_ops", &bounded)?,
             int_ops,
             transcendentals: self.count("transcendentals", &t.transcendentals)?,
             comparisons: self.count("comparisons", &t.comparisons)?,
@@ -423,6 +481,7 @@ impl Evaluator<'_> {
             bytes_read,
             bytes_written,
             peak_activation_bytes: peak,
+            fused_bytes: self.count("fused_bytes", &analysis.fused_bytes)?,
             compulsory_bytes: self.count("compulsory_bytes", &analysis.compulsory_bytes)?,
             intensity: intensity(flops, int_ops, bytes_read, bytes_written),
         })

@@ -82,21 +82,19 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
         ["MACs".to_owned(), format!("{}  ({})", exact(t.macs, ""), t.macs)],
         ["FLOPs".to_owned(), format!("{}  ({})", exact(t.flops, ""), t.flops)],
     ];
+    if t.bound_ops > 0 {
+        let text = format!("{} depend on data and are upper bounds", count(t.bound_ops));
+        rows.push(["  of which".to_owned(), text]);
+    }
     if t.int_ops > 0 {
         rows.push(["integer ops".to_owned(), format!("{}  ({})", exact(t.int_ops, ""), t.int_ops)]);
     }
-    rows.push([
-        "traffic".to_owned(),
-        format!(
-            "{} read, {} written (each node alone)",
-            bytes(t.bytes_read),
-            bytes(t.bytes_written)
-        ),
-    ]);
-    rows.push([
-        "at least".to_owned(),
-        format!("{} (inputs, weights, outputs once)", bytes(t.compulsory_bytes)),
-    ]);
+    let moved =
+        |label: &str, n: u64, what: &str| [label.to_owned(), format!("{} {what}", bytes(n))];
+    let cold = t.bytes_read.saturating_add(t.bytes_written);
+    rows.push(moved("traffic", cold, "if every node reads and writes memory"));
+    rows.push(moved("  fused", t.fused_bytes, "if kernels take epilogues, chains and norms along"));
+    rows.push(moved("  at least", t.compulsory_bytes, "for inputs, weights and outputs, once"));
     rows.push(["intensity".to_owned(), format!("{} FLOP/B", intensity(t.intensity))]);
     rows.push(["peak activations".to_owned(), bytes(t.peak_activation_bytes)]);
     rows.push([
@@ -130,14 +128,18 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
         let _ = writeln!(out, "{label:<17} {}", value.replace("  (", " ("));
     }
     if !report.bindings.is_empty() {
-        let _ = writeln!(out, "\nFLOPs             = {}", report.formulas.flops);
-        let _ = writeln!(out, "bytes             = {}", report.formulas.bytes);
-        let at: Vec<String> = report.bindings.iter().map(|(k, v)| format!("{k} = {v}")).collect();
-        let _ = writeln!(out, "at                  {}", at.join(", "));
+        let _ = writeln!(out, "\nFLOPs             = {}", readable(&report.formulas.flops));
+        let _ = writeln!(out, "bytes             = {}", readable(&report.formulas.bytes));
+        let decided =
+            |k: &String| report.assumptions.iter().any(|a| a.data_dependent && a.symbol == *k);
+        let given = report.bindings.iter().filter(|(k, _)| !decided(k));
+        let at: Vec<String> = given.map(|(k, v)| format!("{k} = {v}")).collect();
+        if !at.is_empty() {
+            let _ = writeln!(out, "at                  {}", at.join(", "));
+        }
     }
-    for a in &report.assumptions {
-        let _ =
-            writeln!(out, "assumed: {} = {} (set it with --dim {}=N)", a.symbol, a.value, a.symbol);
+    for line in assumptions(report) {
+        let _ = writeln!(out, "assumed: {line}");
     }
     for (op, n) in &report.coverage.unknown {
         let _ = writeln!(out, "unknown: {op} × {n}: not in the totals");
@@ -147,6 +149,37 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
         let _ = writeln!(out, "{}: `{}`: {}", d.severity, d.place, d.message);
     }
     out
+}
+
+/// A formula short enough to read.
+fn readable(formula: &str) -> String {
+    const LONGEST: usize = 400;
+    if formula.chars().count() <= LONGEST {
+        return formula.to_owned();
+    }
+    let start: String = formula.chars().take(LONGEST).collect();
+    format!("{start}… (--format json has it whole)")
+}
+
+/// What was taken for granted, one line each, the sizes that only the data decide together.
+pub fn assumptions(report: &ModelReport) -> Vec<String> {
+    let (decided, unset): (Vec<_>, Vec<_>) =
+        report.assumptions.iter().partition(|a| a.data_dependent);
+    let line = |a: &&super::Assumption| {
+        format!("{} = {} (set it with --dim {}=N)", a.symbol, a.value, a.symbol)
+    };
+    let mut lines: Vec<String> = unset.iter().map(line).collect();
+    let shown: Vec<String> =
+        decided.iter().take(4).map(|a| format!("{} = {}", a.symbol, a.value)).collect();
+    if !shown.is_empty() {
+        let more = decided.len() - shown.len();
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let list = shown.join(", ");
+        lines.push(format!(
+            "{list}{rest}: only the data decide, counted at the most (--dim sets them)"
+        ));
+    }
+    lines
 }
 
 /// The bounds on devices, for people.
@@ -169,8 +202,9 @@ pub fn bounds(report: &ModelReport) -> String {
         );
         let _ = writeln!(
             out,
-            "{:<17} {} if every node reads and writes memory",
-            "node by node",
+            "{:<17} {} fused, {} if every node reads and writes memory",
+            "by kernels",
+            si(b.fused_seconds, "s"),
             si(b.node_by_node_seconds, "s")
         );
     }

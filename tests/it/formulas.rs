@@ -28,7 +28,9 @@ fn symbolic_totals_equal_numeric_analysis() {
             }
             let (cold, least) =
                 (value(&symbolic.totals.bytes()), value(&symbolic.compulsory_bytes));
-            assert!(cold >= least && least > 0, "{name} at {at:?}: {cold} and {least}");
+            let fused = value(&symbolic.fused_bytes);
+            let ordered = cold >= fused && fused >= least && least > 0;
+            assert!(ordered, "{name} at {at:?}: {cold}, {fused} and {least}");
         }
     }
 }

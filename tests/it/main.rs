@@ -8,3 +8,4 @@ mod run;
 mod snapshots;
 mod suite;
 mod wire;
+mod zoo;

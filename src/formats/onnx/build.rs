@@ -10,7 +10,7 @@ use crate::formats::{LoadError, LoadErrorKind};
 use crate::ir::{
     Attr, Attrs, DType, Diagnostic, Graph, Model, Node, Order, Sequence, TensorInfo, Weight,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -135,11 +135,14 @@ impl<'a> Builder<'a> {
             let id = graph.intern(&scope.name(&output.name));
             graph.outputs.push(id);
         }
-        let inputs: std::collections::HashSet<_> = graph.inputs.iter().copied().collect();
+        let inputs: HashSet<_> = graph.inputs.iter().copied().collect();
+        let bodies = graph.nodes.iter().flat_map(Node::subgraphs).map(|(_, body)| body);
+        let captured = bodies.flat_map(|b| b.captures.keys()).filter_map(|n| graph.find_value(n));
+        let read: HashSet<_> = graph.outputs.iter().copied().chain(captured).collect();
         for id in graph.value_ids() {
             let value = graph.value(id);
             let made = value.producer.is_some() || value.weight.is_some() || inputs.contains(&id);
-            let used = !value.consumers.is_empty() || graph.outputs.contains(&id);
+            let used = !value.consumers.is_empty() || read.contains(&id);
             if !made && used {
                 if scope.depth == 0 {
                     let message = "is read, and nothing makes it".to_owned();
