@@ -6,6 +6,8 @@ mod analyze;
 #[cfg(feature = "probe")]
 mod assess;
 mod charts;
+mod check;
+mod diff;
 mod exit;
 mod hw;
 mod ops;
@@ -31,6 +33,8 @@ enum Command {
     Analyze(analyze::Args),
     #[cfg(feature = "probe")]
     Assess(assess::Args),
+    Check(check::Args),
+    Diff(diff::Args),
     Hw(hw::Args),
     Ops(ops::Args),
     Plot(plot::Args),
@@ -53,6 +57,8 @@ impl Cli {
             Command::Analyze(args) => args.run(),
             #[cfg(feature = "probe")]
             Command::Assess(args) => args.run(),
+            Command::Check(args) => args.run(),
+            Command::Diff(args) => args.run(),
             Command::Hw(args) => args.run(),
             Command::Ops(args) => args.run(),
             Command::Plot(args) => args.run(),
