@@ -40,6 +40,9 @@ pub struct NodeReport {
 impl NodeReport {
     /// Bytes read and written by bodies that run inside.
     fn inner_bytes(&self) -> (Dim, Dim) {
+        if !matches!(self.class, Class::Control | Class::Attention) {
+            return (Dim::ZERO, Dim::ZERO);
+        }
         let own = |list: &[(ValueId, Dim)]| list.iter().map(|(_, b)| b).sum::<Dim>();
         let (read, written) = (own(&self.reads), own(&self.writes));
         (self.cost.bytes_read.clone() - read, self.cost.bytes_written.clone() - written)

@@ -207,66 +207,80 @@ fn peak(spans: &[Span], steps: usize) -> u64 {
     most
 }
 
-/// Of the nodes that can run, always the one that adds least to what is alive.
+/// Of the nodes that can run, always the one that adds least to what is alive; nodes that hold
+/// nothing run at once.
 fn greedy_order(
     graph: &Graph,
     order: &[NodeId],
     owner: &[ValueId],
     bytes: &dyn Fn(ValueId) -> u64,
 ) -> Vec<NodeId> {
-    use std::collections::{BTreeMap, BTreeSet};
-    let sources = |id: NodeId| -> BTreeSet<ValueId> {
-        let node = graph.node(id);
+    let size: Vec<i64> =
+        graph.value_ids().map(|v| i64::try_from(bytes(v)).unwrap_or(i64::MAX)).collect();
+    // By node: what it reads (owners, each once), the bytes it makes, and how many nodes it waits for.
+    let count = graph.nodes.len();
+    let mut reads: Vec<Vec<usize>> = vec![Vec::new(); count];
+    let mut makes: Vec<i64> = vec![0; count];
+    let mut waits: Vec<usize> = vec![0; count];
+    let mut readers: Vec<Vec<NodeId>> = vec![Vec::new(); count];
+    let mut uses: Vec<usize> = vec![0; size.len()];
+    for id in order {
+        let node = graph.node(*id);
         let captured = node.subgraphs().flat_map(|(_, body)| body.captures.keys());
         let captured = captured.filter_map(|name| graph.find_value(name));
-        node.inputs.iter().flatten().copied().chain(captured).collect()
-    };
-    let mut waits: BTreeMap<NodeId, usize> = BTreeMap::new();
-    let mut readers: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
-    let mut uses: HashMap<ValueId, usize> = HashMap::new();
-    for id in order {
-        let made: BTreeSet<NodeId> =
-            sources(*id).into_iter().filter_map(|v| graph.value(v).producer).collect();
-        waits.insert(*id, made.len());
-        for source in &made {
-            readers.entry(*source).or_default().push(*id);
+        let sources: Vec<ValueId> = node.inputs.iter().flatten().copied().chain(captured).collect();
+        let mut made: Vec<NodeId> =
+            sources.iter().filter_map(|v| graph.value(*v).producer).collect();
+        made.sort_unstable();
+        made.dedup();
+        waits[id.index()] = made.len();
+        for source in made {
+            readers[source.index()].push(*id);
         }
-        let owners: BTreeSet<ValueId> = sources(*id).iter().map(|v| owner[v.index()]).collect();
-        for value in owners {
-            *uses.entry(value).or_insert(0) += 1;
+        let mut read: Vec<usize> = sources.iter().map(|v| owner[v.index()].index()).collect();
+        read.sort_unstable();
+        read.dedup();
+        for value in &read {
+            uses[*value] += 1;
         }
+        reads[id.index()] = read;
+        let own = node.outputs.iter().flatten().filter(|v| owner[v.index()] == **v);
+        makes[id.index()] = own.map(|v| size[v.index()]).fold(0, i64::saturating_add);
     }
     for output in &graph.outputs {
-        *uses.entry(owner[output.index()]).or_insert(0) += 1;
+        uses[owner[output.index()].index()] += 1;
     }
-    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let mut ready: Vec<NodeId> = order.iter().copied().filter(|id| waits[id] == 0).collect();
+    let growth = |id: NodeId, uses: &[usize]| {
+        let freed = reads[id.index()].iter().filter(|v| uses[**v] == 1).map(|v| size[*v]);
+        makes[id.index()].saturating_sub(freed.fold(0, i64::saturating_add))
+    };
+    let mut free: Vec<NodeId> = Vec::new();
+    let mut ready: Vec<NodeId> = Vec::new();
     let mut result = Vec::with_capacity(order.len());
-    while !ready.is_empty() {
-        let growth = |id: NodeId| {
-            let node = graph.node(id);
-            let made = node.outputs.iter().flatten().filter(|v| owner[v.index()] == **v);
-            let made: i64 = made.map(|v| signed(bytes(*v))).fold(0, i64::saturating_add);
-            let read: BTreeSet<ValueId> = sources(id).iter().map(|v| owner[v.index()]).collect();
-            let freed = read.into_iter().filter(|v| uses.get(v) == Some(&1));
-            made.saturating_sub(freed.map(|v| signed(bytes(v))).fold(0, i64::saturating_add))
-        };
-        let best =
-            ready.iter().enumerate().min_by_key(|(i, id)| (growth(**id), *i)).map(|(i, _)| i);
-        let id = ready.remove(best.unwrap_or(0));
-        result.push(id);
-        let read: BTreeSet<ValueId> = sources(id).iter().map(|v| owner[v.index()]).collect();
-        for value in read {
-            if let Some(left) = uses.get_mut(&value) {
-                *left = left.saturating_sub(1);
+    let sort = |id: NodeId, free: &mut Vec<NodeId>, ready: &mut Vec<NodeId>| {
+        if makes[id.index()] == 0 { free.push(id) } else { ready.push(id) }
+    };
+    for id in order.iter().filter(|id| waits[id.index()] == 0) {
+        sort(*id, &mut free, &mut ready);
+    }
+    loop {
+        let id = match free.pop() {
+            Some(id) => id,
+            None => {
+                let least =
+                    ready.iter().enumerate().min_by_key(|(i, id)| (growth(**id, &uses), *i));
+                let Some(at) = least.map(|(i, _)| i) else { break };
+                ready.remove(at)
             }
+        };
+        result.push(id);
+        for value in &reads[id.index()] {
+            uses[*value] = uses[*value].saturating_sub(1);
         }
-        for reader in readers.get(&id).into_iter().flatten() {
-            if let Some(left) = waits.get_mut(reader) {
-                *left -= 1;
-                if *left == 0 {
-                    ready.push(*reader);
-                }
+        for reader in &readers[id.index()] {
+            waits[reader.index()] -= 1;
+            if waits[reader.index()] == 0 {
+                sort(*reader, &mut free, &mut ready);
             }
         }
     }

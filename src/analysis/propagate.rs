@@ -275,6 +275,7 @@ impl<'b> Walk<'b> {
             + effect.comparisons.clone();
         let mut own = Cost {
             macs: effect.macs.clone(),
+            effective_macs: effect.effective.clone().unwrap_or_else(|| effect.macs.clone()),
             transcendentals: effect.transcendentals.clone(),
             comparisons: effect.comparisons.clone(),
             ..Cost::default()

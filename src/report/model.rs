@@ -94,6 +94,8 @@ pub struct Assumption {
 #[allow(missing_docs)]
 pub struct Totals {
     pub macs: u64,
+    /// MACs without taps on padding and scores that a causal mask hides.
+    pub effective_macs: u64,
     pub flops: u64,
     /// Of `flops` and `int_ops`, those of nodes whose cost is a bound.
     pub bound_ops: u64,
@@ -531,6 +533,7 @@ impl Evaluator<'_> {
         }
         Ok(Totals {
             macs: self.count("macs", &t.macs)?,
+            effective_macs: self.count("effective_macs", &t.effective_macs)?,
             flops,
             bound_ops: self.count("bound_ops", &bounded)?,
             int_ops,

@@ -72,6 +72,14 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
     rows
 }
 
+/// The MACs that matter, where they are fewer.
+fn effective(t: &super::Totals) -> String {
+    if t.effective_macs == t.macs {
+        return String::new();
+    }
+    format!(", {} without padding and masked scores", count(t.effective_macs))
+}
+
 /// Totals as label and value.
 fn totals(report: &ModelReport) -> Vec<[String; 2]> {
     let t = &report.totals;
@@ -79,7 +87,7 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
     let mut rows = vec![
         ["parameters".to_owned(), format!("{}  ({})", exact(t.params, ""), t.params)],
         ["weights".to_owned(), bytes(t.weight_bytes)],
-        ["MACs".to_owned(), format!("{}  ({})", exact(t.macs, ""), t.macs)],
+        ["MACs".to_owned(), format!("{}  ({}){}", exact(t.macs, ""), t.macs, effective(t))],
         ["FLOPs".to_owned(), format!("{}  ({})", exact(t.flops, ""), t.flops)],
     ];
     if t.bound_ops > 0 {

@@ -70,6 +70,32 @@ fn convolution_is_a_matrix_product() {
     }
 }
 
+/// Taps that meet the input, counted one by one.
+#[test]
+fn taps_on_padding_are_told_apart() {
+    for (size, k, stride, pad, dilation) in
+        [(7i64, 3i64, 1i64, 1i64, 1i64), (8, 5, 2, 2, 1), (9, 3, 2, 3, 2), (5, 7, 3, 3, 1)]
+    {
+        let out = (size + 2 * pad - (k - 1) * dilation - 1) / stride + 1;
+        let inside = |at: &i64| (0..size).contains(at);
+        let taps = (0..out).flat_map(|o| (0..k).map(move |t| o * stride - pad + t * dilation));
+        let met = taps.filter(inside).count();
+        let attributes = [
+            ints("kernel_shape", &[k, k]),
+            ints("strides", &[stride; 2]),
+            ints("pads", &[pad; 4]),
+            ints("dilations", &[dilation; 2]),
+        ];
+        let conv = with(node("Conv", &["x", "w"], &["y"]), &attributes);
+        let (size, k) = (size.to_string(), k.to_string());
+        let inputs = [value("x", &["2", "3", &size, &size]), value("w", &["4", "3", &k, &k])];
+        let report = analyzed(&model(&[conv], &inputs, &[value("y", &[])]), &[]);
+        let met = u64::try_from(met).unwrap();
+        assert_eq!(total(&report, "effective_macs"), 2 * 4 * 3 * met * met);
+        assert!(total(&report, "effective_macs") < total(&report, "macs"));
+    }
+}
+
 /// A transposed convolution is a convolution over an input with zeros put between, of which only the
 /// taps on real numbers count: every input element meets every tap of its group once.
 #[test]
