@@ -12,19 +12,37 @@ mod closed;
 #[cfg(feature = "serve")]
 pub mod counts;
 #[cfg(feature = "serve")]
+pub mod drive;
+#[cfg(feature = "serve")]
+pub mod grpc;
+#[cfg(feature = "serve")]
+pub mod hlog;
+#[cfg(feature = "serve")]
+pub mod http;
+#[cfg(feature = "serve")]
 pub mod judge;
+#[cfg(feature = "serve")]
+mod local;
+#[cfg(feature = "serve")]
+pub mod measurement;
+#[cfg(feature = "serve")]
+mod pacer;
 mod random;
 #[cfg(feature = "serve")]
 pub mod record;
 #[cfg(feature = "serve")]
 pub mod stats;
 #[cfg(feature = "serve")]
+pub mod stream;
+#[cfg(feature = "serve")]
+pub mod target;
+#[cfg(feature = "serve")]
 pub mod trace;
 #[cfg(feature = "probe")]
 mod tract;
 
 #[cfg(feature = "probe")]
-pub use closed::{Measurement, Plan, Target, run};
+pub use closed::{Measurement, Plan, run};
 #[cfg(feature = "probe")]
 pub use tract::{TractTarget, WeightsOrigin};
 
@@ -41,4 +59,10 @@ pub enum ProbeError {
     /// Too much memory would be needed.
     #[error("filling in missing weights would take {0} bytes, more than half of the free memory")]
     Memory(u64),
+}
+
+/// Something in this process that answers inferences; used from several threads at a time.
+pub trait Target: Sync {
+    /// Runs one inference to its end.
+    fn infer(&self) -> Result<(), ProbeError>;
 }

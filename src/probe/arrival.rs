@@ -290,8 +290,9 @@ mod tests {
     #[test]
     fn bursts_lie_where_they_should() {
         let arrival = &all()[2];
-        let inside =
-            arrival.schedule(1, SECONDS, Stripe::WHOLE).filter(|d| d.at % 2_000_000_000 < 500_000_000);
+        let inside = arrival
+            .schedule(1, SECONDS, Stripe::WHOLE)
+            .filter(|d| d.at % 2_000_000_000 < 500_000_000);
         let n = inside.count() as f64;
         assert!((n - 2250.0).abs() < 5.0 * f64::sqrt(2250.0), "{n}");
     }

@@ -1,17 +1,11 @@
 //! A closed loop in this process: each worker starts its next inference when the last one ends, so
 //! that latencies are service times without queueing.
 
-use super::ProbeError;
+use super::Target;
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Something that answers inferences; each worker has its own state.
-pub trait Target: Sync {
-    /// Runs one inference to its end.
-    fn infer(&self) -> Result<(), ProbeError>;
-}
 
 /// How long to load, and with how many workers.
 #[derive(Clone, Copy, Debug)]
@@ -185,6 +179,7 @@ fn worker(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::ProbeError;
 
     struct Sleeper(Duration);
 

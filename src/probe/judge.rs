@@ -222,10 +222,13 @@ fn flow(
         // What is in flight when the window opens and closes belongs to one side only.
         let edge = j.sum.response.max as f64 * 1e-9 / j.seconds;
         if j.sum.lost == 0 && j.little > 0.02 + 2.0 * edge {
-            found(Verdict::ClientLimited, format!(
-                "the client's books do not balance: {:.3} in flight, {law:.3} by Little's law",
-                j.in_flight
-            ));
+            found(
+                Verdict::ClientLimited,
+                format!(
+                    "the client's books do not balance: {:.3} in flight, {law:.3} by Little's law",
+                    j.in_flight
+                ),
+            );
         }
     }
     if sums.is_empty() {
@@ -238,21 +241,32 @@ fn flow(
     let grown = rise * BATCHES as f64;
     let trend = mann_kendall(&in_flight);
     let mut overloaded = false;
-    if case.open && case.level && t > 3.0 && trend > ONE_PERCENT && grown > (0.1 * j.in_flight).max(1.0) {
+    if case.open
+        && case.level
+        && t > 3.0
+        && trend > ONE_PERCENT
+        && grown > (0.1 * j.in_flight).max(1.0)
+    {
         overloaded = true;
-        found(Verdict::Overloaded, format!(
-            "the queue grows by {:.2} requests a second: {:.1} came in a second, {:.1} were answered",
-            j.growth, j.offered, j.completed
-        ));
+        found(
+            Verdict::Overloaded,
+            format!(
+                "the queue grows by {:.2} requests a second: {:.1} came in a second, {:.1} were answered",
+                j.growth, j.offered, j.completed
+            ),
+        );
     }
     if case.open && j.sum.due > 0 {
         let share = j.sum.lost_to_load as f64 / j.sum.due as f64;
         if share > 0.02 {
             overloaded = true;
-            found(Verdict::Overloaded, format!(
-                "{:.1} % of the requests were dropped, refused for load or not answered in time",
-                100.0 * share
-            ));
+            found(
+                Verdict::Overloaded,
+                format!(
+                    "{:.1} % of the requests were dropped, refused for load or not answered in time",
+                    100.0 * share
+                ),
+            );
         }
     }
     let middle = |s: &Interval| s.response.quantile(0.5, s.lost).map_or(f64::MAX, |v| v as f64);
@@ -264,10 +278,13 @@ fn flow(
         // A drift that nobody could see is no reason against a run.
         let total = slope.abs() * drift.len() as f64;
         if total > 0.05 * stats::median(&drift) {
-            found(Verdict::NotStationary, format!(
-                "the median response time {way} by {:.0} % over the run (Mann-Kendall z = {z:.1})",
-                100.0 * total / stats::median(&drift)
-            ));
+            found(
+                Verdict::NotStationary,
+                format!(
+                    "the median response time {way} by {:.0} % over the run (Mann-Kendall z = {z:.1})",
+                    100.0 * total / stats::median(&drift)
+                ),
+            );
         }
     }
 }
@@ -281,46 +298,66 @@ fn samples(case: &Case<'_>, j: &Judgement, found: &mut impl FnMut(Verdict, Strin
     let name = name(case.headline);
     let Some(head) = j.response.iter().find(|p| same(p.q, case.headline)) else { return };
     if head.beyond < TAIL {
-        found(Verdict::TooFewSamples, format!(
-            "{:.0} requests lie beyond the {name} of {}; it takes {TAIL:.0}", head.beyond.floor(), j.sum.due
-        ));
+        found(
+            Verdict::TooFewSamples,
+            format!(
+                "{:.0} requests lie beyond the {name} of {}; it takes {TAIL:.0}",
+                head.beyond.floor(),
+                j.sum.due
+            ),
+        );
     } else if head.interval.is_none() {
         found(Verdict::TooFewSamples, "the run is too short to divide into batches".into());
     } else if head.dependence > 1.64 && head.effective < 0.9 * j.sum.due as f64 {
-        found(Verdict::TooFewSamples, format!(
-            "neighbouring batches depend on each other (von Neumann z = {:.1}): the interval of the \
-             {name} is too narrow, run longer", head.dependence
-        ));
+        found(
+            Verdict::TooFewSamples,
+            format!(
+                "neighbouring batches depend on each other (von Neumann z = {:.1}): the interval of the \
+             {name} is too narrow, run longer",
+                head.dependence
+            ),
+        );
     }
 }
 
 /// Whether the client kept up.
 fn client(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, String)) {
     let at = |list: &[Percentile], q: f64| {
-        list.iter().find(|p| same(p.q, q)).and_then(|p| p.value).map_or(f64::NAN, |v| v as f64 * 1e-9)
+        list.iter()
+            .find(|p| same(p.q, q))
+            .and_then(|p| p.value)
+            .map_or(f64::NAN, |v| v as f64 * 1e-9)
     };
     let (late, response) = (at(&j.lateness, 0.99), at(&j.response, 0.99));
     let allowed = (0.05 * response).max(1e-3);
     let late_text = format!(
-        "requests were taken up late: p99 {} after they were due", crate::units::si(late, "s")
+        "requests were taken up late: p99 {} after they were due",
+        crate::units::si(late, "s")
     );
     if case.open && late > allowed {
-        found(Verdict::ClientLimited, format!(
-            "{late_text}, more than {} is allowed (1 ms or 5 % of the response time)",
-            crate::units::si(allowed, "s")
-        ));
+        found(
+            Verdict::ClientLimited,
+            format!(
+                "{late_text}, more than {} is allowed (1 ms or 5 % of the response time)",
+                crate::units::si(allowed, "s")
+            ),
+        );
     }
     let mean = j.sum.response.mean() * 1e-9;
     let sent: u64 = case.record.intervals.iter().map(|i| i.due).sum();
     for (i, h) in case.health.iter().enumerate().filter(|(_, h)| h.wall > 0.0) {
         let (busy, waited) = (h.cpu / h.wall, h.waited / h.wall);
         if busy > 0.85 {
-            found(Verdict::ClientLimited, format!("sender {i} used {:.0} % of its core", 100.0 * busy));
+            found(
+                Verdict::ClientLimited,
+                format!("sender {i} used {:.0} % of its core", 100.0 * busy),
+            );
         }
         let each = h.waited * case.health.len() as f64 / (sent as f64).max(1.0);
         let note = format!(
             "sender {i} waited for a processor {:.1} % of the time, {} a request",
-            100.0 * waited, crate::units::si(each, "s")
+            100.0 * waited,
+            crate::units::si(each, "s")
         );
         if waited > 0.02 && each > 0.05 * mean && mean > 0.0 {
             found(Verdict::ClientLimited, note);
@@ -329,12 +366,19 @@ fn client(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, St
         }
     }
     if case.quota_stops > 0 {
-        found(Verdict::ClientLimited, format!(
-            "the client's control group was stopped {} times for its CPU quota", case.quota_stops
-        ));
+        found(
+            Verdict::ClientLimited,
+            format!(
+                "the client's control group was stopped {} times for its CPU quota",
+                case.quota_stops
+            ),
+        );
     }
     if case.stolen > 0.01 {
-        j.notes.push(format!("the hypervisor took {:.1} % of the processor time", 100.0 * case.stolen));
+        j.notes.push(format!(
+            "the hypervisor took {:.1} % of the processor time",
+            100.0 * case.stolen
+        ));
     }
 }
 
@@ -429,7 +473,11 @@ mod tests {
                 covered += u32::from(low as f64 <= truth && truth <= high.unwrap() as f64);
                 valid += u32::from(j.verdict == Verdict::Valid);
                 assert!(j.little < 0.02, "{}", j.little);
-                assert!(!j.findings.iter().any(|f| f.verdict == Verdict::Overloaded), "{:?}", j.findings);
+                assert!(
+                    !j.findings.iter().any(|f| f.verdict == Verdict::Overloaded),
+                    "{:?}",
+                    j.findings
+                );
             }
             eprintln!("load {load}: {covered} of 100 cover, {valid} VALID");
             assert!(covered >= 85, "{covered} of 100 at load {load}");

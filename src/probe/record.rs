@@ -323,7 +323,8 @@ impl Record {
             own.add(theirs);
         }
         for (fault, row) in &other.faults {
-            let own = self.faults.entry(fault.clone()).or_insert(FaultRow { count: 0, ..row.clone() });
+            let own =
+                self.faults.entry(fault.clone()).or_insert(FaultRow { count: 0, ..row.clone() });
             own.count += row.count;
             if row.first < own.first {
                 own.first = row.first;
@@ -386,7 +387,8 @@ mod tests {
 
     #[test]
     fn parts_add_up_to_the_whole() {
-        let (mut whole, mut parts) = (Record::with_step(10), [Record::with_step(10), Record::with_step(10)]);
+        let (mut whole, mut parts) =
+            (Record::with_step(10), [Record::with_step(10), Record::with_step(10)]);
         for i in 0..100u64 {
             let s = sample(i * 3, i * 3 + 7 + i % 5);
             let fault = (i % 9 == 0).then(|| (Fault::Http(500), format!("at {i}")));

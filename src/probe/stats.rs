@@ -207,7 +207,11 @@ pub fn mann_kendall(values: &[f64]) -> f64 {
         }
     }
     let spread = (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0).sqrt();
-    if spread == 0.0 { 0.0 } else { (score - f64::signum(score) * f64::from(score != 0.0)) / spread }
+    if spread == 0.0 {
+        0.0
+    } else {
+        (score - f64::signum(score) * f64::from(score != 0.0)) / spread
+    }
 }
 
 /// Least squares line through `values` at 0, 1, 2 …: slope, and slope over its standard error.
@@ -224,7 +228,14 @@ pub fn slope(values: &[f64]) -> (f64, f64) {
     }
     let slope = sxy / sxx;
     let residual = (syy - slope * sxy).max(0.0) / (n - 2.0);
-    (slope, if residual > 0.0 { slope / (residual / sxx).sqrt() } else { slope.signum() * 1e9 * f64::from(slope != 0.0) })
+    (
+        slope,
+        if residual > 0.0 {
+            slope / (residual / sxx).sqrt()
+        } else {
+            slope.signum() * 1e9 * f64::from(slope != 0.0)
+        },
+    )
 }
 
 #[cfg(test)]
@@ -236,8 +247,9 @@ mod tests {
     fn a_slow_start_is_cut_and_a_late_stall_is_not() {
         let mut random = Random::new(4);
         let mut noise = |level: f64| level + random.exponential();
-        let slow: Vec<f64> =
-            (0..120).map(|i| if i < 15 { noise(40.0 - f64::from(i)) } else { noise(10.0) }).collect();
+        let slow: Vec<f64> = (0..120)
+            .map(|i| if i < 15 { noise(40.0 - f64::from(i)) } else { noise(10.0) })
+            .collect();
         assert!((13..=20).contains(&warm_up(&slow).unwrap()), "{:?}", warm_up(&slow));
         let stall: Vec<f64> =
             (0..120).map(|i| noise(if (30..36).contains(&i) { 500.0 } else { 10.0 })).collect();

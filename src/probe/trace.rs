@@ -107,7 +107,9 @@ impl Trace {
         let last = self.instants.last().copied().unwrap_or(0) / 1_000_000_000;
         let mut counts = vec![0.0; usize::try_from(last).unwrap_or(0) + 1];
         for at in &self.instants {
-            if let Some(count) = usize::try_from(at / 1_000_000_000).ok().and_then(|i| counts.get_mut(i)) {
+            if let Some(count) =
+                usize::try_from(at / 1_000_000_000).ok().and_then(|i| counts.get_mut(i))
+            {
                 *count += 1.0;
             }
         }
@@ -188,8 +190,14 @@ fn date_time(text: &str) -> Option<f64> {
     let mut parts = time.split(':').map(|n| n.parse::<f64>().ok());
     let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
     // Days from civil: the year starts in March, so that the leap day is its last.
-    let month = if month > 2 { month - 3 } else { year -= 1; month + 9 };
-    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400)
+    let month = if month > 2 {
+        month - 3
+    } else {
+        year -= 1;
+        month + 9
+    };
+    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
         + (153 * month + 2) / 5
         + day;
     Some(days as f64 * 86_400.0 + hour * 3600.0 + minute * 60.0 + second)
@@ -207,7 +215,11 @@ mod tests {
     fn every_format_is_recognised() {
         let cases = [
             ("t_ns\n5\n1000000005\n", "rooflens", vec![0, 1_000_000_000]),
-            ("app,func,end_timestamp,duration\na,f,10.5,0.5\na,f,10.0,1.5\n", "Azure Functions 2021", vec![0, 1_500_000_000]),
+            (
+                "app,func,end_timestamp,duration\na,f,10.5,0.5\na,f,10.0,1.5\n",
+                "Azure Functions 2021",
+                vec![0, 1_500_000_000],
+            ),
             (
                 "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-30 23:59:59.5,1,2\n2023-12-01 00:00:01.0,1,2\n",
                 "Azure LLM",
@@ -229,7 +241,8 @@ mod tests {
         assert_eq!(trace.format, "BurstGPT");
         assert!(trace.instants[1] < 1_000_000_000 && trace.instants[2] > 1_000_000_000);
         assert_eq!(trace, read(text).unwrap());
-        let minutes = read("HashOwner,HashApp,HashFunction,Trigger,1,2\no,a,f,http,3,0\no,a,g,http,0,2\n");
+        let minutes =
+            read("HashOwner,HashApp,HashFunction,Trigger,1,2\no,a,f,http,3,0\no,a,g,http,0,2\n");
         let minutes = minutes.unwrap();
         assert_eq!((minutes.format, minutes.instants.len()), ("Azure Functions 2019", 5));
     }
