@@ -7,8 +7,14 @@ mod analyze;
 mod assess;
 mod exit;
 mod hw;
+#[cfg(feature = "serve")]
+mod load;
+#[cfg(feature = "serve")]
+mod merge;
 mod ops;
 mod plot;
+#[cfg(feature = "serve")]
+mod probe;
 
 pub use exit::Exit;
 
@@ -31,8 +37,12 @@ enum Command {
     #[cfg(feature = "probe")]
     Assess(assess::Args),
     Hw(hw::Args),
+    #[cfg(feature = "serve")]
+    Merge(merge::Args),
     Ops(ops::Args),
     Plot(plot::Args),
+    #[cfg(feature = "serve")]
+    Probe(Box<probe::Args>),
     Completions(Completions),
 }
 
@@ -53,8 +63,12 @@ impl Cli {
             #[cfg(feature = "probe")]
             Command::Assess(args) => args.run(),
             Command::Hw(args) => args.run(),
+            #[cfg(feature = "serve")]
+            Command::Merge(args) => args.run(),
             Command::Ops(args) => args.run(),
             Command::Plot(args) => args.run(),
+            #[cfg(feature = "serve")]
+            Command::Probe(args) => args.run(),
             Command::Completions(args) => {
                 let mut command = <Self as clap::CommandFactory>::command();
                 let mut script = Vec::new();

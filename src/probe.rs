@@ -31,6 +31,8 @@ mod random;
 #[cfg(feature = "serve")]
 pub mod record;
 #[cfg(feature = "serve")]
+pub mod search;
+#[cfg(feature = "serve")]
 pub mod stats;
 #[cfg(feature = "serve")]
 pub mod stream;
