@@ -314,11 +314,15 @@ impl Sender {
         let mut fault = None;
         match outcome {
             Ok(Ok((answer, span))) => {
+                let mut stages = Vec::new();
                 if let Some((from, to)) = span {
                     let since = |t: Instant| nanoseconds(t.saturating_duration_since(self.start));
-                    sent.set(Some(since(from)));
                     ended = since(to);
+                    let queued = since(from).saturating_sub(sent.get().unwrap_or(began));
+                    stages.push(("queue", queued as f64 * 1e-3));
+                    stages.push(("compute", (ended - since(from).min(ended)) as f64 * 1e-3));
                 }
+                stages.extend(answer.timing.iter().flat_map(|t| http::stages(t)));
                 let number = self.answers.get();
                 self.answers.set(number + 1);
                 let check = number < CHECK_FIRST
@@ -333,7 +337,7 @@ impl Sender {
                     record.checked += 1;
                     record.check_time += self.now() - arrived;
                 }
-                for (name, microseconds) in answer.timing.iter().flat_map(|t| http::stages(t)) {
+                for (name, microseconds) in stages {
                     record.stage(name, microseconds);
                 }
             }

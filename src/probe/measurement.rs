@@ -529,7 +529,7 @@ fn compose(target: TargetPart, plan: PlanPart, run: RunPart, record: &Record, ai
         stages: record
             .stages
             .iter()
-            .map(|(name, stage)| StagePart::new(name, *stage, run.seconds))
+            .map(|(name, stage)| StagePart::new(name, *stage, run.seconds, target.in_process))
             .collect(),
         meters: Vec::new(),
         model: None,
@@ -666,10 +666,10 @@ impl ErrorPart {
 }
 
 impl StagePart {
-    fn new(name: &str, stage: Stage, seconds: f64) -> Self {
+    fn new(name: &str, stage: Stage, seconds: f64, in_process: bool) -> Self {
         Self {
             name: name.into(),
-            source: "Server-Timing".into(),
+            source: if in_process { "in process" } else { "Server-Timing" }.into(),
             count: stage.count,
             mean_seconds: stage.microseconds * 1e-6 / (stage.count as f64).max(1.0),
             busy_share: if seconds > 0.0 { stage.microseconds * 1e-6 / seconds } else { 0.0 },

@@ -4,4 +4,8 @@
 mod cli;
 mod corpus;
 mod formulas;
+#[cfg(feature = "serve")]
+mod probe;
 mod run;
+#[cfg(feature = "serve")]
+mod server;
