@@ -152,7 +152,7 @@ pub(super) fn input(text: &str) -> Result<(String, Given)> {
         )
     };
     let (name, spec) = text.split_once('=').ok_or_else(usage)?;
-    if spec.ends_with(".npy") {
+    if std::path::Path::new(spec).extension().is_some_and(|e| e == "npy") {
         let bytes = std::fs::read(spec)
             .map_err(|e| hinted(format!("`{spec}` cannot be read: {e}"), "check the path"))?;
         let given =

@@ -50,6 +50,8 @@ pub(super) use summary::summary;
 /// the requests failed, or --slo not met; 2 could not measure.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
+#[allow(clippy::doc_markdown, reason = "the text is for terminals")]
+#[allow(rustdoc::bare_urls)]
 pub(super) struct Args {
     /// What to probe.
     target: String,
@@ -268,7 +270,7 @@ fn told(error: TargetError) -> anyhow::Error {
 }
 
 fn time(flag: &str, seconds: f64) -> Result<Duration> {
-    if !(seconds >= 0.01 && seconds <= 86_400.0) {
+    if !(0.01..=86_400.0).contains(&seconds) {
         return Err(hinted(
             format!("`{flag} {seconds}` is not a time of 0.01 to 86400 seconds"),
             format!("for example {flag} 20"),
@@ -282,7 +284,7 @@ fn start_at(unix: f64) -> Result<SystemTime> {
     let at = since.and_then(|s| SystemTime::UNIX_EPOCH.checked_add(s));
     let ahead = at.and_then(|at| at.duration_since(SystemTime::now()).ok());
     match (at, ahead) {
-        (Some(at), Some(ahead)) if ahead < Duration::from_secs(3600) => Ok(at),
+        (Some(at), Some(ahead)) if ahead < Duration::from_hours(1) => Ok(at),
         _ => Err(hinted(
             format!("`--start-at {unix}` is not within the next hour"),
             "for example --start-at $(( $(date +%s) + 10 ))",
@@ -296,6 +298,7 @@ fn senders() -> usize {
 }
 
 fn dry_run(plan: &Plan) -> Result<Exit> {
+    use std::fmt::Write;
     let Load::Open(arrival) = &plan.load else {
         emit(&format!("{}: requests follow answers, there is no schedule\n", plan.load), None)?;
         return Ok(Exit::Good);
@@ -313,8 +316,9 @@ fn dry_run(plan: &Plan) -> Result<Exit> {
         last as f64 * 1e-9
     );
     if let Arrival::Trace(trace) = arrival {
-        text += &format!(
-            "trace of {}: {} arrivals, index of dispersion {:.1} in a second\n",
+        let _ = writeln!(
+            text,
+            "trace of {}: {} arrivals, index of dispersion {:.1} in a second",
             trace.format,
             trace.instants.len(),
             trace.dispersion()
@@ -497,7 +501,8 @@ fn in_process(text: &str, path: &Path, batch: i64, instances: usize) -> Result<P
     let target = crate::probe::TractTarget::load(&bytes, &shapes, 1)
         .map_err(|e| hinted(e.to_string(), "`rooflens analyze` works without running the model"))?;
     bar.finish_and_clear();
-    Ok(Prepared::local(text, "tract, in this process", Arc::new(target), instances, batch))
+    let runtime: Arc<dyn crate::probe::Target + Send + Sync> = Arc::new(target);
+    Ok(Prepared::local(text, "tract, in this process", &runtime, instances, batch))
 }
 
 #[cfg(not(feature = "probe"))]

@@ -141,7 +141,9 @@ mod tests {
     #[test]
     fn quantiles_count_the_lost_as_infinite() {
         let mut counts = Counts::default();
-        (1..=98).for_each(|i| counts.record(i));
+        for i in 1..=98 {
+            counts.record(i);
+        }
         assert_eq!(counts.quantile(0.5, 2), Some(50));
         assert_eq!(counts.quantile(0.98, 2), Some(98));
         assert_eq!(counts.quantile(0.99, 2), None);
@@ -151,7 +153,9 @@ mod tests {
     #[test]
     fn through_hdrhistogram_and_back() {
         let (mut random, mut counts) = (Random::new(2), Counts::default());
-        (0..5000).for_each(|_| counts.record(random.next() >> 30));
+        for _ in 0..5000 {
+            counts.record(random.next() >> 30);
+        }
         let back = Counts::from_hdr(&counts.to_hdr());
         assert_eq!(back.buckets, counts.buckets);
         assert_eq!(back.total, counts.total);

@@ -179,10 +179,9 @@ impl SenderPlan<'_> {
                 lost: Cell::new(0),
                 recent: RefCell::default(),
             });
-            tokio::time::sleep_until(
-                (self.start - Duration::from_millis(2).min(self.start.elapsed())).into(),
-            )
-            .await;
+            let early =
+                self.start.saturating_duration_since(Instant::now() + Duration::from_millis(2));
+            tokio::time::sleep(early).await;
             let before = Health::now();
             match &self.plan.load {
                 Load::Open(arrival) => self.open(&sender, arrival).await?,

@@ -18,7 +18,7 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// Starts the instances; they end with the queue.
-    pub(crate) fn new(runtime: Arc<dyn Target + Send + Sync>, instances: usize) -> Self {
+    pub(crate) fn new(runtime: &Arc<dyn Target + Send + Sync>, instances: usize) -> Self {
         let (jobs, inbox) = channel::<oneshot::Sender<Done>>();
         let inbox = Arc::new(Mutex::new(inbox));
         for _ in 0..instances {

@@ -250,7 +250,9 @@ impl Record {
     /// A request that never began.
     pub fn dropped(&mut self, due: u64, now: u64) {
         let sample = Sample { due, began: now, sent: now, ended: now };
-        self.count(sample, Some((Fault::Dropped, "too many requests were in flight".into())));
+        let known = self.faults.contains_key(&Fault::Dropped);
+        let message = if known { String::new() } else { "too many requests were in flight".into() };
+        self.count(sample, Some((Fault::Dropped, message)));
     }
 
     #[cfg(test)]
@@ -347,7 +349,9 @@ impl Record {
     /// The sum of some intervals.
     pub fn sum(&self, range: std::ops::Range<usize>) -> Interval {
         let mut sum = Interval::default();
-        self.intervals.get(range).into_iter().flatten().for_each(|i| sum.add(i));
+        for interval in self.intervals.get(range).into_iter().flatten() {
+            sum.add(interval);
+        }
         sum
     }
 }

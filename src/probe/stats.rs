@@ -268,7 +268,7 @@ mod tests {
         let up: Vec<f64> = (0..32).map(|i| f64::from(i) / 5.0 + random.exponential()).collect();
         assert!(mann_kendall(&up) > 2.576 && slope(&up).1 > 3.0);
         assert!((slope(&[1.0, 3.0, 5.0, 7.0]).0 - 2.0).abs() < 1e-12);
-        assert_eq!(mann_kendall(&[2.0; 20]), 0.0);
+        assert!(mann_kendall(&[2.0; 20]).abs() < 1e-12);
     }
 
     #[test]

@@ -129,10 +129,10 @@ impl Url {
     fn model(&self) -> Result<(String, Option<String>), TargetError> {
         let parts: Vec<&str> = self.path.split('/').filter(|p| !p.is_empty()).collect();
         let found = match parts.as_slice() {
-            [model] => Some((*model, None)),
-            [model, version] | [model, "versions", version] => Some((*model, Some(*version))),
-            ["v1" | "v2", "models", model] => Some((*model, None)),
-            ["v1" | "v2", "models", model, "versions", version] => Some((*model, Some(*version))),
+            [model] | ["v1" | "v2", "models", model] => Some((*model, None)),
+            [model, version]
+            | [model, "versions", version]
+            | ["v1" | "v2", "models", model, "versions", version] => Some((*model, Some(*version))),
             _ => None,
         };
         found.map(|(m, v)| (m.trim_end_matches(":predict").to_owned(), v.map(ToOwned::to_owned))).ok_or_else(|| {
@@ -325,7 +325,7 @@ impl Prepared {
         };
         let asker = Asker { url, prepared: &prepared, options };
         let found = match url.protocol {
-            Protocol::Http => plain::prepare(&asker),
+            Protocol::Http => Ok(plain::prepare(&asker)),
             Protocol::KserveHttp => kserve::prepare_http(&asker),
             Protocol::KserveGrpc => kserve::prepare_grpc(&asker),
             Protocol::TfsHttp => tfs::prepare_http(&asker),
@@ -342,7 +342,7 @@ impl Prepared {
     pub fn local(
         text: &str,
         platform: &str,
-        runtime: Arc<dyn InProcess + Send + Sync>,
+        runtime: &Arc<dyn InProcess + Send + Sync>,
         instances: usize,
         batch: i64,
     ) -> Self {
@@ -357,7 +357,7 @@ impl Prepared {
             place: Place::Local(super::local::Queue::new(runtime, instances.max(1))),
             check: Check::Text(None),
             largest: usize::MAX,
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         }
     }
 

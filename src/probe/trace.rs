@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn speed_and_keep() {
-        let text: String = (0..1000).map(|i| format!("{i}\n")).collect();
+        let text = (0..1000).map(|i| i.to_string()).collect::<Vec<_>>().join("\n");
         let scaled = |scale| Trace::read("x", text.as_bytes(), scale, 1).unwrap().instants;
         assert_eq!(scaled(Scale { speed: 2.0, keep: 1.0 })[1], 500_000_000);
         let kept = scaled(Scale { speed: 1.0, keep: 0.25 }).len();

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -32,8 +32,6 @@ pub(crate) enum Manner {
 /// A running server; it ends with this value.
 pub(crate) struct Server {
     pub(crate) port: u16,
-    /// Requests that arrived.
-    pub(crate) seen: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
 }
 
@@ -41,7 +39,6 @@ struct Shared {
     manner: Manner,
     begin: Mutex<Option<Instant>>,
     free: Mutex<Instant>,
-    seen: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
 }
 
@@ -49,12 +46,11 @@ impl Server {
     pub(crate) fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (seen, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let over = Arc::new(AtomicBool::new(false));
         let shared = Arc::new(Shared {
             manner,
             begin: Mutex::new(None),
             free: Mutex::new(Instant::now()),
-            seen: seen.clone(),
             over: over.clone(),
         });
         std::thread::spawn(move || {
@@ -69,7 +65,7 @@ impl Server {
                     .unwrap();
             }
         });
-        Self { port, seen, over }
+        Self { port, over }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -90,7 +86,6 @@ impl Shared {
         let _ = stream.set_nodelay(true);
         let mut buffer = Vec::new();
         while let Some(path) = request(&mut stream, &mut buffer) {
-            self.seen.fetch_add(1, Ordering::Relaxed);
             if self.answer(&mut stream, &path).is_none() {
                 return;
             }

@@ -84,7 +84,9 @@ fn binary_body(tensors: &[Tensor]) -> (usize, Vec<u8>) {
         .collect();
     let head = json!({"inputs": inputs, "parameters": {"binary_data_output": true}}).to_string();
     let mut body = head.clone().into_bytes();
-    tensors.iter().for_each(|t| body.extend_from_slice(&t.data));
+    for tensor in tensors {
+        body.extend_from_slice(&tensor.data);
+    }
     (head.len(), body)
 }
 

@@ -1,10 +1,10 @@
 //! Any HTTP server: Flask, `FastAPI`, `TorchServe`, a static page.
 
-use super::{Asker, Body, Check, Encoded, Found, TargetError};
+use super::{Asker, Body, Check, Encoded, Found};
 use crate::probe::http::Request;
 use crate::probe::random::Random;
 
-pub(super) fn prepare(asker: &Asker<'_>) -> Result<Found, TargetError> {
+pub(super) fn prepare(asker: &Asker<'_>) -> Found {
     let options = asker.options;
     let path = match asker.url.path.as_str() {
         "" => "/".to_owned(),
@@ -26,14 +26,14 @@ pub(super) fn prepare(asker: &Asker<'_>) -> Result<Found, TargetError> {
             options.body.as_ref().map(|b| fill(b, variant, options.seed)).unwrap_or_default();
         Encoded::Http(Request::new(&method, &path, &authority, &headers, &body))
     });
-    Ok(Found {
+    Found {
         platform: "HTTP".into(),
         encoding: if options.body.is_some() { "body" } else { "none" },
         inputs: Vec::new(),
         outputs: Vec::new(),
         requests: requests.collect(),
         check: Check::Text(options.expect.clone()),
-    })
+    }
 }
 
 /// A variant of a body: `{{i}}` and `{{random}}` filled in where it is text.

@@ -193,7 +193,7 @@ impl Tensor {
 #[allow(clippy::cast_possible_truncation)]
 fn half(value: f32) -> u16 {
     let bits = value.to_bits();
-    let exponent = ((bits >> 23) & 0xff) as i32 - 127 + 15;
+    let exponent = ((bits >> 23) & 0xff).cast_signed() - 127 + 15;
     let sign = (bits >> 16) as u16 & 0x8000;
     match u16::try_from(exponent) {
         Ok(exponent) if exponent > 0 => sign | exponent << 10 | ((bits >> 13) & 0x3ff) as u16,
