@@ -151,6 +151,7 @@ fn op_points(
 }
 
 /// Writes the chart as a PNG, where this build can.
+#[cfg_attr(not(feature = "png"), allow(clippy::unnecessary_wraps))]
 fn picture(svg: &str, path: &std::path::Path) -> anyhow::Result<()> {
     #[cfg(feature = "png")]
     match crate::chart::render_png(svg) {

@@ -1,6 +1,6 @@
 //! How fast a model really runs: a runtime or a server under load, its latencies as a distribution.
 //!
-//! [`closed`] runs a model in this process and needs no server. The rest is a load generator:
+//! [`run`] loads a runtime in this process and needs no server. The rest is a load generator:
 //! [`arrival`] says when requests are due, [`drive`] sends them to a [`target`] and never waits for
 //! an answer before the next, [`record`] counts them by the instant at which they were due, and
 //! [`judge`] says what the numbers are worth. Knows servers and time, never graphs or costs.
