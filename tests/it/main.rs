@@ -9,3 +9,5 @@ mod probe;
 mod run;
 #[cfg(feature = "serve")]
 mod server;
+#[cfg(feature = "serve")]
+mod servers;

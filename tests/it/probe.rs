@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Timed runs take turns: two at a time would be each other's noise.
-fn turn() -> MutexGuard<'static, ()> {
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -27,7 +27,7 @@ fn read(folder: &Path) -> Value {
 }
 
 /// Probes and returns the run with its measurement.
-fn probe(target: &str, extra: &[&str]) -> (Run, Value) {
+pub(crate) fn probe(target: &str, extra: &[&str]) -> (Run, Value) {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("m");
     let run = rooflens(&[&["probe", target, "-o", out.to_str().unwrap()], extra].concat());
