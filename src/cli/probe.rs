@@ -404,7 +404,7 @@ fn highest(
 ) -> Result<Measured> {
     let (mut kept, mut last, mut failed) = (None, None, None);
     let mut attempt = |rate: f64| {
-        let load = Load::Open(Arrival::Poisson(rate));
+        let load = Load::Open(Arrival::Poisson((rate * 10.0).round().max(1.0) / 10.0));
         let measured = match run(&Plan { load, start_at: None, ..plan.clone() }) {
             Ok(measured) => measured,
             Err(error) => {

@@ -361,6 +361,19 @@ impl Prepared {
         }
     }
 
+    /// A target that nothing is sent to.
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Self {
+        struct Nothing;
+        impl InProcess for Nothing {
+            fn infer(&self) -> Result<(), super::ProbeError> {
+                Ok(())
+            }
+        }
+        let runtime: Arc<dyn InProcess + Send + Sync> = Arc::new(Nothing);
+        Self::local("test:", "nothing", &runtime, 1, 1)
+    }
+
     /// Whether client and server share this process.
     pub fn is_local(&self) -> bool {
         matches!(self.place, Place::Local(_))
