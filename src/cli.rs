@@ -10,8 +10,14 @@ mod check;
 mod diff;
 mod exit;
 mod hw;
+#[cfg(feature = "serve")]
+mod load;
+#[cfg(feature = "serve")]
+mod merge;
 mod ops;
 mod plot;
+#[cfg(feature = "serve")]
+mod probe;
 
 pub use exit::Exit;
 
@@ -36,8 +42,12 @@ enum Command {
     Check(check::Args),
     Diff(diff::Args),
     Hw(hw::Args),
+    #[cfg(feature = "serve")]
+    Merge(merge::Args),
     Ops(ops::Args),
     Plot(plot::Args),
+    #[cfg(feature = "serve")]
+    Probe(Box<probe::Args>),
     Completions(Completions),
 }
 
@@ -60,8 +70,12 @@ impl Cli {
             Command::Check(args) => args.run(),
             Command::Diff(args) => args.run(),
             Command::Hw(args) => args.run(),
+            #[cfg(feature = "serve")]
+            Command::Merge(args) => args.run(),
             Command::Ops(args) => args.run(),
             Command::Plot(args) => args.run(),
+            #[cfg(feature = "serve")]
+            Command::Probe(args) => args.run(),
             Command::Completions(args) => {
                 let mut command = <Self as clap::CommandFactory>::command();
                 let mut script = Vec::new();

@@ -5,7 +5,13 @@ mod cli;
 mod corpus;
 mod formulas;
 mod oracles;
+#[cfg(feature = "serve")]
+mod probe;
 mod run;
+#[cfg(feature = "serve")]
+mod server;
+#[cfg(feature = "serve")]
+mod servers;
 mod snapshots;
 mod suite;
 mod wire;
