@@ -7,6 +7,7 @@ mod formulas;
 mod oracles;
 #[cfg(feature = "serve")]
 mod probe;
+mod regressions;
 mod run;
 #[cfg(feature = "serve")]
 mod server;
