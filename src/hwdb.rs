@@ -4,15 +4,17 @@
 //! knows no models and measures nothing.
 
 mod catalogue;
+mod check;
 
 pub(crate) use catalogue::edit_distance;
 pub use catalogue::{Catalogue, HwdbError};
+pub use check::{Disagreement, PeakCheck, Verdict};
 
 use crate::units::{BytesPerSecond, FlopsPerSecond};
 use serde::{Deserialize, Serialize};
 
 /// A device file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
     /// Unique, lower case; the file's name.
@@ -32,9 +34,12 @@ pub struct Device {
     /// Year or date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<String>,
-    /// How sure the numbers are.
+    /// Id of the device this is a variant of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant_of: Option<String>,
+    /// How sure the numbers are, where they do not say themselves.
     pub confidence: String,
-    /// Keys into `sources.toml`.
+    /// Keys into `sources.toml`, of all numbers that name none themselves.
     #[serde(default)]
     pub sources: Vec<String>,
     /// What a reader should know before trusting a number.
@@ -54,13 +59,19 @@ pub struct Device {
     pub crosscheck_circular: bool,
     /// Compute ceilings.
     pub peaks: Vec<Peak>,
-    /// Memory levels.
+    /// Memory levels, main memory first.
     #[serde(default)]
     pub memory: Vec<MemoryLevel>,
+    /// Links to other devices and to the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// Power limits it can be set to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub power_modes: Vec<PowerMode>,
 }
 
 /// A compute ceiling.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Peak {
     /// `f32`, `tf32`, `f16`, `bf16`, `f8`, `i8` …
@@ -75,6 +86,15 @@ pub struct Peak {
     /// Type sums are kept in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accumulate: Option<String>,
+    /// What a real matrix product reaches, measured: 10^12 operations a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attainable_tflops: Option<f64>,
+    /// Who measured that, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attainable_note: Option<String>,
+    /// Clock this peak is stated at in MHz, where it is not the device's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_mhz: Option<f64>,
     /// Operations one compute unit does a clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flop_per_unit_clock: Option<f64>,
@@ -83,13 +103,19 @@ pub struct Peak {
     /// Where this number comes from, when not from the device's sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// How sure this number is, when not as sure as the device's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<String>,
+    /// What other sources say, in 10^12 operations a second.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rivals: Vec<Rival>,
     /// Remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
 /// A memory level.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemoryLevel {
     /// `DRAM`, `L2`, `L3` …
@@ -97,11 +123,73 @@ pub struct MemoryLevel {
     /// Size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_bytes: Option<u64>,
-    /// 10^9 bytes a second.
+    /// 10^9 bytes a second: the most that any use of it reaches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bandwidth_gb_s: Option<f64>,
+    /// The same when reading only, where measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_gb_s: Option<f64>,
+    /// The same when copying: bytes read and written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_gb_s: Option<f64>,
+    /// The same in the triad `a = b + s·c`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub triad_gb_s: Option<f64>,
     /// `theoretical` or `measured`.
     pub kind: String,
+    /// Where these numbers come from, when not from the device's sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// How sure these numbers are, when not as sure as the device's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<String>,
+    /// What other sources say, in 10^9 bytes a second.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rivals: Vec<Rival>,
+    /// Remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A figure that another source gives for the same thing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rival {
+    /// The figure, in the unit of the one it contests.
+    pub value: f64,
+    /// Who gives it.
+    pub source: String,
+    /// On what basis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A link to other devices or to the host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// `NVLink 4`, `ICI`, `PCIe 5 x16` …
+    pub name: String,
+    /// 10^9 bytes a second.
+    pub bandwidth_gb_s: f64,
+    /// `one way`, or `both ways` together.
+    pub direction: String,
+    /// `theoretical` or `measured`.
+    pub kind: String,
+    /// Where this number comes from, when not from the device's sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// A power limit, and what is left under it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PowerMode {
+    /// Watts.
+    pub limit_w: f64,
+    /// 10^12 int8 operations a second of all units together, with sparsity: a vendor's headline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse_i8_tops: Option<f64>,
     /// Remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -112,6 +200,11 @@ impl Peak {
     pub fn rate(&self) -> FlopsPerSecond {
         FlopsPerSecond(self.dense_tflops * 1e12)
     }
+
+    /// What counts as one: integers are not floating point.
+    pub fn unit_of_rate(&self) -> &'static str {
+        if self.dtype.starts_with('i') { "OP/s" } else { "FLOP/s" }
+    }
 }
 
 impl MemoryLevel {
@@ -120,9 +213,6 @@ impl MemoryLevel {
         self.bandwidth_gb_s.map(|b| BytesPerSecond(b * 1e9))
     }
 }
-
-/// Listed and recomputed peaks differ by at most this share, or a note says why.
-const TOLERANCE: f64 = 0.035;
 
 impl Device {
     /// The fastest dense ceiling of this type.
@@ -134,33 +224,5 @@ impl Device {
     /// Main memory.
     pub fn dram(&self) -> Option<&MemoryLevel> {
         self.memory.iter().find(|m| m.level == "DRAM")
-    }
-
-    /// What is wrong with this file; empty when nothing is.
-    pub fn problems(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        let units = self.compute_units.map(f64::from).zip(self.clock_mhz);
-        for peak in &self.peaks {
-            let name = format!("{} {}", peak.dtype, peak.unit);
-            if !peak.dense_tflops.is_finite() || peak.dense_tflops <= 0.0 {
-                found.push(format!("{name}: the peak is not positive"));
-            }
-            if peak.sparse_tflops.is_some_and(|s| s <= peak.dense_tflops) {
-                found.push(format!("{name}: the sparse peak does not exceed the dense one"));
-            }
-            if let (Some((units, clock)), Some(each)) = (units, peak.flop_per_unit_clock) {
-                let computed = units * clock * each * 1e-6;
-                let off = peak.dense_tflops / computed - 1.0;
-                if off.abs() > TOLERANCE && self.notes.is_none() && peak.note.is_none() {
-                    found.push(format!("{name}: {:.1} % off units × clock × width", 100.0 * off));
-                }
-            }
-        }
-        for level in &self.memory {
-            if level.bandwidth_gb_s.is_some_and(|b| !b.is_finite() || b <= 0.0) {
-                found.push(format!("{}: the bandwidth is not positive", level.level));
-            }
-        }
-        found
     }
 }

@@ -4,6 +4,10 @@
 //! architectures*, CACM 52(4), 2009: attainable = min(π, β·I). Knows devices and quantities, never
 //! graphs.
 
+mod levels;
+
+pub use levels::{Hierarchy, Level, LevelPlacement};
+
 use crate::hwdb::Device;
 use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Intensity, Seconds};
 

@@ -1,45 +1,101 @@
-//! The loops that are timed, and which of them this CPU can run.
+//! The arithmetic loops that are timed, and which of them this CPU can run.
+//!
+//! Each keeps independent sums in registers and does nothing but the instruction under test. Knows
+//! neither clocks nor threads.
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 /// An arithmetic kernel.
 pub(super) struct Kernel {
+    /// Type of the factors.
+    pub(super) dtype: &'static str,
+    /// Type of the sums.
+    pub(super) accumulate: &'static str,
     /// Instructions it uses.
-    pub(super) name: &'static str,
-    /// Operations a round does, an FMA counted as two.
-    pub(super) flops_per_round: u32,
+    pub(super) simd: &'static str,
+    /// Operations a round does, a multiply–add counted as two.
+    pub(super) ops_per_round: u32,
     /// Runs this many rounds.
     pub(super) run: fn(u32),
+    /// Whether this CPU has the instructions.
+    detected: fn() -> bool,
 }
 
-/// Accumulators kept in registers: more than the latency of an FMA times the units that do them.
-const CHAINS: usize = 12;
+/// Types a kernel is looked for.
+pub(super) const DTYPES: &[&str] = &["f64", "f32", "bf16", "i8"];
 
-/// The widest kernel this CPU runs.
-pub(super) fn best() -> Kernel {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            return x86::AVX512;
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return x86::AVX2;
-        }
-    }
-    #[cfg(target_arch = "aarch64")]
-    return neon::NEON;
-    #[allow(unreachable_code)]
-    PORTABLE
+#[cfg(target_arch = "x86_64")]
+const NATIVE: &[Kernel] = x86::KERNELS;
+#[cfg(target_arch = "aarch64")]
+const NATIVE: &[Kernel] = neon::KERNELS;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const NATIVE: &[Kernel] = &[];
+
+/// The widest kernel for `dtype` that this CPU runs.
+pub(super) fn best(dtype: &str) -> Option<&'static Kernel> {
+    let all = NATIVE.iter().chain([&PORTABLE]);
+    all.filter(|k| k.dtype == dtype).find(|k| (k.detected)())
 }
+
+/// All kernels this CPU runs.
+#[cfg(test)]
+fn detected() -> impl Iterator<Item = &'static Kernel> {
+    NATIVE.iter().chain([&PORTABLE]).filter(|k| (k.detected)())
+}
+
+/// The widest f32 kernel; every CPU has one.
+pub(super) fn f32() -> &'static Kernel {
+    best("f32").unwrap_or(&PORTABLE)
+}
+
+/// Repeats a step for twelve sums: more than the latency of the step times the units that do it.
+#[cfg(target_arch = "x86_64")]
+macro_rules! twelve {
+    ($name:ident, $features:literal, $step:path, $zero:expr, $x:expr, $y:expr) => {
+        #[target_feature(enable = $features)]
+        fn $name(rounds: u32) {
+            let (x, y) = (std::hint::black_box($x), std::hint::black_box($y));
+            let mut sums = [$zero; 12];
+            for _ in 0..rounds {
+                sums[0] = $step(sums[0], x, y);
+                sums[1] = $step(sums[1], x, y);
+                sums[2] = $step(sums[2], x, y);
+                sums[3] = $step(sums[3], x, y);
+                sums[4] = $step(sums[4], x, y);
+                sums[5] = $step(sums[5], x, y);
+                sums[6] = $step(sums[6], x, y);
+                sums[7] = $step(sums[7], x, y);
+                sums[8] = $step(sums[8], x, y);
+                sums[9] = $step(sums[9], x, y);
+                sums[10] = $step(sums[10], x, y);
+                sums[11] = $step(sums[11], x, y);
+            }
+            std::hint::black_box(sums);
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+use twelve;
 
 const LANES: u32 = 8;
 
 /// Multiplies and adds that the compiler may vectorise with the instructions every CPU of this
 /// kind has.
-const PORTABLE: Kernel =
-    Kernel { name: "portable", flops_per_round: 2 * 12 * LANES, run: portable };
+const PORTABLE: Kernel = Kernel {
+    dtype: "f32",
+    accumulate: "f32",
+    simd: "portable",
+    ops_per_round: 2 * 12 * LANES,
+    run: portable,
+    detected: || true,
+};
 
 fn portable(rounds: u32) {
     let factor = std::hint::black_box(0.999_9f32);
-    let mut sums = [[1.0f32; LANES as usize]; CHAINS];
+    let mut sums = [[1.0f32; LANES as usize]; 12];
     for _ in 0..rounds {
         for sum in &mut sums {
             for lane in sum {
@@ -50,92 +106,19 @@ fn portable(rounds: u32) {
     std::hint::black_box(sums);
 }
 
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod x86 {
-    use super::{CHAINS, Kernel};
-    use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_set1_ps, _mm512_fmadd_ps, _mm512_set1_ps};
-
-    pub(super) const AVX512: Kernel = Kernel {
-        name: "AVX-512",
-        flops_per_round: 2 * 12 * 16,
-        // SAFETY: `best` offers this kernel only where AVX-512F is detected.
-        run: |rounds| unsafe { avx512(rounds) },
-    };
-
-    pub(super) const AVX2: Kernel = Kernel {
-        name: "AVX2 + FMA",
-        flops_per_round: 2 * 12 * 8,
-        // SAFETY: `best` offers this kernel only where AVX2 and FMA are detected.
-        run: |rounds| unsafe { avx2(rounds) },
-    };
-
-    #[target_feature(enable = "avx512f")]
-    fn avx512(rounds: u32) {
-        let factor = _mm512_set1_ps(std::hint::black_box(0.999_9));
-        let addend = _mm512_set1_ps(std::hint::black_box(0.000_1));
-        let mut sums = [_mm512_set1_ps(1.0); CHAINS];
-        for _ in 0..rounds {
-            for sum in &mut sums {
-                *sum = _mm512_fmadd_ps(*sum, factor, addend);
-            }
-        }
-        std::hint::black_box(sums);
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    fn avx2(rounds: u32) {
-        let factor = _mm256_set1_ps(std::hint::black_box(0.999_9));
-        let addend = _mm256_set1_ps(std::hint::black_box(0.000_1));
-        let mut sums = [_mm256_set1_ps(1.0); CHAINS];
-        for _ in 0..rounds {
-            for sum in &mut sums {
-                *sum = _mm256_fmadd_ps(*sum, factor, addend);
-            }
-        }
-        std::hint::black_box(sums);
-    }
-}
-
-#[cfg(target_arch = "aarch64")]
-#[allow(unsafe_code)]
-mod neon {
-    use super::{CHAINS, Kernel};
-    use std::arch::aarch64::{vdupq_n_f32, vfmaq_f32};
-
-    pub(super) const NEON: Kernel = Kernel {
-        name: "NEON",
-        flops_per_round: 2 * 12 * 4,
-        // SAFETY: NEON is part of the base aarch64 instruction set.
-        run: |rounds| unsafe { neon(rounds) },
-    };
-
-    #[target_feature(enable = "neon")]
-    fn neon(rounds: u32) {
-        let factor = vdupq_n_f32(std::hint::black_box(0.000_1));
-        let mut sums = [vdupq_n_f32(1.0); CHAINS];
-        for _ in 0..rounds {
-            for sum in &mut sums {
-                *sum = vfmaq_f32(factor, *sum, factor);
-            }
-        }
-        std::hint::black_box(sums);
-    }
-}
-
-/// `a = b + scale·c`, element by element.
-pub(super) fn triad(a: &mut [f32], b: &[f32], c: &[f32], scale: f32) {
-    for ((a, b), c) in a.iter_mut().zip(b).zip(c) {
-        *a = *b + scale * *c;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #[test]
-    fn triad_adds_and_scales() {
-        let mut a = [0.0; 3];
-        super::triad(&mut a, &[1.0, 2.0, 3.0], &[10.0, 20.0, 30.0], 2.0);
-        assert_eq!(a.map(f32::to_bits), [21.0f32, 42.0, 63.0].map(f32::to_bits));
+    fn every_detected_kernel_runs() {
+        for kernel in super::detected() {
+            (kernel.run)(3);
+            assert!(kernel.ops_per_round >= 48, "{}", kernel.simd);
+        }
+    }
+
+    #[test]
+    fn an_f32_kernel_is_always_there_and_an_unknown_type_never() {
+        assert_eq!(super::f32().dtype, "f32");
+        assert!(super::best("f4").is_none());
     }
 }

@@ -37,23 +37,22 @@ pub enum HwdbError {
     },
 }
 
-/// All known devices, by id.
+/// All known devices, by id, and the sources they name.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     devices: BTreeMap<String, Device>,
+    sources: BTreeMap<String, String>,
 }
+
+/// The file of a folder that says what the keys of sources stand for.
+const SOURCES: &str = "sources.toml";
 
 impl Catalogue {
     /// The shipped devices.
     pub fn builtin() -> Result<Self, HwdbError> {
         let mut catalogue = Self::default();
         for file in FILES.files() {
-            let path = file.path();
-            let device_file = path.extension().is_some_and(|e| e == "toml")
-                && path.file_name().is_none_or(|n| n != "sources.toml");
-            if device_file {
-                catalogue.insert(parse(file.contents_utf8().unwrap_or_default(), path)?);
-            }
+            catalogue.add(file.contents_utf8().unwrap_or_default(), file.path())?;
         }
         Ok(catalogue)
     }
@@ -64,17 +63,33 @@ impl Catalogue {
         for entry in std::fs::read_dir(folder).map_err(|e| fail(folder, e))? {
             let path = entry.map_err(|e| fail(folder, e))?.path();
             if path.extension().is_some_and(|e| e == "toml") {
-                self.load_file(&path)?;
+                let text = std::fs::read_to_string(&path).map_err(|e| fail(&path, e))?;
+                self.add(&text, &path)?;
             }
         }
         Ok(())
+    }
+
+    /// Adds a file of a folder, whatever it is.
+    fn add(&mut self, text: &str, path: &Path) -> Result<(), HwdbError> {
+        if path.file_name().is_some_and(|n| n == SOURCES) {
+            self.sources.extend(parse::<BTreeMap<String, String>>(text, path)?);
+        } else if path.extension().is_some_and(|e| e == "toml") {
+            self.insert(parse(text, path)?);
+        }
+        Ok(())
+    }
+
+    /// What the key of a source stands for.
+    pub fn source(&self, key: &str) -> Option<&str> {
+        self.sources.get(key).map(String::as_str)
     }
 
     /// Adds one device file.
     pub fn load_file(&mut self, path: &Path) -> Result<&Device, HwdbError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| HwdbError::Io { file: path.display().to_string(), source })?;
-        let device = parse(&text, path)?;
+        let device: Device = parse(&text, path)?;
         let id = device.id.clone();
         self.insert(device);
         Ok(&self.devices[&id])
@@ -115,9 +130,42 @@ impl Catalogue {
         let nearest = nearest.map(|(_, id)| id.to_owned()).collect();
         Err(HwdbError::NotFound { name: name.to_owned(), nearest })
     }
+
+    /// The GPU that a driver calls `name`, with this much memory: the one that shares most words,
+    /// a model number among them; of several, the one closest in memory.
+    pub fn closest(&self, name: &str, memory_bytes: Option<u64>) -> Option<&Device> {
+        let wanted = words(name);
+        let score = |d: &Device| {
+            let own =
+                words(&[&[d.id.clone(), d.name.clone()], d.aliases.as_slice()].concat().join(" "));
+            let shared = || own.intersection(&wanted);
+            let model = |w: &&String| {
+                w.contains(|c: char| c.is_ascii_digit()) && w.starts_with(char::is_alphabetic)
+                    || w.len() == 4 && w.parse::<u32>().is_ok()
+            };
+            shared().any(|w| model(&w)).then(|| shared().count())
+        };
+        let distance = |d: &Device| {
+            let own = d.dram().and_then(|m| m.capacity_bytes);
+            own.zip(memory_bytes).map_or(f64::INFINITY, |(a, b)| (a as f64 / b as f64).ln().abs())
+        };
+        let scored = self.iter().filter(|d| d.kind == "gpu" || d.kind == "soc");
+        let scored = scored.filter_map(|d| Some((score(d)?, d)));
+        let order = |a: &Device, b: &Device| {
+            let near = distance(b).total_cmp(&distance(a));
+            near.then(a.aliases.len().cmp(&b.aliases.len()))
+        };
+        scored.max_by(|a, b| a.0.cmp(&b.0).then(order(a.1, b.1))).map(|(_, d)| d)
+    }
 }
 
-fn parse(text: &str, path: &Path) -> Result<Device, HwdbError> {
+/// Lower-case words, and digits with the letters GB after them.
+fn words(name: &str) -> std::collections::BTreeSet<String> {
+    let parts = name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
+    parts.map(str::to_lowercase).collect()
+}
+
+fn parse<T: serde::de::DeserializeOwned>(text: &str, path: &Path) -> Result<T, HwdbError> {
     toml::from_str(text).map_err(|e: toml::de::Error| HwdbError::Malformed {
         file: path.display().to_string(),
         message: e.to_string().trim().to_owned(),
@@ -152,17 +200,30 @@ mod tests {
     fn shipped_files_are_sound() {
         let catalogue = Catalogue::builtin().unwrap();
         assert!(catalogue.iter().count() >= 76);
-        let sources: BTreeMap<String, String> =
-            toml::from_str(FILES.get_file("sources.toml").unwrap().contents_utf8().unwrap())
-                .unwrap();
         for device in catalogue.iter() {
-            assert_eq!(device.problems(), Vec::<String>::new(), "{}", device.id);
+            assert_eq!(catalogue.problems(device), Vec::<String>::new(), "{}", device.id);
             assert!(FILES.get_file(format!("{}.toml", device.id)).is_some(), "{}", device.id);
-            assert!(!device.sources.is_empty(), "{}", device.id);
-            for key in &device.sources {
-                assert!(sources.contains_key(key), "{}: source `{key}`", device.id);
-            }
         }
+    }
+
+    #[test]
+    fn a_drivers_name_finds_its_device() {
+        let catalogue = Catalogue::builtin().unwrap();
+        for (name, gb, id) in [
+            ("Tesla V100-SXM2-16GB", 16, "nvidia-v100-sxm2-16gb"),
+            ("Tesla T4", 16, "nvidia-t4"),
+            ("NVIDIA A100-SXM4-80GB", 80, "nvidia-a100-sxm4-80gb"),
+            ("NVIDIA A100-PCIE-40GB", 40, "nvidia-a100-pcie-40gb"),
+            ("NVIDIA H100 80GB HBM3", 80, "nvidia-h100-sxm5-80gb"),
+            ("NVIDIA H100 PCIe", 80, "nvidia-h100-pcie-80gb"),
+            ("NVIDIA H200", 141, "nvidia-h200-sxm-141gb"),
+            ("NVIDIA A10G", 24, "nvidia-a10g"),
+            ("NVIDIA GeForce RTX 4090", 24, "nvidia-rtx4090"),
+        ] {
+            let found = catalogue.closest(name, Some(gb << 30)).map(|d| d.id.as_str());
+            assert_eq!(found, Some(id), "{name}");
+        }
+        assert_eq!(catalogue.closest("GeForce GTX 750", None), None);
     }
 
     #[test]

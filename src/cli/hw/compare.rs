@@ -1,0 +1,116 @@
+//! `rooflens hw compare`.
+
+use super::{Exit, catalogue, emit, find, print_json};
+use crate::hwdb::{Device, MemoryLevel, Peak};
+use crate::roofline::Roof;
+use crate::units::si;
+use anyhow::Result;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Compare devices, each figure also as a multiple of the first device's.
+///
+/// Example: rooflens hw compare t4 l4 a10 --dtype f16
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Ids, aliases or names; two or more.
+    #[arg(required = true, num_args = 2..)]
+    devices: Vec<String>,
+    /// Only this data type, such as f32, bf16, i8.
+    #[arg(long)]
+    dtype: Option<String>,
+    /// Form of the output.
+    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
+    format: String,
+    /// A folder of your own device files; they win over the shipped ones.
+    #[arg(long, value_name = "DIR")]
+    hwdb: Option<PathBuf>,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<Exit> {
+        let catalogue = catalogue(self.hwdb.as_deref())?;
+        let devices: Vec<&Device> =
+            self.devices.iter().map(|n| find(&catalogue, n)).collect::<Result<_>>()?;
+        let dtypes = dtypes(&devices, self.dtype.as_deref())?;
+        if self.format == "json" {
+            print_json(&devices)?;
+        } else {
+            emit(&table(&devices, &dtypes), None)?;
+        }
+        Ok(Exit::Good)
+    }
+}
+
+/// Types that at least one of the devices has, in the order of first mention.
+fn dtypes(devices: &[&Device], wanted: Option<&str>) -> Result<Vec<String>> {
+    let mut all: Vec<String> = Vec::new();
+    for peak in devices.iter().flat_map(|d| &d.peaks) {
+        if !all.contains(&peak.dtype) {
+            all.push(peak.dtype.clone());
+        }
+    }
+    let Some(wanted) = wanted else { return Ok(all) };
+    if all.iter().any(|t| t == wanted) {
+        return Ok(vec![wanted.to_owned()]);
+    }
+    let message = format!("none of these devices has a peak for `{wanted}`");
+    Err(super::hinted(message, format!("their types are: {}", all.join(", "))))
+}
+
+/// A row: a label, and per device a figure with its unit.
+struct Row {
+    label: String,
+    unit: &'static str,
+    figures: Vec<Option<f64>>,
+}
+
+fn rows(devices: &[&Device], dtypes: &[String]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut row = |label: String, unit: &'static str, figure: &dyn Fn(&Device) -> Option<f64>| {
+        let figures: Vec<Option<f64>> = devices.iter().map(|d| figure(d)).collect();
+        if figures.iter().any(Option::is_some) {
+            rows.push(Row { label, unit, figures });
+        }
+    };
+    for dtype in dtypes {
+        let unit = if dtype.starts_with('i') { "OP/s" } else { "FLOP/s" };
+        row(format!("{dtype} peak"), unit, &|d| Some(d.peak(dtype)?.rate().get()));
+        row(format!("{dtype} GEMM"), unit, &|d| Some(d.peak(dtype)?.attainable_tflops? * 1e12));
+    }
+    row("bandwidth".into(), "B/s", &|d| d.dram().and_then(MemoryLevel::rate).map(|b| b.get()));
+    row("memory".into(), "B", &|d| d.dram()?.capacity_bytes.map(|b| b as f64));
+    for dtype in dtypes {
+        row(format!("{dtype} ridge"), "/B", &|d| Roof::of(d, dtype).map(|r| r.ridge().get()));
+    }
+    row("power".into(), "W", &|d| d.tdp_w);
+    for dtype in dtypes {
+        let rate = |d: &Device| d.peak(dtype).map(Peak::rate).map(|r| r.get());
+        row(format!("{dtype} per watt"), "/J", &|d| Some(rate(d)? / d.tdp_w?));
+    }
+    rows
+}
+
+fn table(devices: &[&Device], dtypes: &[String]) -> String {
+    let mut text = format!("{:<14}", "");
+    for d in devices {
+        let _ = write!(text, " {:>24}", d.name.chars().take(24).collect::<String>());
+    }
+    text.push('\n');
+    for row in rows(devices, dtypes) {
+        let _ = write!(text, "{:<14}", row.label);
+        let first = row.figures.first().copied().flatten();
+        for (i, figure) in row.figures.iter().enumerate() {
+            let cell = figure.map_or("–".to_owned(), |f| {
+                let value = if row.unit == "W" { format!("{f:.0} W") } else { si(f, row.unit) };
+                match first.filter(|_| i > 0) {
+                    Some(first) => format!("{value} ×{:.2}", f / first),
+                    None => value,
+                }
+            });
+            let _ = write!(text, " {cell:>24}");
+        }
+        text.push('\n');
+    }
+    text
+}

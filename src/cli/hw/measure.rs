@@ -1,0 +1,136 @@
+//! `rooflens hw measure`.
+
+use super::{Exit, emit, hinted, own_folder, print_json};
+use crate::host::{HOST, HOST_ONE_THREAD, Survey, SurveyPlan, survey};
+use crate::hwdb::Device;
+use crate::units::si;
+use anyhow::Result;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// Measure the ceilings of this machine, in about half a minute.
+///
+/// Arithmetic in registers for each data type, a real matrix product, and the bandwidth of every
+/// cache and of main memory; on one thread and on all. Nothing else should run meanwhile.
+///
+/// Examples:
+///   rooflens hw measure --save          then: rooflens analyze MODEL --on host
+///   rooflens hw measure -o hw/box.toml  then: rooflens analyze MODEL --on box --hwdb hw
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// Write the device file here, its name as the device's id; `--hwdb` of other commands takes
+    /// its folder.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Keep the result as the devices `host` and `host-one-thread`, which other commands know.
+    #[arg(long)]
+    save: bool,
+    /// Repeats of each measurement, three or more; the median counts.
+    #[arg(long, value_name = "N", default_value_t = 9)]
+    repeats: usize,
+    /// Form of the output.
+    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
+    format: String,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<Exit> {
+        if !(3..=1000).contains(&self.repeats) {
+            return Err(hinted("`--repeats` must be 3 to 1000", "for example --repeats 9"));
+        }
+        // What cannot be written is said before the wait.
+        let output = self.output.as_deref().map(|p| Ok::<_, anyhow::Error>((p, id_of(p)?)));
+        let output = output.transpose()?;
+        let folder = if self.save { Some(made_folder()?) } else { None };
+
+        let plan = SurveyPlan { repeats: self.repeats, ..SurveyPlan::default() };
+        let bar = crate::cli::progress_bar("measuring this machine");
+        let survey = survey(&plan, &mut |x| bar.set_position(crate::cli::permille(x)));
+        bar.finish_and_clear();
+
+        let mut written = Vec::new();
+        let mut write = |device: &Device, path: PathBuf| {
+            emit(&toml::to_string_pretty(device)?, Some(&path))?;
+            written.push(path);
+            Ok::<_, anyhow::Error>(())
+        };
+        if let Some((path, id)) = output {
+            // An id of one's own takes no alias away from `host`.
+            let aliases = if id == HOST { survey.device().aliases } else { Vec::new() };
+            write(&Device { id, aliases, ..survey.device() }, path.to_owned())?;
+        }
+        if let Some(folder) = folder {
+            write(&survey.device(), folder.join(format!("{HOST}.toml")))?;
+            let one = survey.device_of_one_thread();
+            write(&one, folder.join(format!("{HOST_ONE_THREAD}.toml")))?;
+        }
+        if self.format == "json" {
+            print_json(&survey)?;
+        } else {
+            emit(&table(&survey, &written), None)?;
+        }
+        Ok(Exit::Good)
+    }
+}
+
+/// The id a file's name gives; an error where the file could not be written.
+fn id_of(path: &Path) -> Result<String> {
+    let advice = "for example -o hw/box.toml";
+    if path.extension().is_none_or(|e| e != "toml") {
+        return Err(hinted(format!("`{}` does not end in .toml", path.display()), advice));
+    }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    if let Some(folder) = parent.filter(|p| !p.is_dir()) {
+        return Err(hinted(format!("there is no folder `{}`", folder.display()), "make it first"));
+    }
+    let stem = path.file_stem().map(|s| s.to_string_lossy().to_lowercase());
+    stem.ok_or_else(|| hinted(format!("`{}` has no name", path.display()), advice))
+}
+
+/// The user's own folder of device files, made where missing.
+fn made_folder() -> Result<PathBuf> {
+    let none = || hinted("no configuration folder is known", "write a file with -o instead");
+    let folder = own_folder().ok_or_else(none)?;
+    std::fs::create_dir_all(&folder).map_err(|e| {
+        let message = format!("cannot make the folder `{}`: {e}", folder.display());
+        hinted(message, "write a file with -o instead")
+    })?;
+    Ok(folder)
+}
+
+fn table(s: &Survey, written: &[PathBuf]) -> String {
+    let mut text = format!("{}, {} threads\n", s.cpu.name, s.cpu.threads);
+    let _ = writeln!(text, "{:<24} {:>14} {:>6}  {:>14} {:>6}", "", "one thread", "±", "all", "±");
+    let mut names: Vec<String> = Vec::new();
+    for r in &s.readings {
+        let name = r.subject.name();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    for name in names {
+        let of = |threads: usize| {
+            let mut same = s.readings.iter().filter(|r| r.subject.name() == name);
+            let found = same.find(|r| r.threads == threads);
+            found.map_or((String::new(), String::new()), |r| {
+                let half = 50.0 * r.per_second.spread();
+                (si(r.per_second.median, r.subject.unit()), format!("{half:.1}%"))
+            })
+        };
+        let ((one, spread_one), (all, spread_all)) = (of(1), of(s.cpu.threads));
+        let _ = writeln!(text, "{name:<24} {one:>14} {spread_one:>6}  {all:>14} {spread_all:>6}");
+    }
+    let [before, after] = s.clock_hz.map(|c| c * 1e-9);
+    let _ = writeln!(text, "clock: {before:.2} GHz before, {after:.2} GHz after");
+    for absent in &s.absent {
+        let _ = writeln!(text, "not measured: {absent}");
+    }
+    for doubt in &s.doubts {
+        let _ = writeln!(text, "doubt: {doubt}");
+    }
+    for path in written {
+        let _ = writeln!(text, "written: {}", path.display());
+    }
+    text
+}

@@ -1,0 +1,125 @@
+//! The two figures that a roofline needs, in a few seconds: f32 multiply–adds in registers, and the
+//! triad over arrays far larger than the caches; on one thread and on all.
+
+use super::cpu::{cpu_name, threads};
+use super::figure::{Figure, repetitions, together};
+use super::kernels;
+use super::streams::{Arrays, Pattern};
+use super::survey::{NOISY, arithmetic};
+use std::time::Duration;
+
+/// How long and how large to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct MeasurePlan {
+    /// Time of one repeat of the arithmetic kernel.
+    pub slice: Duration,
+    /// Repeats of each measurement; the median counts.
+    pub repeats: usize,
+    /// Bytes of each of the three triad arrays, over all threads.
+    pub array_bytes: usize,
+}
+
+impl Default for MeasurePlan {
+    fn default() -> Self {
+        Self { slice: Duration::from_millis(60), repeats: 7, array_bytes: 128 << 20 }
+    }
+}
+
+/// Ceilings of this machine.
+#[derive(Clone, Debug)]
+pub struct HostCeilings {
+    /// CPU model.
+    pub cpu: String,
+    /// Threads this process may run on.
+    pub threads: usize,
+    /// Vector instructions the arithmetic ran with.
+    pub simd: &'static str,
+    /// f32 FLOP/s of one thread.
+    pub flops_one: Figure,
+    /// f32 FLOP/s of all threads together.
+    pub flops_all: Figure,
+    /// Triad B/s of one thread.
+    pub triad_one: Figure,
+    /// Triad B/s of all threads together.
+    pub triad_all: Figure,
+}
+
+impl HostCeilings {
+    /// What makes the figures doubtful, in words; empty when nothing does.
+    pub fn doubts(&self) -> Vec<String> {
+        let figures = [
+            ("arithmetic on one thread", &self.flops_one),
+            ("arithmetic on all threads", &self.flops_all),
+            ("bandwidth of one thread", &self.triad_one),
+            ("bandwidth of all threads", &self.triad_all),
+        ];
+        let noisy = figures.into_iter().filter(|(_, f)| f.spread() > NOISY);
+        noisy
+            .map(|(what, f)| {
+                format!("{what} varied by {:.0} % between repeats", 100.0 * f.spread())
+            })
+            .collect()
+    }
+}
+
+/// Measures the ceilings of this machine; `progress` gets the finished share.
+pub fn measure(plan: &MeasurePlan, progress: &mut dyn FnMut(f64)) -> HostCeilings {
+    let all = threads();
+    let kernel = kernels::f32();
+    let mut step = 0.0;
+    let mut tick = || {
+        step += 0.25;
+        progress(step);
+    };
+    let flops_one = arithmetic(kernel, 1, plan.slice, plan.repeats);
+    tick();
+    let flops_all = arithmetic(kernel, all, plan.slice, plan.repeats);
+    tick();
+    let triad_one = triad(1, plan);
+    tick();
+    let triad_all = triad(all, plan);
+    tick();
+    HostCeilings {
+        cpu: cpu_name(),
+        threads: all,
+        simd: kernel.simd,
+        flops_one,
+        flops_all,
+        triad_one,
+        triad_all,
+    }
+}
+
+fn triad(threads: usize, plan: &MeasurePlan) -> Figure {
+    let bytes = 3 * plan.array_bytes / threads;
+    let mut trial = Arrays::new(Pattern::Triad, bytes);
+    let times = repetitions(plan.slice / 4, |n| trial.pass(n));
+    drop(trial);
+    together(threads, plan.repeats, |_| {
+        let mut arrays = Arrays::new(Pattern::Triad, bytes);
+        move || {
+            arrays.pass(times);
+            f64::from(times) * arrays.bytes() as f64
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_measurement_is_sane() {
+        let plan =
+            MeasurePlan { slice: Duration::from_millis(2), repeats: 3, array_bytes: 1 << 20 };
+        let mut steps = 0;
+        let ceilings = measure(&plan, &mut |_| steps += 1);
+        assert_eq!(steps, 4);
+        for figure in
+            [&ceilings.flops_one, &ceilings.flops_all, &ceilings.triad_one, &ceilings.triad_all]
+        {
+            assert!(figure.least > 0.0 && figure.median.is_finite(), "{figure:?}");
+            assert!(figure.least <= figure.median && figure.median <= figure.most, "{figure:?}");
+        }
+    }
+}
