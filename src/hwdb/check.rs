@@ -313,7 +313,8 @@ mod tests {
 
     #[test]
     fn broken_files_are_told_what_is_broken() {
-        let broken: &[(fn(&mut Device), &str)] = &[
+        type Break = fn(&mut Device);
+        let broken: &[(Break, &str)] = &[
             (|d| d.peaks[0].dense_tflops = 0.0, "the peak is not positive"),
             (|d| d.peaks[0].sparse_tflops = Some(1.0), "does not exceed the dense one"),
             (|d| d.peaks[0].kind = "guessed".into(), "neither theoretical nor measured"),

@@ -130,10 +130,10 @@ fn picture(d: &Device) -> String {
     let mut cells = [[' '; WIDTH]; HEIGHT];
     let mut labels = vec![String::new(); HEIGHT];
     let mut roof = |peak: f64, bandwidth: f64| {
-        for column in 0..WIDTH {
+        (0..WIDTH).for_each(|column| {
             let slope = bandwidth * x(column);
             cells[row(slope.min(peak))][column] = if slope < peak { '/' } else { '-' };
-        }
+        });
     };
     for level in &base.levels {
         roof(low, level.bandwidth.get());
