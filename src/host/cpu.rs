@@ -164,7 +164,8 @@ fn size(text: &str) -> Option<u64> {
 fn listed(list: &str) -> usize {
     let count = |range: &str| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last) = (first.trim().parse::<usize>().ok()?, last.trim().parse::<usize>().ok()?);
+        let (first, last) =
+            (first.trim().parse::<usize>().ok()?, last.trim().parse::<usize>().ok()?);
         last.checked_sub(first).map(|d| d + 1)
     };
     list.split(',').filter_map(count).sum::<usize>().max(1)

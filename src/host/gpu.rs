@@ -28,9 +28,9 @@ pub struct Gpu {
     pub power_limit_w: Option<f64>,
     /// Power drawn now, W.
     pub power_w: Option<f64>,
-    /// Highest PCIe generation of card and slot.
+    /// Highest `PCIe` generation of card and slot.
     pub pcie_generation: Option<u32>,
-    /// Highest PCIe width of card and slot, lanes.
+    /// Highest `PCIe` width of card and slot, lanes.
     pub pcie_lanes: Option<u32>,
 }
 

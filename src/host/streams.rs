@@ -1,6 +1,6 @@
 //! Loops over memory: reading, copying, and the triad `a = b + s·c`.
 //!
-//! STREAM's counting (McCalpin, 1995): the bytes that the loop names; the line a store first
+//! STREAM's counting (`McCalpin`, 1995): the bytes that the loop names; the line a store first
 //! fetches is not counted. Stores are ordinary ones, that fill the caches.
 
 /// A cache line of f32.

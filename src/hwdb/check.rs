@@ -27,7 +27,7 @@ pub enum Verdict {
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Within => write!(f, "within {} %", 100.0 * TOLERANCE),
+            Self::Within => write!(f, "within {:.1} %", 100.0 * TOLERANCE),
             Self::Explained(reason) => write!(f, "off: {reason}"),
             Self::Off => f.write_str("off, and no note says why"),
             Self::Circular => f.write_str("clock inferred from the peak: proves nothing"),
@@ -313,7 +313,8 @@ mod tests {
 
     #[test]
     fn broken_files_are_told_what_is_broken() {
-        let broken: &[(fn(&mut Device), &str)] = &[
+        type Break = fn(&mut Device);
+        let broken: &[(Break, &str)] = &[
             (|d| d.peaks[0].dense_tflops = 0.0, "the peak is not positive"),
             (|d| d.peaks[0].sparse_tflops = Some(1.0), "does not exceed the dense one"),
             (|d| d.peaks[0].kind = "guessed".into(), "neither theoretical nor measured"),

@@ -4,6 +4,7 @@
 mod cli;
 mod corpus;
 mod formulas;
+mod hw;
 mod run;
 mod snapshots;
 mod suite;

@@ -3,7 +3,7 @@
 use super::{Exit, catalogue, emit, find, print_json};
 use crate::hwdb::{Device, MemoryLevel, Peak};
 use crate::roofline::Roof;
-use crate::units::si;
+use crate::units::{BytesPerSecond, FlopsPerSecond, si};
 use anyhow::Result;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -78,14 +78,16 @@ fn rows(devices: &[&Device], dtypes: &[String]) -> Vec<Row> {
         row(format!("{dtype} peak"), unit, &|d| Some(d.peak(dtype)?.rate().get()));
         row(format!("{dtype} GEMM"), unit, &|d| Some(d.peak(dtype)?.attainable_tflops? * 1e12));
     }
-    row("bandwidth".into(), "B/s", &|d| d.dram().and_then(MemoryLevel::rate).map(|b| b.get()));
+    row("bandwidth".into(), "B/s", &|d| {
+        d.dram().and_then(MemoryLevel::rate).map(BytesPerSecond::get)
+    });
     row("memory".into(), "B", &|d| d.dram()?.capacity_bytes.map(|b| b as f64));
     for dtype in dtypes {
         row(format!("{dtype} ridge"), "/B", &|d| Roof::of(d, dtype).map(|r| r.ridge().get()));
     }
     row("power".into(), "W", &|d| d.tdp_w);
     for dtype in dtypes {
-        let rate = |d: &Device| d.peak(dtype).map(Peak::rate).map(|r| r.get());
+        let rate = |d: &Device| d.peak(dtype).map(Peak::rate).map(FlopsPerSecond::get);
         row(format!("{dtype} per watt"), "/J", &|d| Some(rate(d)? / d.tdp_w?));
     }
     rows
