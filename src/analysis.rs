@@ -4,12 +4,17 @@
 //! [`Coverage`]. Results lie beside the graph, indexed like its nodes and values. This floor sees
 //! operators and graphs, never files, devices or clocks.
 
+mod cache;
 mod fusion;
 mod memory;
+mod precision;
 mod propagate;
 mod traffic;
 
+pub use cache::Cache;
 pub use fusion::{Group, Rule};
+pub use memory::Plan;
+pub use precision::{Precision, PrecisionError, recast};
 
 use crate::dim::{Bindings, Dim, EvalError};
 use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo, ValueId};
@@ -35,6 +40,9 @@ pub struct NodeReport {
 impl NodeReport {
     /// Bytes read and written by bodies that run inside.
     fn inner_bytes(&self) -> (Dim, Dim) {
+        if !matches!(self.class, Class::Control | Class::Attention) {
+            return (Dim::ZERO, Dim::ZERO);
+        }
         let own = |list: &[(ValueId, Dim)]| list.iter().map(|(_, b)| b).sum::<Dim>();
         let (read, written) = (own(&self.reads), own(&self.writes));
         (self.cost.bytes_read.clone() - read, self.cost.bytes_written.clone() - written)
@@ -85,6 +93,8 @@ pub struct Analysis {
     /// Bytes no runtime can avoid moving: what is read of every input and weight, and every output,
     /// once. Never more than the sum over nodes.
     pub compulsory_bytes: Dim,
+    /// What a decoder keeps between steps; empty for other models.
+    pub cache: Cache,
     /// Live activation bytes after each node, in order; their largest is the peak.
     pub live_bytes: Vec<Dim>,
     /// How much of the model the totals stand for.
@@ -98,6 +108,39 @@ pub struct Analysis {
 }
 
 impl Analysis {
+    /// The peak of live activation bytes as a formula: the largest of all steps, those that never
+    /// win left out.
+    pub fn peak_formula(&self) -> Dim {
+        use std::cmp::Ordering::{Equal, Greater, Less};
+        const MOST: usize = 6;
+        let mut best: Vec<&Dim> = Vec::new();
+        for live in &self.live_bytes {
+            if best.iter().any(|b| matches!(live.compare(b), Some(Less | Equal))) {
+                continue;
+            }
+            best.retain(|b| !matches!(live.compare(b), Some(Greater)));
+            best.push(live);
+            if best.len() > MOST {
+                return Dim::symbol("peak");
+            }
+        }
+        best.into_iter().fold(Dim::ZERO, |a, b| if a.is_zero() { b.clone() } else { a.maximum(b) })
+    }
+
+    /// Activations laid out in memory at `bindings`; symbols without a value count as one.
+    pub fn plan(&self, model: &Model, bindings: &Bindings) -> Plan {
+        let graph = &model.graph;
+        let bytes = |id: ValueId| -> u64 {
+            let info = &self.values[id.index()];
+            if graph.value(id).weight.is_some() || info.constant {
+                return 0;
+            }
+            let size = info.bytes().and_then(|b| b.eval(bindings).ok()).unwrap_or(0);
+            u64::try_from(size.max(0)).unwrap_or(u64::MAX)
+        };
+        memory::plan(graph, &self.order, &bytes)
+    }
+
     /// Largest number of live activation bytes under `bindings`, nodes run in order.
     pub fn peak_activation_bytes(&self, bindings: &Bindings) -> Result<i128, EvalError> {
         self.live_bytes.iter().try_fold(0, |peak: i128, live| Ok(peak.max(live.eval(bindings)?)))
@@ -134,6 +177,7 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
         });
     }
     let compulsory_bytes = traffic::compulsory(graph, &outcome);
+    let cache = cache::find(graph, &outcome);
     let groups = fusion::groups(graph, &outcome);
     let moved = |g: &Group| g.bytes_read.clone() + g.bytes_written.clone();
     let fused_bytes = groups.iter().map(moved).sum();
@@ -149,6 +193,7 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
         groups,
         fused_bytes,
         compulsory_bytes,
+        cache,
         live_bytes,
         symbols,
         limits,

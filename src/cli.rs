@@ -6,10 +6,18 @@ mod analyze;
 #[cfg(feature = "probe")]
 mod assess;
 mod charts;
+mod check;
+mod diff;
 mod exit;
 mod hw;
+#[cfg(feature = "serve")]
+mod load;
+#[cfg(feature = "serve")]
+mod merge;
 mod ops;
 mod plot;
+#[cfg(feature = "serve")]
+mod probe;
 
 pub use exit::Exit;
 
@@ -31,9 +39,15 @@ enum Command {
     Analyze(analyze::Args),
     #[cfg(feature = "probe")]
     Assess(assess::Args),
+    Check(check::Args),
+    Diff(diff::Args),
     Hw(hw::Args),
+    #[cfg(feature = "serve")]
+    Merge(merge::Args),
     Ops(ops::Args),
     Plot(plot::Args),
+    #[cfg(feature = "serve")]
+    Probe(Box<probe::Args>),
     Completions(Completions),
 }
 
@@ -53,9 +67,15 @@ impl Cli {
             Command::Analyze(args) => args.run(),
             #[cfg(feature = "probe")]
             Command::Assess(args) => args.run(),
+            Command::Check(args) => args.run(),
+            Command::Diff(args) => args.run(),
             Command::Hw(args) => args.run(),
+            #[cfg(feature = "serve")]
+            Command::Merge(args) => args.run(),
             Command::Ops(args) => args.run(),
             Command::Plot(args) => args.run(),
+            #[cfg(feature = "serve")]
+            Command::Probe(args) => args.run(),
             Command::Completions(args) => {
                 let mut command = <Self as clap::CommandFactory>::command();
                 let mut script = Vec::new();

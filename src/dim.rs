@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// A polynomial of more terms than this is given up on, so that hostile shapes stay cheap.
 pub const MAX_TERMS: usize = 512;
+/// Divisions, minima and maxima that hold more symbols than this, all told, overflow too.
+const MAX_WEIGHT: usize = 1_000;
 
 /// Values for symbols, by name.
 pub type Bindings = BTreeMap<Arc<str>, i128>;
@@ -309,8 +311,16 @@ impl Dim {
     }
 
     fn atom(atom: Atom) -> Self {
+        if atom.weight(MAX_WEIGHT) > MAX_WEIGHT {
+            return Self::overflow();
+        }
         let term = Term { factors: vec![(atom, 1)], coefficient: 1 };
         Self(Repr::Poly([term].into()))
+    }
+
+    /// The terms of a polynomial; none of a constant.
+    fn poly(&self) -> &[Term] {
+        if let Repr::Poly(terms) = &self.0 { terms } else { &[] }
     }
 
     fn terms(&self) -> std::borrow::Cow<'_, [Term]> {
@@ -427,6 +437,23 @@ fn quotient_factors(top: &[(Atom, u32)], lead: &[(Atom, u32)]) -> Option<Vec<(At
 }
 
 impl Atom {
+    /// Atoms inside, this one too, counted no further than just past `most`: comparing two formulas
+    /// looks at all of them.
+    fn weight(&self, most: usize) -> usize {
+        let (a, b) = match self {
+            Self::Symbol(_) => return 1,
+            Self::FloorDiv(a, b) | Self::Mod(a, b) | Self::Min(a, b) | Self::Max(a, b) => (a, b),
+        };
+        let mut sum = 1;
+        for (atom, _) in [a, b].iter().flat_map(|d| d.poly()).flat_map(|t| &t.factors) {
+            if sum > most {
+                break;
+            }
+            sum += atom.weight(most - sum);
+        }
+        sum
+    }
+
     fn eval(&self, bindings: &Bindings) -> Result<i128, EvalError> {
         let pair = |a: &Dim, b: &Dim| Ok((a.eval(bindings)?, b.eval(bindings)?));
         match self {

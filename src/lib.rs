@@ -23,7 +23,7 @@ pub mod host;
 pub mod hwdb;
 pub mod ir;
 pub mod ops;
-#[cfg(feature = "probe")]
+#[cfg(any(feature = "probe", feature = "serve"))]
 pub mod probe;
 pub mod report;
 pub mod roofline;

@@ -6,12 +6,14 @@
 mod assessment;
 mod bound;
 mod model;
+mod phases;
 mod text;
 
 pub use assessment::{ASSESSMENT_SCHEMA, Assessment, Gap, Machine, Measured};
 pub use bound::{BoundReport, op_time, place};
 pub use model::{
-    Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, ModelInfo, ModelReport,
-    OpReport, ReportError, TensorReport, Totals, TypeReport,
+    Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport, ModelInfo,
+    ModelReport, OpReport, ReportError, TensorReport, Totals, TypeReport,
 };
+pub use phases::PhaseReport;
 pub use text::{assumptions, bounds, count, csv, markdown, table};

@@ -11,9 +11,7 @@ pub(super) fn weights(graph: &Graph) -> (Dim, Dim) {
         let value = graph.value(id);
         let Some(weight) = value.weight.as_ref().filter(|w| w.initializer) else { continue };
         bytes = bytes + weight.bytes.clone();
-        if is_learned(graph, id, value) {
-            params = params + value.info.elements().unwrap_or_default();
-        }
+        params = params + learned(graph, id, value);
     }
     for body in graph.nodes.iter().flat_map(crate::ir::Node::subgraphs).map(|(_, body)| body) {
         let (inner_params, inner_bytes) = weights(body);
@@ -23,23 +21,45 @@ pub(super) fn weights(graph: &Graph) -> (Dim, Dim) {
     (params, bytes)
 }
 
-/// Whether training changes this initialiser: floating-point (or quantised from it), not a scalar,
-/// and read by something other than batch normalisation's running statistics, a resize's scales or
-/// a clip's bounds.
-fn is_learned(graph: &Graph, id: ValueId, value: &Value) -> bool {
-    let numeric = value.info.dtype.is_some_and(crate::ir::DType::is_float);
-    let scalar = value.info.rank() == Some(0);
-    numeric
-        && !scalar
-        && value.consumers.iter().any(|node| {
-            let node = graph.node(*node);
-            let ports = node.inputs.iter().enumerate().filter(|(_, v)| **v == Some(id));
-            ports.into_iter().any(|(port, _)| match &*node.op_type {
-                "BatchNormalization" => port < 3,
-                "Resize" | "Upsample" | "Clip" | "Pad" | "Where" | "Pow" => port == 0,
-                _ => true,
-            })
-        })
+/// How many learned numbers an initialiser holds: those that training changes, or that were quantised
+/// from such. Not running statistics, scales and zero points, bounds, or constants of arithmetic.
+fn learned(graph: &Graph, id: ValueId, value: &Value) -> Dim {
+    if value.info.rank() == Some(0) {
+        return Dim::ZERO;
+    }
+    let stored_float = value.weight.as_ref().is_some_and(|w| w.float);
+    for node in &value.consumers {
+        let node = graph.node(*node);
+        let ports = node.inputs.iter().enumerate().filter(|(_, v)| **v == Some(id));
+        for (port, _) in ports {
+            let quantized = match &*node.op_type {
+                "DequantizeLinear" => Some(port == 0),
+                "QuantizeLinear" => Some(false),
+                "ConvInteger" | "MatMulInteger" | "DynamicQuantizeMatMul" => Some(port == 1),
+                "MatMulIntegerToFloat" => Some(port == 1 || port == 6),
+                "QLinearConv" | "QLinearMatMul" => Some(port == 3 || port == 8),
+                "QGemm" => Some(port == 3 || port == 6),
+                "MatMulNBits" | "MatMulBnb4" => {
+                    if port == 1 {
+                        let size = |name| Dim::from(node.attrs.int_or(name, 0).unwrap_or(0));
+                        return size("K") * size("N");
+                    }
+                    Some(port == 5)
+                }
+                _ => None,
+            };
+            let float = stored_float
+                && match &*node.op_type {
+                    "BatchNormalization" => port < 3,
+                    "Resize" | "Upsample" | "Clip" | "Pad" | "Where" | "Pow" => port == 0,
+                    _ => true,
+                };
+            if quantized.unwrap_or(float) {
+                return value.info.elements().unwrap_or_default();
+            }
+        }
+    }
+    Dim::ZERO
 }
 
 /// Bytes of activations alive while each node runs: its inputs, its outputs, and whatever a later
@@ -103,4 +123,192 @@ pub(super) fn owners(graph: &Graph, order: &[NodeId]) -> Vec<ValueId> {
         }
     }
     owner
+}
+
+/// Tensors beyond this number are not laid out: the plan would take longer than the analysis.
+const MAX_PLANNED: usize = 6_000;
+
+/// Memory of activations at one choice of sizes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Every activation at once.
+    pub all: u64,
+    /// The most alive together, nodes in file order: no arena is smaller.
+    pub peak: u64,
+    /// The same in the better of file order and a greedy one that frees early.
+    pub best_order: Option<u64>,
+    /// An arena in which each tensor has one place: largest first, lowest gap that is free.
+    pub arena: Option<u64>,
+}
+
+/// An activation: its bytes, and the first and last step at which it is alive.
+struct Span {
+    bytes: u64,
+    first: usize,
+    last: usize,
+}
+
+/// Lays out the activations of `graph`; `bytes` gives each value's size, zero for what is stored.
+pub(super) fn plan(graph: &Graph, order: &[NodeId], bytes: &dyn Fn(ValueId) -> u64) -> Plan {
+    let owner = owners(graph, order);
+    let spans = spans(graph, order, &owner, bytes);
+    let small = spans.len() <= MAX_PLANNED;
+    let peak = peak(&spans, order.len());
+    let greedy = || {
+        let order = greedy_order(graph, order, &owner, bytes);
+        self::peak(&self::spans(graph, &order, &owner, bytes), order.len()).min(peak)
+    };
+    Plan {
+        all: spans.iter().map(|s| s.bytes).fold(0, u64::saturating_add),
+        peak,
+        best_order: small.then(greedy),
+        arena: small.then(|| arena(spans)),
+    }
+}
+
+fn spans(
+    graph: &Graph,
+    order: &[NodeId],
+    owner: &[ValueId],
+    bytes: &dyn Fn(ValueId) -> u64,
+) -> Vec<Span> {
+    let mut found: std::collections::BTreeMap<ValueId, (usize, usize)> =
+        graph.inputs.iter().map(|v| (*v, (0, 0))).collect();
+    for (step, id) in order.iter().enumerate() {
+        let node = graph.node(*id);
+        let captured = node.subgraphs().flat_map(|(_, body)| body.captures.keys());
+        let captured = captured.filter_map(|name| graph.find_value(name));
+        let ports = node.inputs.iter().chain(&node.outputs).flatten().copied();
+        for value in ports.chain(captured) {
+            let span = found.entry(owner[value.index()]).or_insert((step, step));
+            span.1 = step;
+        }
+    }
+    for output in &graph.outputs {
+        if let Some(span) = found.get_mut(&owner[output.index()]) {
+            span.1 = order.len();
+        }
+    }
+    let sized = found.into_iter().map(|(v, (first, last))| Span { bytes: bytes(v), first, last });
+    sized.filter(|s| s.bytes > 0).collect()
+}
+
+fn peak(spans: &[Span], steps: usize) -> u64 {
+    let mut change = vec![(0u64, 0u64); steps + 2];
+    for span in spans {
+        change[span.first].0 = change[span.first].0.saturating_add(span.bytes);
+        change[span.last + 1].1 = change[span.last + 1].1.saturating_add(span.bytes);
+    }
+    let (mut live, mut most) = (0u64, 0);
+    for (more, less) in change {
+        live = live.saturating_sub(less).saturating_add(more);
+        most = most.max(live);
+    }
+    most
+}
+
+/// Of the nodes that can run, always the one that adds least to what is alive; nodes that hold
+/// nothing run at once.
+fn greedy_order(
+    graph: &Graph,
+    order: &[NodeId],
+    owner: &[ValueId],
+    bytes: &dyn Fn(ValueId) -> u64,
+) -> Vec<NodeId> {
+    let size: Vec<i64> =
+        graph.value_ids().map(|v| i64::try_from(bytes(v)).unwrap_or(i64::MAX)).collect();
+    // By node: what it reads (owners, each once), the bytes it makes, and how many nodes it waits for.
+    let count = graph.nodes.len();
+    let mut reads: Vec<Vec<usize>> = vec![Vec::new(); count];
+    let mut makes: Vec<i64> = vec![0; count];
+    let mut waits: Vec<usize> = vec![0; count];
+    let mut readers: Vec<Vec<NodeId>> = vec![Vec::new(); count];
+    let mut uses: Vec<usize> = vec![0; size.len()];
+    for id in order {
+        let node = graph.node(*id);
+        let captured = node.subgraphs().flat_map(|(_, body)| body.captures.keys());
+        let captured = captured.filter_map(|name| graph.find_value(name));
+        let sources: Vec<ValueId> = node.inputs.iter().flatten().copied().chain(captured).collect();
+        let mut made: Vec<NodeId> =
+            sources.iter().filter_map(|v| graph.value(*v).producer).collect();
+        made.sort_unstable();
+        made.dedup();
+        waits[id.index()] = made.len();
+        for source in made {
+            readers[source.index()].push(*id);
+        }
+        let mut read: Vec<usize> = sources.iter().map(|v| owner[v.index()].index()).collect();
+        read.sort_unstable();
+        read.dedup();
+        for value in &read {
+            uses[*value] += 1;
+        }
+        reads[id.index()] = read;
+        let own = node.outputs.iter().flatten().filter(|v| owner[v.index()] == **v);
+        makes[id.index()] = own.map(|v| size[v.index()]).fold(0, i64::saturating_add);
+    }
+    for output in &graph.outputs {
+        uses[owner[output.index()].index()] += 1;
+    }
+    let growth = |id: NodeId, uses: &[usize]| {
+        let freed = reads[id.index()].iter().filter(|v| uses[**v] == 1).map(|v| size[*v]);
+        makes[id.index()].saturating_sub(freed.fold(0, i64::saturating_add))
+    };
+    let mut free: Vec<NodeId> = Vec::new();
+    let mut ready: Vec<NodeId> = Vec::new();
+    let mut result = Vec::with_capacity(order.len());
+    let sort = |id: NodeId, free: &mut Vec<NodeId>, ready: &mut Vec<NodeId>| {
+        if makes[id.index()] == 0 { free.push(id) } else { ready.push(id) }
+    };
+    for id in order.iter().filter(|id| waits[id.index()] == 0) {
+        sort(*id, &mut free, &mut ready);
+    }
+    loop {
+        let id = match free.pop() {
+            Some(id) => id,
+            None => {
+                let least =
+                    ready.iter().enumerate().min_by_key(|(i, id)| (growth(**id, &uses), *i));
+                let Some(at) = least.map(|(i, _)| i) else { break };
+                ready.remove(at)
+            }
+        };
+        result.push(id);
+        for value in &reads[id.index()] {
+            uses[*value] = uses[*value].saturating_sub(1);
+        }
+        for reader in &readers[id.index()] {
+            waits[reader.index()] -= 1;
+            if waits[reader.index()] == 0 {
+                sort(*reader, &mut free, &mut ready);
+            }
+        }
+    }
+    result
+}
+
+/// The end of the last tensor, each put at the lowest place that no tensor alive with it has taken.
+fn arena(mut spans: Vec<Span>) -> u64 {
+    spans.sort_by_key(|s| (std::cmp::Reverse(s.bytes), s.first));
+    let mut placed: Vec<(u64, Span)> = Vec::with_capacity(spans.len());
+    let mut end = 0;
+    for span in spans {
+        let together = |s: &Span| s.first <= span.last && span.first <= s.last;
+        let mut taken: Vec<(u64, u64)> = placed
+            .iter()
+            .filter(|(_, s)| together(s))
+            .map(|(at, s)| (*at, at.saturating_add(s.bytes)))
+            .collect();
+        taken.sort_unstable();
+        let mut at = 0u64;
+        for (from, to) in taken {
+            if from >= at.saturating_add(span.bytes) {
+                break;
+            }
+            at = at.max(to);
+        }
+        end = end.max(at.saturating_add(span.bytes));
+        placed.push((at, span));
+    }
+    end
 }

@@ -266,14 +266,16 @@ impl<'b> Walk<'b> {
     /// Arithmetic by kind, and bytes: each distinct input read once, each output written once.
     fn cost(graph: &Graph, cx: &OpCx<'_>, effect: &Effect, class: Class) -> Option<NodeReport> {
         let mut cost = effect.inner.as_deref().cloned().unwrap_or_default();
+        let float = || cx.dtype(0).is_none_or(crate::ir::DType::is_float);
         let integer =
-            effect.integer.unwrap_or_else(|| cx.dtype(0).is_some_and(|dtype| !dtype.is_float()));
+            effect.integer.unwrap_or_else(|| !float() || quantized(graph, cx.node, class));
         let operations = effect.macs.clone() * Dim::from(2)
             + effect.other.clone()
             + effect.transcendentals.clone()
             + effect.comparisons.clone();
         let mut own = Cost {
             macs: effect.macs.clone(),
+            effective_macs: effect.effective.clone().unwrap_or_else(|| effect.macs.clone()),
             transcendentals: effect.transcendentals.clone(),
             comparisons: effect.comparisons.clone(),
             ..Cost::default()
@@ -294,6 +296,7 @@ impl<'b> Walk<'b> {
             if reads.iter().any(|(seen, _)| seen == value) {
                 continue;
             }
+            let bytes = stored(graph, *value, bytes);
             if graph.value(*value).weight.is_some() || cx.optional(port)?.constant {
                 own.weight_bytes_read = own.weight_bytes_read + bytes.clone();
             }
@@ -314,6 +317,29 @@ impl<'b> Walk<'b> {
         }
         cost.add(&own);
         Some(NodeReport { class, cost, status: effect.status, reads, writes })
+    }
+}
+
+/// Whether both factors of a product come straight out of integers: Q/DQ nodes around it say that it
+/// is to be computed on these.
+fn quantized(graph: &Graph, node: &Node, class: Class) -> bool {
+    let unpacked = |port: usize| {
+        let value = node.inputs.get(port).copied().flatten();
+        let producer = value.and_then(|v| graph.value(v).producer);
+        producer.is_some_and(|id| &*graph.node(id).op_type == "DequantizeLinear")
+    };
+    matches!(class, Class::Convolution | Class::MatrixProduct) && unpacked(0) && unpacked(1)
+}
+
+/// Bytes of a stored tensor, in the type that it is stored in.
+fn stored(graph: &Graph, value: ValueId, bytes: Dim) -> Dim {
+    let value = graph.value(value);
+    let types = value.weight.as_ref().and_then(|w| Some((w.dtype?, value.info.dtype?)));
+    match types {
+        Some((stored, used)) if stored != used && used.bits() > 0 => {
+            (bytes * Dim::from(stored.bits())).ceil_div(&Dim::from(used.bits()))
+        }
+        _ => bytes,
     }
 }
 

@@ -1,12 +1,13 @@
 //! `rooflens analyze`: what a model costs, from its file alone.
 
 use super::{Exit, emit, hinted, nearest};
+use crate::analysis::Precision;
 use crate::dim::{Bindings, Dim};
 use crate::ir::Model;
-use crate::report::{self, ModelReport};
+use crate::report::ModelReport;
 use anyhow::Result;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Count a model's FLOPs, bytes and memory from its file; weights are never read.
@@ -43,6 +44,10 @@ pub(super) struct Args {
     /// A folder of your own device files; they win over the shipped ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
+    /// Count as if the model were cast: f16, bf16, int8, int4, or weights and activations apart, as
+    /// in w4a16.
+    #[arg(long, value_name = "TYPE")]
+    dtype: Option<Precision>,
     /// Form of the output.
     #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json", "csv", "markdown"])]
     format: String,
@@ -56,33 +61,74 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let mut model = crate::formats::load(&self.model).map_err(|e| match e.hint() {
-            Some(hint) => hinted(e.to_string(), hint),
-            None => e.into(),
-        })?;
-        for text in &self.shape {
-            set_shape(&mut model, text)?;
-        }
-        let bindings = bindings(&model, &self.dim, self.batch)?;
-        let file = self.model.display().to_string();
-        let mut report = ModelReport::new(&model, &file, &bindings)
-            .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim or --shape"))?;
+        let mut report = report(&self.model, &self.shape, &self.dim, self.batch, self.dtype)?;
         for name in &self.on {
             let roof = super::hw::roof(name, report.main_dtype(), self.hwdb.as_deref())?;
-            report.bounds.push(report::BoundReport::new(&roof, &report));
+            report.bounds.push(crate::report::BoundReport::new(&roof, &report));
         }
         let text = match self.format.as_str() {
             "json" => serde_json::to_string_pretty(&report)? + "\n",
-            "csv" => report::csv(&report),
-            "markdown" => report::markdown(&report, &self.by, self.top),
-            _ => report::table(&report, &self.by, self.top) + &report::bounds(&report),
+            "csv" => crate::report::csv(&report),
+            "markdown" => crate::report::markdown(&report, &self.by, self.top),
+            _ => {
+                crate::report::table(&report, &self.by, self.top) + &crate::report::bounds(&report)
+            }
         };
         emit(&text, self.output.as_deref())?;
         let complete = report.is_complete();
         // The process ends here: taking large graphs apart piece by piece would be for nothing.
-        std::mem::forget((model, report));
+        std::mem::forget(report);
         Ok(if self.strict && !complete { Exit::Failed } else { Exit::Good })
     }
+}
+
+fn load(path: &Path) -> Result<Model> {
+    crate::formats::load(path).map_err(|e| match e.hint() {
+        Some(hint) => hinted(e.to_string(), hint),
+        None => e.into(),
+    })
+}
+
+/// Analyses the model at `path` with what the arguments say.
+pub(super) fn report(
+    path: &Path,
+    shapes: &[String],
+    dims: &[String],
+    batch: Option<u64>,
+    dtype: Option<Precision>,
+) -> Result<ModelReport> {
+    let mut model = load(path)?;
+    for text in shapes {
+        set_shape(&mut model, text)?;
+    }
+    let bindings = bindings(&model, dims, batch)?;
+    if let Some(precision) = dtype {
+        model = crate::analysis::recast(&model, precision);
+    }
+    let mut report = ModelReport::new(&model, &path.display().to_string(), &bindings)
+        .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim or --shape"))?;
+    report.model.precision = dtype.map(|p| p.to_string());
+    // Nobody takes the graph apart piece by piece when the process is about to end.
+    std::mem::forget(model);
+    Ok(report)
+}
+
+/// The same where a symbol or a batch may be missing from the model.
+pub(super) fn shared_report(
+    path: &Path,
+    dims: &[String],
+    batch: Option<u64>,
+) -> Result<ModelReport> {
+    let model = load(path)?;
+    let known = symbols(&model);
+    let has = |text: &&String| text.split_once('=').is_none_or(|(n, _)| known.contains(n.trim()));
+    let dims: Vec<String> = dims.iter().filter(has).cloned().collect();
+    let first =
+        model.graph.inputs.first().and_then(|id| model.graph.value(*id).info.shape.as_ref());
+    let open = first.and_then(|s| s.first()).is_some_and(|d| d.as_symbol().is_some());
+    let bindings = bindings(&model, &dims, batch.filter(|_| open))?;
+    ModelReport::new(&model, &path.display().to_string(), &bindings)
+        .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim"))
 }
 
 /// Values of symbols from `--dim` and `--batch`.

@@ -1,6 +1,7 @@
 //! The ONNX reader: protobuf messages to graph, with local functions inlined.
 
 mod build;
+mod census;
 mod messages;
 mod tensor;
 
@@ -15,6 +16,7 @@ pub(super) fn read(file: &Bytes, folder: Option<&Path>) -> Result<Model, LoadErr
     if file.is_empty() {
         return Err(LoadErrorKind::Empty.into());
     }
+    census::check(file)?;
     let proto = messages::ModelProto::decode(file.clone())
         .map_err(|error| LoadErrorKind::Malformed(error.to_string()))?;
     let missing = |what: &str| LoadErrorKind::Malformed(format!("it has no {what}"));

@@ -33,6 +33,10 @@ id!(/** A value of one graph. */ ValueId);
 pub struct Weight {
     /// Bytes of the packed contents.
     pub bytes: Dim,
+    /// Type of the stored elements; the graph may be counted as if it computed in another.
+    pub dtype: Option<DType>,
+    /// Whether the file holds floating-point numbers, whatever they are counted as.
+    pub float: bool,
     /// Whether the contents lie in another file.
     pub external: bool,
     /// Whether it is an initialiser of the graph, not the output of a Constant node.

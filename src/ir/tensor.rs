@@ -23,6 +23,11 @@ macro_rules! dtypes {
                 match number { $($onnx => Some(Self::$name),)* _ => None }
             }
 
+            /// Its `TensorProto.DataType` number.
+            pub fn onnx(self) -> i32 {
+                match self { $(Self::$name => $onnx,)* }
+            }
+
             /// Bits an element takes, packed; zero for strings, whose size is not in the graph.
             pub fn bits(self) -> u32 {
                 match self { $(Self::$name => $bits,)* }

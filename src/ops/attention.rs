@@ -30,6 +30,7 @@ fn attention(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     };
     let [batch, hq, sq, dqk] = q;
     let total = past + k[2].clone();
+    let hq_count = hq.clone();
     let scores = batch.clone() * hq.clone() * sq.clone() * total.clone();
     let output = if cx.rank(0)? == 3 {
         vec![batch.clone(), sq.clone(), hq.clone() * v[3].clone()]
@@ -39,10 +40,16 @@ fn attention(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let present =
         |kv: &[Dim; 4]| cx.like(vec![batch.clone(), kv[1].clone(), total.clone(), kv[3].clone()]);
     let mut outputs = vec![cx.like(output), present(&k), present(&v)];
-    outputs.push(cx.like(vec![batch.clone(), hq, sq, total.clone()]));
+    outputs.push(cx.like(vec![batch.clone(), hq, sq.clone(), total.clone()]));
     outputs.truncate(cx.output_count().max(1));
     let masked = u32::from(cx.optional(3).is_some());
+    // The causal mask is aligned at the top left; without a past, a square one hides half.
+    let square = cx.attrs().flag("is_causal")? && cx.optional(4).is_none() && sq == total;
+    let seen = square.then(|| (sq.clone() * (sq.clone() + Dim::ONE)).floor_div(&Dim::from(2)));
+    let depth = dqk.clone() + v[3].clone();
+    let effective = seen.map(|pairs| batch.clone() * hq_count.clone() * pairs * depth);
     Ok(Effect::of(outputs)
+        .effective(effective)
         .macs(scores.clone() * (dqk + v[3].clone()))
         .other(scores.clone() * Dim::from(4 + masked))
         .comparisons(scores.clone())

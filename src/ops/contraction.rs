@@ -91,16 +91,16 @@ fn convolve(
     }
     let window = Window::read(cx, kernel.to_vec())?;
     let mut shape = vec![n.clone(), out_channels.clone()];
-    shape.extend(window.output(spatial)?);
+    let places = window.output(spatial)?;
+    let met = window.valid_taps(spatial, &places);
+    let met = met.map(|m| m * n.clone() * out_channels.clone() * per_group.clone());
+    shape.extend(places);
     let output = TensorInfo::new(dtype, shape);
     let elements = output.elements().unwrap_or_default();
     let taps: Dim = per_group.clone() * kernel.iter().product();
     let biased = cx.optional(bias).is_some();
-    Ok(Effect::one(output).macs(elements.clone() * taps).other(if biased {
-        elements
-    } else {
-        Dim::ZERO
-    }))
+    let added = if biased { elements.clone() } else { Dim::ZERO };
+    Ok(Effect::one(output).macs(elements * taps).effective(met).other(added))
 }
 
 /// `x: [N, Cin, …]`, `w: [Cin, Cout/g, …]` → `[N, Cout, …]`, as a scatter: what `pads` crops

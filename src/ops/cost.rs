@@ -33,6 +33,9 @@ impl Status {
 pub struct Cost {
     /// Multiply–accumulates, float and integer.
     pub macs: Dim,
+    /// Of these, the ones that can change the result: taps on padding and scores that a causal mask
+    /// hides left out, where sizes tell how many they are.
+    pub effective_macs: Dim,
     /// Floating-point operations, two per MAC, everything included.
     pub flops: Dim,
     /// Integer operations, two per integer MAC.
@@ -54,6 +57,7 @@ impl Cost {
     pub fn add(&mut self, other: &Self) {
         let sum = |a: &mut Dim, b: &Dim| *a = std::mem::take(a) + b.clone();
         sum(&mut self.macs, &other.macs);
+        sum(&mut self.effective_macs, &other.effective_macs);
         sum(&mut self.flops, &other.flops);
         sum(&mut self.int_ops, &other.int_ops);
         sum(&mut self.transcendentals, &other.transcendentals);
@@ -69,6 +73,7 @@ impl Cost {
         let scaled = |n: &Dim| n.clone() * count.clone();
         Self {
             macs: scaled(&self.macs),
+            effective_macs: scaled(&self.effective_macs),
             flops: scaled(&self.flops),
             int_ops: scaled(&self.int_ops),
             transcendentals: scaled(&self.transcendentals),
@@ -84,6 +89,7 @@ impl Cost {
     pub fn most(&self, other: &Self) -> Self {
         Self {
             macs: self.macs.maximum(&other.macs),
+            effective_macs: self.effective_macs.maximum(&other.effective_macs),
             flops: self.flops.maximum(&other.flops),
             int_ops: self.int_ops.maximum(&other.int_ops),
             transcendentals: self.transcendentals.maximum(&other.transcendentals),
@@ -106,6 +112,8 @@ impl Cost {
 pub struct Effect {
     pub(crate) outputs: Vec<TensorInfo>,
     pub(crate) macs: Dim,
+    /// MACs that can change the result, where not all.
+    pub(crate) effective: Option<Dim>,
     /// Arithmetic besides MACs, transcendentals and comparisons.
     pub(crate) other: Dim,
     pub(crate) transcendentals: Dim,
@@ -127,6 +135,7 @@ impl Effect {
         Self {
             outputs: outputs.into(),
             macs: Dim::ZERO,
+            effective: None,
             other: Dim::ZERO,
             transcendentals: Dim::ZERO,
             comparisons: Dim::ZERO,
@@ -147,6 +156,13 @@ impl Effect {
     #[must_use]
     pub fn macs(mut self, macs: Dim) -> Self {
         self.macs = macs;
+        self
+    }
+
+    /// Sets the multiply–accumulates that can change the result, where not all can.
+    #[must_use]
+    pub fn effective(mut self, macs: Option<Dim>) -> Self {
+        self.effective = macs;
         self
     }
 

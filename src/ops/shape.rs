@@ -139,6 +139,36 @@ impl Window {
         Ok(output)
     }
 
+    /// Window positions times taps that meet the input and not its padding, over all axes; nothing
+    /// where a size is not a number.
+    pub(super) fn valid_taps(&self, input: &[Dim], output: &[Dim]) -> Option<Dim> {
+        const MOST: i128 = 4096;
+        let mut product = Dim::ONE;
+        for (i, (size, count)) in input.iter().zip(output).enumerate() {
+            let (size, count) = (size.as_const()?, count.as_const()?);
+            let kernel = self.kernel[i].as_const().filter(|k| *k <= MOST)?;
+            let (stride, dilation) = (i128::from(self.strides[i]), i128::from(self.dilations[i]));
+            let before = match self.auto_pad.as_str() {
+                "VALID" => 0,
+                "SAME_UPPER" | "SAME_LOWER" => {
+                    let all = ((count - 1) * stride + (kernel - 1) * dilation + 1 - size).max(0);
+                    if self.auto_pad == "SAME_UPPER" { all / 2 } else { all - all / 2 }
+                }
+                _ => i128::from(self.pads[i]),
+            };
+            let mut met = 0i128;
+            for tap in 0..kernel {
+                let offset = tap * dilation - before;
+                let first = (-offset).max(0).div_euclid(stride)
+                    + i128::from((-offset).max(0).rem_euclid(stride) > 0);
+                let last = (size - 1 - offset).div_euclid(stride).min(count - 1);
+                met += (last - first + 1).max(0);
+            }
+            product = product * Dim::from(met);
+        }
+        Some(product)
+    }
+
     /// Sum of the padding before and after axis `i`, where given in numbers.
     pub(super) fn padding(&self, i: usize) -> i64 {
         self.pads[i].saturating_add(self.pads[i + self.kernel.len()])

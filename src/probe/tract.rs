@@ -1,5 +1,6 @@
 //! tract, in this process.
 
+use super::random::Random;
 use super::{ProbeError, Target};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -78,7 +79,7 @@ fn load(file: &[u8], shapes: &[Vec<usize>], seed: u64) -> Result<TractTarget, Pr
     let mut inputs: TVec<TValue> = tvec![];
     let mut model = tract_onnx::onnx().model_for_proto_model(&proto).map_err(fail)?;
     drop(proto);
-    let mut random = Random(seed ^ 0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(seed ^ 0x9e37_79b9_7f4a_7c15);
     for (i, shape) in shapes.iter().enumerate() {
         let fact = model.input_fact(i).map_err(fail)?;
         let dtype = fact.datum_type.concretize().unwrap_or(DatumType::F32);
@@ -126,7 +127,7 @@ fn fill_weights(proto: &mut pb::ModelProto, seed: u64) -> Result<WeightsOrigin, 
             roles.insert(name.clone(), value);
         }
     }
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut tensors = 0;
     for tensor in graph.initializer.iter_mut().filter(|t| missing(t)) {
         let count: i64 = tensor.dims.iter().product();
@@ -172,23 +173,4 @@ fn available_memory() -> u64 {
     let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"));
     let kib = line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
     kib.map_or(8 << 30, |k| k.saturating_mul(1024))
-}
-
-/// splitmix64: Steele, Lea & Flood, *Fast splittable pseudorandom number generators*, 2014.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in −1 to 1.
-    #[allow(clippy::cast_precision_loss)]
-    fn symmetric(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
 }

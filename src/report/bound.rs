@@ -1,6 +1,7 @@
 //! A counted model under the roof of a device.
 
 use super::{GroupReport, ModelReport, OpReport};
+use crate::dim::{Bindings, Dim};
 use crate::roofline::{Placement, Roof};
 use crate::units::{Bytes, Flops, Seconds};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct BoundReport {
     pub attainable_flops: f64,
     /// `compute` or `memory`.
     pub bound: String,
+    /// The least batch at which the model is bound by compute, where there is one below 2^20.
+    pub critical_batch: Option<u64>,
     /// max(F/π, Q/β) of the whole model, Q its compulsory bytes.
     pub least_seconds: f64,
     /// Σ max(F/π, Q/β) over kernels that take their epilogues, chains, norms and attention along.
@@ -48,11 +51,39 @@ impl BoundReport {
             intensity_flop_per_byte: whole.intensity.get(),
             attainable_flops: whole.attainable.get(),
             bound: whole.bound.name().to_owned(),
+            critical_batch: critical_batch(roof, report),
             least_seconds: whole.time.get(),
             fused_seconds: report.groups.iter().map(|g| group_time(roof, g).get()).sum(),
             node_by_node_seconds: report.ops.iter().map(|op| op_time(roof, op).get()).sum(),
         }
     }
+}
+
+/// The least batch whose intensity reaches the ridge: the intensity grows with the batch, because
+/// weights move once.
+fn critical_batch(roof: &Roof, report: &ModelReport) -> Option<u64> {
+    const MOST: u64 = 1 << 20;
+    let symbol = report.model.batch_symbol.as_deref()?;
+    let formula = |text: &str| text.parse::<Dim>().ok();
+    let (flops, ints) = (formula(&report.formulas.flops)?, formula(&report.formulas.int_ops)?);
+    let bytes = formula(&report.formulas.compulsory_bytes)?;
+    let at = |batch: u64| -> Option<bool> {
+        let mut bindings: Bindings =
+            report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
+        bindings.insert(symbol.into(), batch.into());
+        let work = flops.eval(&bindings).ok()? + ints.eval(&bindings).ok()?;
+        let intensity = work as f64 / bytes.eval(&bindings).ok()? as f64;
+        Some(intensity >= roof.ridge().get())
+    };
+    let (mut low, mut high) = (0, MOST);
+    if !at(high)? {
+        return None;
+    }
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        *(if at(middle)? { &mut high } else { &mut low }) = middle;
+    }
+    Some(high)
 }
 
 /// Arithmetic of a whole model, float and integer.

@@ -52,6 +52,10 @@ pub struct ModelReport {
     pub groups: Vec<GroupReport>,
     /// What could not be settled.
     pub diagnostics: Vec<DiagnosticReport>,
+    /// Prefill and decode of a decoder that keeps a cache.
+    pub phases: Vec<super::PhaseReport>,
+    /// What must be held.
+    pub memory: MemoryReport,
     /// The model under the roofs of devices, where asked for.
     #[serde(default)]
     pub bounds: Vec<super::BoundReport>,
@@ -62,6 +66,10 @@ pub struct ModelReport {
 #[allow(missing_docs)]
 pub struct ModelInfo {
     pub name: String,
+    /// Where the numbers are as if the model were cast.
+    pub precision: Option<String>,
+    /// The symbol of the first axis of the first input.
+    pub batch_symbol: Option<String>,
     pub file: String,
     pub file_bytes: u64,
     pub format: String,
@@ -86,6 +94,8 @@ pub struct Assumption {
 #[allow(missing_docs)]
 pub struct Totals {
     pub macs: u64,
+    /// MACs without taps on padding and scores that a causal mask hides.
+    pub effective_macs: u64,
     pub flops: u64,
     /// Of `flops` and `int_ops`, those of nodes whose cost is a bound.
     pub bound_ops: u64,
@@ -105,6 +115,24 @@ pub struct Totals {
     pub intensity: Option<f64>,
 }
 
+/// Bytes to hold; absent where a graph is too large to lay out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct MemoryReport {
+    /// Packed, each stored tensor once.
+    pub weight_bytes: u64,
+    /// Of a decoder's cache, after the run.
+    pub kv_cache_bytes: u64,
+    /// Every activation at once.
+    pub activation_bytes: u64,
+    /// The most alive together, nodes in file order.
+    pub peak_activation_bytes: u64,
+    /// The same in the best order found.
+    pub best_order_bytes: Option<u64>,
+    /// An arena in which each activation has one place.
+    pub arena_bytes: Option<u64>,
+}
+
 /// Counts as formulas.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -116,6 +144,9 @@ pub struct Formulas {
     pub bytes: String,
     pub fused_bytes: String,
     pub compulsory_bytes: String,
+    pub kv_cache_bytes: String,
+    /// `peak` where it is the largest of too many forms to write.
+    pub peak_activation_bytes: String,
 }
 
 /// How many nodes the sums stand for.
@@ -252,6 +283,8 @@ impl ModelReport {
             schema: SCHEMA.to_owned(),
             model: ModelInfo {
                 name: graph.name.clone(),
+                precision: None,
+                batch_symbol: batch_symbol(model),
                 file: file.to_owned(),
                 file_bytes: model.file_bytes,
                 format: model.format.clone(),
@@ -265,7 +298,6 @@ impl ModelReport {
                 .map(|(k, v)| (k.to_string(), u64::try_from(*v).unwrap_or(u64::MAX)))
                 .collect(),
             assumptions,
-            totals,
             formulas: Formulas {
                 macs: symbolic.totals.macs.to_string(),
                 flops: symbolic.totals.flops.to_string(),
@@ -273,6 +305,8 @@ impl ModelReport {
                 bytes: symbolic.totals.bytes().to_string(),
                 fused_bytes: symbolic.fused_bytes.to_string(),
                 compulsory_bytes: symbolic.compulsory_bytes.to_string(),
+                kv_cache_bytes: symbolic.cache.bytes.to_string(),
+                peak_activation_bytes: symbolic.peak_formula().to_string(),
             },
             coverage: CoverageReport {
                 nodes: coverage.nodes,
@@ -293,6 +327,9 @@ impl ModelReport {
                     hint: d.hint.clone(),
                 })
                 .collect(),
+            phases: super::phases::phases(symbolic, &all),
+            memory: number.memory(model, numeric, &totals)?,
+            totals,
             bounds: Vec::new(),
         })
     }
@@ -318,7 +355,10 @@ impl ModelReport {
     pub fn main_dtype(&self) -> &str {
         let mut work: BTreeMap<&str, u64> = BTreeMap::new();
         for op in &self.ops {
-            if let Some(dtype) = op.inputs.first().and_then(|i| i.dtype.as_deref()) {
+            let dtype = op.inputs.first().and_then(|i| i.dtype.as_deref());
+            // Q/DQ nodes around a product: floats between them, integers inside.
+            let integer = op.int_ops > op.flops && dtype.is_some_and(|d| d.starts_with('f'));
+            if let Some(dtype) = if integer { Some("i8") } else { dtype } {
                 *work.entry(dtype).or_insert(0) += op.macs;
             }
         }
@@ -330,6 +370,11 @@ impl ModelReport {
     pub fn is_complete(&self) -> bool {
         self.coverage.known == self.coverage.nodes
     }
+}
+
+fn batch_symbol(model: &Model) -> Option<String> {
+    let first = model.graph.value(*model.graph.inputs.first()?);
+    first.info.shape.as_ref()?.first()?.as_symbol().map(str::to_owned)
 }
 
 /// Sizes that only the data decide, each at the most it can be; at one where that is not known.
@@ -458,6 +503,23 @@ impl Evaluator<'_> {
         analysis.groups.iter().map(report).collect()
     }
 
+    fn memory(
+        &self,
+        model: &Model,
+        analysis: &Analysis,
+        totals: &Totals,
+    ) -> Result<MemoryReport, ReportError> {
+        let plan = analysis.plan(model, self.bindings);
+        Ok(MemoryReport {
+            weight_bytes: totals.weight_bytes,
+            kv_cache_bytes: self.count("kv_cache_bytes", &analysis.cache.bytes)?,
+            activation_bytes: plan.all,
+            peak_activation_bytes: totals.peak_activation_bytes,
+            best_order_bytes: plan.best_order,
+            arena_bytes: plan.arena,
+        })
+    }
+
     fn totals(&self, analysis: &Analysis) -> Result<Totals, ReportError> {
         let t = &analysis.totals;
         let (flops, int_ops) = (self.count("flops", &t.flops)?, self.count("int_ops", &t.int_ops)?);
@@ -471,6 +533,7 @@ impl Evaluator<'_> {
         }
         Ok(Totals {
             macs: self.count("macs", &t.macs)?,
+            effective_macs: self.count("effective_macs", &t.effective_macs)?,
             flops,
             bound_ops: self.count("bound_ops", &bounded)?,
             int_ops,

@@ -72,6 +72,14 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
     rows
 }
 
+/// The MACs that matter, where they are fewer.
+fn effective(t: &super::Totals) -> String {
+    if t.effective_macs == t.macs {
+        return String::new();
+    }
+    format!(", {} without padding and masked scores", count(t.effective_macs))
+}
+
 /// Totals as label and value.
 fn totals(report: &ModelReport) -> Vec<[String; 2]> {
     let t = &report.totals;
@@ -79,7 +87,7 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
     let mut rows = vec![
         ["parameters".to_owned(), format!("{}  ({})", exact(t.params, ""), t.params)],
         ["weights".to_owned(), bytes(t.weight_bytes)],
-        ["MACs".to_owned(), format!("{}  ({})", exact(t.macs, ""), t.macs)],
+        ["MACs".to_owned(), format!("{}  ({}){}", exact(t.macs, ""), t.macs, effective(t))],
         ["FLOPs".to_owned(), format!("{}  ({})", exact(t.flops, ""), t.flops)],
     ];
     if t.bound_ops > 0 {
@@ -96,7 +104,17 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
     rows.push(moved("  fused", t.fused_bytes, "if kernels take epilogues, chains and norms along"));
     rows.push(moved("  at least", t.compulsory_bytes, "for inputs, weights and outputs, once"));
     rows.push(["intensity".to_owned(), format!("{} FLOP/B", intensity(t.intensity))]);
-    rows.push(["peak activations".to_owned(), bytes(t.peak_activation_bytes)]);
+    let m = &report.memory;
+    let better = match (m.best_order_bytes, m.arena_bytes) {
+        (Some(order), Some(arena)) => {
+            format!(" ({} in the best order found; {} as an arena)", bytes(order), bytes(arena))
+        }
+        _ => String::new(),
+    };
+    rows.push(["peak activations".to_owned(), bytes(t.peak_activation_bytes) + &better]);
+    if m.kv_cache_bytes > 0 {
+        rows.push(["KV cache".to_owned(), format!("{} after the run", bytes(m.kv_cache_bytes))]);
+    }
     rows.push([
         "coverage".to_owned(),
         format!(
@@ -113,7 +131,11 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
     let inputs: Vec<String> =
         report.model.inputs.iter().map(|i| format!("{} {}", i.name, i.symbolic)).collect();
     let _ = writeln!(out, "{}  ({})", report.model.file, report.model.format);
-    let _ = writeln!(out, "input  {}\n", inputs.join(", "));
+    let _ = writeln!(out, "input  {}", inputs.join(", "));
+    if let Some(precision) = &report.model.precision {
+        let _ = writeln!(out, "as if cast to {precision}; scales of quantised weights not counted");
+    }
+    out.push('\n');
     let rows = rows(report, by, top);
     if !rows.is_empty() {
         align(&mut out, &rows);
@@ -137,6 +159,20 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
         if !at.is_empty() {
             let _ = writeln!(out, "at                  {}", at.join(", "));
         }
+    }
+    for phase in &report.phases {
+        let _ = writeln!(
+            out,
+            "\n{} ({} = {}): {} and {}: {} FLOP/B\n  FLOPs           = {}\n  bytes, at least = {}",
+            phase.name,
+            phase.symbol,
+            phase.value,
+            si(phase.flops as f64, "FLOP"),
+            bytes(phase.compulsory_bytes),
+            intensity(phase.intensity),
+            readable(&phase.flops_formula),
+            readable(&phase.compulsory_bytes_formula)
+        );
     }
     for line in assumptions(report) {
         let _ = writeln!(out, "assumed: {line}");
@@ -207,6 +243,9 @@ pub fn bounds(report: &ModelReport) -> String {
             si(b.fused_seconds, "s"),
             si(b.node_by_node_seconds, "s")
         );
+        if let (Some(n), Some(symbol)) = (b.critical_batch, &report.model.batch_symbol) {
+            let _ = writeln!(out, "{:<17} {symbol} ≥ {n} is bound by compute", "critical batch");
+        }
     }
     out
 }

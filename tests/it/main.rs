@@ -5,7 +5,15 @@ mod cli;
 mod corpus;
 mod formulas;
 mod hw;
+mod oracles;
+#[cfg(feature = "serve")]
+mod probe;
+mod regressions;
 mod run;
+#[cfg(feature = "serve")]
+mod server;
+#[cfg(feature = "serve")]
+mod servers;
 mod snapshots;
 mod suite;
 mod wire;

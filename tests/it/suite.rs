@@ -38,6 +38,15 @@ enum Verdict {
     Wrong(String),
 }
 
+fn cases() -> (PathBuf, Vec<Case>) {
+    let folder = std::env::var_os("ONNX_SUITE").expect("ONNX_SUITE names the folder of the cases");
+    let folder = PathBuf::from(folder);
+    let folder =
+        if folder.is_relative() { Path::new(crate::run::ROOT).join(folder) } else { folder };
+    let index = std::fs::read_to_string(folder.join("index.json")).unwrap();
+    (folder, serde_json::from_str(&index).unwrap())
+}
+
 /// Takes from the model what it says of its results, and gives it what is known of its inputs:
 /// contents of small ones, as if they were constants.
 fn give(model: &mut Model, inputs: &[Tensor]) {
@@ -107,6 +116,28 @@ fn sequence(found: &TensorInfo, wanted: &Tensor, why: &str) -> Verdict {
     verdicts.into_iter().find(|v| *v != Verdict::Right).unwrap_or(Verdict::Right)
 }
 
+/// An operator and the body of its definition multiply the same.
+#[test]
+#[ignore = "needs the cases of the onnx wheel: tests/onnx_suite.py"]
+fn operators_cost_what_their_definitions_cost() {
+    let (folder, cases) = cases();
+    let macs = |name: &str| {
+        let case = cases.iter().find(|c| c.name == name)?;
+        let mut model = load(&folder.join(&case.file)).unwrap();
+        give(&mut model, &case.inputs);
+        analyze(&model, &Bindings::new()).totals.macs.as_const()
+    };
+    let mut compared = 0;
+    for case in cases.iter().filter(|c| c.name.contains("attention") && !c.name.contains("linear"))
+    {
+        let expanded = macs(&format!("{}_expanded", case.name));
+        let (Some(expanded), Some(whole)) = (expanded, macs(&case.name)) else { continue };
+        assert_eq!(whole, expanded, "{}", case.name);
+        compared += 1;
+    }
+    assert!(compared > 40, "{compared}");
+}
+
 fn judge(folder: &Path, case: &Case) -> Verdict {
     let mut model = match load(&folder.join(&case.file)) {
         Ok(model) => model,
@@ -132,12 +163,7 @@ fn judge(folder: &Path, case: &Case) -> Verdict {
 #[test]
 #[ignore = "needs the cases of the onnx wheel: tests/onnx_suite.py"]
 fn output_shapes_of_the_backend_suite() {
-    let folder = std::env::var_os("ONNX_SUITE").expect("ONNX_SUITE names the folder of the cases");
-    let folder = PathBuf::from(folder);
-    let folder =
-        if folder.is_relative() { Path::new(crate::run::ROOT).join(folder) } else { folder };
-    let index = std::fs::read_to_string(folder.join("index.json")).unwrap();
-    let cases: Vec<Case> = serde_json::from_str(&index).unwrap();
+    let (folder, cases) = cases();
     let list =
         std::fs::read_to_string(format!("{}/tests/suite_open.txt", crate::run::ROOT)).unwrap();
     let mut open: BTreeMap<&str, &str> =

@@ -176,11 +176,8 @@ def decoder(export, layers=2, hidden=256, heads=8, kv_heads=2, inner=688, words=
     names = ["ids", "position", "mask"]
     names += [f"past.{i // 2}.{'kv'[i % 2]}" for i in range(2 * layers)]
     if export is dynamo:
-        # The sizes of the mask follow from the others, which the exporter finds out by itself.
-        auto = torch.export.Dim.AUTO
-        rows = {0: auto, 1: auto}
-        shapes = [rows, rows, {0: auto, 2: auto, 3: auto}, tuple({0: auto, 2: auto} for _ in cache)]
-        return dynamo(model, inputs, names, shapes)
+        # With sizes left open the exporter fails on the cache; numbers it takes.
+        return dynamo(model, inputs, names)
     axes = {n: {0: "batch", 2: "past"} for n in names[3:]}
     axes |= {"ids": {0: "batch", 1: "seq"}, "position": {0: "batch", 1: "seq"},
              "mask": {0: "batch", 2: "seq", 3: "past + seq"}}

@@ -170,6 +170,8 @@ impl<'a> Builder<'a> {
         }
         value.weight = Some(Weight {
             bytes: info.bytes().unwrap_or_default(),
+            dtype: info.dtype,
+            float: info.dtype.is_some_and(DType::is_float),
             external: tensor.data_location == 1,
             initializer: true,
         });

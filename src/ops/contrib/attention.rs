@@ -147,9 +147,14 @@ pub(super) fn grouped(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     } else {
         Dim::ZERO
     };
+    // Always causal: the i-th new query sees the past and i + 1 new keys.
+    let own = (queries.clone() * (queries.clone() + Dim::ONE)).floor_div(&Dim::from(2));
+    let before = keys.clone() - queries.clone();
+    let pairs = queries.clone() * before + own;
+    let effective = batch.clone() * n.clone() * pairs * d.clone() * Dim::from(2);
     let sizes = Sizes { batch, heads: n, queries, keys, qk: d.clone(), v: d };
     let effect = core(Effect::of(outputs), &sizes, u32::from(cx.optional(10).is_some()));
-    Ok(Effect { other: effect.other.clone() + rotated, ..effect })
+    Ok(Effect { other: effect.other.clone() + rotated, ..effect }.effective(Some(effective)))
 }
 
 pub(super) fn rotary(cx: &OpCx<'_>) -> Result<Effect, OpError> {

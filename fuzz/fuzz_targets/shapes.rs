@@ -1,0 +1,15 @@
+//! Any model: an analysis whose traffics are in order, symbolically and with every symbol bound.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rooflens::analysis::analyze;
+use rooflens::dim::Bindings;
+use rooflens::report::ModelReport;
+
+fuzz_target!(|data: &[u8]| {
+    let file = bytes::Bytes::copy_from_slice(data);
+    let Ok(model) = rooflens::formats::load_bytes(&file) else { return };
+    let analysis = analyze(&model, &Bindings::new());
+    assert!(analysis.coverage.known <= analysis.coverage.nodes);
+    let _ = ModelReport::new(&model, "fuzz", &Bindings::new());
+});

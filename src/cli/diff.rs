@@ -1,0 +1,155 @@
+//! `rooflens diff`: two models, or two exports of one.
+
+use super::{Exit, emit};
+use crate::report::ModelReport;
+use crate::units::si;
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Compare two models: totals side by side, and where they differ by operator.
+///
+/// Examples:
+///   rooflens diff resnet50.onnx quantized.onnx
+///   rooflens diff old.onnx new.onnx --dim seq=128 --format json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// The first model.
+    a: PathBuf,
+    /// The second model.
+    b: PathBuf,
+    /// Give a symbol a value in the models that have it: SYMBOL=N. Repeatable.
+    #[arg(long, value_name = "SYMBOL=N")]
+    dim: Vec<String>,
+    /// Give the batch symbol of both a value.
+    #[arg(long, value_name = "N")]
+    batch: Option<u64>,
+    /// Form of the output.
+    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
+    format: String,
+}
+
+/// One figure of both.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    a: u64,
+    b: u64,
+    /// b / a; absent where a is zero.
+    ratio: Option<f64>,
+    #[serde(skip)]
+    unit: &'static str,
+}
+
+impl Row {
+    fn new(name: impl Into<String>, unit: &'static str, a: u64, b: u64) -> Self {
+        let ratio = (a > 0).then(|| b as f64 / a as f64);
+        Self { name: name.into(), a, b, ratio, unit }
+    }
+}
+
+#[derive(Serialize)]
+struct Diff {
+    schema: &'static str,
+    a: String,
+    b: String,
+    totals: Vec<Row>,
+    /// Operations by operator, where the models differ.
+    operations: Vec<Row>,
+    /// Nodes by operator, where the models differ.
+    nodes: Vec<Row>,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<Exit> {
+        let report = |path: &PathBuf| -> Result<ModelReport> {
+            super::analyze::shared_report(path, &self.dim, self.batch)
+        };
+        let (a, b) = (report(&self.a)?, report(&self.b)?);
+        let diff = Diff {
+            schema: "rooflens.diff/1",
+            a: a.model.file.clone(),
+            b: b.model.file.clone(),
+            totals: totals(&a, &b),
+            operations: by_operator(&a, &b, |t| t.flops + t.int_ops),
+            nodes: by_operator(&a, &b, |t| u64::try_from(t.count).unwrap_or(u64::MAX)),
+        };
+        let text = match self.format.as_str() {
+            "json" => serde_json::to_string_pretty(&diff)? + "\n",
+            _ => table(&diff),
+        };
+        emit(&text, None)?;
+        Ok(Exit::Good)
+    }
+}
+
+fn totals(a: &ModelReport, b: &ModelReport) -> Vec<Row> {
+    let (x, y) = (&a.totals, &b.totals);
+    let nodes = |r: &ModelReport| u64::try_from(r.coverage.nodes).unwrap_or(u64::MAX);
+    let known = |r: &ModelReport| u64::try_from(r.coverage.known).unwrap_or(u64::MAX);
+    vec![
+        Row::new("MACs", "", x.macs, y.macs),
+        Row::new("FLOPs", "", x.flops, y.flops),
+        Row::new("integer ops", "", x.int_ops, y.int_ops),
+        Row::new("parameters", "", x.params, y.params),
+        Row::new("weights", "B", x.weight_bytes, y.weight_bytes),
+        Row::new("traffic", "B", x.bytes_read + x.bytes_written, y.bytes_read + y.bytes_written),
+        Row::new("  fused", "B", x.fused_bytes, y.fused_bytes),
+        Row::new("  at least", "B", x.compulsory_bytes, y.compulsory_bytes),
+        Row::new("peak activations", "B", x.peak_activation_bytes, y.peak_activation_bytes),
+        Row::new("nodes", "", nodes(a), nodes(b)),
+        Row::new("  known", "", known(a), known(b)),
+    ]
+}
+
+/// A figure of each operator, where the two differ; the largest difference first.
+fn by_operator(
+    a: &ModelReport,
+    b: &ModelReport,
+    figure: impl Fn(&crate::report::TypeReport) -> u64,
+) -> Vec<Row> {
+    let mut both: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for t in a.by_type() {
+        both.entry(t.op_type.clone()).or_default().0 = figure(&t);
+    }
+    for t in b.by_type() {
+        both.entry(t.op_type.clone()).or_default().1 = figure(&t);
+    }
+    let mut rows: Vec<Row> = both
+        .into_iter()
+        .filter(|(_, (a, b))| a != b)
+        .map(|(name, (a, b))| Row::new(name, "", a, b))
+        .collect();
+    rows.sort_by_key(|r| std::cmp::Reverse(r.a.abs_diff(r.b)));
+    rows
+}
+
+fn table(diff: &Diff) -> String {
+    let mut text = format!("a  {}\nb  {}\n", diff.a, diff.b);
+    let sections =
+        [("total", &diff.totals), ("operations", &diff.operations), ("nodes", &diff.nodes)];
+    for (title, rows) in sections {
+        if rows.is_empty() {
+            let _ = writeln!(text, "\n{title}: the same for every operator");
+            continue;
+        }
+        let _ = writeln!(text, "\n{title:<28} {:>12} {:>12} {:>9}", "a", "b", "b/a");
+        for r in rows {
+            let show = |n: u64| match (title, r.unit) {
+                ("nodes", _) => n.to_string(),
+                (_, unit) => si(n as f64, unit).trim_end().to_owned(),
+            };
+            let ratio = match r.ratio {
+                Some(x) if r.a == r.b => format!("= {x:.0}"),
+                Some(x) => format!("×{x:.3}"),
+                None if r.b == 0 => "=".into(),
+                None => "new".into(),
+            };
+            let _ = writeln!(text, "{:<28} {:>12} {:>12} {ratio:>9}", r.name, show(r.a), show(r.b));
+        }
+    }
+    text
+}

@@ -1,0 +1,190 @@
+//! Words of the command line that describe a load: `--load`, `--slo`, `--stripe`, `--input`.
+
+use super::hinted;
+use crate::probe::arrival::{Arrival, Load, Stripe};
+use crate::probe::target::tensor::{Dtype, Given, npy};
+use crate::probe::trace::{Scale, Trace};
+use anyhow::{Result, anyhow};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A load, or the search for the highest.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
+    /// As it stands; the batch that a scenario prescribes; the percentile it is judged by.
+    Load(Load, Option<i64>, Option<f64>),
+    /// The highest Poisson rate that meets the SLO, from a first guess.
+    Highest(f64),
+}
+
+const KINDS: &str = "closed:N steady:RATE poisson:RATE burst:BASE,PEAK,PERIOD,DUTY ramp:FROM,TO \
+    trace:FILE[,speed=X][,keep=SHARE] single-stream multi-stream:N server:RATE offline:N max[:RATE]";
+
+/// Reads `--load`; `seed` places what a trace leaves open.
+pub(super) fn load(text: &str, seed: u64) -> Result<Wanted> {
+    let (kind, rest) = text.split_once(':').map_or((text, None), |(k, r)| (k, Some(r)));
+    let usage = || hinted(format!("`--load {text}` is not a load"), format!("one of: {KINDS}"));
+    let number = |t: &str| {
+        t.trim().parse::<f64>().ok().filter(|v| v.is_finite() && *v >= 0.0).ok_or_else(usage)
+    };
+    let numbers = |n: usize| -> Result<Vec<f64>> {
+        let all = rest.ok_or_else(usage)?.split(',').map(number).collect::<Result<Vec<_>>>()?;
+        if all.len() == n { Ok(all) } else { Err(usage()) }
+    };
+    let positive = |v: f64| if v > 0.0 { Ok(v) } else { Err(usage()) };
+    let count = |default: Option<usize>| -> Result<usize> {
+        let parsed =
+            rest.map(|r| r.parse::<usize>().ok().filter(|n| *n > 0)).map(|n| n.ok_or_else(usage));
+        parsed.transpose()?.or(default).ok_or_else(usage)
+    };
+    let open = |arrival| Wanted::Load(Load::Open(arrival), None, None);
+    Ok(match kind {
+        "closed" => Wanted::Load(Load::Closed(count(None)?), None, None),
+        "steady" => open(Arrival::Steady(positive(numbers(1)?[0])?)),
+        "poisson" => open(Arrival::Poisson(positive(numbers(1)?[0])?)),
+        "burst" => {
+            let v = numbers(4)?;
+            let (_, _) = (positive(v[1])?, positive(v[2])?);
+            if v[3] > 1.0 {
+                return Err(hinted(
+                    "the duty of a burst is a share of its period, 0 to 1",
+                    "for example burst:10,200,5,0.2",
+                ));
+            }
+            let period = Duration::try_from_secs_f64(v[2]).map_err(|_| usage())?;
+            open(Arrival::Burst { base: v[0], peak: v[1], period, duty: v[3] })
+        }
+        "ramp" => {
+            let v = numbers(2)?;
+            positive(v[0].max(v[1]))?;
+            open(Arrival::Ramp { from: v[0], to: v[1] })
+        }
+        "trace" => open(Arrival::Trace(Arc::new(trace(rest.ok_or_else(usage)?, seed)?))),
+        "single-stream" if rest.is_none() => Wanted::Load(Load::Closed(1), None, Some(0.9)),
+        "multi-stream" => {
+            let batch = i64::try_from(count(Some(8))?).map_err(|_| usage())?;
+            Wanted::Load(Load::Closed(1), Some(batch), Some(0.99))
+        }
+        "server" => {
+            Wanted::Load(Load::Open(Arrival::Poisson(positive(numbers(1)?[0])?)), None, Some(0.99))
+        }
+        "offline" => Wanted::Load(Load::Closed(count(Some(64))?), None, None),
+        "max" => Wanted::Highest(rest.map_or(Ok(10.0), |r| number(r).and_then(positive))?),
+        _ => return Err(usage()),
+    })
+}
+
+fn trace(text: &str, seed: u64) -> Result<Trace> {
+    let mut parts = text.split(',');
+    let path = parts.next().unwrap_or_default();
+    let mut scale = Scale::default();
+    for part in parts {
+        let value = |v: &str| v.parse::<f64>().ok().filter(|v| *v > 0.0 && v.is_finite());
+        match part.split_once('=').map(|(k, v)| (k, value(v))) {
+            Some(("speed", Some(v))) => scale.speed = v,
+            Some(("keep", Some(v))) if v <= 1.0 => scale.keep = v,
+            _ => {
+                return Err(hinted(
+                    format!("`{part}` does not change a trace"),
+                    "speed=2 halves all gaps, keep=0.1 keeps a tenth of the arrivals",
+                ));
+            }
+        }
+    }
+    let file = std::fs::File::open(path)
+        .map_err(|e| hinted(format!("`{path}` cannot be read: {e}"), "check the path"))?;
+    Trace::read(path, std::io::BufReader::new(file), scale, seed).map_err(|e| {
+        hinted(
+            format!("`{path}`: {e}"),
+            "the first line names the columns; `rooflens probe --help` lists the formats",
+        )
+    })
+}
+
+/// Reads `--slo p99=50ms`.
+pub(super) fn slo(text: &str) -> Result<(f64, f64)> {
+    let usage = || hinted(format!("`--slo {text}` is not a demand"), "for example --slo p99=50ms");
+    let (name, time) = text.split_once('=').ok_or_else(usage)?;
+    let percent: f64 = name.strip_prefix('p').and_then(|p| p.parse().ok()).ok_or_else(usage)?;
+    let (digits, scale) = [("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("s", 1.0)]
+        .into_iter()
+        .find_map(|(unit, scale)| time.strip_suffix(unit).map(|d| (d, scale)))
+        .ok_or_else(usage)?;
+    let seconds = digits.trim().parse::<f64>().map_err(|_| usage())? * scale;
+    if !(percent > 0.0 && percent < 100.0 && seconds > 0.0 && seconds.is_finite()) {
+        return Err(usage());
+    }
+    Ok(((percent * 1e4).round() / 1e6, seconds))
+}
+
+/// Reads `--stripe 2/8`, or `auto` from the variables of an indexed job or a job array.
+pub(super) fn stripe(text: &str) -> Result<Stripe> {
+    let usage = |what: &str| {
+        hinted(
+            format!("`--stripe {text}` {what}"),
+            "for example --stripe 0/4 for the first of four, or --stripe auto/4 in a job that numbers its tasks",
+        )
+    };
+    let (index, of) = text.split_once('/').ok_or_else(|| usage("is not K/N"))?;
+    let of: u64 = of.parse().ok().filter(|n| *n > 0).ok_or_else(|| usage("is not K/N"))?;
+    let index: u64 = if index == "auto" {
+        let found = ["JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID"]
+            .iter()
+            .find_map(|v| std::env::var(v).ok());
+        found
+            .and_then(|v| v.parse().ok())
+            .ok_or_else(|| usage("finds neither JOB_COMPLETION_INDEX nor SLURM_ARRAY_TASK_ID"))?
+    } else {
+        index.parse().map_err(|_| usage("is not K/N"))?
+    };
+    if index >= of {
+        return Err(usage("counts from zero: K must be below N"));
+    }
+    Ok(Stripe { index, of })
+}
+
+/// Reads `--input NAME=SPEC`: a shape, a type and a shape, or a `.npy` file.
+pub(super) fn input(text: &str) -> Result<(String, Given)> {
+    let usage = || {
+        hinted(
+            format!("`--input {text}` is not NAME=SPEC"),
+            "for example --input image=1x3x224x224, --input ids=INT64:1x128 or --input x=x.npy",
+        )
+    };
+    let (name, spec) = text.split_once('=').ok_or_else(usage)?;
+    if std::path::Path::new(spec).extension().is_some_and(|e| e == "npy") {
+        let bytes = std::fs::read(spec)
+            .map_err(|e| hinted(format!("`{spec}` cannot be read: {e}"), "check the path"))?;
+        let given =
+            npy(&bytes).map_err(|e| hinted(format!("`{spec}` {e}"), "save it with numpy.save"))?;
+        return Ok((name.into(), given));
+    }
+    let (dtype, shape) = match spec.split_once(':') {
+        Some((dtype, shape)) => {
+            let found = Dtype::find(dtype).ok_or_else(|| {
+                hinted(
+                    format!("`{dtype}` is not an element type"),
+                    "for example FP32, INT64, UINT8, BYTES",
+                )
+            })?;
+            (Some(found), shape)
+        }
+        None => (None, spec),
+    };
+    let sizes = shape.split('x').map(|s| s.parse::<i64>().ok().filter(|n| *n > 0));
+    Ok((name.into(), Given::Shape(dtype, sizes.collect::<Option<_>>().ok_or_else(usage)?)))
+}
+
+/// Reads `--header 'Name: value'`.
+pub(super) fn header(text: &str) -> Result<(String, String)> {
+    let (name, value) = text.split_once(':').ok_or_else(|| anyhow!("no colon")).map_err(|_| {
+        hinted(format!("`--header {text}` has no colon"), "for example --header 'X-Key: 7'")
+    })?;
+    if text.contains(['\r', '\n']) || name.trim().is_empty() {
+        return Err(hinted(
+            format!("`{name}` is not a valid header"),
+            "for example --header 'X-Key: 7'",
+        ));
+    }
+    Ok((name.trim().into(), value.trim().into()))
+}

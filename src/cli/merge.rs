@@ -1,0 +1,45 @@
+//! `rooflens merge`: stripes of one schedule, measured by several machines, as one measurement.
+
+use super::{Exit, emit, hinted};
+use crate::probe::measurement::Measured;
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// Merge the stripes of one load, measured by several machines, into one measurement.
+///
+/// Each machine runs `rooflens probe … --stripe K/N` with the same load, seed and time; the merged
+/// schedule is exactly the one that a single machine would have sent. Percentiles are computed
+/// from the merged distributions, never averaged.
+///
+/// Examples:
+///   rooflens merge part-0 part-1 part-2 -o whole
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// Folders that `rooflens probe` wrote.
+    #[arg(required = true)]
+    parts: Vec<PathBuf>,
+    /// Folder of the merged measurement.
+    #[arg(short, long, value_name = "DIR", default_value = "rooflens-probe")]
+    output: PathBuf,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<Exit> {
+        let load = |path: &PathBuf| {
+            Measured::load(path)
+                .map_err(|e| hinted(e.to_string(), "give the folders that `rooflens probe` wrote"))
+        };
+        let parts = self.parts.iter().map(load).collect::<Result<Vec<_>>>()?;
+        let merged = Measured::merge(&parts, None).map_err(|e| {
+            hinted(
+                e.to_string(),
+                "merge runs of one --load, --seed, --seconds and N of --stripe K/N, each K once",
+            )
+        })?;
+        let folder = super::probe::new_folder(&self.output)?;
+        merged.save(&folder)?;
+        emit(&super::probe::summary(&merged.file, Some(&folder)), None)?;
+        Ok(super::probe::exit(&merged.file))
+    }
+}

@@ -1,0 +1,529 @@
+//! `rooflens probe`: a real server under load, measured from the instants at which requests were due.
+
+mod summary;
+
+use super::load::{self, Wanted};
+use super::{Exit, emit, hinted};
+use crate::probe::arrival::{Arrival, Fingerprint, Load, Stripe};
+use crate::probe::drive::{Live, Plan, drive};
+use crate::probe::measurement::{Aims, File, Measured, ModelPart};
+use crate::probe::record::Fault;
+use crate::probe::search::{Answer, Found, search};
+use crate::probe::target::{self, Body, Encoding, Options, Prepared, TargetError, Url};
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+pub(super) use summary::summary;
+
+/// Measure a serving platform under load: latency, throughput, and what the numbers are worth.
+///
+/// TARGET is one of
+///   kserve+http://HOST:PORT/MODEL   Triton, MLServer, KServe     (also kserve+https, kserve+grpc)
+///   tfs+http://HOST:PORT/MODEL      TensorFlow Serving           (also tfs+https, tfs+grpc)
+///   http://HOST:PORT/PATH           Flask, FastAPI, TorchServe … (also https)
+///   tract:MODEL.onnx                tract, in this process
+///
+/// LOAD is one of
+///   closed:N                 N requests in flight, each sending the next when answered
+///   steady:RATE              a request every 1/RATE seconds
+///   poisson:RATE             independent users, RATE requests a second in the mean
+///   burst:BASE,PEAK,PERIOD,DUTY   poisson, at PEAK for DUTY (0 to 1) of every PERIOD seconds
+///   ramp:FROM,TO             poisson, the rate moving evenly
+///   trace:FILE[,speed=X][,keep=SHARE]   recorded arrivals (CSV): Azure Functions 2019 and 2021,
+///                            Azure LLM, BurstGPT, or a column of seconds
+///   max[:RATE]               the highest poisson rate that meets --slo
+///   single-stream  multi-stream[:N]  server:RATE  offline[:N]     MLPerf's scenarios
+///
+/// Time counts from the instant at which a request was due, not from when it was sent; failed and
+/// late requests count as infinitely slow. Every run ends in a verdict, and only VALID means that
+/// the numbers mean what they say.
+///
+/// Examples:
+///   rooflens probe kserve+http://localhost:8000/resnet50 --load poisson:100
+///   rooflens probe kserve+grpc://localhost:8001/bert --input ids=1x128 --load max --slo p99=50ms
+///   rooflens probe http://localhost:5000/predict --body cat.jpg --load steady:20 --seconds 60
+///   rooflens probe tract:resnet50.onnx --load closed:1
+///
+/// Exit codes: 0 VALID, and --slo met where given; 1 measured, but another verdict, more than 1 % of
+/// the requests failed, or --slo not met; 2 could not measure.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+#[allow(clippy::doc_markdown, reason = "the text is for terminals")]
+#[allow(rustdoc::bare_urls)]
+pub(super) struct Args {
+    /// What to probe.
+    target: String,
+    /// When requests are due.
+    #[arg(long, value_name = "LOAD", default_value = "closed:1", help_heading = "Load")]
+    load: String,
+    /// Seconds in which requests are due; of each attempt for `--load max`.
+    #[arg(long, value_name = "S", default_value_t = 20.0, help_heading = "Load")]
+    seconds: f64,
+    /// Of the schedule and of made-up inputs; the same seed gives the same load.
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Load")]
+    seed: u64,
+    /// First axis of the inputs, where the model leaves it open.
+    #[arg(long, value_name = "N", help_heading = "Requests", value_parser = clap::value_parser!(i64).range(1..))]
+    batch: Option<i64>,
+    /// Shape, type and shape, or contents of an input: NAME=1x3x224x224, NAME=INT64:1x128,
+    /// NAME=file.npy. Repeatable.
+    #[arg(long, value_name = "NAME=SPEC", help_heading = "Requests")]
+    input: Vec<String>,
+    /// Send this file (plain HTTP); its type follows from its name.
+    #[arg(long, value_name = "FILE", help_heading = "Requests", conflicts_with = "json")]
+    body: Option<PathBuf>,
+    /// Send this text as JSON (plain HTTP); {{i}} becomes the request's variant, {{random}} a
+    /// number between 0 and 1.
+    #[arg(long, value_name = "TEXT", help_heading = "Requests")]
+    json: Option<String>,
+    /// Method (plain HTTP); POST with a body and GET without where left out.
+    #[arg(long, value_name = "METHOD", help_heading = "Requests")]
+    method: Option<String>,
+    /// Text that a good answer contains (plain HTTP).
+    #[arg(long, value_name = "TEXT", help_heading = "Requests")]
+    expect: Option<String>,
+    /// Different requests that are encoded before the clock starts and sent in turn.
+    #[arg(long, value_name = "N", default_value_t = 4, help_heading = "Requests", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    variants: u64,
+    /// How tensors travel over kserve+http: auto, json or binary.
+    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Requests", value_parser = ["auto", "json", "binary"])]
+    encoding: String,
+    /// Send a header, or gRPC metadata: 'Name: value'. Repeatable.
+    #[arg(long, value_name = "HEADER", help_heading = "Requests")]
+    header: Vec<String>,
+    /// Send `Authorization: Bearer` with the token in this environment variable.
+    #[arg(long, value_name = "VARIABLE", help_heading = "Requests")]
+    token: Option<String>,
+    /// Also trust the certificates in this PEM file.
+    #[arg(long, value_name = "FILE", help_heading = "Requests")]
+    ca: Option<PathBuf>,
+    /// Seconds from due to answered, at most; later is an error.
+    #[arg(long, value_name = "S", default_value_t = 10.0, help_heading = "Client")]
+    timeout: f64,
+    /// Seconds to wait for the first answer, before the load.
+    #[arg(long, value_name = "S", default_value_t = 30.0, help_heading = "Client")]
+    patience: f64,
+    /// Sender threads; one less than the cores where left out.
+    #[arg(long, value_name = "N", help_heading = "Client", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    senders: Option<u16>,
+    /// Requests in flight, at most; more are dropped, and counted as such.
+    #[arg(long, value_name = "N", default_value_t = 4096, help_heading = "Client")]
+    max_in_flight: usize,
+    /// Inferences at a time of a runtime in this process.
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Client", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    instances: u16,
+    /// Take every N-th request, from number K: K/N, or auto/N in a Kubernetes Indexed Job or a Slurm
+    /// array. `rooflens merge` puts the parts together.
+    #[arg(long, value_name = "K/N", help_heading = "Client")]
+    stripe: Option<String>,
+    /// Start at this Unix time, so that stripes start together.
+    #[arg(long, value_name = "SECONDS", help_heading = "Client")]
+    start_at: Option<f64>,
+    /// A demand on response times: p99=50ms.
+    #[arg(long, value_name = "PERCENTILE=TIME", help_heading = "Judgement")]
+    slo: Option<String>,
+    /// Seconds to cut at the start; found from the data where left out.
+    #[arg(long, value_name = "S", help_heading = "Judgement")]
+    warm_up: Option<f64>,
+    /// The model's file, to say how many FLOP/s the server achieves.
+    #[arg(long, value_name = "FILE", help_heading = "Judgement")]
+    model: Option<PathBuf>,
+    /// Folder of measurement.json and intervals.hlog; an older one is never overwritten.
+    #[arg(short, long, value_name = "DIR", default_value = "rooflens-probe")]
+    output: PathBuf,
+    /// Say what would be sent, and send nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<Exit> {
+        let (seconds, timeout) =
+            (time("--seconds", self.seconds)?, time("--timeout", self.timeout)?);
+        let wanted = load::load(&self.load, self.seed)?;
+        let slo = self.slo.as_deref().map(load::slo).transpose()?;
+        let stripe = self.stripe.as_deref().map_or(Ok(Stripe::WHOLE), load::stripe)?;
+        let (first, prescribed, judged_by) = match &wanted {
+            Wanted::Load(load, batch, by) => (load.clone(), *batch, *by),
+            Wanted::Highest(rate) => (Load::Open(Arrival::Poisson(*rate)), None, None),
+        };
+        if matches!(wanted, Wanted::Highest(_)) && slo.is_none() {
+            return Err(hinted(
+                "`--load max` needs a demand to meet",
+                "for example --slo p99=50ms",
+            ));
+        }
+        let batch = self.batch.or(prescribed).unwrap_or(1);
+        let aims = Aims {
+            headline: slo.map(|s| s.0).or(judged_by).unwrap_or(0.99),
+            slo,
+            warm_up: self.warm_up.filter(|s| *s >= 0.0),
+            throttled: None,
+        };
+        let plan = Plan {
+            load: first,
+            seed: self.seed,
+            duration: seconds,
+            stripe,
+            senders: self.senders.map_or_else(senders, usize::from),
+            timeout,
+            max_in_flight: self.max_in_flight.max(1),
+            start_at: self.start_at.map(start_at).transpose()?,
+        };
+        if self.dry_run {
+            return dry_run(&plan);
+        }
+        let model = self.model.as_deref().map(|path| cost(path, batch)).transpose()?;
+        let prepared = self.prepare(batch)?;
+        let took = first_answer(&self.target, &prepared)?;
+        let folder = new_folder(&self.output)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = stop.clone();
+        ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::Relaxed) {
+                // Asked twice: whoever asks does not want to wait for open requests.
+                #[allow(clippy::exit)]
+                std::process::exit(130);
+            }
+        })
+        .context("no signal handler")?;
+        let run = |plan: &Plan| -> Result<Measured> {
+            let outcome = watched(plan, &prepared, &stop)?;
+            let mut measured = Measured::new(plan, &prepared, outcome, &aims, took);
+            measured.file.model = model.clone().map(|m| achieved(m, &measured.file));
+            Ok(measured)
+        };
+        let measured = match wanted {
+            Wanted::Load(..) => run(&plan)?,
+            Wanted::Highest(rate) => highest(rate, &plan, &stop, run)?,
+        };
+        measured
+            .save(&folder)
+            .map_err(|e| hinted(e.to_string(), "choose another folder with --output"))?;
+        emit(&summary(&measured.file, Some(&folder)), None)?;
+        Ok(exit(&measured.file))
+    }
+
+    fn prepare(&self, batch: i64) -> Result<Prepared> {
+        if let Some(path) = self.target.strip_prefix("tract:") {
+            return in_process(&self.target, Path::new(path), batch, usize::from(self.instances));
+        }
+        let url = Url::parse(&self.target).map_err(told)?;
+        let mut headers =
+            self.header.iter().map(|h| load::header(h)).collect::<Result<Vec<_>>>()?;
+        if let Some(variable) = &self.token {
+            let token = std::env::var(variable).map_err(|_| {
+                hinted(
+                    format!("the environment has no variable `{variable}`"),
+                    "--token names a variable, so that the token itself is in no history",
+                )
+            })?;
+            headers.push(("Authorization".into(), format!("Bearer {}", token.trim())));
+        }
+        let options = Options {
+            headers,
+            inputs: self.input.iter().map(|i| load::input(i)).collect::<Result<_>>()?,
+            batch,
+            seed: self.seed,
+            variants: self.variants,
+            encoding: match self.encoding.as_str() {
+                "json" => Encoding::Json,
+                "binary" => Encoding::Binary,
+                _ => Encoding::Auto,
+            },
+            body: self.body()?,
+            method: self.method.clone(),
+            expect: self.expect.clone(),
+            trust: crate::probe::stream::Trust { ca: self.ca.clone() },
+            patience: time("--patience", self.patience)?,
+            ..Options::default()
+        };
+        Prepared::remote(&url, &options).map_err(told)
+    }
+
+    fn body(&self) -> Result<Option<Body>> {
+        if let Some(text) = &self.json {
+            return Ok(Some(Body {
+                content_type: "application/json".into(),
+                bytes: text.clone().into(),
+            }));
+        }
+        let Some(path) = &self.body else { return Ok(None) };
+        let bytes = std::fs::read(path).map_err(|e| {
+            hinted(format!("`{}` cannot be read: {e}", path.display()), "check the path")
+        })?;
+        let kind = match path.extension().and_then(|e| e.to_str()).unwrap_or_default() {
+            "json" => "application/json",
+            "jpg" | "jpeg" => "image/jpeg",
+            "png" => "image/png",
+            "txt" => "text/plain",
+            _ => "application/octet-stream",
+        };
+        Ok(Some(Body { content_type: kind.into(), bytes: bytes.into() }))
+    }
+}
+
+fn told(error: TargetError) -> anyhow::Error {
+    hinted(error.message, error.hint)
+}
+
+fn time(flag: &str, seconds: f64) -> Result<Duration> {
+    if !(0.01..=86_400.0).contains(&seconds) {
+        return Err(hinted(
+            format!("`{flag} {seconds}` is not a time of 0.01 to 86400 seconds"),
+            format!("for example {flag} 20"),
+        ));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+fn start_at(unix: f64) -> Result<SystemTime> {
+    let since = Duration::try_from_secs_f64(unix).ok();
+    let at = since.and_then(|s| SystemTime::UNIX_EPOCH.checked_add(s));
+    let ahead = at.and_then(|at| at.duration_since(SystemTime::now()).ok());
+    match (at, ahead) {
+        (Some(at), Some(ahead)) if ahead < Duration::from_hours(1) => Ok(at),
+        _ => Err(hinted(
+            format!("`--start-at {unix}` is not within the next hour"),
+            "for example --start-at $(( $(date +%s) + 10 ))",
+        )),
+    }
+}
+
+/// One core is left for the system, and for the server where it is here.
+fn senders() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1))
+}
+
+fn dry_run(plan: &Plan) -> Result<Exit> {
+    use std::fmt::Write;
+    let Load::Open(arrival) = &plan.load else {
+        emit(&format!("{}: requests follow answers, there is no schedule\n", plan.load), None)?;
+        return Ok(Exit::Good);
+    };
+    let (mut n, mut last, mut fingerprint) = (0u64, 0, Fingerprint::default());
+    for due in arrival.schedule(plan.seed, plan.duration, plan.stripe) {
+        n += 1;
+        last = due.at;
+        fingerprint.add(due);
+    }
+    let mut text = format!(
+        "{}, seed {}: {n} requests, the last after {:.3} s\nfingerprint {fingerprint}\n",
+        plan.load,
+        plan.seed,
+        last as f64 * 1e-9
+    );
+    if let Arrival::Trace(trace) = arrival {
+        let _ = writeln!(
+            text,
+            "trace of {}: {} arrivals, index of dispersion {:.1} in a second",
+            trace.format,
+            trace.instants.len(),
+            trace.dispersion()
+        );
+    }
+    emit(&text, None)?;
+    Ok(Exit::Good)
+}
+
+/// The first request: proves that the target answers as it should, or says why not. A server that
+/// fails for reasons of its own is measured all the same.
+fn first_answer(name: &str, prepared: &Prepared) -> Result<Option<Duration>> {
+    match prepared.try_once() {
+        Ok((_, took)) => Ok(Some(took)),
+        Err((
+            Fault::Http(500..)
+            | Fault::WrongAnswer
+            | Fault::TooLarge
+            | Fault::Closed
+            | Fault::Malformed
+            | Fault::Timeout,
+            _,
+        )) if !prepared.is_local() => Ok(None),
+        Err(failure) => match Url::parse(name) {
+            Ok(url) => Err(told(target::explain(&url, &failure))),
+            Err(_) => Err(hinted(failure.1, "`rooflens analyze` works without running the model")),
+        },
+    }
+}
+
+/// Runs a plan with a progress bar that shows requests a second and p99.
+fn watched(
+    plan: &Plan,
+    prepared: &Prepared,
+    stop: &AtomicBool,
+) -> Result<crate::probe::drive::Outcome> {
+    let live = Live::default();
+    let bar = super::progress_bar("");
+    let over = AtomicBool::new(false);
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let begin = std::time::Instant::now();
+            let (mut last, mut seen) = (begin, 0);
+            while !over.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(50));
+                bar.set_position(super::permille(
+                    begin.elapsed().as_secs_f64() / plan.duration.as_secs_f64(),
+                ));
+                let since = last.elapsed().as_secs_f64();
+                if since >= 0.5 {
+                    last = std::time::Instant::now();
+                    let good = live.good.load(Ordering::Relaxed);
+                    let recent = live.take();
+                    let p99 = recent
+                        .quantile(0.99, 0)
+                        .map_or("–".into(), |v| crate::units::si(v as f64 * 1e-9, "s"));
+                    let lost = live.lost.load(Ordering::Relaxed);
+                    bar.set_message(format!(
+                        "{}  {:.0}/s  p99 {p99}  {lost} failed",
+                        plan.load,
+                        (good - seen) as f64 / since
+                    ));
+                    seen = good;
+                }
+            }
+        });
+        let outcome = drive(plan, prepared, stop, &live);
+        over.store(true, Ordering::Relaxed);
+        outcome
+    });
+    bar.finish_and_clear();
+    outcome.map_err(|e| {
+        hinted(format!("the load generator failed: {e}"), "lower --senders or --max-in-flight")
+    })
+}
+
+/// Searches the highest rate; the measurement is that of the last passing attempt.
+fn highest(
+    start: f64,
+    plan: &Plan,
+    stop: &AtomicBool,
+    run: impl Fn(&Plan) -> Result<Measured>,
+) -> Result<Measured> {
+    let (mut kept, mut last, mut failed) = (None, None, None);
+    let mut attempt = |rate: f64| {
+        let load = Load::Open(Arrival::Poisson((rate * 10.0).round().max(1.0) / 10.0));
+        let measured = match run(&Plan { load, start_at: None, ..plan.clone() }) {
+            Ok(measured) => measured,
+            Err(error) => {
+                failed = Some(error);
+                return None;
+            }
+        };
+        if stop.load(Ordering::Relaxed) {
+            last = Some(measured);
+            return None;
+        }
+        let answer = match measured.file.slo.as_ref().map(|s| s.outcome.as_str()) {
+            Some("pass") => Answer::Pass,
+            Some("fail") => Answer::Fail,
+            _ => Answer::Undecided,
+        };
+        let slot = if answer == Answer::Pass { &mut kept } else { &mut last };
+        *slot = Some(measured);
+        Some(answer)
+    };
+    let found: Found = search(start, &mut attempt);
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let mut measured = kept.or(last).context("no attempt was made")?;
+    let list = found
+        .attempts
+        .iter()
+        .map(|(rate, answer)| format!("{rate:.1}/s {}", format!("{answer:?}").to_uppercase()));
+    let notes = &mut measured.file.verdict.notes;
+    notes.push(format!("attempts: {}", list.collect::<Vec<_>>().join(", ")));
+    notes.push(match (found.rate > 0.0, found.confirmed) {
+        (true, true) => format!(
+            "highest rate that meets the demand: {:.1}/s, confirmed by a second run",
+            found.rate
+        ),
+        (true, false) => {
+            format!("highest rate that met the demand: {:.1}/s, not confirmed", found.rate)
+        }
+        (false, _) => "no rate was found that meets the demand".into(),
+    });
+    Ok(measured)
+}
+
+/// 0 for a run that means what it says and meets what was demanded.
+pub(super) fn exit(file: &File) -> Exit {
+    let failed = file.window.lost as f64 > 0.01 * file.window.due as f64;
+    let missed = file.slo.as_ref().is_some_and(|s| s.outcome != "pass");
+    if file.verdict.verdict == "VALID" && !failed && !missed { Exit::Good } else { Exit::Failed }
+}
+
+/// What a request costs, by the model's file.
+fn cost(path: &Path, batch: i64) -> Result<ModelPart> {
+    let (report, _, _) = read(path, batch)?;
+    let (flops, bytes) = (report.totals.flops as f64, report.totals.compulsory_bytes as f64);
+    Ok(ModelPart {
+        file: path.display().to_string(),
+        flops_per_request: flops,
+        compulsory_bytes_per_request: bytes,
+        intensity_flop_per_byte: if bytes > 0.0 { flops / bytes } else { 0.0 },
+        achieved_flops: 0.0,
+    })
+}
+
+fn achieved(model: ModelPart, file: &File) -> ModelPart {
+    ModelPart { achieved_flops: file.window.goodput_per_second * model.flops_per_request, ..model }
+}
+
+/// A model's costs at a batch, its bytes and its inputs' shapes.
+fn read(path: &Path, batch: i64) -> Result<(crate::report::ModelReport, Vec<u8>, Vec<Vec<usize>>)> {
+    let model = crate::formats::load(path)
+        .map_err(|e| hinted(e.to_string(), e.hint().unwrap_or("check the file")))?;
+    let wanted = u64::try_from(batch).ok().filter(|b| *b > 1);
+    let bindings = super::analyze::bindings(&model, &[], wanted)?;
+    let report = crate::report::ModelReport::new(&model, &path.display().to_string(), &bindings)
+        .map_err(|e| hinted(e.to_string(), "use a smaller --batch"))?;
+    let at: crate::dim::Bindings =
+        report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
+    let shape = |id: &crate::ir::ValueId| {
+        let dims = model.graph.value(*id).info.shape.iter().flatten();
+        dims.map(|d| d.bind(&at).as_usize().unwrap_or(1)).collect()
+    };
+    let shapes = model.graph.inputs.iter().map(shape).collect();
+    let bytes = std::fs::read(path).map_err(|e| {
+        hinted(format!("`{}` cannot be read: {e}", path.display()), "check the path")
+    })?;
+    Ok((report, bytes, shapes))
+}
+
+#[cfg(feature = "probe")]
+fn in_process(text: &str, path: &Path, batch: i64, instances: usize) -> Result<Prepared> {
+    let (_, bytes, shapes) = read(path, batch)?;
+    let bar = super::progress_bar("loading the model");
+    let target = crate::probe::TractTarget::load(&bytes, &shapes, 1)
+        .map_err(|e| hinted(e.to_string(), "`rooflens analyze` works without running the model"))?;
+    bar.finish_and_clear();
+    let runtime: Arc<dyn crate::probe::Target + Send + Sync> = Arc::new(target);
+    Ok(Prepared::local(text, "tract, in this process", &runtime, instances, batch))
+}
+
+#[cfg(not(feature = "probe"))]
+fn in_process(_: &str, _: &Path, _: i64, _: usize) -> Result<Prepared> {
+    Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
+}
+
+/// The folder, or the first of `-2`, `-3` … that is not there yet.
+pub(super) fn new_folder(wanted: &Path) -> Result<PathBuf> {
+    let mut folder = wanted.to_owned();
+    for n in 2.. {
+        match std::fs::create_dir(&folder) {
+            Ok(()) => break,
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                folder = PathBuf::from(format!("{}-{n}", wanted.display()));
+            }
+            Err(e) => {
+                let message = format!("cannot make the folder `{}`: {e}", folder.display());
+                return Err(hinted(message, "choose another with --output"));
+            }
+        }
+    }
+    Ok(folder)
+}

@@ -1,0 +1,170 @@
+//! A measurement in a few lines, verdict first.
+
+use crate::probe::judge::{name, same};
+use crate::probe::measurement::{File, MetricPart, PercentilePart};
+use crate::units::si;
+use std::fmt::Write;
+use std::path::Path;
+
+/// What a person reads after a run.
+pub(in crate::cli) fn summary(file: &File, folder: Option<&Path>) -> String {
+    let mut out = String::new();
+    head(file, &mut out);
+    let w = &file.window;
+    let _ = writeln!(
+        out,
+        "\n  counted    {} requests in {:.1} s, after {:.1} s of warm-up",
+        w.due, w.seconds, w.from_seconds
+    );
+    let _ = writeln!(
+        out,
+        "  rate       {:.1}/s due, {:.1}/s answered well{}; {:.2} in flight",
+        w.offered_per_second,
+        w.goodput_per_second,
+        if file.target.batch > 1 {
+            format!(" ({:.1} inferences/s)", w.inferences_per_second)
+        } else {
+            String::new()
+        },
+        w.in_flight_mean
+    );
+    line(&mut out, "response", &file.response, file);
+    line(&mut out, "service", &file.service, file);
+    line(&mut out, "client", &file.lag, file);
+    if let Some(p) =
+        file.response.percentiles.iter().find(|p| same(p.quantile, file.plan.headline_quantile))
+    {
+        interval(&mut out, p, file);
+    }
+    if let Some(m) = &file.model {
+        let _ = writeln!(
+            out,
+            "  achieved   {} at {:.1} FLOP/B",
+            si(m.achieved_flops, "FLOP/s"),
+            m.intensity_flop_per_byte
+        );
+    }
+    for stage in &file.stages {
+        let _ = writeln!(
+            out,
+            "  stage      {:<14} {} each, busy {:.0} % of the time",
+            stage.name,
+            si(stage.mean_seconds, "s"),
+            100.0 * stage.busy_share
+        );
+    }
+    for meter in &file.meters {
+        let _ = match (&meter.value, &meter.unmeasured) {
+            (Some(value), _) => {
+                writeln!(out, "  meter      {:<26} {}", meter.name, si(*value, &meter.unit))
+            }
+            (None, why) => writeln!(
+                out,
+                "  meter      {:<26} UNMEASURED: {}",
+                meter.name,
+                why.as_deref().unwrap_or("not read")
+            ),
+        };
+    }
+    for error in &file.errors {
+        let _ = writeln!(
+            out,
+            "  failed     {:<12} {:>7} from {:.1} s on: {}",
+            error.kind, error.count, error.first_seconds, error.message
+        );
+    }
+    if file.run.stopped {
+        let _ =
+            writeln!(out, "  stopped    after {:.1} of {} s", file.run.seconds, file.plan.seconds);
+    }
+    for note in &file.verdict.notes {
+        let _ = writeln!(out, "  note       {note}");
+    }
+    if let Some(folder) = folder {
+        let _ = writeln!(out, "\nmeasurement in {}/", folder.display());
+    }
+    out
+}
+
+fn head(file: &File, out: &mut String) {
+    let _ = writeln!(out, "{}  {}", file.target.url, file.plan.load);
+    let platform =
+        if file.target.platform.is_empty() { "unknown platform" } else { &file.target.platform };
+    let inputs: Vec<String> = file
+        .target
+        .inputs
+        .iter()
+        .map(|i| {
+            format!(
+                "{} {} {}",
+                i.name,
+                i.dtype,
+                i.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
+            )
+        })
+        .collect();
+    let inputs = if inputs.is_empty() { String::new() } else { format!("; {}", inputs.join(", ")) };
+    let _ = writeln!(
+        out,
+        "  {platform}, {} encoding, batch {}{inputs}",
+        file.target.encoding, file.target.batch
+    );
+    let loop_ = if file.plan.open {
+        "open loop: time from when a request was due"
+    } else {
+        "closed loop: time from when a request was sent, without queueing"
+    };
+    let _ = writeln!(out, "  {loop_}");
+    let _ = writeln!(out, "\n{}", file.verdict.verdict);
+    for finding in &file.verdict.findings {
+        let other = if finding.verdict == file.verdict.verdict {
+            String::new()
+        } else {
+            format!("{}: ", finding.verdict)
+        };
+        let _ = writeln!(out, "  because    {other}{}", finding.evidence);
+    }
+    if let Some(slo) = &file.slo {
+        let _ = writeln!(
+            out,
+            "  demand     {} ≤ {}: {}",
+            name(slo.quantile),
+            si(slo.seconds, "s"),
+            slo.outcome.to_uppercase()
+        );
+    }
+}
+
+fn value(p: &PercentilePart, file: &File) -> String {
+    match p.seconds {
+        Some(seconds) => si(seconds, "s"),
+        None => format!("> {}", si(file.plan.timeout_seconds, "s")),
+    }
+}
+
+fn line(out: &mut String, label: &str, metric: &MetricPart, file: &File) {
+    let shown = metric
+        .percentiles
+        .iter()
+        .filter(|p| p.supported)
+        .map(|p| format!("{} {}", name(p.quantile), value(p, file)));
+    let _ = writeln!(
+        out,
+        "  {label:<10} {}  max {}",
+        shown.collect::<Vec<_>>().join("  "),
+        si(metric.max_seconds, "s")
+    );
+}
+
+fn interval(out: &mut String, p: &PercentilePart, file: &File) {
+    let Some(low) = p.low_seconds.filter(|_| p.supported) else { return };
+    let high =
+        p.high_seconds.map_or(format!("> {}", si(file.plan.timeout_seconds, "s")), |h| si(h, "s"));
+    let _ = writeln!(
+        out,
+        "  {:<10} {} to {high} (approx. 95 %; worth {:.0} independent requests)",
+        name(p.quantile),
+        si(low, "s"),
+        p.effective_samples
+    );
+}

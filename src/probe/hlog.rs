@@ -1,0 +1,139 @@
+//! Interval logs in the `HdrHistogram` V2 format, which other tools open and plot.
+//!
+//! One line an interval and metric, tagged with the metric's name; values are nanoseconds. Requests
+//! that were never answered well have no duration and are not in these files.
+
+use super::counts::Counts;
+use super::record::{Interval, Record};
+use super::stats::Metric;
+use bytes::Bytes;
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, Tag,
+};
+use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
+use std::time::{Duration, SystemTime};
+
+/// Metrics with their tags.
+const TAGS: [(&str, Metric); 4] = [
+    ("response", Metric::Response),
+    ("service", Metric::Service),
+    ("lag", Metric::Lag),
+    ("lateness", Metric::Lateness),
+];
+
+/// Why a log could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the interval log cannot be read: {0}")]
+pub struct LogError(String);
+
+/// A record's durations as a log that starts at `started`.
+pub fn write(record: &Record, started: SystemTime) -> Result<Bytes, LogError> {
+    let fail = |e: &dyn std::fmt::Debug| LogError(format!("{e:?}"));
+    let mut out = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let mut builder = IntervalLogWriterBuilder::new();
+    builder
+        .add_comment("nanoseconds; see the tags")
+        .with_start_time(started)
+        .with_base_time(started);
+    let mut writer = builder.begin_log_with(&mut out, &mut serializer).map_err(|e| fail(&e))?;
+    let step = Duration::from_nanos(record.step);
+    for (index, interval) in (0u32..).zip(&record.intervals) {
+        for (tag, metric) in TAGS {
+            let counts = metric.of(interval);
+            if !counts.is_empty() {
+                writer
+                    .write_histogram(&counts.to_hdr(), step * index, step, Tag::new(tag))
+                    .map_err(|e| fail(&e))?;
+            }
+        }
+    }
+    Ok(out.into())
+}
+
+/// Puts the durations of a log into `intervals` of `step` nanoseconds.
+pub fn read(log: &[u8], step: u64, intervals: &mut [Interval]) -> Result<(), LogError> {
+    let mut deserializer = Deserializer::new();
+    for entry in IntervalLogIterator::new(log) {
+        let entry = entry.map_err(|e| LogError(format!("{e:?}")))?;
+        let LogEntry::Interval(line) = entry else { continue };
+        let wrong = |what: &str| LogError(format!("{what} at {:?}", line.start_timestamp()));
+        let tag = line.tag().map(|t| t.as_str().to_owned()).unwrap_or_default();
+        let (_, metric) =
+            TAGS.iter().find(|(name, _)| *name == tag).ok_or_else(|| wrong("unknown tag"))?;
+        let packed = decode(line.encoded_histogram()).ok_or_else(|| wrong("not base64"))?;
+        let histogram: hdrhistogram::Histogram<u64> = deserializer
+            .deserialize(&mut packed.as_slice())
+            .map_err(|e| LogError(format!("{e:?}")))?;
+        let start = u64::try_from(line.start_timestamp().as_nanos()).unwrap_or(u64::MAX);
+        let index = usize::try_from((start + step / 2) / step).unwrap_or(usize::MAX);
+        let interval = intervals.get_mut(index).ok_or_else(|| wrong("no such interval"))?;
+        let counts = Counts::from_hdr(&histogram);
+        match metric {
+            Metric::Response => interval.response = counts,
+            Metric::Service => interval.service = counts,
+            Metric::Lag => interval.lag = counts,
+            Metric::Lateness => interval.lateness = counts,
+        }
+    }
+    Ok(())
+}
+
+/// Base64 of RFC 4648, padded.
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let (mut out, mut bits, mut have) = (Vec::with_capacity(text.len() * 3 / 4), 0u32, 0);
+    for letter in text.trim_end_matches('=').bytes() {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        have += 6;
+        if have >= 8 {
+            have -= 8;
+            out.push(u8::try_from((bits >> have) & 0xff).unwrap_or(0));
+            bits &= (1 << have) - 1;
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::record::Sample;
+
+    #[test]
+    fn base64() {
+        assert_eq!(decode("Zm9vYmFy").unwrap(), b"foobar");
+        assert_eq!(decode("Zm9vYg==").unwrap(), b"foob");
+        assert!(decode("Zm9v!").is_none());
+    }
+
+    #[test]
+    fn written_and_read_is_the_same() {
+        let mut record = Record::with_step(50_000_000);
+        for i in 0..3000u64 {
+            let (due, late) = (i * 1_000_000, i * 37 % 1000);
+            let began = due + late;
+            record.began(began);
+            let ended = began + 200_000 + i * i % 1_000_003;
+            record.ended(ended, Sample { due, began, sent: began + 900, ended }, None);
+        }
+        let log =
+            write(&record, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)).unwrap();
+        assert!(log.starts_with(b"#nanoseconds"), "{}", String::from_utf8_lossy(&log[..80]));
+        let mut back = vec![Interval::default(); record.intervals.len()];
+        read(&log, record.step, &mut back).unwrap();
+        for (a, b) in record.intervals.iter().zip(&back) {
+            for (_, metric) in TAGS {
+                assert_eq!(metric.of(a).to_hdr(), metric.of(b).to_hdr());
+            }
+        }
+        assert!(read(b"garbage", 1, &mut back).is_err());
+    }
+}

@@ -1,0 +1,538 @@
+//! What a run's numbers are worth: one verdict, with the evidence for it.
+//!
+//! Looks at a [`Record`] and at how the client fared; knows no server.
+
+use super::record::{Interval, Record};
+use super::stats::{self, BATCHES, Metric, Percentile, mann_kendall, slope};
+use std::fmt;
+use std::ops::Range;
+
+/// The verdict on a run, worst first: the first that applies is the run's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// The client could not keep to its schedule or delayed what it measured.
+    ClientLimited,
+    /// More came in than went out: percentiles depend on how long one waits.
+    Overloaded,
+    /// The device lowered its clocks.
+    Throttled,
+    /// The durations drift.
+    NotStationary,
+    /// Too few independent requests for the percentile.
+    TooFewSamples,
+    /// The numbers mean what they say.
+    Valid,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ClientLimited => "CLIENT-LIMITED",
+            Self::Overloaded => "OVERLOADED",
+            Self::Throttled => "THROTTLED",
+            Self::NotStationary => "NOT-STATIONARY",
+            Self::TooFewSamples => "TOO-FEW-SAMPLES",
+            Self::Valid => "VALID",
+        })
+    }
+}
+
+/// Why a verdict was given.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// What follows from it.
+    pub verdict: Verdict,
+    /// With numbers.
+    pub evidence: String,
+}
+
+/// How one sender thread fared.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Health {
+    /// Seconds it ran.
+    pub wall: f64,
+    /// Seconds on a processor.
+    pub cpu: f64,
+    /// Seconds it was ready but waited for a processor.
+    pub waited: f64,
+}
+
+/// What there is to judge by.
+#[derive(Clone, Debug)]
+pub struct Case<'a> {
+    /// What was counted.
+    pub record: &'a Record,
+    /// Seconds of the schedule.
+    pub seconds: f64,
+    /// Whether requests were due at instants of their own.
+    pub open: bool,
+    /// Whether the rate was meant to stay the same.
+    pub level: bool,
+    /// The percentile that must be supported.
+    pub headline: f64,
+    /// Cut this many seconds at the start instead of looking for the end of the warm-up.
+    pub warm_up: Option<f64>,
+    /// The sender threads.
+    pub health: &'a [Health],
+    /// Share of processor time that the hypervisor gave to others.
+    pub stolen: f64,
+    /// Times the client's control group was stopped for its quota.
+    pub quota_stops: u64,
+    /// Evidence that a device lowered its clocks.
+    pub throttled: Option<String>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// All findings, worst first.
+    pub findings: Vec<Finding>,
+    /// What is worth knowing and no reason against the run.
+    pub notes: Vec<String>,
+    /// The intervals that count.
+    pub window: Range<usize>,
+    /// Their sum.
+    pub sum: Interval,
+    /// Seconds of them.
+    pub seconds: f64,
+    /// Requests due a second.
+    pub offered: f64,
+    /// Good answers a second, by when they ended.
+    pub completed: f64,
+    /// Good answers a second, by when they were due.
+    pub goodput: f64,
+    /// Mean number in flight, from the counter.
+    pub in_flight: f64,
+    /// |L − λW| over L.
+    pub little: f64,
+    /// Growth of the number in flight, a second.
+    pub growth: f64,
+    /// Quantiles of response, service, lag and lateness.
+    pub response: Vec<Percentile>,
+    /// From sent to answered.
+    pub service: Vec<Percentile>,
+    /// From due to sent.
+    pub lag: Vec<Percentile>,
+    /// From due to taken up.
+    pub lateness: Vec<Percentile>,
+}
+
+/// Quantiles that are reported.
+pub const QUANTILES: [f64; 5] = [0.5, 0.9, 0.95, 0.99, 0.999];
+/// A quantile needs this many requests beyond it.
+pub const TAIL: f64 = 10.0;
+/// Two-sided one per cent of the normal distribution.
+const ONE_PERCENT: f64 = 2.576;
+
+/// Judges a run.
+pub fn judge(case: &Case<'_>) -> Judgement {
+    let record = case.record;
+    let step = record.step as f64 * 1e-9;
+    // Intervals that only answers reached are no part of the schedule.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let scheduled = ((case.seconds / step).floor() as usize).min(record.intervals.len());
+    let mut findings = Vec::new();
+    let mut found = |verdict, evidence: String| findings.push(Finding { verdict, evidence });
+    let window = match steady(case, scheduled, step) {
+        Ok(start) => start..scheduled,
+        Err(evidence) => {
+            found(Verdict::NotStationary, evidence);
+            scheduled / 2..scheduled
+        }
+    };
+    let seconds = window.len() as f64 * step;
+    let added = stats::Window::new(record, &window);
+    let sum = added.sum.clone();
+    let per_second = |n: u64| if seconds > 0.0 { n as f64 / seconds } else { 0.0 };
+    let quantiles = |metric| {
+        let mut wanted = QUANTILES.to_vec();
+        if !wanted.contains(&case.headline) {
+            wanted.push(case.headline);
+            wanted.sort_by(f64::total_cmp);
+        }
+        wanted.into_iter().map(|q| stats::percentile(&added, metric, q)).collect::<Vec<_>>()
+    };
+    let mut judgement = Judgement {
+        verdict: Verdict::Valid,
+        findings: Vec::new(),
+        notes: Vec::new(),
+        seconds,
+        offered: per_second(sum.due),
+        completed: per_second(sum.completed),
+        goodput: per_second(sum.good),
+        in_flight: if seconds > 0.0 { sum.area as f64 * 1e-9 / seconds } else { 0.0 },
+        little: 0.0,
+        growth: 0.0,
+        response: quantiles(Metric::Response),
+        service: quantiles(Metric::Service),
+        lag: quantiles(Metric::Lag),
+        lateness: quantiles(Metric::Lateness),
+        window,
+        sum,
+    };
+    flow(case, &added.batches, &mut judgement, &mut found);
+    samples(case, &judgement, &mut found);
+    client(case, &mut judgement, &mut found);
+    if let Some(evidence) = &case.throttled {
+        found(Verdict::Throttled, evidence.clone());
+    }
+    findings.sort();
+    judgement.verdict = findings.first().map_or(Verdict::Valid, |f| f.verdict);
+    judgement.findings = findings;
+    judgement
+}
+
+/// The first interval after the warm-up.
+fn steady(case: &Case<'_>, scheduled: usize, step: f64) -> Result<usize, String> {
+    if let Some(seconds) = case.warm_up {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        return Ok(((seconds / step).ceil() as usize).min(scheduled));
+    }
+    // Five intervals to a value: MSER-5. Empty ones say nothing and repeat what was before.
+    let mut values: Vec<f64> = Vec::new();
+    for start in (0..scheduled - scheduled % 5).step_by(5) {
+        let sum = case.record.sum(start..start + 5);
+        let mean = if sum.service.is_empty() { None } else { Some(sum.service.mean()) };
+        if let Some(value) = mean.or(values.last().copied()) {
+            values.push(value);
+        }
+    }
+    if values.len() < 10 {
+        return Ok(0);
+    }
+    let skipped = scheduled / 5 - values.len();
+    stats::warm_up(&values)
+        .map(|cut| 5 * if cut == 0 { 0 } else { cut + skipped })
+        .ok_or_else(|| "never warmed up: the service time did not settle in half of the run".into())
+}
+
+/// Queue growth, trend and Little's law.
+fn flow(
+    case: &Case<'_>,
+    sums: &[Interval],
+    j: &mut Judgement,
+    found: &mut impl FnMut(Verdict, String),
+) {
+    let stay = j.sum.stay as f64 * 1e-9;
+    let law = if j.seconds > 0.0 { stay / j.seconds } else { 0.0 };
+    if j.in_flight > 0.0 && j.seconds > 0.0 {
+        j.little = (j.in_flight - law).abs() / j.in_flight;
+        // What is in flight when the window opens and closes belongs to one side only.
+        let edge = j.sum.response.max as f64 * 1e-9 / j.seconds;
+        if j.sum.lost == 0 && j.little > 0.02 + 2.0 * edge {
+            found(
+                Verdict::ClientLimited,
+                format!(
+                    "the client's books do not balance: {:.3} in flight, {law:.3} by Little's law",
+                    j.in_flight
+                ),
+            );
+        }
+    }
+    if sums.is_empty() {
+        return;
+    }
+    let each = j.seconds / BATCHES as f64;
+    let in_flight: Vec<f64> = sums.iter().map(|s| s.area as f64 * 1e-9 / each).collect();
+    let (rise, t) = slope(&in_flight);
+    j.growth = rise / each;
+    let grown = rise * BATCHES as f64;
+    let trend = mann_kendall(&in_flight);
+    let mut overloaded = false;
+    if case.open
+        && case.level
+        && t > 3.0
+        && trend > ONE_PERCENT
+        && grown > (0.1 * j.in_flight).max(1.0)
+    {
+        overloaded = true;
+        found(
+            Verdict::Overloaded,
+            format!(
+                "the queue grows by {:.2} requests a second: {:.1} came in a second, {:.1} were answered",
+                j.growth, j.offered, j.completed
+            ),
+        );
+    }
+    if case.open && j.sum.due > 0 {
+        let share = j.sum.lost_to_load as f64 / j.sum.due as f64;
+        if share > 0.02 {
+            overloaded = true;
+            found(
+                Verdict::Overloaded,
+                format!(
+                    "{:.1} % of the requests were dropped, refused for load or not answered in time",
+                    100.0 * share
+                ),
+            );
+        }
+    }
+    let middle = |s: &Interval| s.response.quantile(0.5, s.lost).map_or(f64::MAX, |v| v as f64);
+    let drift: Vec<f64> = sums.iter().filter(|s| s.good + s.lost > 0).map(middle).collect();
+    let z = mann_kendall(&drift);
+    if (case.level || !case.open) && !overloaded && drift.len() >= 20 && z.abs() > ONE_PERCENT {
+        let (slope, _) = slope(&drift);
+        let way = if z > 0.0 { "rises" } else { "falls" };
+        // A drift that nobody could see is no reason against a run.
+        let total = slope.abs() * drift.len() as f64;
+        if total > 0.05 * stats::median(&drift) {
+            found(
+                Verdict::NotStationary,
+                format!(
+                    "the median response time {way} by {:.0} % over the run (Mann-Kendall z = {z:.1})",
+                    100.0 * total / stats::median(&drift)
+                ),
+            );
+        }
+    }
+}
+
+/// Whether there are enough requests for the headline.
+fn samples(case: &Case<'_>, j: &Judgement, found: &mut impl FnMut(Verdict, String)) {
+    if j.sum.good == 0 {
+        found(Verdict::TooFewSamples, format!("none of {} requests got a good answer", j.sum.due));
+        return;
+    }
+    let name = name(case.headline);
+    let Some(head) = j.response.iter().find(|p| same(p.q, case.headline)) else { return };
+    if head.beyond < TAIL {
+        found(
+            Verdict::TooFewSamples,
+            format!(
+                "{:.0} requests lie beyond the {name} of {}; it takes {TAIL:.0}",
+                head.beyond.floor(),
+                j.sum.due
+            ),
+        );
+    } else if head.interval.is_none() {
+        found(Verdict::TooFewSamples, "the run is too short to divide into batches".into());
+    } else if head.dependence > 1.64 && head.effective < 0.9 * j.sum.due as f64 {
+        found(
+            Verdict::TooFewSamples,
+            format!(
+                "neighbouring batches depend on each other (von Neumann z = {:.1}): the interval of the \
+             {name} is too narrow, run longer",
+                head.dependence
+            ),
+        );
+    }
+}
+
+/// Whether the client kept up.
+fn client(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, String)) {
+    let at = |list: &[Percentile], q: f64| {
+        list.iter()
+            .find(|p| same(p.q, q))
+            .and_then(|p| p.value)
+            .map_or(f64::NAN, |v| v as f64 * 1e-9)
+    };
+    let (late, response) = (at(&j.lateness, 0.99), at(&j.response, 0.99));
+    let allowed = (0.05 * response).max(1e-3);
+    let late_text = format!(
+        "requests were taken up late: p99 {} after they were due",
+        crate::units::si(late, "s")
+    );
+    if case.open && late > allowed {
+        found(
+            Verdict::ClientLimited,
+            format!(
+                "{late_text}, more than {} is allowed (1 ms or 5 % of the response time)",
+                crate::units::si(allowed, "s")
+            ),
+        );
+    }
+    let mean = j.sum.response.mean() * 1e-9;
+    let sent: u64 = case.record.intervals.iter().map(|i| i.due).sum();
+    for (i, h) in case.health.iter().enumerate().filter(|(_, h)| h.wall > 0.0) {
+        let (busy, waited) = (h.cpu / h.wall, h.waited / h.wall);
+        if busy > 0.85 {
+            found(
+                Verdict::ClientLimited,
+                format!("sender {i} used {:.0} % of its core", 100.0 * busy),
+            );
+        }
+        let each = h.waited * case.health.len() as f64 / (sent as f64).max(1.0);
+        let note = format!(
+            "sender {i} waited for a processor {:.1} % of the time, {} a request",
+            100.0 * waited,
+            crate::units::si(each, "s")
+        );
+        if waited > 0.02 && each > 0.05 * mean && mean > 0.0 {
+            found(Verdict::ClientLimited, note);
+        } else if waited > 0.02 {
+            j.notes.push(note);
+        }
+    }
+    if case.quota_stops > 0 {
+        found(
+            Verdict::ClientLimited,
+            format!(
+                "the client's control group was stopped {} times for its CPU quota",
+                case.quota_stops
+            ),
+        );
+    }
+    if case.stolen > 0.01 {
+        j.notes.push(format!(
+            "the hypervisor took {:.1} % of the processor time",
+            100.0 * case.stolen
+        ));
+    }
+}
+
+/// `p99` of 0.99, `p99.9` of 0.999.
+pub fn name(q: f64) -> String {
+    let percent = (q * 1e6).round() / 1e4;
+    format!("p{percent}")
+}
+
+/// Whether two quantiles are the same one.
+pub fn same(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::arrival::{Arrival, Stripe};
+    use crate::probe::record::Sample;
+    use std::time::Duration;
+
+    /// A queue with one server of a constant service time, in virtual time: the truth is known.
+    fn queue(rate: f64, service: u64, seconds: f64, seed: u64) -> Record {
+        let duration = Duration::from_secs_f64(seconds);
+        let mut record = Record::new(duration);
+        let mut free = 0;
+        let mut waiting: std::collections::VecDeque<Sample> = std::collections::VecDeque::new();
+        for due in Arrival::Poisson(rate).schedule(seed, duration, Stripe::WHOLE) {
+            while waiting.front().is_some_and(|s| s.ended <= due.at) {
+                let sample = waiting.pop_front().unwrap();
+                record.ended(sample.ended, sample, None);
+            }
+            record.began(due.at);
+            free = free.max(due.at) + service;
+            waiting.push_back(Sample { due: due.at, began: due.at, sent: due.at, ended: free });
+        }
+        for sample in waiting {
+            record.ended(sample.ended, sample, None);
+        }
+        record
+    }
+
+    fn case(record: &Record, seconds: f64) -> Case<'_> {
+        Case {
+            record,
+            seconds,
+            open: true,
+            level: true,
+            headline: 0.99,
+            warm_up: None,
+            health: &[],
+            stolen: 0.0,
+            quota_stops: 0,
+            throttled: None,
+        }
+    }
+
+    /// Distribution of the waiting time in M/D/1, in service times: Erlang 1909.
+    fn waits_at_most(t: f64, load: f64) -> f64 {
+        let (mut sum, mut factorial, mut k) = (0.0, 1.0, 0.0);
+        while k <= t {
+            let x = load * (t - k);
+            sum += (-x).powf(k) / factorial * x.exp();
+            k += 1.0;
+            factorial *= k;
+        }
+        (1.0 - load) * sum
+    }
+
+    /// Response time quantile of M/D/1 in service times.
+    fn true_quantile(q: f64, load: f64) -> f64 {
+        let (mut low, mut high) = (0.0, 60.0);
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            if waits_at_most(middle, load) < q { low = middle } else { high = middle }
+        }
+        1.0 + low
+    }
+
+    #[test]
+    fn intervals_cover_the_truth_of_a_queue() {
+        // 1 ms of service: loads of 0.5 and 0.8. Nominal 95 %; the rule is known to promise a
+        // little too much, and 85 of 100 is what must hold.
+        for (load, seconds) in [(0.5, 40.0), (0.8, 80.0)] {
+            let truth = true_quantile(0.99, load) * 1e6;
+            let (mut covered, mut valid) = (0, 0);
+            for seed in 0..100 {
+                let record = queue(load * 1000.0, 1_000_000, seconds, seed);
+                let j = judge(&case(&record, seconds));
+                let p99 = j.response.iter().find(|p| same(p.q, 0.99)).unwrap();
+                let (low, high) = p99.interval.unwrap();
+                covered += u32::from(low as f64 <= truth && truth <= high.unwrap() as f64);
+                valid += u32::from(j.verdict == Verdict::Valid);
+                assert!(j.little < 0.02, "{}", j.little);
+                assert!(
+                    !j.findings.iter().any(|f| f.verdict == Verdict::Overloaded),
+                    "{:?}",
+                    j.findings
+                );
+            }
+            assert!(covered >= 85, "{covered} of 100 at load {load}");
+            // A one per cent test and a five per cent test, on what is one queue of many.
+            assert!(valid >= 80, "{valid} of 100 at load {load}");
+        }
+    }
+
+    #[test]
+    fn more_than_can_be_served_is_overload() {
+        for seed in 0..20 {
+            let record = queue(1050.0, 1_000_000, 30.0, seed);
+            let j = judge(&case(&record, 30.0));
+            assert_eq!(j.verdict, Verdict::Overloaded, "{:?}", j.findings);
+            assert!((30.0..70.0).contains(&j.growth), "{}", j.growth);
+        }
+    }
+
+    #[test]
+    fn a_late_client_is_named_before_all_else() {
+        let mut record = Record::new(Duration::from_secs(10));
+        for i in 0..10_000u64 {
+            let due = i * 1_000_000;
+            let late = due + if i % 20 == 0 { 5_000_000 } else { 0 };
+            record.began(late);
+            let sample = Sample { due, began: late, sent: late, ended: late + 300_000 };
+            record.ended(late + 300_000, sample, None);
+        }
+        let j = judge(&case(&record, 10.0));
+        assert_eq!(j.verdict, Verdict::ClientLimited);
+        assert!(j.findings[0].evidence.contains("taken up late"), "{:?}", j.findings);
+    }
+
+    #[test]
+    fn too_few_and_none() {
+        let record = queue(50.0, 1_000_000, 4.0, 1);
+        assert_eq!(judge(&case(&record, 4.0)).verdict, Verdict::TooFewSamples);
+        let empty = Record::new(Duration::from_secs(1));
+        let j = judge(&case(&empty, 1.0));
+        assert_eq!(j.verdict, Verdict::TooFewSamples);
+        assert!(j.findings[0].evidence.contains("none of 0"));
+    }
+
+    #[test]
+    fn a_stall_shows_in_the_percentile() {
+        // 60 requests a second for 60 s, 5 ms each; nothing is answered from 20 s to 23 s.
+        let mut record = Record::new(Duration::from_mins(1));
+        for due in Arrival::Steady(60.0).schedule(1, Duration::from_mins(1), Stripe::WHOLE) {
+            let at = due.at;
+            let stalled = (20_000_000_000..23_000_000_000).contains(&at);
+            let ended = if stalled { 23_000_000_000 } else { at } + 5_000_000;
+            record.count_for_test(Sample { due: at, began: at, sent: at, ended });
+        }
+        let j = judge(&case(&record, 60.0));
+        let p99 = j.response.iter().find(|p| same(p.q, 0.99)).unwrap().value.unwrap() as f64;
+        // 1 % of 3600 requests is 36: the 36th longest of those due in the stall waited 2.4 s.
+        assert!((p99 * 1e-9 - 2.405).abs() < 0.05 * 2.405, "{p99}");
+    }
+}

@@ -1,0 +1,749 @@
+//! `measurement.json`: what a run was, what it found and what that is worth, for people and tools.
+//!
+//! With the interval log beside it a file holds everything that judging takes, so that files of
+//! several machines merge into exactly what one machine would have written. The wire structs are
+//! here and nowhere else; `schemas/measurement.schema.json` describes them.
+
+use super::arrival::{Fingerprint, GENERATOR, Stripe};
+use super::drive::{Outcome, Plan};
+use super::judge::{self, Case, Health, Judgement, TAIL, same};
+use super::record::{Fault, FaultRow, Interval, Record, Stage};
+use super::stats::{Metric, Percentile};
+use super::target::{Prepared, tensor::Slot};
+use super::{arrival, counts::Counts, hlog};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// The schema's name and version.
+pub const SCHEMA: &str = "rooflens.measurement/1";
+/// File names in a measurement's folder.
+pub const FILES: [&str; 2] = ["measurement.json", "intervals.hlog"];
+
+/// The whole file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct File {
+    pub schema: String,
+    pub tool: String,
+    pub verdict: VerdictPart,
+    pub slo: Option<SloPart>,
+    pub target: TargetPart,
+    pub plan: PlanPart,
+    pub run: RunPart,
+    pub window: WindowPart,
+    pub response: MetricPart,
+    pub service: MetricPart,
+    pub lag: MetricPart,
+    pub lateness: MetricPart,
+    pub errors: Vec<ErrorPart>,
+    pub stages: Vec<StagePart>,
+    pub meters: Vec<MeterPart>,
+    pub model: Option<ModelPart>,
+    pub intervals: IntervalsPart,
+}
+
+/// The verdict and why.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct VerdictPart {
+    pub verdict: String,
+    pub findings: Vec<FindingPart>,
+    pub notes: Vec<String>,
+}
+
+/// One reason.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct FindingPart {
+    pub verdict: String,
+    pub evidence: String,
+}
+
+/// What was demanded, and whether it was met: `pass`, `fail` or `undecided`.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct SloPart {
+    pub quantile: f64,
+    pub seconds: f64,
+    pub outcome: String,
+}
+
+/// What was probed.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct TargetPart {
+    pub url: String,
+    pub platform: String,
+    pub encoding: String,
+    pub in_process: bool,
+    pub batch: i64,
+    pub request_bytes: u64,
+    pub first_answer_seconds: Option<f64>,
+    pub inputs: Vec<SlotPart>,
+    pub outputs: Vec<SlotPart>,
+}
+
+/// An input or output.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct SlotPart {
+    pub name: String,
+    pub dtype: String,
+    pub shape: Vec<i64>,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct PlanPart {
+    pub load: String,
+    pub open: bool,
+    pub level: bool,
+    pub generator: String,
+    pub seed: u64,
+    pub seconds: f64,
+    pub stripes: Vec<u64>,
+    pub stripes_of: u64,
+    pub timeout_seconds: f64,
+    pub max_in_flight: usize,
+    pub warm_up_seconds: Option<f64>,
+    pub headline_quantile: f64,
+}
+
+/// How it went.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct RunPart {
+    pub started_unix_seconds: f64,
+    pub start_spread_seconds: f64,
+    pub seconds: f64,
+    pub stopped: bool,
+    pub schedule_fingerprint: String,
+    pub senders: Vec<SenderPart>,
+    pub stolen_share: f64,
+    pub quota_stops: u64,
+    pub connections: u64,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    pub answers_checked: u64,
+    pub check_seconds: f64,
+}
+
+/// A sender thread.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct SenderPart {
+    pub wall_seconds: f64,
+    pub cpu_seconds: f64,
+    pub waited_seconds: f64,
+}
+
+/// The part of the run that counts.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct WindowPart {
+    pub from_seconds: f64,
+    pub seconds: f64,
+    pub due: u64,
+    pub good: u64,
+    pub lost: u64,
+    pub offered_per_second: f64,
+    pub completed_per_second: f64,
+    pub goodput_per_second: f64,
+    pub inferences_per_second: f64,
+    pub in_flight_mean: f64,
+    pub in_flight_growth_per_second: f64,
+    pub little_gap: f64,
+}
+
+/// A distribution of durations.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct MetricPart {
+    pub mean_seconds: f64,
+    pub max_seconds: f64,
+    pub percentiles: Vec<PercentilePart>,
+}
+
+/// A percentile; `seconds` and `high_seconds` are null where it falls on unanswered requests.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct PercentilePart {
+    pub quantile: f64,
+    pub seconds: Option<f64>,
+    pub low_seconds: Option<f64>,
+    pub high_seconds: Option<f64>,
+    pub supported: bool,
+    pub effective_samples: f64,
+}
+
+/// A kind of fault.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct ErrorPart {
+    pub kind: String,
+    pub count: u64,
+    pub first_seconds: f64,
+    pub message: String,
+}
+
+/// A stage that the server reported.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct StagePart {
+    pub name: String,
+    pub source: String,
+    pub count: u64,
+    pub mean_seconds: f64,
+    pub busy_share: f64,
+}
+
+/// A reading beside the load; `value` is null where it could not be taken, and `unmeasured` says
+/// why and what to do.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct MeterPart {
+    pub name: String,
+    pub unit: String,
+    pub value: Option<f64>,
+    pub unmeasured: Option<String>,
+    pub note: Option<String>,
+}
+
+/// What the model costs, where its file was given.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct ModelPart {
+    pub file: String,
+    pub flops_per_request: f64,
+    pub compulsory_bytes_per_request: f64,
+    pub intensity_flop_per_byte: f64,
+    pub achieved_flops: f64,
+}
+
+/// The run in time.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct IntervalsPart {
+    pub step_nanoseconds: u64,
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<u64>>,
+}
+
+/// Columns of the rows of intervals.
+const COLUMNS: [&str; 15] = [
+    "due",
+    "good",
+    "lost",
+    "lost_to_load",
+    "completed",
+    "in_flight_ns",
+    "stay_ns",
+    "response_sum_ns",
+    "response_max_ns",
+    "service_sum_ns",
+    "service_max_ns",
+    "lag_sum_ns",
+    "lag_max_ns",
+    "lateness_sum_ns",
+    "lateness_max_ns",
+];
+
+/// What judging takes beside the outcome.
+#[derive(Clone, Debug)]
+pub struct Aims {
+    /// Percentile that must be supported.
+    pub headline: f64,
+    /// Percentile and seconds that must be met.
+    pub slo: Option<(f64, f64)>,
+    /// Seconds to cut at the start; found where left out.
+    pub warm_up: Option<f64>,
+    /// Evidence that a device lowered its clocks.
+    pub throttled: Option<String>,
+}
+
+/// A measurement with everything that was counted.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// As written.
+    pub file: File,
+    /// As counted.
+    pub record: Record,
+    /// When it began.
+    pub started: SystemTime,
+}
+
+/// Why a measurement cannot be read, written or merged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// A file.
+    #[error("`{0}`: {1}")]
+    Io(String, std::io::Error),
+    /// Its contents.
+    #[error("`{0}` is not a measurement: {1}")]
+    Content(String, String),
+    /// Two that do not belong together.
+    #[error("{0}")]
+    Apart(String),
+}
+
+/// Judges an outcome.
+pub fn judged(plan: &Plan, outcome: &Outcome, aims: &Aims) -> Judgement {
+    let (open, level) = kind(plan);
+    judge::judge(&Case {
+        record: &outcome.record,
+        seconds: outcome.seconds,
+        open,
+        level,
+        headline: aims.headline,
+        warm_up: aims.warm_up,
+        health: &outcome.health,
+        stolen: outcome.stolen,
+        quota_stops: outcome.quota_stops,
+        throttled: aims.throttled.clone(),
+    })
+}
+
+fn kind(plan: &Plan) -> (bool, bool) {
+    match &plan.load {
+        arrival::Load::Closed(_) => (false, true),
+        arrival::Load::Open(arrival) => (true, arrival.is_level()),
+    }
+}
+
+impl Measured {
+    /// Puts together what one machine measured.
+    pub fn new(
+        plan: &Plan,
+        target: &Prepared,
+        outcome: Outcome,
+        aims: &Aims,
+        first_answer: Option<Duration>,
+    ) -> Self {
+        let (open, level) = kind(plan);
+        let slots = |list: &[Slot]| list.iter().map(SlotPart::new).collect();
+        let target = TargetPart {
+            url: target.text.clone(),
+            platform: target.platform.clone(),
+            encoding: target.encoding.into(),
+            in_process: target.is_local(),
+            batch: target.batch,
+            request_bytes: target.requests.first().map_or(0, super::target::Encoded::len),
+            first_answer_seconds: first_answer.map(|d| d.as_secs_f64()),
+            inputs: slots(&target.inputs),
+            outputs: slots(&target.outputs),
+        };
+        let Stripe { index, of } = plan.stripe;
+        let part = PlanPart {
+            load: plan.load.to_string(),
+            open,
+            level,
+            generator: GENERATOR.into(),
+            seed: plan.seed,
+            seconds: plan.duration.as_secs_f64(),
+            stripes: vec![index],
+            stripes_of: of,
+            timeout_seconds: plan.timeout.as_secs_f64(),
+            max_in_flight: plan.max_in_flight,
+            warm_up_seconds: aims.warm_up,
+            headline_quantile: aims.headline,
+        };
+        let since = outcome.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let record = &outcome.record;
+        let run = RunPart {
+            started_unix_seconds: since.as_secs_f64(),
+            start_spread_seconds: 0.0,
+            seconds: outcome.seconds,
+            stopped: outcome.stopped,
+            schedule_fingerprint: record.fingerprint.to_string(),
+            senders: outcome.health.iter().map(SenderPart::new).collect(),
+            stolen_share: outcome.stolen,
+            quota_stops: outcome.quota_stops,
+            connections: record.connections,
+            bytes_sent: record.bytes_sent,
+            bytes_received: record.bytes_received,
+            answers_checked: record.checked,
+            check_seconds: record.check_time as f64 * 1e-9,
+        };
+        let (record, started) = (outcome.record, outcome.started);
+        Self { file: compose(target, part, run, &record, aims), record, started }
+    }
+
+    /// Reads a measurement from its folder, or from its `measurement.json`.
+    pub fn load(path: &Path) -> Result<Self, FileError> {
+        let named = path.file_name().is_some_and(|name| name == FILES[0]);
+        let folder = if named { path.parent().unwrap_or(path) } else { path };
+        let read = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read(&path).map_err(|e| FileError::Io(path.display().to_string(), e))
+        };
+        let name = folder.join(FILES[0]).display().to_string();
+        let content = |text: String| FileError::Content(name.clone(), text);
+        let file: File =
+            serde_json::from_slice(&read(FILES[0])?).map_err(|e| content(e.to_string()))?;
+        if file.schema != SCHEMA {
+            return Err(content(format!("its schema is `{}`, not `{SCHEMA}`", file.schema)));
+        }
+        let mut record =
+            file.skeleton().ok_or_else(|| content("its intervals are incomplete".into()))?;
+        hlog::read(&read(FILES[1])?, record.step, &mut record.intervals)
+            .map_err(|e| content(e.to_string()))?;
+        file.restore(&mut record);
+        let since = Duration::try_from_secs_f64(file.run.started_unix_seconds).unwrap_or_default();
+        Ok(Self { file, record, started: SystemTime::UNIX_EPOCH + since })
+    }
+
+    /// Writes both files into `folder`, which exists.
+    pub fn save(&self, folder: &Path) -> Result<(), FileError> {
+        let put = |name: &str, bytes: &[u8]| {
+            let path = folder.join(name);
+            std::fs::write(&path, bytes).map_err(|e| FileError::Io(path.display().to_string(), e))
+        };
+        let content = |e: String| FileError::Content(FILES[0].into(), e);
+        let json = serde_json::to_vec_pretty(&self.file).map_err(|e| content(e.to_string()))?;
+        put(FILES[0], &[json.as_slice(), b"\n"].concat())?;
+        put(FILES[1], &hlog::write(&self.record, self.started).map_err(|e| content(e.to_string()))?)
+    }
+
+    /// Merges the stripes of one schedule and judges them as one run.
+    pub fn merge(parts: &[Self], throttled: Option<String>) -> Result<Self, FileError> {
+        let apart = |text: String| Err(FileError::Apart(text));
+        let Some(first) = parts.first() else { return apart("there is nothing to merge".into()) };
+        let (mut plan, mut run) = (first.file.plan.clone(), first.file.run.clone());
+        let mut record = first.record.clone();
+        let mut target = first.file.target.clone();
+        let (mut earliest, mut latest) = (run.started_unix_seconds, run.started_unix_seconds);
+        for part in &parts[1..] {
+            let (other, theirs) = (&part.file.plan, &part.file.run);
+            let same = PlanPart { stripes: plan.stripes.clone(), ..other.clone() } == plan;
+            if !same || part.file.target.batch != target.batch {
+                return apart(format!(
+                    "`{}` of seed {} and `{}` of seed {} are not stripes of one plan",
+                    plan.load, plan.seed, other.load, other.seed
+                ));
+            }
+            if let Some(twice) = other.stripes.iter().find(|s| plan.stripes.contains(s)) {
+                return apart(format!("stripe {twice} of {} is there twice", plan.stripes_of));
+            }
+            plan.stripes.extend(&other.stripes);
+            record.merge(&part.record);
+            earliest = earliest.min(theirs.started_unix_seconds);
+            latest = latest.max(theirs.started_unix_seconds);
+            run.seconds = run.seconds.min(theirs.seconds);
+            run.stopped |= theirs.stopped;
+            run.senders.extend(&theirs.senders);
+            run.stolen_share = run.stolen_share.max(theirs.stolen_share);
+            run.quota_stops += theirs.quota_stops;
+            if target.url != part.file.target.url {
+                target.url = format!("{}, {}", target.url, part.file.target.url);
+            }
+        }
+        plan.stripes.sort_unstable();
+        run.started_unix_seconds = earliest;
+        run.start_spread_seconds = latest - earliest;
+        run.schedule_fingerprint = record.fingerprint.to_string();
+        (run.connections, run.bytes_sent) = (record.connections, record.bytes_sent);
+        (run.bytes_received, run.answers_checked) = (record.bytes_received, record.checked);
+        run.check_seconds = record.check_time as f64 * 1e-9;
+        let aims = Aims {
+            headline: plan.headline_quantile,
+            slo: first.file.slo.as_ref().map(|s| (s.quantile, s.seconds)),
+            warm_up: plan.warm_up_seconds,
+            throttled,
+        };
+        let missing = plan.stripes_of - plan.stripes.len() as u64;
+        let stripes_of = plan.stripes_of;
+        let mut file = compose(target, plan, run, &record, &aims);
+        if missing > 0 {
+            file.verdict.notes.push(format!("{missing} of {stripes_of} stripes are missing"));
+        }
+        let since = Duration::try_from_secs_f64(earliest).unwrap_or_default();
+        Ok(Self { file, record, started: SystemTime::UNIX_EPOCH + since })
+    }
+}
+
+/// The file of a record: everything that follows from it is computed here and only here.
+fn compose(target: TargetPart, plan: PlanPart, run: RunPart, record: &Record, aims: &Aims) -> File {
+    let health: Vec<Health> = run.senders.iter().map(SenderPart::health).collect();
+    let j = judge::judge(&Case {
+        record,
+        seconds: run.seconds,
+        open: plan.open,
+        level: plan.level,
+        headline: aims.headline,
+        warm_up: aims.warm_up,
+        health: &health,
+        stolen: run.stolen_share,
+        quota_stops: run.quota_stops,
+        throttled: aims.throttled.clone(),
+    });
+    let step = record.step as f64 * 1e-9;
+    let metric = |metric: Metric, list: &[Percentile]| {
+        let counts = metric.of(&j.sum);
+        MetricPart {
+            mean_seconds: counts.mean() * 1e-9,
+            max_seconds: counts.max as f64 * 1e-9,
+            percentiles: list.iter().map(PercentilePart::new).collect(),
+        }
+    };
+    File {
+        schema: SCHEMA.into(),
+        tool: concat!("rooflens ", env!("CARGO_PKG_VERSION")).into(),
+        verdict: VerdictPart {
+            verdict: j.verdict.to_string(),
+            findings: j
+                .findings
+                .iter()
+                .map(|f| FindingPart {
+                    verdict: f.verdict.to_string(),
+                    evidence: f.evidence.clone(),
+                })
+                .collect(),
+            notes: j.notes.clone(),
+        },
+        slo: aims.slo.map(|(quantile, seconds)| SloPart {
+            quantile,
+            seconds,
+            outcome: met(&j, quantile, seconds).into(),
+        }),
+        window: WindowPart {
+            from_seconds: j.window.start as f64 * step,
+            seconds: j.seconds,
+            due: j.sum.due,
+            good: j.sum.good,
+            lost: j.sum.lost,
+            offered_per_second: j.offered,
+            completed_per_second: j.completed,
+            goodput_per_second: j.goodput,
+            inferences_per_second: j.goodput * target.batch as f64,
+            in_flight_mean: j.in_flight,
+            in_flight_growth_per_second: j.growth,
+            little_gap: j.little,
+        },
+        response: metric(Metric::Response, &j.response),
+        service: metric(Metric::Service, &j.service),
+        lag: metric(Metric::Lag, &j.lag),
+        lateness: metric(Metric::Lateness, &j.lateness),
+        errors: record.faults.iter().map(|(fault, row)| ErrorPart::new(fault, row)).collect(),
+        stages: record
+            .stages
+            .iter()
+            .map(|(name, stage)| StagePart::new(name, *stage, run.seconds, target.in_process))
+            .collect(),
+        meters: Vec::new(),
+        model: None,
+        intervals: IntervalsPart {
+            step_nanoseconds: record.step,
+            columns: COLUMNS.iter().map(ToString::to_string).collect(),
+            rows: record.intervals.iter().map(columns).collect(),
+        },
+        target,
+        plan,
+        run,
+    }
+}
+
+/// Whether the demand is met: by the interval's far end, failed by its near end.
+pub fn met(j: &Judgement, quantile: f64, seconds: f64) -> &'static str {
+    let Some(p) = j.response.iter().find(|p| same(p.q, quantile)) else { return "undecided" };
+    let Some((low, high)) = p.interval.filter(|_| p.beyond >= TAIL) else { return "undecided" };
+    let found = |verdict| j.findings.iter().any(|f| f.verdict == verdict);
+    // A client that delays requests can make a demand fail, but not make it hold.
+    let fail = if found(judge::Verdict::ClientLimited) { "undecided" } else { "fail" };
+    if found(judge::Verdict::Overloaded) {
+        return fail;
+    }
+    match (low as f64 * 1e-9 > seconds || p.value.is_none(), high) {
+        (true, _) => fail,
+        (false, Some(high)) if high as f64 * 1e-9 <= seconds => "pass",
+        _ => "undecided",
+    }
+}
+
+fn columns(i: &Interval) -> Vec<u64> {
+    let mut row = vec![i.due, i.good, i.lost, i.lost_to_load, i.completed, i.area, i.stay];
+    for counts in [&i.response, &i.service, &i.lag, &i.lateness] {
+        row.extend([counts.sum, counts.max]);
+    }
+    row
+}
+
+impl File {
+    /// A record with everything but durations.
+    fn skeleton(&self) -> Option<Record> {
+        let mut record = Record::with_step(self.intervals.step_nanoseconds);
+        if self.intervals.columns != COLUMNS {
+            return None;
+        }
+        for row in &self.intervals.rows {
+            let row: &[u64; COLUMNS.len()] = row.as_slice().try_into().ok()?;
+            let [due, good, lost, lost_to_load, completed, area, stay, ..] = *row;
+            record.intervals.push(Interval {
+                due,
+                good,
+                lost,
+                lost_to_load,
+                completed,
+                area,
+                stay,
+                ..Interval::default()
+            });
+        }
+        record.fingerprint =
+            Fingerprint(u64::from_str_radix(&self.run.schedule_fingerprint, 16).ok()?);
+        (record.connections, record.bytes_sent) = (self.run.connections, self.run.bytes_sent);
+        (record.bytes_received, record.checked) =
+            (self.run.bytes_received, self.run.answers_checked);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let check_time = (self.run.check_seconds * 1e9).round() as u64;
+        record.check_time = check_time;
+        for error in &self.errors {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let first = (error.first_seconds * 1e9).round() as u64;
+            let row = FaultRow { count: error.count, first, message: error.message.clone() };
+            record.faults.insert(error.kind.parse::<Fault>().ok()?, row);
+        }
+        for stage in &self.stages {
+            let microseconds = stage.mean_seconds * 1e6 * stage.count as f64;
+            record.stages.insert(stage.name.clone(), Stage { count: stage.count, microseconds });
+        }
+        Some(record)
+    }
+
+    /// Exact sums and maxima, which histograms do not hold.
+    fn restore(&self, record: &mut Record) {
+        for (interval, row) in record.intervals.iter_mut().zip(&self.intervals.rows) {
+            let all: [&mut Counts; 4] = [
+                &mut interval.response,
+                &mut interval.service,
+                &mut interval.lag,
+                &mut interval.lateness,
+            ];
+            for (counts, pair) in all.into_iter().zip(row[7..].chunks_exact(2)) {
+                (counts.sum, counts.max) = (pair[0], pair[1]);
+            }
+        }
+    }
+}
+
+impl SlotPart {
+    fn new(slot: &Slot) -> Self {
+        Self { name: slot.name.clone(), dtype: slot.dtype.name().into(), shape: slot.shape.clone() }
+    }
+}
+
+impl SenderPart {
+    fn new(h: &Health) -> Self {
+        Self { wall_seconds: h.wall, cpu_seconds: h.cpu, waited_seconds: h.waited }
+    }
+
+    fn health(&self) -> Health {
+        Health { wall: self.wall_seconds, cpu: self.cpu_seconds, waited: self.waited_seconds }
+    }
+}
+
+impl PercentilePart {
+    fn new(p: &Percentile) -> Self {
+        let seconds = |n: u64| n as f64 * 1e-9;
+        Self {
+            quantile: p.q,
+            seconds: p.value.map(seconds),
+            low_seconds: p.interval.map(|(low, _)| seconds(low)),
+            high_seconds: p.interval.and_then(|(_, high)| high.map(seconds)),
+            supported: p.beyond >= TAIL,
+            effective_samples: p.effective,
+        }
+    }
+}
+
+impl ErrorPart {
+    fn new(fault: &Fault, row: &FaultRow) -> Self {
+        Self {
+            kind: fault.to_string(),
+            count: row.count,
+            first_seconds: row.first as f64 * 1e-9,
+            message: row.message.clone(),
+        }
+    }
+}
+
+impl StagePart {
+    fn new(name: &str, stage: Stage, seconds: f64, in_process: bool) -> Self {
+        Self {
+            name: name.into(),
+            source: if in_process { "in process" } else { "Server-Timing" }.into(),
+            count: stage.count,
+            mean_seconds: stage.microseconds * 1e-6 / (stage.count as f64).max(1.0),
+            busy_share: if seconds > 0.0 { stage.microseconds * 1e-6 / seconds } else { 0.0 },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::arrival::Arrival;
+    use crate::probe::record::Sample;
+
+    /// A run of `stripe` against a server whose time depends on the request's number alone.
+    fn run(stripe: Stripe) -> Measured {
+        let plan = Plan {
+            load: arrival::Load::Open(Arrival::Poisson(500.0)),
+            seed: 3,
+            duration: Duration::from_secs(10),
+            stripe,
+            senders: 1,
+            timeout: Duration::from_secs(1),
+            max_in_flight: 10,
+            start_at: None,
+        };
+        let mut record = Record::new(plan.duration);
+        let arrival::Load::Open(arrival) = &plan.load else { unreachable!() };
+        for due in arrival.schedule(plan.seed, plan.duration, stripe) {
+            record.fingerprint.add(due);
+            let (began, took) =
+                (due.at + due.number % 977, 1_000_000 + due.number * 7919 % 500_009);
+            let sample = Sample { due: due.at, began, sent: began + 50, ended: began + took };
+            record.began(began);
+            let fault = (due.number % 500 == 7).then(|| (Fault::Http(500), "no".to_owned()));
+            // Answers of this server come in order only within its short times; the counter of what
+            // is in flight is fed at the instants of arrival, which are in order.
+            record.ended(began, sample, fault);
+        }
+        let health = vec![Health { wall: 10.0, cpu: 1.0, waited: 0.0 }];
+        let outcome = Outcome {
+            record,
+            health,
+            stolen: 0.0,
+            quota_stops: 0,
+            started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+            seconds: 10.0,
+            stopped: false,
+        };
+        let aims = Aims { headline: 0.99, slo: None, warm_up: None, throttled: None };
+        let target = Prepared::for_test();
+        Measured::new(&plan, &target, outcome, &aims, None)
+    }
+
+    #[test]
+    fn stripes_through_files_are_the_whole_bit_for_bit() {
+        let whole = run(Stripe::WHOLE);
+        let folder = tempfile::tempdir().unwrap();
+        let parts = (0..3).map(|index| {
+            let path = folder.path().join(index.to_string());
+            std::fs::create_dir(&path).unwrap();
+            run(Stripe { index, of: 3 }).save(&path).unwrap();
+            Measured::load(&path).unwrap()
+        });
+        let merged = Measured::merge(&parts.collect::<Vec<_>>(), None).unwrap();
+        assert_eq!(merged.record.intervals, whole.record.intervals);
+        assert_eq!(merged.record.faults, whole.record.faults);
+        let (a, b) = (&merged.file, &whole.file);
+        assert_eq!((&a.window, &a.response, &a.service), (&b.window, &b.response, &b.service));
+        assert_eq!(a.run.schedule_fingerprint, b.run.schedule_fingerprint);
+        let log = |m: &Measured| hlog::write(&m.record, m.started).unwrap();
+        assert_eq!(log(&merged), log(&whole));
+    }
+}

@@ -1,0 +1,415 @@
+//! What a run leaves behind: requests counted in the interval in which they were due.
+//!
+//! Memory does not grow with the number of requests: intervals are fixed by the duration alone, so
+//! that the records of several workers or machines add up to that of one. Knows no clock and no
+//! server; a simulation fills it as well as a socket does.
+
+use super::arrival::{Fingerprint, nanoseconds};
+use super::counts::Counts;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// One request from due to done; all in nanoseconds from the start of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When it was due.
+    pub due: u64,
+    /// When the sender took it up.
+    pub began: u64,
+    /// When its first byte was handed to the system, on an open connection.
+    pub sent: u64,
+    /// When its answer's last byte was there, or it was given up.
+    pub ended: u64,
+}
+
+/// Why a request got no good answer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Never sent: too many were in flight.
+    Dropped,
+    /// No answer in time.
+    Timeout,
+    /// The name is not known.
+    Resolve,
+    /// Nobody listens.
+    Refused,
+    /// No connection for another reason.
+    Connect,
+    /// The certificate or the handshake.
+    Tls,
+    /// The connection ended in the middle.
+    Closed,
+    /// The answer breaks its protocol.
+    Malformed,
+    /// The answer is longer than allowed.
+    TooLarge,
+    /// The answer is whole but not what the model's signature promises.
+    WrongAnswer,
+    /// An HTTP status.
+    Http(u16),
+    /// A gRPC status.
+    Grpc(u32),
+    /// The runtime in this process failed.
+    Runtime,
+}
+
+impl Fault {
+    /// Whether a server that cannot keep up causes it.
+    pub fn is_overload(&self) -> bool {
+        matches!(
+            self,
+            Self::Dropped | Self::Timeout | Self::Http(429 | 503 | 504) | Self::Grpc(4 | 8 | 14)
+        )
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(status) => write!(f, "http-{status}"),
+            Self::Grpc(status) => write!(f, "grpc-{status}"),
+            Self::Dropped => f.write_str("dropped"),
+            Self::Timeout => f.write_str("timeout"),
+            Self::Resolve => f.write_str("resolve"),
+            Self::Refused => f.write_str("refused"),
+            Self::Connect => f.write_str("connect"),
+            Self::Tls => f.write_str("tls"),
+            Self::Closed => f.write_str("closed"),
+            Self::Malformed => f.write_str("malformed"),
+            Self::TooLarge => f.write_str("too-large"),
+            Self::WrongAnswer => f.write_str("wrong-answer"),
+            Self::Runtime => f.write_str("runtime"),
+        }
+    }
+}
+
+impl std::str::FromStr for Fault {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if let Some(status) = text.strip_prefix("http-") {
+            return status.parse().map(Self::Http).map_err(|_| ());
+        }
+        if let Some(status) = text.strip_prefix("grpc-") {
+            return status.parse().map(Self::Grpc).map_err(|_| ());
+        }
+        let plain = [
+            Self::Dropped,
+            Self::Timeout,
+            Self::Resolve,
+            Self::Refused,
+            Self::Connect,
+            Self::Tls,
+            Self::Closed,
+            Self::Malformed,
+            Self::TooLarge,
+            Self::WrongAnswer,
+            Self::Runtime,
+        ];
+        plain.into_iter().find(|fault| fault.to_string() == text).ok_or(())
+    }
+}
+
+/// One kind of fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultRow {
+    /// How often.
+    pub count: u64,
+    /// When the first such request was due.
+    pub first: u64,
+    /// What was said of it.
+    pub message: String,
+}
+
+/// Requests that were due in one interval.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interval {
+    /// Requests due.
+    pub due: u64,
+    /// Due and answered well.
+    pub good: u64,
+    /// Due and never answered well: they count as infinitely slow.
+    pub lost: u64,
+    /// Lost in a way that a server which cannot keep up causes.
+    pub lost_to_load: u64,
+    /// Good answers that ended in this interval, whenever they were due.
+    pub completed: u64,
+    /// Requests in flight, summed over the interval's nanoseconds: kept by a counter, so that it
+    /// checks the durations below.
+    pub area: u64,
+    /// From taken up to ended, summed over the requests due here.
+    pub stay: u64,
+    /// From due to ended: what someone who does not wait for others sees.
+    pub response: Counts,
+    /// From sent to ended: server and network.
+    pub service: Counts,
+    /// From due to sent: the client's own share, connecting included.
+    pub lag: Counts,
+    /// From due to taken up, of all requests.
+    pub lateness: Counts,
+}
+
+impl Interval {
+    fn add(&mut self, other: &Self) {
+        self.due += other.due;
+        self.good += other.good;
+        self.lost += other.lost;
+        self.lost_to_load += other.lost_to_load;
+        self.completed += other.completed;
+        self.area += other.area;
+        self.stay += other.stay;
+        self.response.add(&other.response);
+        self.service.add(&other.service);
+        self.lag.add(&other.lag);
+        self.lateness.add(&other.lateness);
+    }
+}
+
+/// Durations of a stage that the server reported of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Stage {
+    /// Answers that reported it.
+    pub count: u64,
+    /// Microseconds in all.
+    pub microseconds: f64,
+}
+
+/// Everything that was counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Length of an interval in nanoseconds.
+    pub step: u64,
+    /// From the start of the run.
+    pub intervals: Vec<Interval>,
+    /// Faults by kind.
+    pub faults: BTreeMap<Fault, FaultRow>,
+    /// Stages by name, as the server reported them.
+    pub stages: BTreeMap<String, Stage>,
+    /// Of the requests that were due.
+    pub fingerprint: Fingerprint,
+    /// Connections opened.
+    pub connections: u64,
+    /// Bytes handed to the system.
+    pub bytes_sent: u64,
+    /// Bytes of answers.
+    pub bytes_received: u64,
+    /// Answers decoded in full and held against the signature.
+    pub checked: u64,
+    /// Nanoseconds spent on that.
+    pub check_time: u64,
+    in_flight: u64,
+    changed: u64,
+}
+
+/// Intervals that a run is divided into, at least.
+const INTERVALS: u64 = 400;
+
+impl Record {
+    /// Empty, for a run of `duration`: between 400 and 1000 intervals of a round length.
+    pub fn new(duration: Duration) -> Self {
+        let wanted = (nanoseconds(duration) / INTERVALS).max(1);
+        let decades = (6..19).map(|power| 10u64.pow(power));
+        let round = decades.flat_map(|decade| [decade, 2 * decade, 5 * decade]);
+        let step = round.take_while(|step| *step <= wanted).last().unwrap_or(1_000_000);
+        Self::with_step(step)
+    }
+
+    /// Empty, with intervals of `step` nanoseconds.
+    pub fn with_step(step: u64) -> Self {
+        Self {
+            step: step.max(1),
+            intervals: Vec::new(),
+            faults: BTreeMap::new(),
+            stages: BTreeMap::new(),
+            fingerprint: Fingerprint::default(),
+            connections: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            checked: 0,
+            check_time: 0,
+            in_flight: 0,
+            changed: 0,
+        }
+    }
+
+    /// A request was taken up at `now`.
+    pub fn began(&mut self, now: u64) {
+        self.flow(now);
+        self.in_flight += 1;
+    }
+
+    /// A request ended now; `now` is not before that of the call before.
+    pub fn ended(&mut self, now: u64, sample: Sample, fault: Option<(Fault, String)>) {
+        self.flow(now);
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.count(sample, fault);
+    }
+
+    /// A request that never began.
+    pub fn dropped(&mut self, due: u64, now: u64) {
+        let sample = Sample { due, began: now, sent: now, ended: now };
+        let known = self.faults.contains_key(&Fault::Dropped);
+        let message = if known { String::new() } else { "too many requests were in flight".into() };
+        self.count(sample, Some((Fault::Dropped, message)));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count_for_test(&mut self, sample: Sample) {
+        self.count(sample, None);
+    }
+
+    fn count(&mut self, sample: Sample, fault: Option<(Fault, String)>) {
+        let since = |from: u64, to: u64| to.saturating_sub(from);
+        let interval = self.interval(sample.due);
+        interval.due += 1;
+        interval.stay += since(sample.began, sample.ended);
+        interval.lateness.record(since(sample.due, sample.began));
+        match fault {
+            None => {
+                interval.good += 1;
+                interval.response.record(since(sample.due, sample.ended));
+                interval.service.record(since(sample.sent, sample.ended));
+                interval.lag.record(since(sample.due, sample.sent));
+                self.interval(sample.ended).completed += 1;
+            }
+            Some((fault, message)) => {
+                interval.lost += 1;
+                interval.lost_to_load += u64::from(fault.is_overload());
+                let row = FaultRow { count: 0, first: sample.due, message };
+                self.faults.entry(fault).or_insert(row).count += 1;
+            }
+        }
+    }
+
+    /// Adds what was in flight since the last change.
+    fn flow(&mut self, now: u64) {
+        let mut from = self.changed;
+        self.changed = self.changed.max(now);
+        if self.in_flight == 0 {
+            return;
+        }
+        while from < now {
+            let to = now.min((from / self.step + 1) * self.step);
+            let in_flight = self.in_flight;
+            self.interval(from).area += in_flight * (to - from);
+            from = to;
+        }
+    }
+
+    fn interval(&mut self, at: u64) -> &mut Interval {
+        let index = usize::try_from(at / self.step).unwrap_or(usize::MAX);
+        if self.intervals.len() <= index {
+            self.intervals.resize_with(index + 1, Interval::default);
+        }
+        &mut self.intervals[index]
+    }
+
+    /// Adds a stage that the server reported.
+    pub fn stage(&mut self, name: &str, microseconds: f64) {
+        // A server that invents names must not fill the memory.
+        if self.stages.len() < 64 || self.stages.contains_key(name) {
+            let stage = self.stages.entry(name.into()).or_default();
+            stage.count += 1;
+            stage.microseconds += microseconds;
+        }
+    }
+
+    /// Adds what another worker or machine counted in the same intervals.
+    pub fn merge(&mut self, other: &Self) {
+        if self.intervals.len() < other.intervals.len() {
+            self.intervals.resize_with(other.intervals.len(), Interval::default);
+        }
+        for (own, theirs) in self.intervals.iter_mut().zip(&other.intervals) {
+            own.add(theirs);
+        }
+        for (fault, row) in &other.faults {
+            let own =
+                self.faults.entry(fault.clone()).or_insert(FaultRow { count: 0, ..row.clone() });
+            own.count += row.count;
+            if row.first < own.first {
+                own.first = row.first;
+                own.message.clone_from(&row.message);
+            }
+        }
+        for (name, stage) in &other.stages {
+            let own = self.stages.entry(name.clone()).or_default();
+            own.count += stage.count;
+            own.microseconds += stage.microseconds;
+        }
+        self.fingerprint.merge(other.fingerprint);
+        self.connections += other.connections;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+        self.checked += other.checked;
+        self.check_time += other.check_time;
+    }
+
+    /// The sum of some intervals.
+    pub fn sum(&self, range: std::ops::Range<usize>) -> Interval {
+        let mut sum = Interval::default();
+        for interval in self.intervals.get(range).into_iter().flatten() {
+            sum.add(interval);
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(due: u64, ended: u64) -> Sample {
+        Sample { due, began: due, sent: due, ended }
+    }
+
+    #[test]
+    fn intervals_are_round_and_enough() {
+        for (seconds, step) in [(1, 2), (10, 20), (60, 100), (1800, 2000)] {
+            let record = Record::new(Duration::from_secs(seconds));
+            assert_eq!(record.step, step * 1_000_000);
+        }
+    }
+
+    #[test]
+    fn requests_count_where_they_were_due() {
+        let mut record = Record::with_step(10);
+        record.began(5);
+        record.began(12);
+        record.ended(31, sample(5, 31), None);
+        record.ended(33, sample(12, 33), Some((Fault::Timeout, "late".into())));
+        let due: Vec<u64> = record.intervals.iter().map(|i| i.due).collect();
+        assert_eq!(due, [1, 1, 0, 0]);
+        assert_eq!((record.intervals[0].good, record.intervals[1].lost), (1, 1));
+        assert_eq!(record.intervals[3].completed, 1);
+        let area: Vec<u64> = record.intervals.iter().map(|i| i.area).collect();
+        assert_eq!(area, [5, 18, 20, 4]);
+        let stay: u64 = record.intervals.iter().map(|i| i.stay).sum();
+        assert_eq!(stay, area.iter().sum::<u64>());
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        let (mut whole, mut parts) =
+            (Record::with_step(10), [Record::with_step(10), Record::with_step(10)]);
+        for i in 0..100u64 {
+            let s = sample(i * 3, i * 3 + 7 + i % 5);
+            let fault = (i % 9 == 0).then(|| (Fault::Http(500), format!("at {i}")));
+            for record in [&mut whole, &mut parts[usize::try_from(i % 2).unwrap()]] {
+                record.count(s, fault.clone());
+            }
+        }
+        let [mut first, second] = parts;
+        first.merge(&second);
+        assert_eq!(first, whole);
+    }
+
+    #[test]
+    fn faults_print_and_read() {
+        for fault in [Fault::Http(503), Fault::Grpc(14), Fault::Timeout, Fault::WrongAnswer] {
+            assert_eq!(fault.to_string().parse(), Ok(fault));
+        }
+        assert!("http-x".parse::<Fault>().is_err());
+    }
+}

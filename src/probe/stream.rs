@@ -1,0 +1,167 @@
+//! Connections: TCP, with TLS over it where asked for.
+
+use super::record::Fault;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+
+/// Why a request failed: the kind, and what was said.
+pub type Failure = (Fault, String);
+
+/// Where a server listens; names are resolved once, before the load.
+#[derive(Clone)]
+pub struct Address {
+    /// `host:port`, as it goes into requests.
+    pub authority: String,
+    sockets: Vec<SocketAddr>,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
+/// How certificates are checked.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Also trust the certificates in this PEM file.
+    pub ca: Option<std::path::PathBuf>,
+}
+
+impl Address {
+    /// Looks up `host`; `secure` offers `protocol` in the handshake.
+    pub fn resolve(
+        host: &str,
+        port: u16,
+        secure: Option<(&Trust, &[u8])>,
+    ) -> Result<Self, Failure> {
+        use std::net::ToSocketAddrs;
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let sockets: Vec<SocketAddr> = (bare, port)
+            .to_socket_addrs()
+            .map_err(|e| (Fault::Resolve, format!("`{host}` is not a known host: {e}")))?
+            .collect();
+        if sockets.is_empty() {
+            return Err((Fault::Resolve, format!("`{host}` has no address")));
+        }
+        let tls = match secure {
+            None => None,
+            Some((trust, protocol)) => {
+                let name = ServerName::try_from(bare.to_owned()).map_err(|e| {
+                    (Fault::Tls, format!("`{host}` cannot be in a certificate: {e}"))
+                })?;
+                Some((Arc::new(config(trust, protocol)?), name))
+            }
+        };
+        Ok(Self { authority: format!("{host}:{port}"), sockets, tls })
+    }
+
+    /// Opens a connection; the addresses of the name are tried in turn.
+    pub async fn connect(&self) -> Result<Stream, Failure> {
+        let mut last = None;
+        for socket in &self.sockets {
+            match TcpStream::connect(socket).await {
+                Ok(stream) => {
+                    // Requests are written whole; waiting to fill a packet only delays them.
+                    let _ = stream.set_nodelay(true);
+                    return self.secure(stream).await;
+                }
+                Err(error) => last = Some((*socket, error)),
+            }
+        }
+        let Some((socket, error)) = last else {
+            return Err((Fault::Resolve, "no address".into()));
+        };
+        let fault = match error.kind() {
+            io::ErrorKind::ConnectionRefused => Fault::Refused,
+            _ => Fault::Connect,
+        };
+        Err((fault, format!("{socket}: {error}")))
+    }
+
+    async fn secure(&self, stream: TcpStream) -> Result<Stream, Failure> {
+        let Some((config, name)) = &self.tls else { return Ok(Stream::Plain(stream)) };
+        let connector = tokio_rustls::TlsConnector::from(config.clone());
+        match connector.connect(name.clone(), stream).await {
+            Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+            Err(error) => Err((Fault::Tls, error.to_string())),
+        }
+    }
+}
+
+fn config(trust: &Trust, protocol: &[u8]) -> Result<ClientConfig, Failure> {
+    use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+    let wrong = |what: String| (Fault::Tls, what);
+    let mut roots = RootCertStore::empty();
+    for certificate in rustls_native_certs::load_native_certs().certs {
+        // A certificate of the system that rustls cannot read concerns other servers.
+        let _ = roots.add(certificate);
+    }
+    if let Some(path) = &trust.ca {
+        let name = path.display();
+        let read = CertificateDer::pem_file_iter(path)
+            .map_err(|e| wrong(format!("`{name}` cannot be read: {e}")))?;
+        for certificate in read {
+            let certificate = certificate.map_err(|e| wrong(format!("`{name}`: {e}")))?;
+            roots.add(certificate).map_err(|e| wrong(format!("`{name}`: {e}")))?;
+        }
+    }
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| wrong(e.to_string()))?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    Ok(config)
+}
+
+/// A connection.
+#[derive(Debug)]
+pub enum Stream {
+    /// As it is.
+    Plain(TcpStream),
+    /// Encrypted.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

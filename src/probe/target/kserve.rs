@@ -1,0 +1,202 @@
+//! The Open Inference Protocol (`KServe` v2): Triton, `MLServer`, `KServe`; over HTTP and gRPC.
+
+use super::messages::{
+    InferTensor, ModelInferRequest, ModelInferResponse, ModelMetadataRequest, ModelMetadataResponse,
+};
+use super::tensor::{Dtype, Slot, Tensor};
+use super::{
+    Answer, Asker, Check, Encoded, Encoding, Failure, Found, TargetError, fits, missing, sent,
+};
+use crate::probe::grpc::Call;
+use crate::probe::http::Request;
+use crate::probe::record::Fault;
+use serde_json::{Value, json};
+
+pub(super) fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
+    let (model, version) = asker.url.model()?;
+    let base = match &version {
+        Some(version) => format!("/v2/models/{model}/versions/{version}"),
+        None => format!("/v2/models/{model}"),
+    };
+    let server = asker.get("/v2")?;
+    let parsed =
+        |bytes: Option<bytes::Bytes>| bytes.and_then(|b| serde_json::from_slice::<Value>(&b).ok());
+    let server = parsed(server).unwrap_or_default();
+    let metadata = asker.get(&base)?;
+    let metadata = parsed(metadata).ok_or_else(|| no_model(&model))?;
+    let slots = |key: &str| {
+        metadata[key].as_array().into_iter().flatten().filter_map(slot).collect::<Vec<_>>()
+    };
+    let (inputs, outputs) = (slots("inputs"), slots("outputs"));
+    let tensors = asker.tensors(&inputs)?;
+    let extensions = server["extensions"].as_array().into_iter().flatten();
+    let can = extensions.filter_map(Value::as_str).any(|e| e.starts_with("binary_tensor_data"));
+    let binary = match asker.options.encoding {
+        Encoding::Auto => can,
+        Encoding::Binary => true,
+        Encoding::Json => false,
+    };
+    let path = format!("{base}/infer");
+    let encode = |tensors: &Vec<Tensor>| {
+        let (head, body) = if binary { binary_body(tensors) } else { json_body(tensors)? };
+        let mut headers = asker.options.headers.clone();
+        if binary {
+            headers.push(("Content-Type".into(), "application/octet-stream".into()));
+            headers.push(("Inference-Header-Content-Length".into(), head.to_string()));
+        } else {
+            headers.push(("Content-Type".into(), "application/json".into()));
+        }
+        Ok(Encoded::Http(Request::new("POST", &path, &asker.authority(), &headers, &body)))
+    };
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let platform = [text(&server["name"]), text(&server["version"]), text(&metadata["platform"])];
+    Ok(Found {
+        platform: platform.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" "),
+        encoding: if binary { "binary" } else { "JSON" },
+        inputs: sent(&tensors),
+        outputs,
+        requests: tensors.iter().map(encode).collect::<Result<_, TargetError>>()?,
+        check: Check::KserveHttp,
+    })
+}
+
+fn no_model(model: &str) -> TargetError {
+    TargetError::new(
+        format!("the server has no model `{model}`"),
+        "check the name; a model that failed to load is not there either",
+    )
+}
+
+/// A tensor as model metadata declares it.
+fn slot(value: &Value) -> Option<Slot> {
+    Some(Slot {
+        name: value["name"].as_str()?.to_owned(),
+        dtype: Dtype::find(value["datatype"].as_str()?)?,
+        shape: value["shape"].as_array()?.iter().map(Value::as_i64).collect::<Option<_>>()?,
+    })
+}
+
+/// The JSON head with its length, and the tensors behind it.
+fn binary_body(tensors: &[Tensor]) -> (usize, Vec<u8>) {
+    let inputs: Vec<Value> = tensors
+        .iter()
+        .map(|t| json!({"name": t.name, "datatype": t.dtype.name(), "shape": t.shape, "parameters": {"binary_data_size": t.data.len()}}))
+        .collect();
+    let head = json!({"inputs": inputs, "parameters": {"binary_data_output": true}}).to_string();
+    let mut body = head.clone().into_bytes();
+    for tensor in tensors {
+        body.extend_from_slice(&tensor.data);
+    }
+    (head.len(), body)
+}
+
+fn json_body(tensors: &[Tensor]) -> Result<(usize, Vec<u8>), TargetError> {
+    let input = |t: &Tensor| {
+        let data = t.json().ok_or_else(|| {
+            TargetError::new(
+                format!("input `{}` of {} has no JSON form", t.name, t.dtype.name()),
+                "use --encoding binary, or gRPC",
+            )
+        })?;
+        Ok(json!({"name": t.name, "datatype": t.dtype.name(), "shape": t.shape, "data": data}))
+    };
+    let inputs = tensors.iter().map(input).collect::<Result<Vec<_>, TargetError>>()?;
+    Ok((0, json!({"inputs": inputs}).to_string().into_bytes()))
+}
+
+pub(super) fn check_http(answer: &Answer, declared: &[Slot], batch: i64) -> Result<(), Failure> {
+    let malformed = |text: &str| (Fault::Malformed, text.to_owned());
+    let head = answer.inference_header.unwrap_or(answer.body.len());
+    let head_bytes = answer
+        .body
+        .get(..head)
+        .ok_or_else(|| malformed("the JSON head is longer than the body"))?;
+    let value: Value = serde_json::from_slice(head_bytes)
+        .map_err(|e| (Fault::Malformed, format!("the answer is not JSON: {e}")))?;
+    let outputs =
+        value["outputs"].as_array().ok_or_else(|| malformed("the answer has no `outputs`"))?;
+    let size = |o: &Value| {
+        o["parameters"]["binary_data_size"].as_u64().and_then(|n| usize::try_from(n).ok())
+    };
+    let binary: usize = outputs.iter().filter_map(size).sum();
+    if answer.inference_header.is_some() && head + binary != answer.body.len() {
+        return Err(malformed("the tensors have not the length that the head says"));
+    }
+    for slot in declared {
+        let output = outputs
+            .iter()
+            .find(|o| o["name"] == slot.name.as_str())
+            .ok_or_else(|| missing(&slot.name))?;
+        let shape: Vec<i64> =
+            output["shape"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
+        let bytes = size(output).or_else(|| Some(leaves(&output["data"]) * slot.dtype.width()?));
+        fits(slot, output["datatype"].as_str().unwrap_or("nothing"), &shape, bytes, batch)?;
+    }
+    Ok(())
+}
+
+/// Numbers in nested arrays.
+fn leaves(value: &Value) -> usize {
+    value.as_array().map_or(1, |list| list.iter().map(leaves).sum())
+}
+
+const METADATA: &str = "/inference.GRPCInferenceService/ModelMetadata";
+const INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
+
+pub(super) fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
+    let (model, version) = asker.url.model()?;
+    let version = version.unwrap_or_default();
+    let ask = ModelMetadataRequest { name: model.clone(), version: version.clone() };
+    let metadata: ModelMetadataResponse =
+        asker.call(Call::new(METADATA, &ask))?.ok_or_else(|| no_model(&model))?;
+    let slot = |t: &InferTensor| {
+        Some(Slot {
+            name: t.name.clone(),
+            dtype: Dtype::find(&t.datatype)?,
+            shape: t.shape.clone(),
+        })
+    };
+    let inputs: Vec<Slot> = metadata.inputs.iter().filter_map(slot).collect();
+    let tensors = asker.tensors(&inputs)?;
+    let encode = |tensors: &Vec<Tensor>| {
+        let input = |t: &Tensor| InferTensor {
+            name: t.name.clone(),
+            datatype: t.dtype.name().into(),
+            shape: t.shape.clone(),
+        };
+        Encoded::Grpc(Call::new(
+            INFER,
+            &ModelInferRequest {
+                model_name: model.clone(),
+                model_version: version.clone(),
+                inputs: tensors.iter().map(input).collect(),
+                raw_input_contents: tensors.iter().map(|t| t.data.clone().into()).collect(),
+            },
+        ))
+    };
+    Ok(Found {
+        platform: metadata.platform.clone(),
+        encoding: "binary",
+        inputs: sent(&tensors),
+        outputs: metadata.outputs.iter().filter_map(slot).collect(),
+        requests: tensors.iter().map(encode).collect(),
+        check: Check::KserveGrpc,
+    })
+}
+
+pub(super) fn check_grpc(answer: &Answer, declared: &[Slot], batch: i64) -> Result<(), Failure> {
+    let response = <ModelInferResponse as prost::Message>::decode(answer.body.clone())
+        .map_err(|e| (Fault::Malformed, format!("the answer is not a ModelInferResponse: {e}")))?;
+    for slot in declared {
+        let at = response
+            .outputs
+            .iter()
+            .position(|o| o.name == slot.name)
+            .ok_or_else(|| missing(&slot.name))?;
+        let output = &response.outputs[at];
+        // Contents may be typed fields instead, which are not read.
+        let bytes = response.raw_output_contents.get(at).map(bytes::Bytes::len);
+        fits(slot, &output.datatype, &output.shape, bytes, batch)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! Recorded arrivals, from the CSV files in which public traces come.
+//!
+//! | first line has | trace | an arrival is |
+//! | --- | --- | --- |
+//! | `t_ns` | rooflens | the nanosecond |
+//! | `HashFunction` and minutes `1` … `1440` | Azure Functions 2019 | a place in its minute, at random |
+//! | `end_timestamp`, `duration` | Azure Functions 2021 | end − duration, in seconds |
+//! | `TIMESTAMP`, `ContextTokens` | Azure LLM 2023 and 2024 | date and time of day |
+//! | `Timestamp`, `Session ID` or `Model` | `BurstGPT` | a place in its second, at random |
+//! | `timestamp`, `time` or `t`, or numbers alone | plain | the second |
+
+use super::random::Random;
+use std::io::BufRead;
+
+/// Arrivals in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The file's name.
+    pub name: String,
+    /// The format that was recognised.
+    pub format: &'static str,
+    /// Nanoseconds from the first arrival, in order.
+    pub instants: Vec<u64>,
+}
+
+/// How to change a trace.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// Time runs this many times faster, which changes the shape of bursts.
+    pub speed: f64,
+    /// Share of arrivals that are kept, at random, which keeps the shape.
+    pub keep: f64,
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        Self { speed: 1.0, keep: 1.0 }
+    }
+}
+
+/// Why a trace could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TraceError {
+    /// The file.
+    #[error("the trace cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// A line.
+    #[error("line {line} of the trace has no time: `{text}`")]
+    Line {
+        /// From one.
+        line: usize,
+        /// As it stands.
+        text: String,
+    },
+    /// The first line.
+    #[error("the columns of the trace are not known: `{0}`")]
+    Columns(String),
+    /// No arrival.
+    #[error("the trace has no arrivals")]
+    Empty,
+}
+
+#[derive(Clone, Copy)]
+enum Column {
+    Nanoseconds(usize),
+    Seconds(usize),
+    WholeSeconds(usize),
+    DateTime(usize),
+    EndAndDuration(usize, usize),
+    Minutes(usize),
+}
+
+impl Trace {
+    /// Reads a trace; `seed` places arrivals that the file gives only to the second or minute.
+    pub fn read(
+        name: &str,
+        mut lines: impl BufRead,
+        scale: Scale,
+        seed: u64,
+    ) -> Result<Self, TraceError> {
+        let mut first = String::new();
+        lines.read_line(&mut first)?;
+        let first = first.trim_start_matches('\u{feff}').trim_end();
+        let (format, column) = recognise(first)?;
+        let mut random = Random::new(seed ^ 0x7472_6163_6500_0001);
+        let mut seconds = Vec::new();
+        if first.split(',').next().is_some_and(|f| f.trim().parse::<f64>().is_ok()) {
+            read_line(first, 1, column, &mut random, &mut seconds)?;
+        }
+        for (number, line) in (2..).zip(lines.lines()) {
+            let line = line?;
+            if !line.trim().is_empty() {
+                read_line(&line, number, column, &mut random, &mut seconds)?;
+            }
+        }
+        seconds.retain(|_| scale.keep >= 1.0 || random.unit() <= scale.keep);
+        seconds.sort_by(f64::total_cmp);
+        let origin = *seconds.first().ok_or(TraceError::Empty)?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let instant = |s: &f64| ((s - origin) / scale.speed * 1e9).round() as u64;
+        Ok(Self { name: name.into(), format, instants: seconds.iter().map(instant).collect() })
+    }
+
+    /// Variance over mean of the arrivals in a second: one for Poisson, more for bursts.
+    pub fn dispersion(&self) -> f64 {
+        let last = self.instants.last().copied().unwrap_or(0) / 1_000_000_000;
+        let mut counts = vec![0.0; usize::try_from(last).unwrap_or(0) + 1];
+        for at in &self.instants {
+            if let Some(count) =
+                usize::try_from(at / 1_000_000_000).ok().and_then(|i| counts.get_mut(i))
+            {
+                *count += 1.0;
+            }
+        }
+        let n = counts.len() as f64;
+        let mean = counts.iter().sum::<f64>() / n;
+        counts.iter().map(|c| (c - mean).powi(2)).sum::<f64>() / n / mean
+    }
+}
+
+fn recognise(first: &str) -> Result<(&'static str, Column), TraceError> {
+    let names: Vec<&str> = first.split(',').map(|n| n.trim().trim_matches('"')).collect();
+    let at = |name: &str| names.iter().position(|n| *n == name);
+    if let Some(t) = at("t_ns") {
+        return Ok(("rooflens", Column::Nanoseconds(t)));
+    }
+    if let (Some(end), Some(duration)) = (at("end_timestamp"), at("duration")) {
+        return Ok(("Azure Functions 2021", Column::EndAndDuration(end, duration)));
+    }
+    if let (Some(_), Some(minute)) = (at("HashFunction"), at("1")) {
+        return Ok(("Azure Functions 2019", Column::Minutes(minute)));
+    }
+    if let (Some(t), Some(_)) = (at("TIMESTAMP"), at("ContextTokens")) {
+        return Ok(("Azure LLM", Column::DateTime(t)));
+    }
+    if let (Some(t), true) = (at("Timestamp"), at("Session ID").or(at("Model")).is_some()) {
+        return Ok(("BurstGPT", Column::WholeSeconds(t)));
+    }
+    if let Some(t) = ["timestamp", "Timestamp", "time", "t"].into_iter().find_map(at) {
+        return Ok(("plain", Column::Seconds(t)));
+    }
+    if names.first().is_some_and(|n| n.parse::<f64>().is_ok()) {
+        return Ok(("plain", Column::Seconds(0)));
+    }
+    Err(TraceError::Columns(first.chars().take(80).collect()))
+}
+
+fn read_line(
+    line: &str,
+    number: usize,
+    column: Column,
+    random: &mut Random,
+    seconds: &mut Vec<f64>,
+) -> Result<(), TraceError> {
+    let fields: Vec<&str> = line.split(',').map(|f| f.trim().trim_matches('"')).collect();
+    let wrong = || TraceError::Line { line: number, text: line.chars().take(80).collect() };
+    let float = |i: usize| {
+        let value = fields.get(i).and_then(|f| f.parse::<f64>().ok());
+        value.filter(|v| v.is_finite()).ok_or_else(wrong)
+    };
+    match column {
+        Column::Nanoseconds(i) => seconds.push(float(i)? * 1e-9),
+        Column::Seconds(i) => seconds.push(float(i)?),
+        Column::WholeSeconds(i) => {
+            let t = float(i)?;
+            seconds.push(if t.fract() == 0.0 { t + random.unit() } else { t });
+        }
+        Column::DateTime(i) => {
+            seconds.push(fields.get(i).and_then(|f| date_time(f)).ok_or_else(wrong)?);
+        }
+        Column::EndAndDuration(end, duration) => seconds.push(float(end)? - float(duration)?),
+        Column::Minutes(from) => {
+            for (minute, field) in fields.iter().skip(from).enumerate() {
+                let count: u64 = field.parse().map_err(|_| wrong())?;
+                let place = |random: &mut Random| 60.0 * (minute as f64 + random.unit());
+                seconds.extend((0..count).map(|_| place(random)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Seconds since an epoch of its own, of `2023-11-16 18:15:46.6805900`; a zone is ignored.
+fn date_time(text: &str) -> Option<f64> {
+    let (date, time) = text.split_once([' ', 'T'])?;
+    let mut date = date.split('-').map(|n| n.parse::<i64>().ok());
+    let (mut year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let time = time.split(['+', 'Z']).next()?;
+    let mut parts = time.split(':').map(|n| n.parse::<f64>().ok());
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    // Days from civil: the year starts in March, so that the leap day is its last.
+    let month = if month > 2 {
+        month - 3
+    } else {
+        year -= 1;
+        month + 9
+    };
+    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
+        + (153 * month + 2) / 5
+        + day;
+    Some(days as f64 * 86_400.0 + hour * 3600.0 + minute * 60.0 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Trace, TraceError> {
+        Trace::read("x.csv", text.as_bytes(), Scale::default(), 1)
+    }
+
+    #[test]
+    fn every_format_is_recognised() {
+        let cases = [
+            ("t_ns\n5\n1000000005\n", "rooflens", vec![0, 1_000_000_000]),
+            (
+                "app,func,end_timestamp,duration\na,f,10.5,0.5\na,f,10.0,1.5\n",
+                "Azure Functions 2021",
+                vec![0, 1_500_000_000],
+            ),
+            (
+                "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-30 23:59:59.5,1,2\n2023-12-01 00:00:01.0,1,2\n",
+                "Azure LLM",
+                vec![0, 1_500_000_000],
+            ),
+            ("0.5\n0.25\n1\n", "plain", vec![0, 250_000_000, 750_000_000]),
+            ("timestamp\n3\n4\n", "plain", vec![0, 1_000_000_000]),
+        ];
+        for (text, format, instants) in cases {
+            let trace = read(text).unwrap();
+            assert_eq!((trace.format, trace.instants), (format, instants));
+        }
+    }
+
+    #[test]
+    fn coarse_times_are_spread_and_repeatable() {
+        let text = "Timestamp,Session ID,Model\n5,1,x\n5,2,x\n7,3,y\n";
+        let trace = read(text).unwrap();
+        assert_eq!(trace.format, "BurstGPT");
+        assert!(trace.instants[1] < 1_000_000_000 && trace.instants[2] > 1_000_000_000);
+        assert_eq!(trace, read(text).unwrap());
+        let minutes =
+            read("HashOwner,HashApp,HashFunction,Trigger,1,2\no,a,f,http,3,0\no,a,g,http,0,2\n");
+        let minutes = minutes.unwrap();
+        assert_eq!((minutes.format, minutes.instants.len()), ("Azure Functions 2019", 5));
+    }
+
+    #[test]
+    fn speed_and_keep() {
+        let text = (0..1000).map(|i| i.to_string()).collect::<Vec<_>>().join("\n");
+        let scaled = |scale| Trace::read("x", text.as_bytes(), scale, 1).unwrap().instants;
+        assert_eq!(scaled(Scale { speed: 2.0, keep: 1.0 })[1], 500_000_000);
+        let kept = scaled(Scale { speed: 1.0, keep: 0.25 }).len();
+        assert!((180..320).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert!(read("").unwrap_err().to_string().contains("not known"));
+        assert!(read("a,b\n1,2\n").unwrap_err().to_string().contains("`a,b`"));
+        assert!(read("timestamp\nsoon\n").unwrap_err().to_string().contains("line 2"));
+        assert!(matches!(read("timestamp\n"), Err(TraceError::Empty)));
+    }
+}

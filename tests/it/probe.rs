@@ -1,0 +1,234 @@
+//! The load generator against servers of known behaviour, as a user runs it.
+
+use crate::run::{Run, rooflens};
+use crate::server::{Manner, Server};
+use serde_json::Value;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Timed runs take turns: two at a time would be each other's noise.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read(folder: &Path) -> Value {
+    let text = std::fs::read_to_string(folder.join("measurement.json")).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let schema =
+        std::fs::read_to_string(format!("{}/schemas/measurement.schema.json", crate::run::ROOT))
+            .unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let errors: Vec<String> =
+        validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    value
+}
+
+/// Probes and returns the run with its measurement.
+pub(crate) fn probe(target: &str, extra: &[&str]) -> (Run, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("m");
+    let run = rooflens(&[&["probe", target, "-o", out.to_str().unwrap()], extra].concat());
+    assert!(run.code < 2, "{}{}", run.stdout, run.stderr);
+    let value = read(&out);
+    assert!(run.stdout.contains(value["verdict"]["verdict"].as_str().unwrap()), "{}", run.stdout);
+    (run, value)
+}
+
+fn percentile(m: &Value, metric: &str, q: f64) -> Value {
+    let all = m[metric]["percentiles"].as_array().unwrap();
+    all.iter().find(|p| (p["quantile"].as_f64().unwrap() - q).abs() < 1e-9).unwrap().clone()
+}
+
+#[test]
+fn a_stall_is_in_the_percentile() {
+    let _turn = turn();
+    let (from, to) = (Duration::from_secs(6), Duration::from_secs(9));
+    let server = Server::start(Manner::Stall(from, to));
+    let load = ["--load", "steady:60", "--seconds", "18"];
+    let (_, m) = probe(&server.url(), &load);
+    // Of n requests the n/100-th slowest was due n/100 gaps after the stall began.
+    let n = m["window"]["due"].as_f64().unwrap();
+    let truth = 3.0 - (n * 0.01).ceil() / 60.0;
+    let p99 = percentile(&m, "response", 0.99)["seconds"].as_f64().unwrap();
+    assert!((p99 - truth).abs() < 0.05 * truth, "{p99} is not {truth}");
+    // A client that waits for answers would have sent fewer requests.
+    assert!(n > 1000.0, "{n}");
+}
+
+/// Server of 5 ms, Poisson arrivals at half its rate. M/D/1 at load 0.5: 99 % wait at most 2.92
+/// service times, so that the p99 of the response time is 3.92 × 5 ms.
+#[test]
+fn the_interval_contains_the_truth_of_a_real_queue() {
+    let _turn = turn();
+    let server = Server::start(Manner::Serve(Duration::from_millis(5)));
+    let (_, m) = probe(&server.url(), &["--load", "poisson:100", "--seconds", "14"]);
+    let p99 = percentile(&m, "response", 0.99);
+    let (low, high) = (p99["low_seconds"].as_f64().unwrap(), p99["high_seconds"].as_f64().unwrap());
+    // A machine with other work adds to each time; 2 ms is generous for a loopback and two wake-ups.
+    assert!(low - 0.002 <= 0.0196 && 0.0196 <= high, "{low} to {high}");
+    assert!(m["window"]["little_gap"].as_f64().unwrap() < 0.05);
+}
+
+#[test]
+fn more_than_the_server_can_do_is_overload() {
+    let _turn = turn();
+    let server = Server::start(Manner::Serve(Duration::from_millis(5)));
+    let (run, m) =
+        probe(&server.url(), &["--load", "steady:230", "--seconds", "6", "--slo", "p90=10ms"]);
+    let findings = m["verdict"]["findings"].to_string();
+    assert!(findings.contains("OVERLOADED") && findings.contains("queue grows"), "{findings}");
+    // Thirty a second more than the 200 that it can do, or a little more where sleeps are long.
+    let growth = m["window"]["in_flight_growth_per_second"].as_f64().unwrap();
+    assert!((20.0..60.0).contains(&growth), "{growth}");
+    assert_eq!((run.code, m["slo"]["outcome"].as_str()), (1, Some("fail")));
+}
+
+#[test]
+fn more_than_the_client_can_do_is_named() {
+    let _turn = turn();
+    let server = Server::start(Manner::Serve(Duration::ZERO));
+    let load =
+        ["--load", "steady:200000", "--seconds", "1", "--senders", "1", "--max-in-flight", "32"];
+    let (run, m) = probe(&server.url(), &load);
+    assert_eq!((m["verdict"]["verdict"].as_str(), run.code), (Some("CLIENT-LIMITED"), 1));
+}
+
+#[test]
+fn stripes_merge_into_the_schedule_of_one_machine() {
+    let _turn = turn();
+    let server = Server::start(Manner::Serve(Duration::from_micros(100)));
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let load = ["--load", "poisson:300", "--seed", "5", "--seconds", "3"];
+    let start =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 2;
+    let (url, start) = (server.url(), start.to_string());
+    std::thread::scope(|scope| {
+        for k in 0..3 {
+            let (out, stripe) = (path(&format!("part-{k}")), format!("{k}/3"));
+            let (url, start) = (&url, &start);
+            scope.spawn(move || {
+                let own = ["probe", url, "-o", &out, "--stripe", &stripe, "--start-at", start];
+                assert!(rooflens(&[&own, load.as_slice()].concat()).code < 2);
+            });
+        }
+    });
+    let parts = [path("part-2"), path("part-0"), path("part-1")];
+    let args: Vec<&str> = ["merge"].into_iter().chain(parts.iter().map(String::as_str)).collect();
+    let whole = path("whole");
+    let run = rooflens(&[args.as_slice(), &["-o", &whole]].concat());
+    assert!(run.code < 2, "{}{}", run.stdout, run.stderr);
+    let merged = read(Path::new(&whole));
+    // The fingerprint is a function of every number and instant of the schedule.
+    let dry = rooflens(&[&["probe", &url, "--dry-run"], load.as_slice()].concat()).stdout;
+    let fingerprint = merged["run"]["schedule_fingerprint"].as_str().unwrap();
+    assert!(dry.contains(fingerprint), "{fingerprint} is not in {dry}");
+    let due: u64 = merged["intervals"]["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r[0].as_u64().unwrap())
+        .sum();
+    assert!(dry.contains(&format!(" {due} requests")), "{due}: {dry}");
+    assert_eq!(merged["plan"]["stripes"], serde_json::json!([0, 1, 2]));
+    assert!(merged["run"]["start_spread_seconds"].as_f64().unwrap() < 1.0);
+
+    let twice = rooflens(&["merge", &parts[0], &parts[0], "-o", &whole]);
+    assert_eq!(twice.code, 2);
+    assert!(
+        twice.stderr.contains("is there twice") && twice.stderr.contains("hint: "),
+        "{}",
+        twice.stderr
+    );
+}
+
+#[test]
+fn every_fault_ends_and_is_named() {
+    let _turn = turn();
+    let cases: [(Manner, &str); 7] = [
+        (Manner::Status(500), "http-500"),
+        (Manner::Status(503), "http-503"),
+        (Manner::Truncate, "closed"),
+        (Manner::Drip, "timeout"),
+        (Manner::Noise, "malformed"),
+        (Manner::Die(Duration::from_millis(400)), "refused"),
+        (Manner::Kserve(2), "wrong-answer"),
+    ];
+    for (manner, kind) in cases {
+        let server = Server::start(manner);
+        let target = match manner {
+            Manner::Kserve(_) => format!("kserve+http://127.0.0.1:{}/m", server.port),
+            _ => server.url(),
+        };
+        let began = Instant::now();
+        let load =
+            ["--load", "steady:50", "--seconds", "1", "--timeout", "0.5", "--patience", "0.3"];
+        let (run, m) = probe(&target, &load);
+        // One second of load, half a second of time-outs, and as much again for a slow machine.
+        assert!(began.elapsed() < Duration::from_secs(6), "{manner:?} took {:?}", began.elapsed());
+        let errors = m["errors"].as_array().unwrap();
+        let count: u64 = errors
+            .iter()
+            .filter(|e| e["kind"] == kind || kind == "refused")
+            .map(|e| e["count"].as_u64().unwrap())
+            .sum();
+        assert!(count >= 15, "{manner:?}: {errors:?}");
+        assert_eq!(run.code, 1, "{}", run.stdout);
+        assert_ne!(m["verdict"]["verdict"], "VALID", "{}", run.stdout);
+    }
+}
+
+#[test]
+fn good_answers_of_the_inference_protocol_and_large_ones() {
+    let _turn = turn();
+    let server = Server::start(Manner::Kserve(3));
+    let target = format!("kserve+http://127.0.0.1:{}/m", server.port);
+    let (_, m) = probe(&target, &["--load", "steady:100", "--seconds", "1"]);
+    assert_eq!(
+        (m["errors"].as_array().unwrap().len(), &m["target"]["encoding"]),
+        (0, &"JSON".into())
+    );
+    assert_eq!(m["target"]["inputs"][0]["shape"], serde_json::json!([1, 4]));
+    let missing = rooflens(&["probe", &format!("kserve+http://127.0.0.1:{}/n", server.port)]);
+    assert!(missing.code == 2 && missing.stderr.contains("no model `n`"), "{}", missing.stderr);
+
+    let server = Server::start(Manner::Large(10 << 20));
+    let (_, m) = probe(&server.url(), &["--load", "closed:2", "--seconds", "1"]);
+    assert!(
+        m["errors"].as_array().unwrap().is_empty()
+            && m["run"]["bytes_received"].as_u64().unwrap() > 10 << 20,
+        "{m}"
+    );
+}
+
+#[test]
+fn wrong_words_are_refused_with_a_hint() {
+    let target = "http://127.0.0.1:1/";
+    let cases: [(&[&str], &str); 12] = [
+        (&["probe", "resnet.onnx"], "is not a target"),
+        (&["probe", "gopher://x/"], "is not a known scheme"),
+        (&["probe", "kserve+http://127.0.0.1:1"], "names no model"),
+        (&["probe", target], "refused"),
+        (&["probe", "http://no-such-host.invalid/"], "resolve"),
+        (&["probe", target, "--load", "posson:3"], "is not a load"),
+        (&["probe", target, "--load", "steady:0"], "is not a load"),
+        (&["probe", target, "--load", "max"], "needs a demand"),
+        (&["probe", target, "--slo", "p99"], "is not a demand"),
+        (&["probe", target, "--stripe", "3/3"], "counts from zero"),
+        (&["probe", target, "--seconds", "0"], "is not a time"),
+        (&["probe", target, "--input", "x"], "is not NAME=SPEC"),
+    ];
+    for (args, message) in cases {
+        let run = rooflens(args);
+        assert_eq!(run.code, 2, "{args:?}: {}{}", run.stdout, run.stderr);
+        assert!(
+            run.stderr.contains(message) && run.stderr.contains("\n\nhint: "),
+            "{args:?}: {}",
+            run.stderr
+        );
+        assert!(run.stdout.is_empty());
+    }
+}

@@ -1,0 +1,187 @@
+//! A server of known behaviour: the truth that measurements are held against.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What it does with a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Manner {
+    /// One at a time, each so long.
+    Serve(Duration),
+    /// At once, but nothing between two instants after the first request.
+    Stall(Duration, Duration),
+    /// A status.
+    Status(u16),
+    /// Half of the body, then the connection ends.
+    Truncate,
+    /// A byte now and then.
+    Drip,
+    /// So many bytes.
+    Large(usize),
+    /// Gone so long after the first request.
+    Die(Duration),
+    /// No HTTP at all.
+    Noise,
+    /// The Open Inference Protocol over HTTP, with JSON outputs of so many values.
+    Kserve(usize),
+}
+
+/// A running server; it ends with this value.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    over: Arc<AtomicBool>,
+}
+
+struct Shared {
+    manner: Manner,
+    begin: Mutex<Option<Instant>>,
+    free: Mutex<Instant>,
+    over: Arc<AtomicBool>,
+}
+
+impl Server {
+    pub(crate) fn start(manner: Manner) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let over = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new(Shared {
+            manner,
+            begin: Mutex::new(None),
+            free: Mutex::new(Instant::now()),
+            over: over.clone(),
+        });
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if shared.over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let (Ok(stream), shared) = (stream, shared.clone()) else { continue };
+                std::thread::Builder::new()
+                    .stack_size(64 << 10)
+                    .spawn(move || shared.connection(stream))
+                    .unwrap();
+            }
+        });
+        Self { port, over }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl Shared {
+    /// Answers until the peer leaves. Errors are the peer's leaving.
+    fn connection(&self, mut stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let mut buffer = Vec::new();
+        while let Some(path) = request(&mut stream, &mut buffer) {
+            if self.answer(&mut stream, &path).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// `None` when the connection ends with this answer.
+    fn answer(&self, stream: &mut TcpStream, path: &str) -> Option<()> {
+        let now = Instant::now();
+        let begin = *self.begin.lock().unwrap().get_or_insert(now);
+        match self.manner {
+            Manner::Serve(each) => {
+                let done = {
+                    let mut free = self.free.lock().unwrap();
+                    *free = (*free).max(now) + each;
+                    *free
+                };
+                until(done);
+                ok(stream, "text/plain", b"done")
+            }
+            Manner::Stall(from, to) => {
+                if (begin + from..begin + to).contains(&now) {
+                    until(begin + to);
+                }
+                ok(stream, "text/plain", b"done")
+            }
+            Manner::Status(status) => {
+                let text = format!("HTTP/1.1 {status} Trouble\r\nContent-Length: 7\r\n\r\ntrouble");
+                stream.write_all(text.as_bytes()).ok()
+            }
+            Manner::Truncate => {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
+                None
+            }
+            Manner::Drip => {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n");
+                for _ in 0..100 {
+                    std::thread::sleep(Duration::from_millis(100));
+                    stream.write_all(b".").ok()?;
+                }
+                Some(())
+            }
+            Manner::Large(bytes) => ok(stream, "application/octet-stream", &vec![7; bytes]),
+            Manner::Die(after) => {
+                if now > begin + after {
+                    self.over.store(true, Ordering::Relaxed);
+                    return None;
+                }
+                ok(stream, "text/plain", b"done")
+            }
+            Manner::Noise => {
+                let _ = stream.write_all(b"220 mail.example ready\r\n\r\n");
+                None
+            }
+            Manner::Kserve(values) => {
+                let data = vec!["0.5"; values].join(",");
+                let body = match path {
+                    "/v2" => r#"{"name":"fake","version":"1","extensions":[]}"#.to_owned(),
+                    "/v2/models/m" => r#"{"name":"m","platform":"test","inputs":[{"name":"x","datatype":"FP32","shape":[-1,4]}],"outputs":[{"name":"y","datatype":"FP32","shape":[-1,3]}]}"#.to_owned(),
+                    "/v2/models/m/infer" => format!(r#"{{"outputs":[{{"name":"y","datatype":"FP32","shape":[1,{values}],"data":[{data}]}}]}}"#),
+                    _ => return stream.write_all(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n").ok(),
+                };
+                ok(stream, "application/json", body.as_bytes())
+            }
+        }
+    }
+}
+
+fn until(instant: Instant) {
+    std::thread::sleep(instant.saturating_duration_since(Instant::now()));
+}
+
+fn ok(stream: &mut TcpStream, kind: &str, body: &[u8]) -> Option<()> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(&[head.as_bytes(), body].concat()).ok()
+}
+
+/// The path of the next request, whose body is read and forgotten.
+fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
+    let mut chunk = [0; 8192];
+    loop {
+        if let Some(head) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
+            let text = String::from_utf8_lossy(&buffer[..head]).into_owned();
+            let length = text.lines().find_map(|l| l.strip_prefix("Content-Length: "));
+            let whole = head + 4 + length.map_or(0, |l| l.trim().parse::<usize>().unwrap());
+            if buffer.len() >= whole {
+                buffer.drain(..whole);
+                return text.split(' ').nth(1).map(ToOwned::to_owned);
+            }
+        }
+        match stream.read(&mut chunk) {
+            Ok(n) if n > 0 => buffer.extend_from_slice(&chunk[..n]),
+            _ => return None,
+        }
+    }
+}
