@@ -287,10 +287,14 @@ fn clock(slice: Duration) -> f64 {
         }
         std::hint::black_box(x);
     };
-    let rounds = repetitions(slice, chain);
-    let start = Instant::now();
-    chain(rounds);
-    2.0 * f64::from(LINKS) * f64::from(rounds) / start.elapsed().as_secs_f64()
+    let rounds = repetitions(slice / 8, chain);
+    let rate = |()| {
+        let start = Instant::now();
+        chain(rounds);
+        2.0 * f64::from(LINKS) * f64::from(rounds) / start.elapsed().as_secs_f64()
+    };
+    // Whatever interrupts the chain makes it slower, never faster.
+    std::iter::repeat_n((), 16).map(rate).fold(0.0, f64::max)
 }
 
 fn doubts(cpu: &Cpu, readings: &[Reading], [before, after]: [f64; 2]) -> Vec<String> {

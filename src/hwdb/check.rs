@@ -27,7 +27,7 @@ pub enum Verdict {
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Within => write!(f, "within {} %", 100.0 * TOLERANCE),
+            Self::Within => write!(f, "within {:.1} %", 100.0 * TOLERANCE),
             Self::Explained(reason) => write!(f, "off: {reason}"),
             Self::Off => f.write_str("off, and no note says why"),
             Self::Circular => f.write_str("clock inferred from the peak: proves nothing"),

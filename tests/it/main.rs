@@ -4,6 +4,7 @@
 mod cli;
 mod corpus;
 mod formulas;
+mod hw;
 mod oracles;
 #[cfg(feature = "serve")]
 mod probe;

@@ -1,5 +1,6 @@
 //! Running the command.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// The repository, which tests read models from.
@@ -12,12 +13,18 @@ pub(crate) struct Run {
     pub(crate) stderr: String,
 }
 
-/// Runs `rooflens` from the repository root.
+/// Runs `rooflens` from the repository root, without the user's own device files.
 pub(crate) fn rooflens(args: &[&str]) -> Run {
+    rooflens_with(&[("XDG_CONFIG_HOME", Path::new("/no-such-folder"))], args)
+}
+
+/// The same with these variables set.
+pub(crate) fn rooflens_with(variables: &[(&str, &Path)], args: &[&str]) -> Run {
     let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_rooflens"))
         .args(args)
         .current_dir(ROOT)
         .env("NO_COLOR", "1")
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     Run {

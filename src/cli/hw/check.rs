@@ -15,7 +15,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Device files, or ids of known devices.
-    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "FILE")]
+    #[arg(conflicts_with = "all", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// All known devices.
     #[arg(long)]
@@ -40,6 +40,9 @@ struct Checked {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
+        if self.files.is_empty() && !self.all {
+            return Err(hinted("nothing to check", "name a device file, or say --all"));
+        }
         let catalogue = catalogue(self.hwdb.as_deref())?;
         let checked: Vec<Checked> = if self.all {
             catalogue.iter().map(|d| checked(&catalogue, d)).collect()

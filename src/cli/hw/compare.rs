@@ -3,7 +3,7 @@
 use super::{Exit, catalogue, emit, find, print_json};
 use crate::hwdb::{Device, MemoryLevel, Peak};
 use crate::roofline::Roof;
-use crate::units::si;
+use crate::units::{BytesPerSecond, FlopsPerSecond, si};
 use anyhow::Result;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -79,7 +79,7 @@ fn rows(devices: &[&Device], dtypes: &[String]) -> Vec<Row> {
         row(format!("{dtype} GEMM"), unit, &|d| Some(d.peak(dtype)?.attainable_tflops? * 1e12));
     }
     row("bandwidth".into(), "B/s", &|d| {
-        d.dram().and_then(MemoryLevel::rate).map(crate::units::BytesPerSecond::get)
+        d.dram().and_then(MemoryLevel::rate).map(BytesPerSecond::get)
     });
     row("memory".into(), "B", &|d| d.dram()?.capacity_bytes.map(|b| b as f64));
     for dtype in dtypes {
@@ -87,8 +87,7 @@ fn rows(devices: &[&Device], dtypes: &[String]) -> Vec<Row> {
     }
     row("power".into(), "W", &|d| d.tdp_w);
     for dtype in dtypes {
-        let rate =
-            |d: &Device| d.peak(dtype).map(Peak::rate).map(crate::units::FlopsPerSecond::get);
+        let rate = |d: &Device| d.peak(dtype).map(Peak::rate).map(FlopsPerSecond::get);
         row(format!("{dtype} per watt"), "/J", &|d| Some(rate(d)? / d.tdp_w?));
     }
     rows

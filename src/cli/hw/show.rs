@@ -130,10 +130,9 @@ fn picture(d: &Device) -> String {
     let mut cells = [[' '; WIDTH]; HEIGHT];
     let mut labels = vec![String::new(); HEIGHT];
     let mut roof = |peak: f64, bandwidth: f64| {
-        (0..WIDTH).for_each(|column| {
-            let slope = bandwidth * x(column);
+        for (column, slope) in (0..WIDTH).map(|c| (c, bandwidth * x(c))) {
             cells[row(slope.min(peak))][column] = if slope < peak { '/' } else { '-' };
-        });
+        }
     };
     for level in &base.levels {
         roof(low, level.bandwidth.get());

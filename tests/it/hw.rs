@@ -1,0 +1,235 @@
+//! The device files against the figures of their sources, and `rooflens hw` as a user runs it.
+
+use crate::run::{ROOT, Run, rooflens, rooflens_with};
+use rooflens::hwdb::{Catalogue, Device};
+use rooflens::roofline::Roof;
+use std::path::Path;
+
+/// Figures taken from the sources apart from the shipped files; the form is told at its head.
+const FACTS: &str = include_str!("hw_facts.txt");
+
+fn number(word: &str) -> Option<f64> {
+    (word != "-").then(|| word.parse().unwrap())
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a / b - 1.0).abs() < 1e-3
+}
+
+/// Both absent, or both the same.
+fn same(ours: Option<f64>, theirs: Option<f64>) -> bool {
+    match (ours, theirs) {
+        (Some(a), Some(b)) => close(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
+#[test]
+fn peaks_bandwidths_and_ridges_reproduce_the_sources() {
+    let catalogue = Catalogue::builtin().unwrap();
+    let mut device = Device::default();
+    let mut left = 0;
+    let (mut devices, mut peaks) = (0, 0);
+    for line in FACTS.lines().filter(|l| !l.starts_with('#')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words[0] == "device" {
+            assert_eq!(left, 0, "{}: peaks that the sources do not give", device.id);
+            device = catalogue.find(words[1]).unwrap().clone();
+            left = device.peaks.len();
+            devices += 1;
+            let dram = device.dram();
+            let capacity = dram.and_then(|d| d.capacity_bytes).map(|b| b as f64);
+            assert!(same(capacity, number(words[2])), "{line}");
+            assert!(same(dram.and_then(|d| d.bandwidth_gb_s), number(words[3])), "{line}");
+            assert!(same(device.tdp_w, number(words[4])), "{line}");
+            continue;
+        }
+        let [dtype, unit, dense, sparse, ridge] = words[..] else { panic!("{line}") };
+        let dense = number(dense).unwrap();
+        let mut found = device.peaks.iter().filter(|p| p.dtype == dtype && p.unit == unit);
+        let peak = found.find(|p| close(p.dense_tflops, dense));
+        let peak = peak.unwrap_or_else(|| panic!("{}: {line}", device.id));
+        assert!(same(peak.sparse_tflops, number(sparse)), "{}: {line}", device.id);
+        let rate = device.dram().and_then(rooflens::hwdb::MemoryLevel::rate);
+        let crossing = rate.map(|b| (peak.rate() / b).get());
+        assert!(same(crossing, number(ridge)), "{}: {line}", device.id);
+        (left, peaks) = (left - 1, peaks + 1);
+    }
+    assert_eq!((devices, peaks), (76, 303));
+}
+
+#[test]
+fn the_roof_takes_the_highest_dense_peak() {
+    let catalogue = Catalogue::builtin().unwrap();
+    for (name, dtype, ridge) in
+        [("v100", "f16", 138.889), ("t4", "f16", 203.125), ("h100", "bf16", 295.343)]
+    {
+        let roof = Roof::of(catalogue.find(name).unwrap(), dtype).unwrap();
+        assert!(close(roof.ridge().get(), ridge), "{name}: {}", roof.ridge());
+    }
+}
+
+#[test]
+fn every_number_has_a_kind_a_source_and_a_confidence() {
+    let catalogue = Catalogue::builtin().unwrap();
+    for d in catalogue.iter() {
+        assert_eq!(catalogue.problems(d), Vec::<String>::new(), "{}", d.id);
+        assert!(!d.confidence.is_empty() && !d.sources.is_empty(), "{}", d.id);
+        for peak in &d.peaks {
+            // A vendor's sparse figure is at least 1.9 times a dense one of the same unit: none
+            // stands in a dense field beside its own half.
+            let sparse = peak.sparse_tflops.unwrap_or(f64::INFINITY);
+            assert!(sparse >= 1.9 * peak.dense_tflops, "{} {}", d.id, peak.dtype);
+            assert!(peak.attainable_tflops.is_none_or(|a| a < peak.dense_tflops), "{}", d.id);
+        }
+    }
+}
+
+#[test]
+fn gigabytes_are_decimal_unless_the_file_says_otherwise() {
+    for d in Catalogue::builtin().unwrap().iter() {
+        let Some(dram) = d.dram() else { continue };
+        let decimal = dram.capacity_bytes.is_none_or(|b| b % 1_000_000_000 == 0);
+        let said = dram.note.as_ref().is_some_and(|n| n.contains("GiB"));
+        assert!(decimal || said, "{}: {:?}", d.id, dram.capacity_bytes);
+    }
+}
+
+#[test]
+fn variants_are_of_the_same_maker_and_no_variant_has_variants() {
+    let catalogue = Catalogue::builtin().unwrap();
+    let mut variants = 0;
+    for d in catalogue.iter() {
+        let Some(parent) = &d.variant_of else { continue };
+        let parent = catalogue.find(parent).unwrap();
+        assert_eq!((&parent.vendor, &parent.variant_of), (&d.vendor, &None), "{}", d.id);
+        variants += 1;
+    }
+    assert!(variants >= 13, "{variants}");
+}
+
+#[test]
+fn check_all_finds_no_problem_and_shows_both_bases() {
+    let run = rooflens(&["hw", "check", "--all"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("f32 vector, f64 tensor at 1980 MHz"), "{}", run.stdout);
+    assert!(run.stdout.contains("76 devices, 303 peaks"), "{}", run.stdout);
+    assert!(run.stdout.trim_end().ends_with("0 problems"), "{}", run.stdout);
+}
+
+#[test]
+fn check_says_what_is_wrong_with_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = std::fs::read_to_string(Path::new(ROOT).join("hwdb/nvidia-t4.toml")).unwrap();
+    let check = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        rooflens(&["hw", "check", path.to_str().unwrap()])
+    };
+    assert_eq!(check("nvidia-t4.toml", &good).code, 0);
+    let off = check("nvidia-t4.toml", &good.replace("clock_mhz = 1590.0", "clock_mhz = 1000.0"));
+    assert_eq!(off.code, 1, "{}", off.stderr);
+    assert!(off.stdout.contains("PROBLEM: f32 vector: 58.2 % off"), "{}", off.stdout);
+    let renamed = check("my-t4.toml", &good);
+    assert!(renamed.stdout.contains("the id `nvidia-t4` is not the file's name"));
+    assert_eq!(renamed.code, 1);
+    let misspelt = check("nvidia-t4.toml", &good.replace("vendor", "vender"));
+    assert_eq!(misspelt.code, 2);
+    assert!(misspelt.stderr.contains("unknown field `vender`"), "{}", misspelt.stderr);
+}
+
+fn refused(run: &Run, said: &str) {
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+    assert!(run.stderr.contains(said) && run.stderr.contains("hint: "), "{}", run.stderr);
+}
+
+#[test]
+fn wrong_arguments_are_refused_with_advice() {
+    refused(&rooflens(&["hw", "check"]), "say --all");
+    refused(&rooflens(&["hw", "check", "no-such.toml"]), "cannot be read");
+    refused(&rooflens(&["hw", "list", "--vendor", "acme"]), "there are: AMD, AWS, Apple");
+    refused(&rooflens(&["hw", "list", "--dtype", "f17"]), "no device has the dtype `f17`");
+    refused(&rooflens(&["hw", "list", "--min-memory", "much"]), "is not a number: `much`");
+    refused(&rooflens(&["hw", "compare", "t4", "zzzzzz"]), "no device is called `zzzzzz`");
+    refused(&rooflens(&["hw", "compare", "t4", "l4", "--dtype", "f6"]), "their types are: f16");
+    refused(&rooflens(&["hw", "measure", "-o", "box.json"]), "does not end in .toml");
+    refused(&rooflens(&["hw", "measure", "-o", "nowhere/box.toml"]), "there is no folder");
+    refused(&rooflens(&["hw", "measure", "--repeats", "2"]), "3 to 1000");
+    refused(&rooflens(&["hw", "show", "host"]), "has not been measured");
+}
+
+#[test]
+fn list_filters() {
+    let ids = |args: &[&str]| -> Vec<String> {
+        let run = rooflens(&[&["hw", "list", "--format", "json"], args].concat());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let devices: Vec<Device> = serde_json::from_str(&run.stdout).unwrap();
+        devices.into_iter().map(|d| d.id).collect()
+    };
+    assert_eq!(ids(&["--vendor", "aws", "--kind", "npu"]).len(), 4);
+    assert_eq!(
+        ids(&["--dtype", "bf16", "--min-peak", "2.2P", "--min-memory", "250G"]),
+        ["amd-mi355x", "nvidia-b300-sxm", "nvidia-gb300-gpu"]
+    );
+    assert_eq!(ids(&["jetson"]).len(), 4);
+    assert!(ids(&["nothing-like-this"]).is_empty());
+}
+
+#[test]
+fn compare_gives_multiples_of_the_first() {
+    let run = rooflens(&["hw", "compare", "t4", "l4", "--dtype", "f16"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("×1.86"), "{}", run.stdout);
+    let json = rooflens(&["hw", "compare", "t4", "l4", "--format", "json"]);
+    let devices: Vec<Device> = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(devices.len(), 2);
+}
+
+#[test]
+fn detect_describes_this_machine() {
+    let run = rooflens(&["hw", "detect", "--format", "json"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let found: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert!(found["cpu"]["threads"].as_u64().unwrap() > 0);
+    let gpus = found["gpus"].as_array().unwrap();
+    // Either there are GPUs, or it is said why there are none.
+    assert!(!gpus.is_empty() || found["no_gpus_because"].is_string() || run.stdout.contains("[]"));
+}
+
+#[test]
+fn devices_of_ones_own_win_over_the_shipped_ones() {
+    let config = tempfile::tempdir().unwrap();
+    let own = config.path().join("rooflens/hwdb");
+    std::fs::create_dir_all(&own).unwrap();
+    let good = std::fs::read_to_string(Path::new(ROOT).join("hwdb/nvidia-t4.toml")).unwrap();
+    std::fs::write(own.join("nvidia-t4.toml"), good.replace("Tesla T4", "my T4")).unwrap();
+    std::fs::write(own.join("sources.toml"), "MINE = \"a label on the card\"\n").unwrap();
+    let show = |args: &[&str]| {
+        rooflens_with(
+            &[("XDG_CONFIG_HOME", config.path())],
+            &[&["hw", "show", "t4"], args].concat(),
+        )
+    };
+    assert!(show(&[]).stdout.starts_with("my T4"), "{}", show(&[]).stderr);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("nvidia-t4.toml"), good.replace("Tesla T4", "their T4"))
+        .unwrap();
+    let shown = show(&["--hwdb", folder.path().to_str().unwrap()]);
+    assert!(shown.stdout.starts_with("their T4"), "{}", shown.stderr);
+}
+
+#[test]
+fn a_measured_machine_is_a_device_like_any_other() {
+    let config = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| rooflens_with(&[("XDG_CONFIG_HOME", config.path())], args);
+    let measured = run(&["hw", "measure", "--save", "--repeats", "3", "--format", "json"]);
+    assert_eq!(measured.code, 0, "{}", measured.stderr);
+    let survey: serde_json::Value = serde_json::from_str(&measured.stdout).unwrap();
+    assert!(survey["readings"].as_array().unwrap().len() >= 8);
+    for name in ["host", "host-one-thread"] {
+        assert_eq!(run(&["hw", "show", name]).code, 0);
+        assert_eq!(run(&["hw", "check", name]).code, 0);
+        let on = run(&["analyze", "models/mobilenet_v2.onnx", "--batch", "1", "--on", name]);
+        assert_eq!(on.code, 0, "{}", on.stderr);
+    }
+}
