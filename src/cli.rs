@@ -121,6 +121,25 @@ fn emit(text: &str, file: Option<&std::path::Path>) -> anyhow::Result<()> {
     }
 }
 
+#[cfg(any(feature = "probe", feature = "serve"))]
+/// The folder, or the first of `-2`, `-3` … that is not there yet.
+fn new_folder(wanted: &std::path::Path) -> anyhow::Result<std::path::PathBuf> {
+    let mut folder = wanted.to_owned();
+    for n in 2.. {
+        match std::fs::create_dir(&folder) {
+            Ok(()) => break,
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                folder = std::path::PathBuf::from(format!("{}-{n}", wanted.display()));
+            }
+            Err(e) => {
+                let message = format!("cannot make the folder `{}`: {e}", folder.display());
+                return Err(hinted(message, "choose another with --output"));
+            }
+        }
+    }
+    Ok(folder)
+}
+
 /// A progress bar of 1000 steps on standard error; silent where that is not a terminal.
 fn progress_bar(label: &'static str) -> indicatif::ProgressBar {
     let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {percent} %");

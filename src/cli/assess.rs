@@ -64,7 +64,7 @@ impl Args {
         let bindings = super::analyze::bindings(&model, &self.dim, self.batch)?;
         let report = ModelReport::new(&model, &name, &bindings)
             .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim"))?;
-        let folder = new_folder(&self.output)?;
+        let folder = super::new_folder(&self.output)?;
 
         let bar = super::progress_bar("measuring this machine");
         let host = measure(&MeasurePlan::default(), &mut |x| bar.set_position(super::permille(x)));
@@ -201,24 +201,6 @@ fn shapes(model: &Model, report: &ModelReport) -> Vec<Vec<usize>> {
         model.graph.value(*id).info.shape.iter().flatten().map(size).collect()
     };
     model.graph.inputs.iter().map(shape).collect()
-}
-
-/// The folder, or the first of `-2`, `-3` … that is not there yet.
-fn new_folder(wanted: &Path) -> Result<PathBuf> {
-    let mut folder = wanted.to_owned();
-    for n in 2.. {
-        match std::fs::create_dir(&folder) {
-            Ok(()) => break,
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                folder = PathBuf::from(format!("{}-{n}", wanted.display()));
-            }
-            Err(e) => {
-                let message = format!("cannot make the folder `{}`: {e}", folder.display());
-                return Err(hinted(message, "choose another with --output"));
-            }
-        }
-    }
-    Ok(folder)
 }
 
 fn summary(a: &Assessment, folder: &Path) -> String {

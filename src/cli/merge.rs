@@ -37,7 +37,7 @@ impl Args {
                 "merge runs of one --load, --seed, --seconds and N of --stripe K/N, each K once",
             )
         })?;
-        let folder = super::probe::new_folder(&self.output)?;
+        let folder = super::new_folder(&self.output)?;
         merged.save(&folder)?;
         emit(&super::probe::summary(&merged.file, Some(&folder)), None)?;
         Ok(super::probe::exit(&merged.file))

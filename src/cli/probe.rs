@@ -178,7 +178,7 @@ impl Args {
         let model = self.model.as_deref().map(|path| cost(path, batch)).transpose()?;
         let prepared = self.prepare(batch)?;
         let took = first_answer(&self.target, &prepared)?;
-        let folder = new_folder(&self.output)?;
+        let folder = super::new_folder(&self.output)?;
         let stop = Arc::new(AtomicBool::new(false));
         let flag = stop.clone();
         ctrlc::set_handler(move || {
@@ -508,22 +508,4 @@ fn in_process(text: &str, path: &Path, batch: i64, instances: usize) -> Result<P
 #[cfg(not(feature = "probe"))]
 fn in_process(_: &str, _: &Path, _: i64, _: usize) -> Result<Prepared> {
     Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
-}
-
-/// The folder, or the first of `-2`, `-3` … that is not there yet.
-pub(super) fn new_folder(wanted: &Path) -> Result<PathBuf> {
-    let mut folder = wanted.to_owned();
-    for n in 2.. {
-        match std::fs::create_dir(&folder) {
-            Ok(()) => break,
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                folder = PathBuf::from(format!("{}-{n}", wanted.display()));
-            }
-            Err(e) => {
-                let message = format!("cannot make the folder `{}`: {e}", folder.display());
-                return Err(hinted(message, "choose another with --output"));
-            }
-        }
-    }
-    Ok(folder)
 }
