@@ -47,7 +47,8 @@ fn a_stall_is_in_the_percentile() {
     let _turn = turn();
     let (from, to) = (Duration::from_secs(6), Duration::from_secs(9));
     let server = Server::start(Manner::Stall(from, to));
-    let load = ["--load", "steady:60", "--seconds", "18"];
+    // Nothing is cut at the start, so that the number of requests is known in advance.
+    let load = ["--load", "steady:60", "--seconds", "18", "--warm-up", "0"];
     let (_, m) = probe(&server.url(), &load);
     // Of n requests the n/100-th slowest was due n/100 gaps after the stall began.
     let n = m["window"]["due"].as_f64().unwrap();
