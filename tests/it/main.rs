@@ -6,16 +6,21 @@ mod contrib;
 mod corpus;
 mod formulas;
 mod hw;
+#[cfg(target_os = "linux")]
+mod limits;
 mod oracles;
 #[cfg(feature = "serve")]
 mod probe;
 mod regressions;
 mod run;
+#[allow(dead_code)]
+mod scale;
 #[cfg(feature = "serve")]
 mod server;
 #[cfg(feature = "serve")]
 mod servers;
 mod snapshots;
 mod suite;
+mod tidy;
 mod wire;
 mod zoo;
