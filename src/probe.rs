@@ -26,7 +26,11 @@ mod local;
 #[cfg(feature = "serve")]
 pub mod measurement;
 #[cfg(feature = "serve")]
+pub mod meter;
+#[cfg(feature = "serve")]
 mod pacer;
+#[cfg(feature = "serve")]
+pub mod pipeline;
 mod random;
 #[cfg(feature = "serve")]
 pub mod record;

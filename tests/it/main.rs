@@ -5,6 +5,8 @@ mod cli;
 mod corpus;
 mod formulas;
 mod hw;
+#[cfg(feature = "serve")]
+mod meters;
 mod oracles;
 #[cfg(feature = "serve")]
 mod probe;
