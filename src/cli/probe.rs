@@ -201,7 +201,8 @@ impl Args {
             }
         })
         .context("no signal handler")?;
-        let mut meters = self.meters.prepare(&self.target, &prepared, self.ca.as_deref())?;
+        let mut meters =
+            self.meters.prepare(&self.target, &prepared, self.ca.as_deref(), self.instances)?;
         if let Some(meters) = &mut meters {
             meters.rest(self.meters.idle_seconds(), &stop)?;
         }

@@ -165,6 +165,7 @@ impl Flags {
         target: &str,
         prepared: &Prepared,
         ca: Option<&Path>,
+        instances: u16,
     ) -> Result<Option<Meters>> {
         if self.no_meters {
             return Ok(None);
@@ -189,7 +190,10 @@ impl Flags {
             questions: self.questions(target, prepared, &Trust { ca: ca.map(Into::into) })?,
             ..Setup::default()
         };
-        let servers = self.servers()?;
+        let mut servers = self.servers()?;
+        if prepared.is_local() {
+            servers.push(("compute".into(), instances.into()));
+        }
         Ok(Some(Meters { setup, grid: self.grid()?, idle: None, servers }))
     }
 
