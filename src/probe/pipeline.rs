@@ -174,9 +174,6 @@ fn bottleneck(
         .filter(|f| f.verdict == "CLIENT-LIMITED")
         .map(|f| f.evidence.clone())
         .collect();
-    if !limited.is_empty() {
-        return Some(plain(Role::Client, limited));
-    }
     let response = file.response.mean_seconds;
     let mut busy: Vec<&Told<'_>> = stages.iter().filter(|t| t.role != Role::Queue).collect();
     busy.sort_by(|a, b| b.utilisation.total_cmp(&a.utilisation));
@@ -188,10 +185,23 @@ fn bottleneck(
     let shared = busy.iter().all(|t| !t.known) && busy.len() > 1;
     let together: f64 = busy.iter().map(|t| t.stage.busy_share).sum();
     if let Some(first) = busy.first() {
+        // A stage that is full is full, however late the client was.
         let full = first.utilisation >= FULL;
-        if full || shared && together >= FULL && waiting > MOST * work {
-            return Some(full_stage(file, &busy, together, shared, waiting, full));
+        let crowded = limited.is_empty() && waiting > MOST * work;
+        if full || shared && together >= FULL && crowded {
+            let mut found = full_stage(file, &busy, together, shared, waiting, full);
+            found.evidence.extend(limited.iter().map(|l| format!("the client was late too: {l}")));
+            return Some(found);
         }
+    }
+    if stages.is_empty() {
+        notes.push(
+            "the platform tells no stages: let it send a Server-Timing header, or give --metrics URL"
+                .into(),
+        );
+    }
+    if !limited.is_empty() {
+        return Some(plain(Role::Client, limited));
     }
     if response > 0.0 && !stages.is_empty() {
         let most = busy.first().map_or(0.0, |t| t.utilisation);
@@ -233,11 +243,6 @@ fn bottleneck(
             });
         }
     }
-    notes.push(
-        "the platform tells no stages, so that no bottleneck is named: send a Server-Timing header, \
-         or give --metrics URL"
-            .into(),
-    );
     None
 }
 

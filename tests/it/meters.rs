@@ -42,12 +42,14 @@ fn the_bottleneck_is_named_and_moves_with_workers() {
     };
     let rate =
         series(":own:requests")["value"].as_f64().unwrap() / scrape["seconds"].as_f64().unwrap();
-    assert!((rate - 100.0).abs() < 5.0, "{scrape:#}");
+    assert!((rate - 100.0).abs() < 10.0, "{scrape:#}");
     assert!((series("latency")["mean"].as_f64().unwrap() - 12.0).abs() < 1e-9);
     assert!((series("latency")["p50"].as_f64().unwrap() - 12.0).abs() < 1e-9);
 
     let (_, m) = probe(&server.url(), &[&LOAD, ["--stage-servers", "pre=4"].as_slice()].concat());
-    assert!(m["pipeline"]["bottleneck"].is_null(), "{:#}", m["pipeline"]);
+    let pre = part(&m, "pre-processing")["utilisation"].as_f64().unwrap();
+    assert!((pre - 0.225).abs() < 0.01, "{pre}");
+    assert_ne!(m["pipeline"]["bottleneck"]["role"], "pre-processing", "{:#}", m["pipeline"]);
 }
 
 #[test]
@@ -84,7 +86,10 @@ fn what_cannot_be_read_says_so_and_is_never_zero() {
     }
     let page = meter(&m, "server metrics")["unmeasured"].as_str().unwrap();
     assert!(page.contains("127.0.0.1:1/x") && page.contains("curl"), "{page}");
-    assert!(m["pipeline"]["bottleneck"].is_null());
+    // Of the server nothing is known; of the client something is, if it was late.
+    let late = m["verdict"]["findings"].to_string().contains("CLIENT-LIMITED");
+    let found = &m["pipeline"]["bottleneck"];
+    assert!(if late { found["role"] == "client" } else { found.is_null() }, "{found}");
     assert!(m["pipeline"]["notes"].to_string().contains("Server-Timing"), "{}", run.stdout);
     let none = meter(&m, "carbon an inference");
     assert!(none["value"].is_number() || none["unmeasured"].is_string());
