@@ -86,6 +86,13 @@ pub(super) struct Args {
     /// Text that a good answer contains (plain HTTP).
     #[arg(long, value_name = "TEXT", help_heading = "Requests")]
     expect: Option<String>,
+    /// Values that an output has, or a member of the JSON answers of a plain HTTP server: NAME=file.npy;
+    /// other values are wrong answers. For inputs of known contents. Repeatable.
+    #[arg(long, value_name = "NAME=FILE", help_heading = "Requests")]
+    expect_output: Vec<String>,
+    /// How far from --expect-output is still right, relative to values above one.
+    #[arg(long, value_name = "X", default_value_t = 1e-4, help_heading = "Requests")]
+    tolerance: f64,
     /// Different requests that are encoded before the clock starts and sent in turn.
     #[arg(long, value_name = "N", default_value_t = 4, help_heading = "Requests", value_parser = clap::value_parser!(u64).range(1..=1024))]
     variants: u64,
@@ -260,6 +267,8 @@ impl Args {
             body: self.body()?,
             method: self.method.clone(),
             expect: self.expect.clone(),
+            expected: self.expect_output.iter().map(|o| load::output(o)).collect::<Result<_>>()?,
+            tolerance: self.tolerance,
             trust: crate::probe::stream::Trust { ca: self.ca.clone() },
             patience: time("--patience", self.patience)?,
             ..Options::default()
