@@ -8,6 +8,8 @@ mod formulas;
 mod hw;
 #[cfg(target_os = "linux")]
 mod limits;
+#[cfg(feature = "serve")]
+mod meters;
 mod oracles;
 #[cfg(feature = "serve")]
 mod probe;
