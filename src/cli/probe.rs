@@ -1,5 +1,6 @@
 //! `rooflens probe`: a real server under load, measured from the instants at which requests were due.
 
+mod meters;
 mod summary;
 
 use super::load::{self, Wanted};
@@ -145,6 +146,8 @@ pub(super) struct Args {
     /// The model's file, to say how many FLOP/s the server achieves.
     #[arg(long, value_name = "FILE", help_heading = "Judgement")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    meters: meters::Flags,
     /// Folder of measurement.json and intervals.hlog; an older one is never overwritten.
     #[arg(short, long, value_name = "DIR", default_value = "rooflens-probe")]
     output: PathBuf,
@@ -190,6 +193,7 @@ impl Args {
         if self.dry_run {
             return dry_run(&plan);
         }
+        self.meters.check()?;
         let model = self.model.as_deref().map(|path| cost(path, batch)).transpose()?;
         let prepared = self.prepare(batch)?;
         let took = first_answer(&self.target, &prepared)?;
@@ -204,9 +208,21 @@ impl Args {
             }
         })
         .context("no signal handler")?;
+        let mut meters =
+            self.meters.prepare(&self.target, &prepared, self.ca.as_deref(), self.instances)?;
+        if let Some(meters) = &mut meters {
+            meters.rest(self.meters.idle_seconds(), &stop)?;
+        }
         let run = |plan: &Plan| -> Result<Measured> {
+            let session = meters.as_ref().map(meters::Meters::start).transpose()?;
             let outcome = watched(plan, &prepared, &stop)?;
+            let log = session.and_then(crate::probe::meter::Session::finish);
+            let throttled = log.as_ref().and_then(|l| meters::Meters::throttled(l, &outcome));
+            let aims = Aims { throttled, ..aims.clone() };
             let mut measured = Measured::new(plan, &prepared, outcome, &aims, took);
+            if let (Some(meters), Some(log)) = (&meters, &log) {
+                meters.join(log, plan, &mut measured);
+            }
             measured.file.model = model.clone().map(|m| achieved(m, &measured.file));
             Ok(measured)
         };

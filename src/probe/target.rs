@@ -128,7 +128,7 @@ impl Url {
     }
 
     /// Model and version in the path, for the protocols that have them.
-    fn model(&self) -> Result<(String, Option<String>), TargetError> {
+    pub(crate) fn model(&self) -> Result<(String, Option<String>), TargetError> {
         let parts: Vec<&str> = self.path.split('/').filter(|p| !p.is_empty()).collect();
         let found = match parts.as_slice() {
             [model] | ["v1" | "v2", "models", model] => Some((*model, None)),
