@@ -248,7 +248,7 @@ pub fn bounds(report: &ModelReport) -> String {
                 if e.threads == 1 { "1 thread".into() } else { format!("{} threads", e.threads) };
             let _ = writeln!(
                 out,
-                "{:<17} {} ± {:.0} % held out, {}, {threads}",
+                "{:<17} {} ± {:.0} % (median of kernels held out), {}, {threads}",
                 "estimate",
                 si(e.seconds, "s"),
                 100.0 * e.held_out_error,
