@@ -9,6 +9,7 @@ mod error;
 mod onnx;
 
 pub use error::{LoadError, LoadErrorKind};
+pub use onnx::Sketch;
 
 use crate::ir::Model;
 use std::path::Path;

@@ -75,6 +75,53 @@ pub struct Device {
     /// What an hour cost on a day, somewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prices: Vec<Price>,
+    /// How near runtimes come to the ceilings, measured on the device.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calibrations: Vec<Calibration>,
+}
+
+/// How near the kernels of a runtime come to the ceilings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// `tract` or `ort`.
+    pub runtime: String,
+    /// Name and version, for people.
+    pub version: String,
+    /// Threads of an inference.
+    pub threads: u32,
+    /// The compute ceiling that efficiencies are shares of: 10^12 operations a second in f32.
+    pub peak_tflops: f64,
+    /// The memory ceiling that efficiencies are shares of: 10^9 bytes a second.
+    pub bandwidth_gb_s: f64,
+    /// What a run costs beyond its kernels, in microseconds.
+    pub per_run_us: f64,
+    /// What a kernel costs beyond its work, in microseconds.
+    pub per_kernel_us: f64,
+    /// What a transcendental function of an element adds, in nanoseconds.
+    pub transcendental_ns: f64,
+    /// Whether a norm that is written out runs as one kernel.
+    pub fuses_norms: bool,
+    /// Median relative error of a kernel's time, predicted from the other benchmarks of its class.
+    pub held_out_error: f64,
+    /// Micro-benchmarks that the fit is of.
+    pub benchmarks: u32,
+    /// What they measured.
+    pub points: Vec<CalibrationPoint>,
+}
+
+/// The efficiency of a kind of kernel at a shape.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationPoint {
+    /// `conv`, `depthwise`, `gemm`, `elementwise`, `norm` …
+    pub class: String,
+    /// log2 of rows, columns and depth of a product; of bytes moved for other kinds.
+    pub shape: Vec<f64>,
+    /// Least time under the ceiling by measured time; above one where a cache is faster than memory.
+    pub efficiency: f64,
+    /// Measured time in microseconds.
+    pub kernel_us: f64,
 }
 
 /// A compute ceiling.

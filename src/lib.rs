@@ -14,6 +14,8 @@
 //! ```
 
 pub mod analysis;
+#[cfg(feature = "probe")]
+pub mod calibrate;
 pub mod chart;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -5,12 +5,14 @@
 
 mod assessment;
 mod bound;
+mod estimate;
 mod model;
 mod phases;
 mod text;
 
 pub use assessment::{ASSESSMENT_SCHEMA, Assessment, Gap, Machine, Measured};
 pub use bound::{BoundReport, op_time, place};
+pub use estimate::{EstimateReport, Kernel, efficiency, kernel_seconds, kernels};
 pub use model::{
     Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport, ModelInfo,
     ModelReport, OpReport, ReportError, TensorReport, Totals, TypeReport,

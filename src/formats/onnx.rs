@@ -4,6 +4,9 @@ mod build;
 mod census;
 mod messages;
 mod tensor;
+mod write;
+
+pub use write::Sketch;
 
 use super::{LoadError, LoadErrorKind};
 use crate::ir::Model;

@@ -114,6 +114,7 @@ mod tests {
             least_seconds: 0.01,
             fused_seconds: 0.015,
             node_by_node_seconds: 0.02,
+            estimates: Vec::new(),
         };
         let gap = Gap::new(1e10, &bound).unwrap();
         assert!((gap.total - 10.0).abs() < 1e-9 && (gap.traffic - 2.0).abs() < 1e-9);

@@ -1,7 +1,8 @@
 //! A counted model under the roof of a device.
 
-use super::{GroupReport, ModelReport, OpReport};
+use super::{EstimateReport, GroupReport, ModelReport, OpReport};
 use crate::dim::{Bindings, Dim};
+use crate::hwdb::Device;
 use crate::roofline::{Placement, Roof};
 use crate::units::{Bytes, Flops, Seconds};
 use serde::{Deserialize, Serialize};
@@ -35,9 +36,20 @@ pub struct BoundReport {
     pub fused_seconds: f64,
     /// Σ max(F/π, Q/β) over nodes, each reading its inputs from memory and writing its outputs there.
     pub node_by_node_seconds: f64,
+    /// Likely times, in runtimes that were calibrated on the device; no bounds.
+    #[serde(default)]
+    pub estimates: Vec<EstimateReport>,
 }
 
 impl BoundReport {
+    /// The same with likely times on `device`, where a runtime was calibrated there in the roof's type.
+    #[must_use]
+    pub fn with_estimates(mut self, device: &Device, report: &ModelReport) -> Self {
+        let calibrations = device.calibrations.iter().filter(|_| self.dtype == "f32");
+        self.estimates = calibrations.map(|c| EstimateReport::new(c, report)).collect();
+        self
+    }
+
     /// Places `report` under `roof`.
     pub fn new(roof: &Roof, report: &ModelReport) -> Self {
         let whole = place(roof, report);
@@ -55,6 +67,7 @@ impl BoundReport {
             least_seconds: whole.time.get(),
             fused_seconds: report.groups.iter().map(|g| group_time(roof, g).get()).sum(),
             node_by_node_seconds: report.ops.iter().map(|op| op_time(roof, op).get()).sum(),
+            estimates: Vec::new(),
         }
     }
 }

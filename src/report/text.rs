@@ -243,6 +243,25 @@ pub fn bounds(report: &ModelReport) -> String {
             si(b.fused_seconds, "s"),
             si(b.node_by_node_seconds, "s")
         );
+        for e in &b.estimates {
+            let threads =
+                if e.threads == 1 { "1 thread".into() } else { format!("{} threads", e.threads) };
+            let _ = writeln!(
+                out,
+                "{:<17} {} ± {:.0} % (median of kernels held out), {}, {threads}",
+                "estimate",
+                si(e.seconds, "s"),
+                100.0 * e.held_out_error,
+                e.version
+            );
+            if e.uncalibrated > 0 {
+                let _ = writeln!(
+                    out,
+                    "{:<17} {} of {} kernels are of kinds that were not calibrated and count at the roof",
+                    "", e.uncalibrated, e.kernels
+                );
+            }
+        }
         if let (Some(n), Some(symbol)) = (b.critical_batch, &report.model.batch_symbol) {
             let _ = writeln!(out, "{:<17} {symbol} ≥ {n} is bound by compute", "critical batch");
         }

@@ -4,7 +4,7 @@ mod gpu;
 
 use super::{Exit, catalogue, emit, hinted, own_folder, print_json};
 use crate::host::{HOST, HOST_ONE_THREAD, Survey, SurveyPlan, survey};
-use crate::hwdb::Device;
+use crate::hwdb::{Calibration, Device};
 use crate::units::si;
 use anyhow::Result;
 use std::fmt::Write;
@@ -19,6 +19,10 @@ use std::path::{Path, PathBuf};
 /// Examples:
 ///   rooflens hw measure --save          then: rooflens analyze MODEL --on host
 ///   rooflens hw measure -o hw/box.toml  then: rooflens analyze MODEL --on box --hwdb hw
+///   rooflens hw measure --calibrate --runtime tract --runtime ort --save
+///
+/// With --calibrate, micro-benchmarks that are made on the spot also say how near a runtime comes to
+/// the ceilings on one thread, by kind and shape of kernel; `analyze --on` then estimates times.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
@@ -33,6 +37,15 @@ pub(super) struct Args {
     /// Repeats of each measurement, three or more; the median counts.
     #[arg(long, value_name = "N", default_value_t = 9)]
     repeats: usize,
+    /// Also calibrate a runtime for estimates of models' times: one or two minutes each.
+    #[arg(long)]
+    calibrate: bool,
+    /// The runtime that is calibrated: tract, or ort for an installed onnxruntime. Repeatable.
+    #[arg(long, value_name = "RUNTIME", default_value = "tract", value_parser = ["tract", "ort"])]
+    runtime: Vec<String>,
+    /// onnxruntime's library; looked for as `rooflens probe ort:` does where left out.
+    #[arg(long, value_name = "FILE")]
+    ort_library: Option<PathBuf>,
     /// Form of the output.
     #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
     format: String,
@@ -55,6 +68,9 @@ impl Args {
         let gpus = gpu::measure(&plan, &mut |x| bar.set_position(crate::cli::permille(x)));
         bar.finish_and_clear();
 
+        let one = survey.device_of_one_thread();
+        let calibrations = if self.calibrate { self.calibrations(&one)? } else { Vec::new() };
+
         let mut written = Vec::new();
         let mut write = |device: &Device, path: PathBuf| {
             emit(&toml::to_string_pretty(device)?, Some(&path))?;
@@ -67,11 +83,13 @@ impl Args {
             for device in gpus.devices(&id, &catalogue(None)?) {
                 write(&device, path.with_file_name(format!("{}.toml", device.id)))?;
             }
-            write(&Device { id, aliases, ..survey.device() }, path.to_owned())?;
+            let calibrations = calibrations.clone();
+            write(&Device { id, aliases, calibrations, ..survey.device() }, path.to_owned())?;
         }
         if let Some(folder) = folder {
-            write(&survey.device(), folder.join(format!("{HOST}.toml")))?;
-            let one = survey.device_of_one_thread();
+            let all = Device { calibrations: calibrations.clone(), ..survey.device() };
+            write(&all, folder.join(format!("{HOST}.toml")))?;
+            let one = Device { calibrations: calibrations.clone(), ..one };
             write(&one, folder.join(format!("{HOST_ONE_THREAD}.toml")))?;
             for device in gpus.devices(HOST, &catalogue(None)?) {
                 write(&device, folder.join(format!("{}.toml", device.id)))?;
@@ -80,9 +98,37 @@ impl Args {
         if self.format == "json" {
             print_json(&Measured { survey: &survey, gpus: &gpus })?;
         } else {
-            emit(&table(&survey, &gpus, &written), None)?;
+            emit(&(table(&survey, &gpus, &written) + &calibrated(&calibrations)), None)?;
         }
         Ok(Exit::Good)
+    }
+
+    #[cfg(feature = "probe")]
+    fn calibrations(&self, one: &Device) -> Result<Vec<Calibration>> {
+        use crate::calibrate::{CalibrationPlan, calibrate};
+        use crate::probe::{Runtime, RuntimeOptions};
+        let peak = one.peak("f32").map(|p| p.dense_tflops);
+        let bandwidth = one.dram().and_then(|m| m.bandwidth_gb_s);
+        let (Some(peak_tflops), Some(bandwidth_gb_s)) = (peak, bandwidth) else {
+            return Err(hinted("the ceilings of one thread could not be measured", "run it again"));
+        };
+        let calibrate = |name: &String| {
+            let runtime = if name == "ort" { Runtime::Ort } else { Runtime::Tract };
+            let library = self.ort_library.clone();
+            let options = RuntimeOptions { library, ..RuntimeOptions::new(runtime) };
+            let slice = std::time::Duration::from_millis(250);
+            let plan = CalibrationPlan { options, slice, peak_tflops, bandwidth_gb_s };
+            let bar = crate::cli::progress_bar("calibrating");
+            let done = calibrate(&plan, &mut |x| bar.set_position(crate::cli::permille(x)));
+            bar.finish_and_clear();
+            done.map_err(|e| hinted(e.to_string(), e.hint().unwrap_or("leave out --calibrate")))
+        };
+        self.runtime.iter().map(calibrate).collect()
+    }
+
+    #[cfg(not(feature = "probe"))]
+    fn calibrations(&self, _: &Device) -> Result<Vec<Calibration>> {
+        Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
     }
 }
 
@@ -118,6 +164,22 @@ fn made_folder() -> Result<PathBuf> {
         hinted(message, "write a file with -o instead")
     })?;
     Ok(folder)
+}
+
+fn calibrated(calibrations: &[Calibration]) -> String {
+    let mut text = String::new();
+    for c in calibrations {
+        let _ = writeln!(
+            text,
+            "calibrated: {}, {} micro-benchmarks, median held-out error {:.1} %; {} a run, {} a kernel",
+            c.version,
+            c.benchmarks,
+            100.0 * c.held_out_error,
+            si(c.per_run_us * 1e-6, "s"),
+            si(c.per_kernel_us * 1e-6, "s"),
+        );
+    }
+    text
 }
 
 fn table(s: &Survey, gpus: &gpu::Gpus, written: &[PathBuf]) -> String {
