@@ -5,12 +5,14 @@
 
 mod assessment;
 mod bound;
+mod levels;
 mod model;
 mod phases;
 mod text;
 
 pub use assessment::{ASSESSMENT_SCHEMA, Assessment, Gap, Machine, Measured};
 pub use bound::{BoundReport, op_time, place};
+pub use levels::{LevelReport, op_level};
 pub use model::{
     Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport, ModelInfo,
     ModelReport, OpReport, ReportError, TensorReport, Totals, TypeReport,

@@ -63,8 +63,9 @@ impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let mut report = report(&self.model, &self.shape, &self.dim, self.batch, self.dtype)?;
         for name in &self.on {
-            let roof = super::hw::roof(name, report.main_dtype(), self.hwdb.as_deref())?;
-            report.bounds.push(crate::report::BoundReport::new(&roof, &report));
+            let h = super::hw::hierarchy(name, report.main_dtype(), self.hwdb.as_deref())?;
+            let bound = crate::report::BoundReport::new(&h.roof, &report);
+            report.bounds.push(bound.with_levels(&h, &report));
         }
         let text = match self.format.as_str() {
             "json" => serde_json::to_string_pretty(&report)? + "\n",

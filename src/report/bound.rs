@@ -1,8 +1,9 @@
 //! A counted model under the roof of a device.
 
+use super::levels::{LevelReport, levels};
 use super::{GroupReport, ModelReport, OpReport};
 use crate::dim::{Bindings, Dim};
-use crate::roofline::{Placement, Roof};
+use crate::roofline::{Hierarchy, Placement, Roof};
 use crate::units::{Bytes, Flops, Seconds};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,9 @@ pub struct BoundReport {
     pub attainable_flops: f64,
     /// `compute` or `memory`.
     pub bound: String,
+    /// What binds the nodes, where the device's memory levels were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<LevelReport>,
     /// The least batch at which the model is bound by compute, where there is one below 2^20.
     pub critical_batch: Option<u64>,
     /// max(F/π, Q/β) of the whole model, Q its compulsory bytes.
@@ -51,11 +55,20 @@ impl BoundReport {
             intensity_flop_per_byte: whole.intensity.get(),
             attainable_flops: whole.attainable.get(),
             bound: whole.bound.name().to_owned(),
+            levels: Vec::new(),
             critical_batch: critical_batch(roof, report),
             least_seconds: whole.time.get(),
             fused_seconds: report.groups.iter().map(|g| group_time(roof, g).get()).sum(),
             node_by_node_seconds: report.ops.iter().map(|op| op_time(roof, op).get()).sum(),
         }
+    }
+}
+
+impl BoundReport {
+    /// The same with what binds each node, level by level.
+    #[must_use]
+    pub fn with_levels(self, hierarchy: &Hierarchy, report: &ModelReport) -> Self {
+        Self { levels: levels(hierarchy, report), ..self }
     }
 }
 
