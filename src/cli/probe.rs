@@ -1,5 +1,6 @@
 //! `rooflens probe`: a real server under load, measured from the instants at which requests were due.
 
+mod meters;
 mod summary;
 
 use super::load::{self, Wanted};
@@ -85,6 +86,13 @@ pub(super) struct Args {
     /// Text that a good answer contains (plain HTTP).
     #[arg(long, value_name = "TEXT", help_heading = "Requests")]
     expect: Option<String>,
+    /// Values that an output has, or a member of the JSON answers of a plain HTTP server: NAME=file.npy;
+    /// other values are wrong answers. For inputs of known contents. Repeatable.
+    #[arg(long, value_name = "NAME=FILE", help_heading = "Requests")]
+    expect_output: Vec<String>,
+    /// How far from --expect-output is still right, relative to values above one.
+    #[arg(long, value_name = "X", default_value_t = 1e-4, help_heading = "Requests")]
+    tolerance: f64,
     /// Different requests that are encoded before the clock starts and sent in turn.
     #[arg(long, value_name = "N", default_value_t = 4, help_heading = "Requests", value_parser = clap::value_parser!(u64).range(1..=1024))]
     variants: u64,
@@ -138,6 +146,8 @@ pub(super) struct Args {
     /// The model's file, to say how many FLOP/s the server achieves.
     #[arg(long, value_name = "FILE", help_heading = "Judgement")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    meters: meters::Flags,
     /// Folder of measurement.json and intervals.hlog; an older one is never overwritten.
     #[arg(short, long, value_name = "DIR", default_value = "rooflens-probe")]
     output: PathBuf,
@@ -183,6 +193,7 @@ impl Args {
         if self.dry_run {
             return dry_run(&plan);
         }
+        self.meters.check()?;
         let model = self.model.as_deref().map(|path| cost(path, batch)).transpose()?;
         let prepared = self.prepare(batch)?;
         let took = first_answer(&self.target, &prepared)?;
@@ -197,9 +208,21 @@ impl Args {
             }
         })
         .context("no signal handler")?;
+        let mut meters =
+            self.meters.prepare(&self.target, &prepared, self.ca.as_deref(), self.instances)?;
+        if let Some(meters) = &mut meters {
+            meters.rest(self.meters.idle_seconds(), &stop)?;
+        }
         let run = |plan: &Plan| -> Result<Measured> {
+            let session = meters.as_ref().map(meters::Meters::start).transpose()?;
             let outcome = watched(plan, &prepared, &stop)?;
+            let log = session.and_then(crate::probe::meter::Session::finish);
+            let throttled = log.as_ref().and_then(|l| meters::Meters::throttled(l, &outcome));
+            let aims = Aims { throttled, ..aims.clone() };
             let mut measured = Measured::new(plan, &prepared, outcome, &aims, took);
+            if let (Some(meters), Some(log)) = (&meters, &log) {
+                meters.join(log, plan, &mut measured);
+            }
             measured.file.model = model.clone().map(|m| achieved(m, &measured.file));
             Ok(measured)
         };
@@ -244,6 +267,8 @@ impl Args {
             body: self.body()?,
             method: self.method.clone(),
             expect: self.expect.clone(),
+            expected: self.expect_output.iter().map(|o| load::output(o)).collect::<Result<_>>()?,
+            tolerance: self.tolerance,
             trust: crate::probe::stream::Trust { ca: self.ca.clone() },
             patience: time("--patience", self.patience)?,
             ..Options::default()

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# The load generator beside others against nginx, server and client each on a core of its own:
+#   benches/client.sh FOLDER ROOFLENS
+# Needs nginx, wrk, h2load (Debian: nginx-light wrk nghttp2-client), curl, taskset; oha where it is on
+# the path. Port 21550. Prints the tables of docs/client.md.
+set -euo pipefail
+mkdir -p "$1"
+work=$(cd "$1" && pwd)
+rooflens=$2
+seconds=${SECONDS_EACH:-8}
+connections=32
+port=21550
+server=0
+client=1
+
+head -c 100 /dev/zero | tr '\0' x > "$work/small"
+cat > "$work/nginx.conf" <<CONF
+daemon off; worker_processes 1; pid $work/nginx.pid; error_log $work/error.log;
+events { worker_connections 4096; }
+http {
+  access_log off; keepalive_requests 100000000; keepalive_timeout 600s; open_file_cache max=10;
+  client_body_temp_path $work/body; proxy_temp_path $work/proxy; fastcgi_temp_path $work/fastcgi;
+  uwsgi_temp_path $work/uwsgi; scgi_temp_path $work/scgi;
+  server { listen 127.0.0.1:$port backlog=4096; root $work; }
+}
+CONF
+taskset -c $server nginx -c "$work/nginx.conf" 2>/dev/null &
+nginx=$!
+trap 'kill $nginx 2>/dev/null || true; wait 2>/dev/null || true' EXIT
+for _ in $(seq 50); do curl -sf -o /dev/null http://127.0.0.1:$port/small && break; sleep 0.1; done
+url=http://127.0.0.1:$port/small
+on() { taskset -c $client "$@"; }
+json() { python3 -c "import json, sys; m = json.load(open('$work/m/measurement.json')); print($1)"; }
+probe() {
+  rm -rf "$work/m"
+  on "$rooflens" probe "$url" --senders 1 --seconds "$seconds" -o "$work/m" "$@" > "$work/last.txt" || true
+}
+
+# Runs a client on its core; its output is in last.txt, its seconds of processor in last.cpu.
+timed() {
+  local TIMEFORMAT='%U %S'
+  { time on "$@" > "$work/last.txt" 2>&1 || true; } 2> "$work/last.cpu"
+}
+row() { echo "$2" | awk -v n="$1" -v s="$seconds" '{getline c < "'"$work/last.cpu"'"; split(c, t, " "); printf "%-13s %8.0f/s %8.0f per second of processor\n", n, $1, $1 * s / (t[1] + t[2])}'; }
+
+echo "requests, closed loop, $connections connections, one client thread, $seconds s each, in turn"
+for round in 1 2 3; do
+  timed wrk -t1 -c$connections -d"${seconds}s" "$url"
+  row wrk "$(awk '/Requests\/sec/ {print $2}' "$work/last.txt")"
+  timed h2load --h1 -t1 -c$connections -D "$seconds" "$url"
+  row h2load "$(awk '/^finished/ {print $4}' "$work/last.txt")"
+  rm -rf "$work/m"
+  timed "$rooflens" probe "$url" --senders 1 --seconds "$seconds" --load closed:$connections -o "$work/m"
+  row rooflens "$(json "m['window']['completed_per_second']")"
+  if command -v oha >/dev/null; then
+    timed oha --no-tui -c $connections -z "${seconds}s" "$url"
+    row oha "$(awk '/Requests\/sec/ {print $2}' "$work/last.txt")"
+  fi
+done
+
+echo "lateness (taken up after due), steady load"
+for rate in 1000 5000 20000; do
+  probe --load steady:$rate
+  json "'$rate/s ' + '  '.join('p%g %.0f us' % (100 * p['quantile'], 1e6 * p['seconds']) for p in m['lateness']['percentiles'] if p['quantile'] in (0.5, 0.99) and p['seconds'] is not None) + '  ' + m['verdict']['verdict']"
+done
+
+# With Triton of tests/servers/start.sh and perf_analyzer (in the wheel tritonclient 2.42.0): TRITON_PID.
+[ -n "${TRITON_PID:-}" ] || exit 0
+for pid in $TRITON_PID $(pgrep -P "$TRITON_PID"); do taskset -a -p -c $server "$pid" > /dev/null; done
+url=kserve+grpc://127.0.0.1:18106/small
+analyze() {
+  timed perf_analyzer -m small -u 127.0.0.1:18106 -i grpc -s 999 --percentile=99 \
+    -f "$work/pa.csv" "$@"
+}
+
+echo "KServe gRPC against Triton, closed loop, 16 in flight"
+for round in 1 2; do
+  analyze --async --concurrency-range 16 -p $((1000 * seconds / 3)) -r 3
+  row perf_analyzer "$(awk -F, 'NR == 2 {print $2}' "$work/pa.csv")"
+  rm -rf "$work/m"
+  timed "$rooflens" probe "$url" --senders 1 --seconds "$seconds" --load closed:16 -o "$work/m"
+  row rooflens "$(json "m['window']['completed_per_second']")"
+done
+
+echo "Triton stopped for 3 s of 18 s at 60 requests/s"
+pause() { (sleep 7; kill -STOP "$TRITON_PID"; sleep 3; kill -CONT "$TRITON_PID") & }
+pause
+on "$rooflens" probe "$url" --senders 1 --load steady:60 --seconds 18 --warm-up 0 -o "$work/stall" > "$work/last.txt" || true
+python3 -c "
+import json, math
+m = json.load(open('$work/stall/measurement.json'))
+p = next(p for p in m['response']['percentiles'] if abs(p['quantile'] - 0.99) < 1e-9)
+n = m['window']['due']
+print('rooflens       p99 %.3f s; truth %.3f s' % (p['seconds'], 3 - math.ceil(n / 100) / 60))"
+rm -rf "$work/stall"
+wait %% 2>/dev/null || true
+pause
+analyze --request-rate-range 60 -p 6000 -r 3
+echo "perf_analyzer  $(grep -oE 'p99 latency: [0-9]+ usec' "$work/last.txt" | head -1)"
