@@ -21,7 +21,7 @@ ROUNDS = 5
 MEGABYTES = 384
 BLAS = """
 import json, sys, time, numpy, threadpoolctl
-n = 2304
+n = 1536
 a, b = (numpy.random.default_rng(i).random((n, n), dtype=numpy.float32) for i in (1, 2))
 out = numpy.empty((n, n), dtype=numpy.float32)
 info = threadpoolctl.threadpool_info()
@@ -58,7 +58,7 @@ def rooflens(binary):
 
 
 def likwid(test, threads):
-    text = run(["likwid-bench", "-t", test, "-w", f"N:{MEGABYTES}MB:{threads}", "-i", "60"])
+    text = run(["likwid-bench", "-t", test, "-w", f"N:{MEGABYTES}MB:{threads}", "-i", "20"])
     return float(re.search(r"MByte/s:\s*([\d.]+)", text)[1]) * 1e6
 
 

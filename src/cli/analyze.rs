@@ -64,11 +64,12 @@ impl Args {
         let mut report = report(&self.model, &self.shape, &self.dim, self.batch, self.dtype)?;
         for name in &self.on {
             let folder = self.hwdb.as_deref();
-            let roof = super::hw::roof(name, report.main_dtype(), folder)?;
+            let h = super::hw::hierarchy(name, report.main_dtype(), folder)?;
             let catalogue = super::hw::catalogue(folder)?;
-            let bound = crate::report::BoundReport::new(&roof, &report);
             let device = super::hw::find(&catalogue, name)?;
-            report.bounds.push(bound.with_estimates(device, &report));
+            let bound = crate::report::BoundReport::new(&h.roof, &report);
+            let bound = bound.with_levels(&h, &report).with_estimates(device, &report);
+            report.bounds.push(bound);
         }
         let text = match self.format.as_str() {
             "json" => serde_json::to_string_pretty(&report)? + "\n",

@@ -9,7 +9,7 @@ mod show;
 
 use super::{Exit, emit, hinted};
 use crate::hwdb::{Catalogue, Device, HwdbError};
-use crate::roofline::Roof;
+use crate::roofline::Hierarchy;
 use anyhow::Result;
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
@@ -82,11 +82,11 @@ pub(super) fn find<'c>(catalogue: &'c Catalogue, name: &str) -> Result<&'c Devic
     })
 }
 
-/// The roof for `dtype` of the device called `name`; for f32 where the device has none for it.
-pub(super) fn roof(name: &str, dtype: &str, folder: Option<&Path>) -> Result<Roof> {
+/// The ceilings for `dtype` of the device called `name`; for f32 where the device has none for it.
+pub(super) fn hierarchy(name: &str, dtype: &str, folder: Option<&Path>) -> Result<Hierarchy> {
     let catalogue = catalogue(folder)?;
     let device = find(&catalogue, name)?;
-    Roof::of(device, dtype).or_else(|| Roof::of(device, "f32")).ok_or_else(|| {
+    Hierarchy::of(device, dtype).or_else(|| Hierarchy::of(device, "f32")).ok_or_else(|| {
         let types: Vec<&str> = device.peaks.iter().map(|p| p.dtype.as_str()).collect();
         let message = format!("{} has no known {dtype} roof", device.name);
         hinted(message, format!("its types are: {}", types.join(", ")))

@@ -110,6 +110,7 @@ mod tests {
             intensity_flop_per_byte: 20.0,
             attainable_flops: 1e11,
             bound: "compute".into(),
+            levels: Vec::new(),
             critical_batch: None,
             least_seconds: 0.01,
             fused_seconds: 0.015,

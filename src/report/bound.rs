@@ -1,9 +1,10 @@
 //! A counted model under the roof of a device.
 
+use super::levels::{LevelReport, levels};
 use super::{EstimateReport, GroupReport, ModelReport, OpReport};
 use crate::dim::{Bindings, Dim};
 use crate::hwdb::Device;
-use crate::roofline::{Placement, Roof};
+use crate::roofline::{Hierarchy, Placement, Roof};
 use crate::units::{Bytes, Flops, Seconds};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub struct BoundReport {
     pub attainable_flops: f64,
     /// `compute` or `memory`.
     pub bound: String,
+    /// What binds the nodes, where the device's memory levels were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<LevelReport>,
     /// The least batch at which the model is bound by compute, where there is one below 2^20.
     pub critical_batch: Option<u64>,
     /// max(F/π, Q/β) of the whole model, Q its compulsory bytes.
@@ -63,12 +67,21 @@ impl BoundReport {
             intensity_flop_per_byte: whole.intensity.get(),
             attainable_flops: whole.attainable.get(),
             bound: whole.bound.name().to_owned(),
+            levels: Vec::new(),
             critical_batch: critical_batch(roof, report),
             least_seconds: whole.time.get(),
             fused_seconds: report.groups.iter().map(|g| group_time(roof, g).get()).sum(),
             node_by_node_seconds: report.ops.iter().map(|op| op_time(roof, op).get()).sum(),
             estimates: Vec::new(),
         }
+    }
+}
+
+impl BoundReport {
+    /// The same with what binds each node, level by level.
+    #[must_use]
+    pub fn with_levels(self, hierarchy: &Hierarchy, report: &ModelReport) -> Self {
+        Self { levels: levels(hierarchy, report), ..self }
     }
 }
 

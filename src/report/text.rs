@@ -262,6 +262,19 @@ pub fn bounds(report: &ModelReport) -> String {
                 );
             }
         }
+        // Where a cache holds some node's data.
+        if b.levels.iter().any(|l| !["compute", "DRAM"].contains(&l.ceiling.as_str())) {
+            let level = |l: &super::LevelReport| {
+                format!("{} {} ({})", l.ceiling, l.nodes.len(), si(l.seconds, "s"))
+            };
+            let levels: Vec<String> = b.levels.iter().map(level).collect();
+            let _ = writeln!(
+                out,
+                "{:<17} {}; data in caches that hold them",
+                "nodes bound by",
+                levels.join(", ")
+            );
+        }
         if let (Some(n), Some(symbol)) = (b.critical_batch, &report.model.batch_symbol) {
             let _ = writeln!(out, "{:<17} {symbol} ≥ {n} is bound by compute", "critical batch");
         }

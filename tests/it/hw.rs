@@ -256,6 +256,54 @@ fn devices_of_ones_own_win_over_the_shipped_ones() {
 }
 
 #[test]
+fn nodes_are_bound_by_the_level_that_holds_their_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = r#"
+        id = "two-levels"
+        name = "Two levels"
+        vendor = "somebody"
+        kind = "cpu"
+        confidence = "measured"
+        sources = ["HOST"]
+        peaks = [{ dtype = "f32", unit = "vector", dense_tflops = 0.2, kind = "measured" }]
+        memory = [
+            { level = "DRAM", bandwidth_gb_s = 20.0, kind = "measured" },
+            { level = "L2", capacity_bytes = 1000000, bandwidth_gb_s = 100.0, kind = "measured" },
+        ]"#;
+    std::fs::write(folder.path().join("two-levels.toml"), device).unwrap();
+    let hwdb = folder.path().to_str().unwrap();
+    let args = ["analyze", "models/mobilenet_v2.onnx", "--batch", "1", "--hwdb", hwdb];
+    let run = rooflens(&[&args[..], &["--on", "two-levels"]].concat());
+    assert!(run.stdout.contains("nodes bound by    compute "), "{}{}", run.stdout, run.stderr);
+    let json = rooflens(&[&args[..], &["--on", "two-levels", "--format", "json"]].concat());
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let bound = &report["bounds"][0];
+    let levels = bound["levels"].as_array().unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut seconds = 0.0;
+    for level in levels {
+        seconds += level["seconds"].as_f64().unwrap();
+        for node in level["nodes"].as_array().unwrap() {
+            assert!(seen.insert(node.as_u64()), "{node} twice");
+            let op = &report["ops"][usize::try_from(node.as_u64().unwrap()).unwrap()];
+            let number = |name: &str| op[name].as_f64().unwrap();
+            let (work, bytes) = (
+                number("flops") + number("int_ops"),
+                number("bytes_read") + number("bytes_written"),
+            );
+            let bandwidth = if bytes <= 1e6 { 100e9 } else { 20e9 };
+            let name = if bytes <= 1e6 { "L2" } else { "DRAM" };
+            let expected = if work / 0.2e12 >= bytes / bandwidth { "compute" } else { name };
+            assert_eq!(level["ceiling"], expected, "{}", op["name"]);
+        }
+    }
+    let names: Vec<&str> = levels.iter().map(|l| l["ceiling"].as_str().unwrap()).collect();
+    assert_eq!(names, ["compute", "L2", "DRAM"]);
+    assert!(seconds < bound["node_by_node_seconds"].as_f64().unwrap());
+    assert!(seconds >= bound["least_seconds"].as_f64().unwrap());
+}
+
+#[test]
 fn a_measured_machine_is_a_device_like_any_other() {
     let config = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| rooflens_with(&[("XDG_CONFIG_HOME", config.path())], args);
