@@ -33,6 +33,8 @@ pub mod record;
 #[cfg(feature = "serve")]
 pub mod search;
 #[cfg(feature = "serve")]
+pub mod startup;
+#[cfg(feature = "serve")]
 pub mod stats;
 #[cfg(feature = "serve")]
 pub mod stream;

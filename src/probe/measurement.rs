@@ -4,6 +4,9 @@
 //! several machines merge into exactly what one machine would have written. The wire structs are
 //! here and nowhere else; `schemas/measurement.schema.json` describes them.
 
+mod start_up;
+mod sweep;
+
 use super::arrival::{Fingerprint, GENERATOR, Stripe};
 use super::drive::{Outcome, Plan};
 use super::judge::{self, Case, Health, Judgement, TAIL, same};
@@ -12,8 +15,13 @@ use super::stats::{Metric, Percentile};
 use super::target::{Prepared, tensor::Slot};
 use super::{arrival, counts::Counts, hlog};
 use serde::{Deserialize, Serialize};
+pub(crate) use start_up::median;
+pub use start_up::{
+    CachePart, DefinitionPart, PollsPart, START_UP, SpreadPart, StartPart, StartUpFile, StartUpPart,
+};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+pub use sweep::{SWEEP, SweepFile, SweepRow};
 
 /// The schema's name and version.
 pub const SCHEMA: &str = "rooflens.measurement/1";
@@ -40,6 +48,8 @@ pub struct File {
     pub stages: Vec<StagePart>,
     pub meters: Vec<MeterPart>,
     pub model: Option<ModelPart>,
+    #[serde(default)]
+    pub start_up: Option<StartUpPart>,
     pub intervals: IntervalsPart,
 }
 
@@ -534,6 +544,7 @@ fn compose(target: TargetPart, plan: PlanPart, run: RunPart, record: &Record, ai
             .collect(),
         meters: Vec::new(),
         model: None,
+        start_up: None,
         intervals: IntervalsPart {
             step_nanoseconds: record.step,
             columns: COLUMNS.iter().map(ToString::to_string).collect(),

@@ -126,7 +126,7 @@ impl Url {
     }
 
     /// Model and version in the path, for the protocols that have them.
-    fn model(&self) -> Result<(String, Option<String>), TargetError> {
+    pub(crate) fn model(&self) -> Result<(String, Option<String>), TargetError> {
         let parts: Vec<&str> = self.path.split('/').filter(|p| !p.is_empty()).collect();
         let found = match parts.as_slice() {
             [model] | ["v1" | "v2", "models", model] => Some((*model, None)),
@@ -683,7 +683,9 @@ fn missing(name: &str) -> Failure {
 }
 
 /// gRPC metadata of headers.
-fn metadata(headers: &[(String, String)]) -> Result<::http::HeaderMap, TargetError> {
+pub(crate) fn metadata(
+    headers: &[(String, String)],
+) -> Result<::http::HeaderMap, TargetError> {
     let mut map = ::http::HeaderMap::new();
     for (name, value) in headers {
         let pair = ::http::HeaderName::try_from(name.as_str())

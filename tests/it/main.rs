@@ -15,6 +15,8 @@ mod server;
 #[cfg(feature = "serve")]
 mod servers;
 mod snapshots;
+#[cfg(feature = "serve")]
+mod startup;
 mod suite;
 mod wire;
 mod zoo;
