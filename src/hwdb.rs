@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod check;
+mod positive;
 
 pub(crate) use catalogue::edit_distance;
 pub use catalogue::{Catalogue, HwdbError};
@@ -49,10 +50,10 @@ pub struct Device {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compute_units: Option<u32>,
     /// Clock the peaks are stated at, in MHz.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub clock_mhz: Option<f64>,
     /// Design power in watts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub tdp_w: Option<f64>,
     /// The clock was inferred from the peak, so that multiplying back proves nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -68,6 +69,12 @@ pub struct Device {
     /// Power limits it can be set to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub power_modes: Vec<PowerMode>,
+    /// Least time from one small kernel to the next, in microseconds.
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
+    pub launch_us: Option<f64>,
+    /// What an hour cost on a day, somewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<Price>,
 }
 
 /// A compute ceiling.
@@ -79,24 +86,25 @@ pub struct Peak {
     /// `vector`, `tensor`, `matrix`, `dla`.
     pub unit: String,
     /// 10^12 operations a second, an FMA counted as two, without sparsity.
+    #[serde(deserialize_with = "positive::one")]
     pub dense_tflops: f64,
     /// The same with the vendor's structured sparsity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub sparse_tflops: Option<f64>,
     /// Type sums are kept in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accumulate: Option<String>,
     /// What a real matrix product reaches, measured: 10^12 operations a second.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub attainable_tflops: Option<f64>,
     /// Who measured that, and how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attainable_note: Option<String>,
     /// Clock this peak is stated at in MHz, where it is not the device's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub clock_mhz: Option<f64>,
     /// Operations one compute unit does a clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub flop_per_unit_clock: Option<f64>,
     /// `theoretical` or `measured`.
     pub kind: String,
@@ -124,16 +132,16 @@ pub struct MemoryLevel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_bytes: Option<u64>,
     /// 10^9 bytes a second: the most that any use of it reaches.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub bandwidth_gb_s: Option<f64>,
     /// The same when reading only, where measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub read_gb_s: Option<f64>,
     /// The same when copying: bytes read and written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub copy_gb_s: Option<f64>,
     /// The same in the triad `a = b + s·c`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub triad_gb_s: Option<f64>,
     /// `theoretical` or `measured`.
     pub kind: String,
@@ -156,6 +164,7 @@ pub struct MemoryLevel {
 #[serde(deny_unknown_fields)]
 pub struct Rival {
     /// The figure, in the unit of the one it contests.
+    #[serde(deserialize_with = "positive::one")]
     pub value: f64,
     /// Who gives it.
     pub source: String,
@@ -171,6 +180,7 @@ pub struct Link {
     /// `NVLink 4`, `ICI`, `PCIe 5 x16` …
     pub name: String,
     /// 10^9 bytes a second.
+    #[serde(deserialize_with = "positive::one")]
     pub bandwidth_gb_s: f64,
     /// `one way`, or `both ways` together.
     pub direction: String,
@@ -186,13 +196,29 @@ pub struct Link {
 #[serde(deny_unknown_fields)]
 pub struct PowerMode {
     /// Watts.
+    #[serde(deserialize_with = "positive::one")]
     pub limit_w: f64,
     /// 10^12 int8 operations a second of all units together, with sparsity: a vendor's headline.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub sparse_i8_tops: Option<f64>,
     /// Remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// A snapshot of a price: true of its day.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Who lets it.
+    pub provider: String,
+    /// US dollars an hour of one device, on demand.
+    #[serde(deserialize_with = "positive::one")]
+    pub usd_per_hour: f64,
+    /// Day, as `2026-11-25`.
+    pub date: String,
+    /// Key into `sources.toml`, of a source that is open.
+    pub source: String,
 }
 
 impl Peak {

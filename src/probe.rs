@@ -25,11 +25,15 @@ pub mod judge;
 mod local;
 #[cfg(feature = "serve")]
 pub mod measurement;
+#[cfg(feature = "ort")]
+mod ort;
 #[cfg(feature = "serve")]
 mod pacer;
 mod random;
 #[cfg(feature = "serve")]
 pub mod record;
+#[cfg(feature = "probe")]
+mod runtime;
 #[cfg(feature = "serve")]
 pub mod search;
 #[cfg(feature = "serve")]
@@ -44,11 +48,19 @@ pub mod target;
 pub mod trace;
 #[cfg(feature = "probe")]
 mod tract;
+#[cfg(feature = "probe")]
+mod weights;
 
 #[cfg(feature = "probe")]
 pub use closed::{Measurement, Plan, run};
+#[cfg(feature = "ort")]
+pub use ort::{OrtTarget, Output, find_library};
 #[cfg(feature = "probe")]
-pub use tract::{TractTarget, WeightsOrigin};
+pub use runtime::{Loaded, Runtime, RuntimeOptions};
+#[cfg(feature = "probe")]
+pub use tract::TractTarget;
+#[cfg(feature = "probe")]
+pub use weights::WeightsOrigin;
 
 /// Why a measurement could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +75,24 @@ pub enum ProbeError {
     /// Too much memory would be needed.
     #[error("filling in missing weights would take {0} bytes, more than half of the free memory")]
     Memory(u64),
+    /// The runtime itself is not there.
+    #[error("{message}")]
+    Runtime {
+        /// What is missing.
+        message: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+}
+
+impl ProbeError {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Runtime { hint, .. } => Some(hint),
+            _ => None,
+        }
+    }
 }
 
 /// Something in this process that answers inferences; used from several threads at a time.

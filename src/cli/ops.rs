@@ -44,10 +44,18 @@ fn versions(op: &Op) -> String {
 }
 
 fn table(rows: &[&Op]) -> String {
-    let mut text = format!("{:<14} {:<34} {:<15} operations\n", "domain", "operator", "class");
+    let (domains, names, sets) = (16, 34, 30);
+    let mut text = format!(
+        "{:<domains$} {:<names$} {:<sets$} {:<15} operations\n",
+        "domain", "operator", "versions", "class"
+    );
     for op in rows {
-        let (domain, class) = (domain(op), op.class.name());
-        let _ = writeln!(text, "{domain:<14} {:<34} {class:<15} {}", op.name, op.formula);
+        let (domain, versions, class) = (domain(op), versions(op), op.class.name());
+        let _ = writeln!(
+            text,
+            "{domain:<domains$} {:<names$} {versions:<sets$} {class:<15} {}",
+            op.name, op.formula
+        );
     }
     text
 }

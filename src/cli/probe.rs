@@ -26,6 +26,7 @@ pub(super) use summary::summary;
 ///   tfs+http://HOST:PORT/MODEL      TensorFlow Serving           (also tfs+https, tfs+grpc)
 ///   http://HOST:PORT/PATH           Flask, FastAPI, TorchServe … (also https)
 ///   tract:MODEL.onnx                tract, in this process
+///   ort:MODEL.onnx                  onnxruntime, in this process
 ///
 /// LOAD is one of
 ///   closed:N                 N requests in flight, each sending the next when answered
@@ -117,6 +118,13 @@ pub(super) struct Args {
     /// Inferences at a time of a runtime in this process.
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Client", value_parser = clap::value_parser!(u16).range(1..=1024))]
     instances: u16,
+    /// Threads of each inference of `ort:`; tract always has one.
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Client", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: u16,
+    /// onnxruntime's library for `ort:`. Looked for where left out: by ORT_DYLIB_PATH, in the Python
+    /// environment (`pip install onnxruntime`), among the system's libraries.
+    #[arg(long, value_name = "FILE", help_heading = "Client")]
+    ort_library: Option<PathBuf>,
     /// Take every N-th request, from number K: K/N, or auto/N in a Kubernetes Indexed Job or a Slurm
     /// array. `rooflens merge` puts the parts together.
     #[arg(long, value_name = "K/N", help_heading = "Client")]
@@ -235,8 +243,8 @@ impl Args {
     }
 
     fn prepare(&self, batch: i64) -> Result<Prepared> {
-        if let Some(path) = self.target.strip_prefix("tract:") {
-            return in_process(&self.target, Path::new(path), batch, usize::from(self.instances));
+        if let Some(("tract" | "ort", path)) = self.target.split_once(':') {
+            return self.in_process(Path::new(path), batch);
         }
         let url = Url::parse(&self.target).map_err(told)?;
         Prepared::remote(&url, &self.options(batch)?).map_err(told)
@@ -273,6 +281,43 @@ impl Args {
             patience: time("--patience", self.patience)?,
             ..Options::default()
         })
+    }
+
+    #[cfg(feature = "probe")]
+    fn in_process(&self, path: &Path, batch: i64) -> Result<Prepared> {
+        use crate::probe::{Loaded, Runtime, RuntimeOptions};
+        let ort = self.target.starts_with("ort:");
+        let runtime = if ort { Runtime::Ort } else { Runtime::Tract };
+        if !ort && self.threads > 1 {
+            return Err(hinted("tract runs an inference on one thread", "leave out --threads"));
+        }
+        let (_, bytes, shapes) = read(path, batch)?;
+        let options = RuntimeOptions {
+            runtime,
+            library: self.ort_library.clone(),
+            threads: self.threads.into(),
+            instances: self.instances.into(),
+            seed: 1,
+        };
+        let bar = super::progress_bar("loading the model");
+        let loaded = Loaded::new(&bytes, &shapes, &options).map_err(|e| {
+            let advice = "`rooflens analyze` works without running the model";
+            hinted(e.to_string(), e.hint().unwrap_or(advice))
+        })?;
+        bar.finish_and_clear();
+        let threads = if self.threads > 1 {
+            format!(", {} threads an inference", self.threads)
+        } else {
+            String::new()
+        };
+        let platform = format!("{}, in this process{threads}", loaded.name);
+        let instances = usize::from(self.instances);
+        Ok(Prepared::local(&self.target, &platform, &loaded.target, instances, batch))
+    }
+
+    #[cfg(not(feature = "probe"))]
+    fn in_process(&self, _: &Path, _: i64) -> Result<Prepared> {
+        Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
     }
 
     fn body(&self) -> Result<Option<Body>> {
@@ -544,20 +589,4 @@ fn read(path: &Path, batch: i64) -> Result<(crate::report::ModelReport, Vec<u8>,
         hinted(format!("`{}` cannot be read: {e}", path.display()), "check the path")
     })?;
     Ok((report, bytes, shapes))
-}
-
-#[cfg(feature = "probe")]
-fn in_process(text: &str, path: &Path, batch: i64, instances: usize) -> Result<Prepared> {
-    let (_, bytes, shapes) = read(path, batch)?;
-    let bar = super::progress_bar("loading the model");
-    let target = crate::probe::TractTarget::load(&bytes, &shapes, 1)
-        .map_err(|e| hinted(e.to_string(), "`rooflens analyze` works without running the model"))?;
-    bar.finish_and_clear();
-    let runtime: Arc<dyn crate::probe::Target + Send + Sync> = Arc::new(target);
-    Ok(Prepared::local(text, "tract, in this process", &runtime, instances, batch))
-}
-
-#[cfg(not(feature = "probe"))]
-fn in_process(_: &str, _: &Path, _: i64, _: usize) -> Result<Prepared> {
-    Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
 }

@@ -188,6 +188,9 @@ impl Device {
         if watts.into_iter().any(|w| !positive(w)) {
             found.push("a power is not positive".to_owned());
         }
+        for price in self.prices.iter().filter(|p| !is_day(&p.date)) {
+            found.push(format!("price of {}: `{}` is no day", price.provider, price.date));
+        }
         found
     }
 
@@ -212,10 +215,21 @@ impl Catalogue {
                 found.push(format!("variant of `{parent}`, which is not there"));
             }
         }
-        let unknown = device.sources.iter().filter(|s| self.source(s).is_none());
+        let keys = device.sources.iter().chain(device.prices.iter().map(|p| &p.source));
+        let unknown = keys.filter(|s| self.source(s).is_none());
         found.extend(unknown.map(|s| format!("source `{s}` is not in sources.toml")));
         found
     }
+}
+
+/// `2026-11-25`.
+fn is_day(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = parts[..] else { return false };
+    let within = |part: &str, digits: usize, range: std::ops::RangeInclusive<u16>| {
+        part.len() == digits && part.parse().is_ok_and(|n| range.contains(&n))
+    };
+    within(year, 4, 1990..=9999) && within(month, 2, 1..=12) && within(day, 2, 1..=31)
 }
 
 fn positive(value: f64) -> bool {
@@ -289,6 +303,15 @@ mod tests {
         device.checks().remove(0).verdict
     }
 
+    fn price(date: &str, source: &str) -> crate::hwdb::Price {
+        crate::hwdb::Price {
+            provider: "somebody".into(),
+            usd_per_hour: 0.5,
+            date: date.into(),
+            source: source.into(),
+        }
+    }
+
     #[test]
     fn a_peak_that_does_not_multiply_back_wants_a_reason() {
         let mut d = device();
@@ -337,8 +360,11 @@ mod tests {
         let mut d = device();
         d.variant_of = Some("nobody".into());
         d.sources.push("HEARSAY".into());
+        d.prices = vec![price("2026-11-25", "RUMOUR"), price("yesterday", "XPROF")];
         let problems = catalogue.problems(&d);
         assert!(problems.iter().any(|p| p.contains("variant of `nobody`")), "{problems:?}");
         assert!(problems.iter().any(|p| p.contains("source `HEARSAY`")), "{problems:?}");
+        assert!(problems.iter().any(|p| p.contains("source `RUMOUR`")), "{problems:?}");
+        assert!(problems.iter().any(|p| p.contains("`yesterday` is no day")), "{problems:?}");
     }
 }

@@ -58,7 +58,7 @@ fn attention(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 
 /// Opset 27. A recurrent state of `dk × dv` a head instead of scores: as the step-by-step recurrence,
 /// which chunked forms exceed.
-fn linear(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+pub(super) fn linear(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let heads = |name: &str| -> Result<Dim, OpError> {
         let given = cx.attrs().int(name)?.filter(|n| *n > 0);
         Ok(Dim::from(given.ok_or_else(|| crate::ir::AttrError::Missing(name.to_owned()))?))

@@ -106,6 +106,20 @@ fn convolve(
 /// `x: [N, Cin, …]`, `w: [Cin, Cout/g, …]` → `[N, Cout, …]`, as a scatter: what `pads` crops
 /// has been computed.
 fn conv_transpose(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    conv_transpose_at(cx, 2, None)
+}
+
+/// Padding is an input, `[begins…, ends…]`, and the bias follows it.
+pub(super) fn conv_transpose_padded(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let pads = if cx.optional(2).is_some() { cx.ints(2)? } else { Vec::new() };
+    Ok(conv_transpose_at(cx, 3, Some(pads))?.reads(2, Dim::ZERO))
+}
+
+fn conv_transpose_at(
+    cx: &OpCx<'_>,
+    bias: usize,
+    pads: Option<Vec<Dim>>,
+) -> Result<Effect, OpError> {
     let (input, weight) = (cx.shape(0)?, cx.shape(1)?);
     let ([n, _, spatial @ ..], [_, per_group, kernel @ ..]) = (&input[..], &weight[..]) else {
         return invalid!("convolution of rank {} by rank {}", input.len(), weight.len());
@@ -131,15 +145,21 @@ fn conv_transpose(cx: &OpCx<'_>) -> Result<Effect, OpError> {
                 }
                 let extent = (kernel[i].clone() - Dim::ONE) * Dim::from(window.dilations[i]);
                 let grown = (size.clone() - Dim::ONE) * stride + extent + Dim::ONE;
-                let pad = if window.auto_pad() == "VALID" { 0 } else { window.padding(i) };
-                shape.push(grown + Dim::from(extra.get(i).copied().unwrap_or(0)) - Dim::from(pad));
+                let pad = match &pads {
+                    Some(pads) => {
+                        [i, i + spatial.len()].iter().filter_map(|at| pads.get(*at)).sum()
+                    }
+                    None if window.auto_pad() == "VALID" => Dim::ZERO,
+                    None => Dim::from(window.padding(i)),
+                };
+                shape.push(grown + Dim::from(extra.get(i).copied().unwrap_or(0)) - pad);
             }
         }
     }
     let output = cx.like(shape);
     let elements = output.elements().unwrap_or_default();
     let taps: Dim = per_group.clone() * kernel.iter().product();
-    let biased = cx.optional(2).is_some();
+    let biased = cx.optional(bias).is_some();
     Ok(Effect::one(output).macs(cx.elements(0)? * taps).other(if biased {
         elements
     } else {
@@ -364,30 +384,37 @@ fn implicit_output(operands: &[Vec<String>]) -> Vec<String> {
 }
 
 fn lstm(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    recurrent(cx, 4, 24, 5, 3)
+    recurrent(cx, 2, 4, 24, 5, 3)
+}
+
+/// Weights are transposed, `w: [d, I, 4·H]` and `r: [d, H, 4·H]`, and of 8 bits.
+pub(super) fn dynamic_lstm(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    Ok(recurrent(cx, 1, 4, 24, 5, 3)?.integer(true))
 }
 
 fn gru(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    recurrent(cx, 3, 16, 3, 2)
+    recurrent(cx, 2, 3, 16, 3, 2)
 }
 
 fn rnn(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    recurrent(cx, 1, 2, 1, 2)
+    recurrent(cx, 2, 1, 2, 1, 2)
 }
 
-/// `x: [T, B, I]`, `w: [d, gates·H, I]`, `r: [d, gates·H, H]`; per step and unit, `pointwise`
+/// `x: [T, B, I]`, `w: [d, gates·H, I]`, `r: [d, gates·H, H]`, whose axis `hidden` is H; per step and unit, `pointwise`
 /// arithmetic (biases and gating) and `transcendental` evaluations.
 fn recurrent(
     cx: &OpCx<'_>,
+    hidden: usize,
     gates: u32,
     pointwise: u32,
     transcendental: u32,
     outputs: usize,
 ) -> Result<Effect, OpError> {
     let (x, r) = (cx.shape(0)?, cx.shape(2)?);
-    let ([x0, x1, i], [directions, _, h]) = (&x[..], &r[..]) else {
+    let ([x0, x1, i], [directions, _, _]) = (&x[..], &r[..]) else {
         return invalid!("recurrence of rank {} by rank {}", x.len(), r.len());
     };
+    let h = &r[hidden];
     let batch_first = cx.attrs().flag("layout")?;
     let (t, b) = if batch_first { (x1, x0) } else { (x0, x1) };
     let d = directions.clone();

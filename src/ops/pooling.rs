@@ -18,9 +18,8 @@ pub(super) const OPS: &[Op] = &[
 ];
 
 /// Output of a sliding window over `[N, C, …]`, and the size of the window.
-fn slide(cx: &OpCx<'_>) -> Result<(TensorInfo, Dim), OpError> {
-    let shape = cx.shape(0)?;
-    let [n, c, spatial @ ..] = &shape[..] else {
+fn slide(cx: &OpCx<'_>, shape: &[Dim]) -> Result<(TensorInfo, Dim), OpError> {
+    let [n, c, spatial @ ..] = shape else {
         return invalid!("pooling over rank {}", shape.len());
     };
     let kernel = cx.attrs().dims("kernel_shape")?;
@@ -32,7 +31,7 @@ fn slide(cx: &OpCx<'_>) -> Result<(TensorInfo, Dim), OpError> {
 }
 
 fn max_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    let (output, taps) = slide(cx)?;
+    let (output, taps) = slide(cx, cx.shape(0)?)?;
     let n = output.elements().unwrap_or_default();
     let mut outputs = vec![output.clone()];
     if cx.output_count() > 1 {
@@ -41,8 +40,23 @@ fn max_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(Effect::of(outputs).comparisons(n * (taps - Dim::ONE)))
 }
 
+/// `[N, …, C]`.
+pub(super) fn max_pool_last(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let mut shape = cx.shape(0)?.clone();
+    if shape.len() < 3 {
+        return invalid!("pooling over rank {}", shape.len());
+    }
+    shape[1..].rotate_right(1);
+    let (mut output, taps) = slide(cx, &shape)?;
+    let n = output.elements().unwrap_or_default();
+    if let Some(shape) = &mut output.shape {
+        shape[1..].rotate_left(1);
+    }
+    Ok(Effect::one(output).comparisons(n * (taps - Dim::ONE)))
+}
+
 pub(super) fn average_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    let (output, taps) = slide(cx)?;
+    let (output, taps) = slide(cx, cx.shape(0)?)?;
     let n = output.elements().unwrap_or_default();
     Ok(Effect::one(output).other(n * taps))
 }

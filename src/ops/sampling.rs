@@ -82,7 +82,7 @@ fn deform_conv(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 }
 
 /// `x: [N, C, …]`, `grid: [N, …, r]` → `[N, C, …]`.
-fn grid_sample(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+pub(super) fn grid_sample(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let (input, grid) = (cx.shape(0)?, cx.shape(1)?);
     let (Some(head), Some(places)) = (input.get(..2), grid.get(1..grid.len().saturating_sub(1)))
     else {

@@ -86,7 +86,7 @@ impl Url {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| {
             TargetError::new(
                 format!("`{text}` is not a target"),
-                format!("a target is tract:MODEL or a URL with one of: {known}"),
+                format!("a target is tract:MODEL, ort:MODEL or a URL with one of: {known}"),
             )
         })?;
         let (_, protocol, secure, port) =

@@ -138,6 +138,43 @@ fn check_says_what_is_wrong_with_a_file() {
     assert!(misspelt.stderr.contains("unknown field `vender`"), "{}", misspelt.stderr);
 }
 
+#[test]
+fn impossible_numbers_are_refused_where_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = std::fs::read_to_string(Path::new(ROOT).join("hwdb/nvidia-t4.toml")).unwrap();
+    let path = folder.path().join("nvidia-t4.toml");
+    let hwdb = folder.path().to_str().unwrap();
+    let line = good.lines().position(|l| l.starts_with("tdp_w")).unwrap() + 1;
+    for bad in ["nan", "-nan", "inf", "-70.0", "0.0", "-0.0", "1e400", "1e30", "\"70\"", "[70.0]"] {
+        let was = good.lines().nth(line - 1).unwrap();
+        std::fs::write(&path, good.replace(was, &format!("tdp_w = {bad}"))).unwrap();
+        let commands: [&[&str]; 4] = [
+            &["hw", "show", "t4", "--hwdb", hwdb],
+            &["hw", "list", "--hwdb", hwdb],
+            &["analyze", "models/mobilenet_v2.onnx", "--batch", "1", "--on", "t4", "--hwdb", hwdb],
+            &["hw", "check", path.to_str().unwrap()],
+        ];
+        for command in commands {
+            let run = rooflens(command);
+            refused(&run, &format!("TOML parse error at line {line}, column"));
+            assert!(run.stderr.contains("nvidia-t4.toml"), "{bad}: {}", run.stderr);
+        }
+    }
+    for (was, bad) in [
+        ("capacity_bytes = ", "capacity_bytes = -"),
+        ("dense_tflops = ", "dense_tflops = -"),
+        ("bandwidth_gb_s = ", "bandwidth_gb_s = -"),
+        ("[[peaks]]", "[[peaks"),
+        ("id = ", "\u{0}id = "),
+    ] {
+        std::fs::write(&path, good.replace(was, bad)).unwrap();
+        refused(&rooflens(&["hw", "show", "t4", "--hwdb", hwdb]), "TOML parse error at line");
+    }
+    std::fs::write(&path, [0xFF, 0xFE, 0x00]).unwrap();
+    refused(&rooflens(&["hw", "show", "t4", "--hwdb", hwdb]), "nvidia-t4.toml` cannot be read");
+    refused(&rooflens(&["hw", "show", "t4", "--hwdb", "no-such-folder"]), "no-such-folder");
+}
+
 fn refused(run: &Run, said: &str) {
     assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
     assert!(run.stderr.contains(said) && run.stderr.contains("hint: "), "{}", run.stderr);

@@ -5,7 +5,7 @@ use crate::wire::{Message, model, node, value};
 use serde_json::Value;
 
 /// The analysis of a model made here.
-fn analyzed(bytes: &[u8], extra: &[&str]) -> Value {
+pub(crate) fn analyzed(bytes: &[u8], extra: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("made.onnx");
     std::fs::write(&path, bytes).unwrap();
@@ -15,25 +15,25 @@ fn analyzed(bytes: &[u8], extra: &[&str]) -> Value {
     serde_json::from_str(&run.stdout).unwrap()
 }
 
-fn total(report: &Value, what: &str) -> u64 {
+pub(crate) fn total(report: &Value, what: &str) -> u64 {
     report["totals"][what].as_u64().unwrap()
 }
 
 /// Integers as an attribute.
-fn ints(name: &str, values: &[i64]) -> Message {
+pub(crate) fn ints(name: &str, values: &[i64]) -> Message {
     let attribute = Message::default().bytes(1, name).int(20, 7);
     values.iter().fold(attribute, |a, v| a.int(8, *v))
 }
 
-fn int(name: &str, value: i64) -> Message {
+pub(crate) fn int(name: &str, value: i64) -> Message {
     Message::default().bytes(1, name).int(20, 2).int(3, value)
 }
 
-fn text(name: &str, value: &str) -> Message {
+pub(crate) fn text(name: &str, value: &str) -> Message {
     Message::default().bytes(1, name).int(20, 3).bytes(4, value)
 }
 
-fn with(node: Message, attributes: &[Message]) -> Message {
+pub(crate) fn with(node: Message, attributes: &[Message]) -> Message {
     attributes.iter().fold(node, |n, a| n.message(5, a))
 }
 

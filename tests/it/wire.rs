@@ -43,8 +43,18 @@ pub(crate) fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> Message {
     node.bytes(3, format!("{op}_{}", outputs.join("_"))).bytes(4, op)
 }
 
+/// A node of onnxruntime's own operators.
+pub(crate) fn microsoft(op: &str, inputs: &[&str], outputs: &[&str]) -> Message {
+    node(op, inputs, outputs).bytes(7, "com.microsoft")
+}
+
 /// A float tensor as an input or output; a size is a number or a symbol.
 pub(crate) fn value(name: &str, sizes: &[&str]) -> Message {
+    typed(name, 1, sizes)
+}
+
+/// A tensor of this element type, by its number in onnx.proto3.
+pub(crate) fn typed(name: &str, dtype: i64, sizes: &[&str]) -> Message {
     let dims = sizes.iter().fold(Message::default(), |shape, size| {
         let dim = match size.parse() {
             Ok(n) => Message::default().int(1, n),
@@ -52,15 +62,20 @@ pub(crate) fn value(name: &str, sizes: &[&str]) -> Message {
         };
         shape.message(1, &dim)
     });
-    let tensor = Message::default().int(1, 1).message(2, &dims);
+    let tensor = Message::default().int(1, dtype).message(2, &dims);
     Message::default().bytes(1, name).message(2, &Message::default().message(1, &tensor))
+}
+
+/// A graph.
+pub(crate) fn graph(nodes: &[Message], inputs: &[Message], outputs: &[Message]) -> Message {
+    let graph = nodes.iter().fold(Message::default().bytes(2, "g"), |g, n| g.message(1, n));
+    let graph = inputs.iter().fold(graph, |g, v| g.message(11, v));
+    outputs.iter().fold(graph, |g, v| g.message(12, v))
 }
 
 /// A model file at opset 17.
 pub(crate) fn model(nodes: &[Message], inputs: &[Message], outputs: &[Message]) -> Vec<u8> {
-    let graph = nodes.iter().fold(Message::default().bytes(2, "g"), |g, n| g.message(1, n));
-    let graph = inputs.iter().fold(graph, |g, v| g.message(11, v));
-    let graph = outputs.iter().fold(graph, |g, v| g.message(12, v));
-    let opset = Message::default().bytes(1, "").int(2, 17);
-    Message::default().int(1, 8).message(7, &graph).message(8, &opset).0
+    let opset = |domain: &str, version| Message::default().bytes(1, domain).int(2, version);
+    let file = Message::default().int(1, 8).message(7, &graph(nodes, inputs, outputs));
+    file.message(8, &opset("", 17)).message(8, &opset("com.microsoft", 1)).0
 }

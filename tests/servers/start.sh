@@ -44,4 +44,4 @@ for url in http://127.0.0.1:18101/docs http://127.0.0.1:18102/v2/models/small/re
     sleep 0.5
   done
 done
-"$@"
+VIRTUAL_ENV="$work/venv" "$@"

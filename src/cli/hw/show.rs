@@ -69,6 +69,17 @@ fn describe(catalogue: &Catalogue, d: &Device) -> String {
             format!("{} W", mode.limit_w)
         );
     }
+    if let Some(us) = d.launch_us {
+        let _ = writeln!(text, "{:<14} {:>14}", "launch", format!("{us} µs"));
+    }
+    for p in &d.prices {
+        let rate = format!("${:.2}/h", p.usd_per_hour);
+        let _ = writeln!(
+            text,
+            "{:<14} {rate:>14}  {}, {}  ({})",
+            "price", p.provider, p.date, p.source
+        );
+    }
     text.push_str(&picture(d));
     let _ = writeln!(text, "\nconfidence: {}", d.confidence);
     for key in &d.sources {

@@ -6,18 +6,18 @@ use crate::ops::Effect;
 use crate::ops::context::{OpCx, OpError, invalid};
 
 /// Sizes of one attention: batch, query heads, queries, keys, and the two head sizes.
-struct Sizes {
-    batch: Dim,
-    heads: Dim,
-    queries: Dim,
-    keys: Dim,
-    qk: Dim,
-    v: Dim,
+pub(super) struct Sizes {
+    pub(super) batch: Dim,
+    pub(super) heads: Dim,
+    pub(super) queries: Dim,
+    pub(super) keys: Dim,
+    pub(super) qk: Dim,
+    pub(super) v: Dim,
 }
 
 /// MACs of both products; per score one scale, one comparison, one exp, a subtraction, a sum and a
 /// division, and one addition for each mask or bias.
-fn core(effect: Effect, s: &Sizes, added: u32) -> Effect {
+pub(super) fn core(effect: Effect, s: &Sizes, added: u32) -> Effect {
     let scores = s.batch.clone() * s.heads.clone() * s.queries.clone() * s.keys.clone();
     effect
         .macs(scores.clone() * (s.qk.clone() + s.v.clone()))
@@ -26,12 +26,12 @@ fn core(effect: Effect, s: &Sizes, added: u32) -> Effect {
         .transcendentals(scores)
 }
 
-fn heads(cx: &OpCx<'_>, name: &str) -> Result<Dim, OpError> {
+pub(super) fn heads(cx: &OpCx<'_>, name: &str) -> Result<Dim, OpError> {
     let given = cx.attrs().int(name)?.filter(|n| *n > 0);
     given.map(Dim::from).ok_or_else(|| crate::ir::AttrError::Missing(name.to_owned()).into())
 }
 
-fn three(cx: &OpCx<'_>, port: usize) -> Result<[Dim; 3], OpError> {
+pub(super) fn three(cx: &OpCx<'_>, port: usize) -> Result<[Dim; 3], OpError> {
     match &cx.shape(port)?[..] {
         [a, b, c] => Ok([a.clone(), b.clone(), c.clone()]),
         other => invalid!("input {port} has rank {} where 3 is needed", other.len()),
@@ -39,7 +39,7 @@ fn three(cx: &OpCx<'_>, port: usize) -> Result<[Dim; 3], OpError> {
 }
 
 /// Length of the cache at `port`, whose axis `at` counts positions; zero where there is none.
-fn past(cx: &OpCx<'_>, port: usize, at: usize) -> Result<Dim, OpError> {
+pub(super) fn past(cx: &OpCx<'_>, port: usize, at: usize) -> Result<Dim, OpError> {
     match cx.optional(port) {
         Some(_) => Ok(cx.shape(port)?.get(at).cloned().unwrap_or_default()),
         None => Ok(Dim::ZERO),
@@ -48,6 +48,11 @@ fn past(cx: &OpCx<'_>, port: usize, at: usize) -> Result<Dim, OpError> {
 
 /// `x: [B, S, D]`, `w: [D, 3·H]`: projection and attention in one; the cache is `[2, B, N, P, d]`.
 pub(super) fn packed(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    projected(cx, 4, Some(5))
+}
+
+/// One query a sequence; the cache is at port 4.
+pub(super) fn masked_self(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     projected(cx, 4, Some(5))
 }
 
@@ -65,7 +70,10 @@ fn projected(cx: &OpCx<'_>, cache: usize, bias: Option<usize>) -> Result<Effect,
         Some(sizes) if sizes.len() == 3 => (sizes[0].clone(), sizes[2].clone()),
         _ => (third.clone(), third),
     };
-    let keys = past(cx, cache, 3)? + queries.clone();
+    // A cache that is written in place has room for the new keys already.
+    let shared = cx.attrs().flag("past_present_share_buffer")? && cx.optional(cache).is_some();
+    let before = past(cx, cache, 3)?;
+    let keys = if shared { before } else { before + queries.clone() };
     let dtype = cx.optional(2).and_then(|b| b.dtype).filter(|d| d.is_float()).or(cx.dtype(0));
     let mut outputs = vec![TensorInfo::new(dtype, vec![batch.clone(), queries.clone(), v.clone()])];
     if cx.output_count() > 1 {
@@ -89,7 +97,7 @@ fn projected(cx: &OpCx<'_>, cache: usize, bias: Option<usize>) -> Result<Effect,
     if cx.optional(2).is_some() {
         effect.other = effect.other + projection;
     }
-    Ok(effect)
+    Ok(if shared { effect.bound() } else { effect })
 }
 
 /// Query `[B, S, N·d]` or packed `[B, S, N, 3, d]`; keys and values `[B, L, …]`, packed

@@ -7,7 +7,7 @@ use crate::ops::context::{OpCx, OpError, invalid};
 use crate::ops::contraction;
 use crate::ops::shape::broadcast;
 
-fn same(cx: &OpCx<'_>) -> Result<TensorInfo, OpError> {
+pub(super) fn same(cx: &OpCx<'_>) -> Result<TensorInfo, OpError> {
     Ok(cx.like(cx.shape(0)?.clone()))
 }
 
@@ -49,7 +49,7 @@ pub(super) fn complex_mul(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 }
 
 /// What `activation` adds, an element: other arithmetic, transcendentals, comparisons.
-fn with_activation(cx: &OpCx<'_>, mut effect: Effect) -> Result<Effect, OpError> {
+pub(super) fn with_activation(cx: &OpCx<'_>, mut effect: Effect) -> Result<Effect, OpError> {
     let n = effect.outputs.first().and_then(TensorInfo::elements).unwrap_or_default();
     let (other, t, c) = match cx.attrs().str("activation")?.unwrap_or("") {
         "" => (0, 0, 0),
