@@ -295,3 +295,36 @@ fn batches_are_measured_in_turn_and_compared() {
     }
     assert!(run.stdout.contains("inferences/s"), "{}", run.stdout);
 }
+
+#[test]
+fn measurements_are_points_under_a_roof() {
+    let _turn = turn();
+    let server = Server::start(Manner::Serve(Duration::from_millis(2)));
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (url, model) = (server.url(), format!("{ROOT}/models/mobilenet_v2.onnx"));
+    for (out, extra) in [("a", ["--model", &model]), ("b", ["--seed", "2"])] {
+        let load = ["--load", "steady:100", "--seconds", "2", "-o", &path(out)];
+        let run = rooflens(&[&["probe", &url], load.as_slice(), &extra].concat());
+        assert!(run.code < 2, "{}{}", run.stdout, run.stderr);
+    }
+    let file = |name: &str| path(&format!("{name}/measurement.json"));
+    let text = std::fs::read_to_string(file("a")).unwrap();
+    let m: Value = serde_json::from_str(&text).unwrap();
+    let number = |part: &str, key: &str| m[part][key].as_f64().unwrap();
+    let product = number("window", "goodput_per_second") * number("model", "flops_per_request");
+    assert!((number("model", "achieved_flops") / product - 1.0).abs() < 1e-9);
+    let svg = path("roof.svg");
+    let run = rooflens(&["plot", &file("a"), &file("a"), "--on", "t4", "-o", &svg]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let svg = std::fs::read_to_string(svg).unwrap();
+    // 8.1 TFLOP/s of the device over what was achieved; both runs have their arrow.
+    let factor = format!("×{:.0}", 8.1e12 / product);
+    assert_eq!(svg.matches("steady:100").count(), 2, "each run is named");
+    assert!(svg.contains("×") && svg.contains("FLOP/s"), "{factor}");
+    let none = rooflens(&["plot", &file("b"), "--on", "t4", "-o", &path("no.svg")]);
+    assert_eq!(none.code, 2);
+    assert!(none.stderr.contains("does not say what its model costs"), "{}", none.stderr);
+    let roofless = rooflens(&["plot", &file("a"), "-o", &path("no.svg")]);
+    assert!(roofless.stderr.contains("alone has no roof"), "{}", roofless.stderr);
+}
