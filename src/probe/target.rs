@@ -683,9 +683,7 @@ fn missing(name: &str) -> Failure {
 }
 
 /// gRPC metadata of headers.
-pub(crate) fn metadata(
-    headers: &[(String, String)],
-) -> Result<::http::HeaderMap, TargetError> {
+pub(crate) fn metadata(headers: &[(String, String)]) -> Result<::http::HeaderMap, TargetError> {
     let mut map = ::http::HeaderMap::new();
     for (name, value) in headers {
         let pair = ::http::HeaderName::try_from(name.as_str())
