@@ -170,6 +170,8 @@ pub fn start(
     let samples = watch.warm(&client, &prepared)?;
     let settled = settle(&samples);
     let end = watch.group.usage();
+    let read = end.and_then(|u| u.read_bytes);
+    let unverified = if cache == Cache::Warm { not_warm(seen, read) } else { unverified };
     let start = StartPart {
         page_cache: state.into(),
         counted: cache != Cache::Unknown,
@@ -187,7 +189,7 @@ pub fn start(
         polls: watch.polls,
         cpu_seconds: usage.map(|u| u.cpu_seconds),
         peak_rss_bytes: end.map(|u| u.peak_rss_bytes),
-        read_bytes: end.and_then(|u| u.read_bytes),
+        read_bytes: read,
         cache: seen,
         unverified,
     };
@@ -374,12 +376,18 @@ fn page_cache(
             "{:.0} % of the known files stayed in memory: other processes use them, or mincore does not tell",
             100.0 * share
         )),
-        Cache::Warm if share < 0.95 => {
-            Some(format!("only {:.0} % of the known files were in memory", 100.0 * share))
-        }
         _ => None,
     };
     (name, seen, unverified)
+}
+
+/// Why it is not sure that a start found its files in memory: some are never read whole, so that what
+/// was fetched from storage tells, not what is there.
+fn not_warm(seen: Option<CachePart>, read: Option<u64>) -> Option<String> {
+    let Some(read) = read else { return Some("/proc does not tell what was read".into()) };
+    let known = seen.map_or(0, |s| s.bytes);
+    let many = read > (known / 20).max(1 << 20);
+    many.then(|| format!("{read} bytes came from storage all the same"))
 }
 
 /// The address that questions go to.

@@ -99,7 +99,8 @@ const FIGURES: [Figure; 9] = [
     ("port accepts", "s", "first TCP connection accepted − spawn", |s| Some(s.port_seconds)),
     ("system start-up", "s", "model ready − spawn", |s| Some(s.model_ready_seconds)),
     ("model load", "s", "model ready − server ready", |s| {
-        Some(s.model_ready_seconds - s.ready_seconds?)
+        // Equal where the protocol has one state for both.
+        s.ready_seconds.map(|r| s.model_ready_seconds - r).filter(|load| *load > 0.0)
     }),
     ("cold start", "s", "first good answer − spawn", |s| Some(s.first_answer_seconds)),
     (
