@@ -25,10 +25,14 @@ pub mod judge;
 mod local;
 #[cfg(feature = "serve")]
 pub mod measurement;
+#[cfg(feature = "serve")]
+pub mod meter;
 #[cfg(feature = "ort")]
 mod ort;
 #[cfg(feature = "serve")]
 mod pacer;
+#[cfg(feature = "serve")]
+pub mod pipeline;
 mod random;
 #[cfg(feature = "serve")]
 pub mod record;

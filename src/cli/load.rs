@@ -153,11 +153,7 @@ pub(super) fn input(text: &str) -> Result<(String, Given)> {
     };
     let (name, spec) = text.split_once('=').ok_or_else(usage)?;
     if std::path::Path::new(spec).extension().is_some_and(|e| e == "npy") {
-        let bytes = std::fs::read(spec)
-            .map_err(|e| hinted(format!("`{spec}` cannot be read: {e}"), "check the path"))?;
-        let given =
-            npy(&bytes).map_err(|e| hinted(format!("`{spec}` {e}"), "save it with numpy.save"))?;
-        return Ok((name.into(), given));
+        return Ok((name.into(), array(spec)?));
     }
     let (dtype, shape) = match spec.split_once(':') {
         Some((dtype, shape)) => {
@@ -173,6 +169,24 @@ pub(super) fn input(text: &str) -> Result<(String, Given)> {
     };
     let sizes = shape.split('x').map(|s| s.parse::<i64>().ok().filter(|n| *n > 0));
     Ok((name.into(), Given::Shape(dtype, sizes.collect::<Option<_>>().ok_or_else(usage)?)))
+}
+
+/// Reads `--expect-output NAME=file.npy`.
+pub(super) fn output(text: &str) -> Result<(String, Given)> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() => Ok((name.into(), array(path)?)),
+        _ => Err(hinted(
+            format!("`--expect-output {text}` is not NAME=FILE"),
+            "for example --expect-output y=y.npy",
+        )),
+    }
+}
+
+/// Contents of a `.npy` file.
+fn array(path: &str) -> Result<Given> {
+    let bytes = std::fs::read(path)
+        .map_err(|e| hinted(format!("`{path}` cannot be read: {e}"), "check the path"))?;
+    npy(&bytes).map_err(|e| hinted(format!("`{path}` {e}"), "save it with numpy.save"))
 }
 
 /// Reads `--header 'Name: value'`.

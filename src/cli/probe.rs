@@ -1,6 +1,7 @@
 //! `rooflens probe`: a real server under load, measured from the instants at which requests were due.
 
 mod batching;
+mod meters;
 mod spawn;
 mod summary;
 mod sweep;
@@ -90,6 +91,13 @@ pub(super) struct Args {
     /// Text that a good answer contains (plain HTTP).
     #[arg(long, value_name = "TEXT", help_heading = "Requests")]
     expect: Option<String>,
+    /// Values that an output has, or a member of the JSON answers of a plain HTTP server: NAME=file.npy;
+    /// other values are wrong answers. For inputs of known contents. Repeatable.
+    #[arg(long, value_name = "NAME=FILE", help_heading = "Requests")]
+    expect_output: Vec<String>,
+    /// How far from --expect-output is still right, relative to values above one.
+    #[arg(long, value_name = "X", default_value_t = 1e-4, help_heading = "Requests")]
+    tolerance: f64,
     /// Different requests that are encoded before the clock starts and sent in turn.
     #[arg(long, value_name = "N", default_value_t = 4, help_heading = "Requests", value_parser = clap::value_parser!(u64).range(1..=1024))]
     variants: u64,
@@ -145,6 +153,8 @@ pub(super) struct Args {
     model: Option<PathBuf>,
     #[command(flatten)]
     start_up: spawn::Flags,
+    #[command(flatten)]
+    meters: meters::Flags,
     /// Folder of measurement.json and intervals.hlog; an older one is never overwritten.
     #[arg(short, long, value_name = "DIR", default_value = "rooflens-probe")]
     output: PathBuf,
@@ -194,6 +204,7 @@ impl Args {
         if self.dry_run {
             return dry_run(&plan);
         }
+        self.meters.check()?;
         let costs = batches
             .iter()
             .map(|batch| self.model.as_deref().map(|path| cost(path, *batch)).transpose())
@@ -221,9 +232,22 @@ impl Args {
             .collect::<Result<Vec<_>>>()?;
         let folder = folder.map_or_else(|| super::new_folder(&self.output), Ok)?;
         let measure = |i: usize| -> Result<Measured> {
+            let prepared = &all[i];
+            let mut meters =
+                self.meters.prepare(&self.target, prepared, self.ca.as_deref(), self.instances)?;
+            if let Some(meters) = &mut meters {
+                meters.rest(self.meters.idle_seconds(), &stop)?;
+            }
             let run = |plan: &Plan| -> Result<Measured> {
-                let outcome = watched(plan, &all[i], &stop)?;
-                let mut measured = Measured::new(plan, &all[i], outcome, &aims, answers[i]);
+                let session = meters.as_ref().map(meters::Meters::start).transpose()?;
+                let outcome = watched(plan, prepared, &stop)?;
+                let log = session.and_then(crate::probe::meter::Session::finish);
+                let throttled = log.as_ref().and_then(|l| meters::Meters::throttled(l, &outcome));
+                let aims = Aims { throttled, ..aims.clone() };
+                let mut measured = Measured::new(plan, prepared, outcome, &aims, answers[i]);
+                if let (Some(meters), Some(log)) = (&meters, &log) {
+                    meters.join(log, plan, &mut measured);
+                }
                 measured.file.model = costs[i].clone().map(|m| achieved(m, &measured.file));
                 measured.file.start_up = study.as_ref().map(|s| s.part.clone());
                 Ok(measured)
@@ -279,6 +303,8 @@ impl Args {
             body: self.body()?,
             method: self.method.clone(),
             expect: self.expect.clone(),
+            expected: self.expect_output.iter().map(|o| load::output(o)).collect::<Result<_>>()?,
+            tolerance: self.tolerance,
             trust: crate::probe::stream::Trust { ca: self.ca.clone() },
             patience: time("--patience", self.patience)?,
             ..Options::default()

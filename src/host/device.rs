@@ -124,7 +124,7 @@ fn level(name: &str, capacity: Option<u64>, readings: &[&Reading]) -> MemoryLeve
     }
 }
 
-fn repeats(figure: &Figure) -> String {
+pub(super) fn repeats(figure: &Figure) -> String {
     format!("median; spread {:.1} %", 100.0 * figure.spread())
 }
 
@@ -133,11 +133,11 @@ fn digits(value: f64) -> f64 {
     format!("{value:.3e}").parse().unwrap_or(value)
 }
 
-fn tera(value: f64) -> f64 {
+pub(super) fn tera(value: f64) -> f64 {
     digits(value * 1e-12)
 }
 
-fn giga(value: f64) -> f64 {
+pub(super) fn giga(value: f64) -> f64 {
     digits(value * 1e-9)
 }
 

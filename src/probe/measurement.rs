@@ -11,6 +11,7 @@ mod sweep;
 use super::arrival::{Fingerprint, GENERATOR, Stripe};
 use super::drive::{Outcome, Plan};
 use super::judge::{self, Case, Health, Judgement, TAIL, same};
+use super::pipeline::pipeline;
 use super::record::{Fault, FaultRow, Interval, Record, Stage};
 use super::stats::{Metric, Percentile};
 use super::target::{Prepared, tensor::Slot};
@@ -49,6 +50,10 @@ pub struct File {
     pub errors: Vec<ErrorPart>,
     pub stages: Vec<StagePart>,
     pub meters: Vec<MeterPart>,
+    #[serde(default)]
+    pub scrapes: Vec<ScrapePart>,
+    #[serde(default)]
+    pub pipeline: PipelinePart,
     pub model: Option<ModelPart>,
     #[serde(default)]
     pub start_up: Option<StartUpPart>,
@@ -200,7 +205,8 @@ pub struct ErrorPart {
     pub message: String,
 }
 
-/// A stage that the server reported.
+/// A stage that the server reported: the mean of what a request spends in it, the time that all of
+/// its servers together were at it a second, and how many servers it has where that is known.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[allow(missing_docs)]
 pub struct StagePart {
@@ -209,6 +215,8 @@ pub struct StagePart {
     pub count: u64,
     pub mean_seconds: f64,
     pub busy_share: f64,
+    #[serde(default)]
+    pub servers: Option<u64>,
 }
 
 /// A reading beside the load; `value` is null where it could not be taken, and `unmeasured` says
@@ -219,8 +227,75 @@ pub struct MeterPart {
     pub name: String,
     pub unit: String,
     pub value: Option<f64>,
+    /// The most that it can be.
+    #[serde(default)]
+    pub of: Option<f64>,
     pub unmeasured: Option<String>,
     pub note: Option<String>,
+}
+
+/// A page of the server's own metrics: what changed from one scrape to another.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct ScrapePart {
+    pub url: String,
+    pub from_seconds: f64,
+    pub seconds: f64,
+    pub series: Vec<SeriesPart>,
+    pub left_out: u64,
+    pub skipped: u64,
+}
+
+/// A series: the increase of a counter, the value of a gauge, or the number of observations of a
+/// histogram with their mean and quantiles; null where a quantile lies beyond the last bound.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct SeriesPart {
+    pub name: String,
+    pub labels: std::collections::BTreeMap<String, String>,
+    pub kind: String,
+    pub value: f64,
+    pub mean: Option<f64>,
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
+}
+
+/// Where a request's time goes, and which stage holds the rate back.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct PipelinePart {
+    pub parts: Vec<PipePart>,
+    pub bottleneck: Option<BottleneckPart>,
+    pub longest: Option<String>,
+    pub notes: Vec<String>,
+}
+
+/// A part of a request's way; `seconds` is null where it is not told, and `untold` says why.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct PipePart {
+    pub role: String,
+    pub stage: Option<String>,
+    pub source: String,
+    pub seconds: Option<f64>,
+    pub share_of_response: Option<f64>,
+    pub utilisation: Option<f64>,
+    pub servers: Option<u64>,
+    pub servers_known: bool,
+    pub untold: Option<String>,
+}
+
+/// What holds the rate back: factors that the rate can gain at most when there is twice as much of
+/// the stage, with servers of its own or, halving its time, with those that all stages share.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct BottleneckPart {
+    pub role: String,
+    pub stage: Option<String>,
+    pub evidence: Vec<String>,
+    pub gain_if_doubled: Option<f64>,
+    pub gain_if_shared: Option<f64>,
+    pub then: Option<String>,
 }
 
 /// What the model costs, where its file was given.
@@ -242,6 +317,9 @@ pub struct IntervalsPart {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<u64>>,
 }
+
+/// Sources of stages that come with each answer, so that they are counted in the record.
+const COUNTED: [&str; 2] = ["in process", "Server-Timing"];
 
 /// Columns of the rows of intervals.
 const COLUMNS: [&str; 15] = [
@@ -471,9 +549,64 @@ impl Measured {
         if missing > 0 {
             file.verdict.notes.push(format!("{missing} of {stripes_of} stripes are missing"));
         }
+        gather(&mut file, parts);
         let since = Duration::try_from_secs_f64(earliest).unwrap_or_default();
         Ok(Self { file, record, started: SystemTime::UNIX_EPOCH + since })
     }
+
+    /// Adds what was read beside the load.
+    pub fn attach(
+        &mut self,
+        meters: Vec<MeterPart>,
+        stages: Vec<StagePart>,
+        scrapes: Vec<ScrapePart>,
+    ) {
+        self.file.meters = meters;
+        self.file.stages.extend(stages);
+        self.file.scrapes = scrapes;
+        self.file.pipeline = pipeline(&self.file);
+    }
+
+    /// Says how many servers a stage has.
+    pub fn servers(&mut self, stage: &str, servers: u64) -> bool {
+        let mut found = false;
+        for own in self.file.stages.iter_mut().filter(|s| s.name == stage) {
+            own.servers = Some(servers);
+            found = true;
+        }
+        self.file.pipeline = pipeline(&self.file);
+        found
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Self {
+        tests::run(Stripe::WHOLE)
+    }
+}
+
+/// Meters of all parts, and what the server told one of them of the requests of all.
+fn gather(file: &mut File, parts: &[Measured]) {
+    for part in parts {
+        let stripes: Vec<String> = part.file.plan.stripes.iter().map(ToString::to_string).collect();
+        let name = |m: &MeterPart| format!("stripe {}: {}", stripes.join("+"), m.name);
+        file.meters
+            .extend(part.file.meters.iter().map(|m| MeterPart { name: name(m), ..m.clone() }));
+        for own in &mut file.stages {
+            let theirs = part.file.stages.iter().find(|s| s.name == own.name);
+            own.servers = own.servers.or(theirs.and_then(|s| s.servers));
+        }
+    }
+    let told = |s: &&StagePart| !COUNTED.contains(&s.source.as_str());
+    let teller = parts.iter().find(|p| p.file.stages.iter().any(|s| told(&s)));
+    if let Some(teller) = teller.or(parts.iter().find(|p| !p.file.scrapes.is_empty())) {
+        file.stages.extend(teller.file.stages.iter().filter(told).cloned());
+        file.scrapes.clone_from(&teller.file.scrapes);
+        file.verdict.notes.push(format!(
+            "the server's own metrics are those that stripe {} saw; they count the requests of all",
+            teller.file.plan.stripes.first().copied().unwrap_or_default()
+        ));
+    }
+    file.pipeline = pipeline(file);
 }
 
 /// The file of a record: everything that follows from it is computed here and only here.
@@ -500,7 +633,7 @@ fn compose(target: TargetPart, plan: PlanPart, run: RunPart, record: &Record, ai
             percentiles: list.iter().map(PercentilePart::new).collect(),
         }
     };
-    File {
+    let mut file = File {
         schema: SCHEMA.into(),
         tool: concat!("rooflens ", env!("CARGO_PKG_VERSION")).into(),
         verdict: VerdictPart {
@@ -545,6 +678,8 @@ fn compose(target: TargetPart, plan: PlanPart, run: RunPart, record: &Record, ai
             .map(|(name, stage)| StagePart::new(name, *stage, run.seconds, target.in_process))
             .collect(),
         meters: Vec::new(),
+        scrapes: Vec::new(),
+        pipeline: PipelinePart::default(),
         model: None,
         start_up: None,
         intervals: IntervalsPart {
@@ -555,7 +690,9 @@ fn compose(target: TargetPart, plan: PlanPart, run: RunPart, record: &Record, ai
         target,
         plan,
         run,
-    }
+    };
+    file.pipeline = pipeline(&file);
+    file
 }
 
 /// Whether the demand is met: by the interval's far end, failed by its near end.
@@ -618,7 +755,7 @@ impl File {
             let row = FaultRow { count: error.count, first, message: error.message.clone() };
             record.faults.insert(error.kind.parse::<Fault>().ok()?, row);
         }
-        for stage in &self.stages {
+        for stage in self.stages.iter().filter(|s| COUNTED.contains(&s.source.as_str())) {
             let microseconds = stage.mean_seconds * 1e6 * stage.count as f64;
             record.stages.insert(stage.name.clone(), Stage { count: stage.count, microseconds });
         }
@@ -686,10 +823,11 @@ impl StagePart {
     fn new(name: &str, stage: Stage, seconds: f64, in_process: bool) -> Self {
         Self {
             name: name.into(),
-            source: if in_process { "in process" } else { "Server-Timing" }.into(),
+            source: COUNTED[usize::from(!in_process)].into(),
             count: stage.count,
             mean_seconds: stage.microseconds * 1e-6 / (stage.count as f64).max(1.0),
             busy_share: if seconds > 0.0 { stage.microseconds * 1e-6 / seconds } else { 0.0 },
+            servers: None,
         }
     }
 }
@@ -701,7 +839,7 @@ mod tests {
     use crate::probe::record::Sample;
 
     /// A run of `stripe` against a server whose time depends on the request's number alone.
-    fn run(stripe: Stripe) -> Measured {
+    pub(super) fn run(stripe: Stripe) -> Measured {
         let plan = Plan {
             load: arrival::Load::Open(Arrival::Poisson(500.0)),
             seed: 3,

@@ -263,6 +263,11 @@ fn a_measured_machine_is_a_device_like_any_other() {
     assert_eq!(measured.code, 0, "{}", measured.stderr);
     let survey: serde_json::Value = serde_json::from_str(&measured.stdout).unwrap();
     assert!(survey["readings"].as_array().unwrap().len() >= 8);
+    // Either GPUs were measured, or it is said why none was.
+    let gpus = survey["gpus"].as_array().unwrap();
+    assert_eq!(gpus.is_empty(), survey["no_gpus_because"].is_string(), "{survey}");
+    let files = std::fs::read_dir(config.path().join("rooflens/hwdb")).unwrap().count();
+    assert!((2..=2 + gpus.len()).contains(&files), "{files}");
     for name in ["host", "host-one-thread"] {
         assert_eq!(run(&["hw", "show", name]).code, 0);
         assert_eq!(run(&["hw", "check", name]).code, 0);

@@ -6,6 +6,8 @@ mod contrib;
 mod corpus;
 mod formulas;
 mod hw;
+#[cfg(feature = "serve")]
+mod meters;
 mod oracles;
 #[cfg(feature = "serve")]
 mod probe;

@@ -13,7 +13,7 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn read(folder: &Path) -> Value {
+pub(crate) fn read(folder: &Path) -> Value {
     let text = std::fs::read_to_string(folder.join("measurement.json")).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap();
     check(&value, "measurement");

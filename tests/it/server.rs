@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub(crate) enum Manner {
     Die(Duration),
     /// No HTTP at all.
     Noise,
+    /// Two stages, one request at a time in each, told by `Server-Timing`; `/metrics` counts.
+    Stages(Duration, Duration),
     /// The Open Inference Protocol over HTTP, with JSON outputs of so many values.
     Kserve(usize),
 }
@@ -39,6 +41,8 @@ struct Shared {
     manner: Manner,
     begin: Mutex<Option<Instant>>,
     free: Mutex<Instant>,
+    second: Mutex<Instant>,
+    served: AtomicU64,
     over: Arc<AtomicBool>,
 }
 
@@ -51,6 +55,8 @@ impl Server {
             manner,
             begin: Mutex::new(None),
             free: Mutex::new(Instant::now()),
+            second: Mutex::new(Instant::now()),
+            served: AtomicU64::new(0),
             over: over.clone(),
         });
         std::thread::spawn(move || {
@@ -105,6 +111,33 @@ impl Shared {
                 };
                 until(done);
                 ok(stream, "text/plain", b"done")
+            }
+            Manner::Stages(..) if path == "/metrics" => {
+                let n = self.served.load(Ordering::Relaxed);
+                let text = format!(
+                    "# TYPE :own:requests counter\n:own:requests{{kind=\"good\"}} {n}\n# TYPE latency \
+                     histogram\nlatency_bucket{{le=\"8\"}} 0\nlatency_bucket{{le=\"16\"}} {n}\n\
+                     latency_bucket{{le=\"+Inf\"}} {n}\nlatency_sum {}\nlatency_count {n}\n",
+                    12 * n
+                );
+                ok(stream, "text/plain", text.as_bytes())
+            }
+            Manner::Stages(first, second) => {
+                let step = |free: &Mutex<Instant>, from: Instant, each| {
+                    let mut free = free.lock().unwrap();
+                    *free = (*free).max(from) + each;
+                    *free
+                };
+                until(step(&self.second, step(&self.free, now, first), second));
+                self.served.fetch_add(1, Ordering::Relaxed);
+                let ms = |d: Duration| d.as_secs_f64() * 1e3;
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nServer-Timing: pre;dur={:.3}, infer;dur={:.3}\r\n\
+                     Content-Length: 4\r\n\r\ndone",
+                    ms(first),
+                    ms(second)
+                );
+                stream.write_all(head.as_bytes()).ok()
             }
             Manner::Stall(from, to) => {
                 if (begin + from..begin + to).contains(&now) {

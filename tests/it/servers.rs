@@ -1,37 +1,161 @@
 //! Real serving platforms, which `tests/servers/start.sh` starts; a server that is missing is a
-//! failure.
+//! failure. Their answers are held against what onnxruntime makes of the same inputs.
 
 use crate::probe::{probe, turn};
+use crate::run::rooflens;
+use serde_json::Value;
 
 const LOAD: [&str; 4] = ["--load", "poisson:20", "--seconds", "5"];
+
+/// A file in the folder of the servers.
+fn file(name: &str) -> String {
+    let folder = std::env::var("SERVERS").expect("tests/servers/start.sh sets SERVERS");
+    format!("{folder}/{name}")
+}
+
+/// Probes with an input of known contents, and demands the right outputs.
+fn right(target: &str, batch: u8, extra: &[&str]) -> Value {
+    let (input, output) = (
+        format!("x={}", file(&format!("x{batch}.npy"))),
+        format!("y={}", file(&format!("y{batch}.npy"))),
+    );
+    let batch = batch.to_string();
+    let given = ["--input", &input, "--expect-output", &output, "--batch", &batch];
+    let (run, m) = probe(target, &[&LOAD, given.as_slice(), extra].concat());
+    assert!(m["errors"].as_array().unwrap().is_empty(), "{target}: {}", run.stdout);
+    assert!(m["window"]["good"].as_u64().unwrap() > 40, "{target}: {}", run.stdout);
+    assert_eq!(m["target"]["inputs"][0]["shape"][0].to_string(), batch);
+    assert_eq!(m["target"]["outputs"][0]["name"], "y");
+    m
+}
 
 #[test]
 #[ignore = "needs tests/servers/start.sh"]
 fn mlserver_over_http_and_grpc() {
     let _turn = turn();
     for target in ["kserve+http://127.0.0.1:18102/small", "kserve+grpc://127.0.0.1:18103/small"] {
-        for batch in ["1", "4"] {
-            let (run, m) = probe(target, &[&LOAD, ["--batch", batch].as_slice()].concat());
-            assert!(m["errors"].as_array().unwrap().is_empty(), "{}", run.stdout);
-            assert!(m["window"]["good"].as_u64().unwrap() > 40, "{}", run.stdout);
-            assert_eq!(m["target"]["inputs"][0]["shape"][0].to_string(), batch);
-            assert_eq!(m["target"]["outputs"][0]["name"], "y");
+        for batch in [1, 4] {
+            right(target, batch, &[]);
         }
     }
 }
 
 #[test]
 #[ignore = "needs tests/servers/start.sh"]
-fn fastapi_tells_its_stages() {
+fn triton_over_http_and_grpc() {
+    let _turn = turn();
+    let http = "kserve+http://127.0.0.1:18105/small";
+    for (target, extra, encoding) in [
+        (http, [].as_slice(), "binary"),
+        (http, &["--encoding", "json"], "JSON"),
+        ("kserve+grpc://127.0.0.1:18106/small", &[], "binary"),
+    ] {
+        for batch in [1, 4] {
+            assert_eq!(right(target, batch, extra)["target"]["encoding"], encoding);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs tests/servers/start.sh"]
+fn tensorflow_serving_over_http_and_grpc() {
+    let _turn = turn();
+    for target in ["tfs+http://127.0.0.1:18112/small", "tfs+grpc://127.0.0.1:18113/small"] {
+        for batch in [1, 4] {
+            right(target, batch, &[]);
+        }
+        let run = rooflens(&["probe", &target.replace("small", "large")]);
+        assert!(run.code == 2 && run.stderr.contains("no model `large`"), "{}", run.stderr);
+    }
+}
+
+#[test]
+#[ignore = "needs tests/servers/start.sh"]
+fn other_values_are_wrong_answers() {
+    let _turn = turn();
+    let output = format!("y={}", file("y1.npy"));
+    for target in [
+        "kserve+http://127.0.0.1:18105/small",
+        "kserve+grpc://127.0.0.1:18106/small",
+        "tfs+http://127.0.0.1:18112/small",
+        "tfs+grpc://127.0.0.1:18113/small",
+    ] {
+        // Random inputs have other outputs.
+        let (run, m) = probe(target, &["--seconds", "1", "--expect-output", &output]);
+        assert_eq!(m["errors"][0]["kind"], "wrong-answer", "{}", run.stdout);
+        assert_eq!(m["window"]["good"], 0, "{}", run.stdout);
+    }
+    let unknown = format!("z={}", file("y1.npy"));
+    let run = rooflens(&["probe", "tfs+grpc://127.0.0.1:18113/small", "--expect-output", &unknown]);
+    assert!(run.code == 2 && run.stderr.contains("no output `z`"), "{}", run.stderr);
+}
+
+#[test]
+#[ignore = "needs tests/servers/start.sh"]
+fn certificates_of_ones_own() {
+    let _turn = turn();
+    let certificate = file("certificate.pem");
+    let trust = ["--ca", &certificate];
+    for host in ["localhost", "127.0.0.1"] {
+        right(&format!("tfs+grpcs://{host}:18114/small"), 1, &trust);
+    }
+    let docs = "https://localhost:18111/docs";
+    let (run, m) = probe(docs, &[&LOAD, trust.as_slice()].concat());
+    assert!(m["errors"].as_array().unwrap().is_empty(), "{}", run.stdout);
+    for target in [docs, "tfs+grpcs://localhost:18114/small"] {
+        let run = rooflens(&["probe", target]);
+        assert!(run.code == 2 && run.stderr.contains("hint: trust"), "{}", run.stderr);
+    }
+}
+
+/// Stages that a server tells, with the mean of each in seconds.
+fn stages(m: &Value) -> Vec<(String, f64)> {
+    let all = m["stages"].as_array().unwrap();
+    all.iter()
+        .map(|s| (s["name"].as_str().unwrap().into(), s["mean_seconds"].as_f64().unwrap()))
+        .collect()
+}
+
+fn names(m: &Value) -> Vec<String> {
+    stages(m).into_iter().map(|s| s.0).collect()
+}
+
+#[test]
+#[ignore = "needs tests/servers/start.sh"]
+fn fastapi_and_flask_tell_their_stages() {
     let _turn = turn();
     let pixels = vec!["{{random}}"; 3 * 32 * 32].join(",");
     let body = format!("{{\"x\":[{pixels}]}}");
     let extra = ["--json", &body, "--expect", "\"scores\""];
     let (run, m) = probe("http://127.0.0.1:18101/predict", &[&LOAD, extra.as_slice()].concat());
     assert!(m["errors"].as_array().unwrap().is_empty(), "{}", run.stdout);
-    let stages: Vec<&str> =
-        m["stages"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
-    assert_eq!(stages, ["infer", "post", "pre"]);
+    assert_eq!(names(&m), ["infer", "post", "pre"]);
+
+    let (input, output) = (file("x4.npy"), format!("scores={}", file("y4.npy")));
+    let extra = ["--body", &input, "--expect-output", &output];
+    let (run, m) = probe("http://127.0.0.1:18108/predict", &[&LOAD, extra.as_slice()].concat());
+    assert!(m["errors"].as_array().unwrap().is_empty(), "{}", run.stdout);
+    assert_eq!(names(&m), ["infer", "post", "pre"]);
+}
+
+#[test]
+#[ignore = "needs tests/servers/start.sh"]
+fn images_wait_for_their_preparation() {
+    let _turn = turn();
+    let (photo, output) = (file("photo.jpg"), format!("scores={}", file("photo.npy")));
+    let closed = ["--load", "closed:6", "--seconds", "6"];
+    let extra = ["--body", &photo, "--expect-output", &output];
+    let mut waits = Vec::new();
+    for port in ["18109", "18110"] {
+        let target = format!("http://127.0.0.1:{port}/classify");
+        let (run, m) = probe(&target, &[&closed, extra.as_slice()].concat());
+        assert!(m["errors"].as_array().unwrap().is_empty(), "{}", run.stdout);
+        let stage = |name: &str| stages(&m).into_iter().find(|s| s.0 == name).unwrap().1;
+        waits.push((stage("pre-queue"), stage("infer-queue")));
+    }
+    // Six requests in flight: with one worker they wait before it; two move the queue to the model.
+    let [(before, after), (two_before, two_after)] = waits[..] else { panic!() };
+    assert!(before > after && before * two_after > 2.0 * two_before * after, "{waits:?}");
 }
 
 /// The wheel of the environment that `start.sh` made.

@@ -1,34 +1,66 @@
-"""A small convolutional network with weights: x f32[batch,3,32,32] -> y f32[batch,10]."""
+"""Models with weights, inputs and what onnxruntime makes of them, into the folder that is named.
+
+small.onnx: x f32[batch,3,32,32] -> y f32[batch,10], with its weights in small.npz, and with xN.npy
+and yN.npy for N of 1 and 4.
+image.onnx: the same at 224 x 224, with photo.jpg and its output photo.npy.
+"""
+import os
 import sys
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from preparation import prepare
+from PIL import Image
 
+folder = sys.argv[1]
 rng = np.random.default_rng(1)
 
 
-def weight(name, *shape):
-    scale = 1.7 / np.sqrt(np.prod(shape[1:]))
-    return numpy_helper.from_array((rng.standard_normal(shape) * scale).astype(np.float32), name)
+def weight(*shape):
+    return (rng.standard_normal(shape) * 1.7 / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
 
 
-nodes = [
-    helper.make_node("Conv", ["x", "w1"], ["c1"], strides=[2, 2], pads=[1, 1, 1, 1]),
-    helper.make_node("Relu", ["c1"], ["r1"]),
-    helper.make_node("Conv", ["r1", "w2"], ["c2"], strides=[2, 2], pads=[1, 1, 1, 1]),
-    helper.make_node("Relu", ["c2"], ["r2"]),
-    helper.make_node("GlobalAveragePool", ["r2"], ["p"]),
-    helper.make_node("Flatten", ["p"], ["f"]),
-    helper.make_node("Gemm", ["f", "w3"], ["y"], transB=1),
-]
-graph = helper.make_graph(
-    nodes,
-    "small",
-    [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 32, 32])],
-    [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 10])],
-    [weight("w1", 16, 3, 3, 3), weight("w2", 32, 16, 3, 3), weight("w3", 10, 32)],
-)
-model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-onnx.checker.check_model(model)
-onnx.save(model, sys.argv[1])
+def save(name, size, width):
+    weights = {
+        "w1": weight(width, 3, 3, 3),
+        "w2": weight(2 * width, width, 3, 3),
+        "w3": weight(10, 2 * width),
+    }
+    np.savez(os.path.join(folder, name + ".npz"), **weights)
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["c1"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "w2"], ["c2"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c2"], ["r2"]),
+        helper.make_node("GlobalAveragePool", ["r2"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("Gemm", ["f", "w3"], ["y"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, size, size])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 10])],
+        [numpy_helper.from_array(value, key) for key, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    path = os.path.join(folder, name + ".onnx")
+    onnx.save(model, path)
+    return onnxruntime.InferenceSession(path)
+
+
+small = save("small", 32, 16)
+for batch in (1, 4):
+    x = rng.standard_normal((batch, 3, 32, 32)).astype(np.float32)
+    np.save(os.path.join(folder, f"x{batch}.npy"), x)
+    np.save(os.path.join(folder, f"y{batch}.npy"), small.run(None, {"x": x})[0])
+
+image = save("image", 224, 32)
+coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+coarse.resize((1280, 960), Image.Resampling.BICUBIC).save(os.path.join(folder, "photo.jpg"), quality=90)
+with open(os.path.join(folder, "photo.jpg"), "rb") as handle:
+    photo = prepare(handle.read())
+np.save(os.path.join(folder, "photo.npy"), image.run(None, {"x": photo})[0][0])

@@ -1,6 +1,8 @@
 //! `rooflens hw measure`.
 
-use super::{Exit, emit, hinted, own_folder, print_json};
+mod gpu;
+
+use super::{Exit, catalogue, emit, hinted, own_folder, print_json};
 use crate::host::{HOST, HOST_ONE_THREAD, Survey, SurveyPlan, survey};
 use crate::hwdb::Device;
 use crate::units::si;
@@ -11,7 +13,8 @@ use std::path::{Path, PathBuf};
 /// Measure the ceilings of this machine, in about half a minute.
 ///
 /// Arithmetic in registers for each data type, a real matrix product, and the bandwidth of every
-/// cache and of main memory; on one thread and on all. Nothing else should run meanwhile.
+/// cache and of main memory; on one thread and on all. NVIDIA GPUs, where a driver is found: products
+/// of cuBLAS for each data type, copies, launches. Nothing else should run meanwhile.
 ///
 /// Examples:
 ///   rooflens hw measure --save          then: rooflens analyze MODEL --on host
@@ -19,11 +22,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Write the device file here, its name as the device's id; `--hwdb` of other commands takes
-    /// its folder.
+    /// Write the device file here, its name as the device's id, and one beside it for each GPU;
+    /// `--hwdb` of other commands takes its folder.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Keep the result as the devices `host` and `host-one-thread`, which other commands know.
+    /// Keep the result as the devices `host`, `host-one-thread` and, of GPUs, `host-gpu0` …, which
+    /// other commands know.
     #[arg(long)]
     save: bool,
     /// Repeats of each measurement, three or more; the median counts.
@@ -47,6 +51,8 @@ impl Args {
         let plan = SurveyPlan { repeats: self.repeats, ..SurveyPlan::default() };
         let bar = crate::cli::progress_bar("measuring this machine");
         let survey = survey(&plan, &mut |x| bar.set_position(crate::cli::permille(x)));
+        bar.set_message("measuring GPUs");
+        let gpus = gpu::measure(&plan, &mut |x| bar.set_position(crate::cli::permille(x)));
         bar.finish_and_clear();
 
         let mut written = Vec::new();
@@ -58,20 +64,35 @@ impl Args {
         if let Some((path, id)) = output {
             // An id of one's own takes no alias away from `host`.
             let aliases = if id == HOST { survey.device().aliases } else { Vec::new() };
+            for device in gpus.devices(&id, &catalogue(None)?) {
+                write(&device, path.with_file_name(format!("{}.toml", device.id)))?;
+            }
             write(&Device { id, aliases, ..survey.device() }, path.to_owned())?;
         }
         if let Some(folder) = folder {
             write(&survey.device(), folder.join(format!("{HOST}.toml")))?;
             let one = survey.device_of_one_thread();
             write(&one, folder.join(format!("{HOST_ONE_THREAD}.toml")))?;
+            for device in gpus.devices(HOST, &catalogue(None)?) {
+                write(&device, folder.join(format!("{}.toml", device.id)))?;
+            }
         }
         if self.format == "json" {
-            print_json(&survey)?;
+            print_json(&Measured { survey: &survey, gpus: &gpus })?;
         } else {
-            emit(&table(&survey, &written), None)?;
+            emit(&table(&survey, &gpus, &written), None)?;
         }
         Ok(Exit::Good)
     }
+}
+
+/// What is printed as JSON.
+#[derive(serde::Serialize)]
+struct Measured<'a> {
+    #[serde(flatten)]
+    survey: &'a Survey,
+    #[serde(flatten)]
+    gpus: &'a gpu::Gpus,
 }
 
 /// The id a file's name gives; an error where the file could not be written.
@@ -99,7 +120,7 @@ fn made_folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn table(s: &Survey, written: &[PathBuf]) -> String {
+fn table(s: &Survey, gpus: &gpu::Gpus, written: &[PathBuf]) -> String {
     let mut text = format!("{}, {} threads\n", s.cpu.name, s.cpu.threads);
     let _ = writeln!(text, "{:<24} {:>14} {:>6}  {:>14} {:>6}", "", "one thread", "±", "all", "±");
     let mut names: Vec<String> = Vec::new();
@@ -129,6 +150,7 @@ fn table(s: &Survey, written: &[PathBuf]) -> String {
     for doubt in &s.doubts {
         let _ = writeln!(text, "doubt: {doubt}");
     }
+    text.push_str(&gpus.table());
     for path in written {
         let _ = writeln!(text, "written: {}", path.display());
     }

@@ -44,28 +44,8 @@ pub(in crate::cli) fn summary(file: &File, folder: Option<&Path>) -> String {
             m.intensity_flop_per_byte
         );
     }
-    for stage in &file.stages {
-        let _ = writeln!(
-            out,
-            "  stage      {:<14} {} each, busy {:.0} % of the time",
-            stage.name,
-            si(stage.mean_seconds, "s"),
-            100.0 * stage.busy_share
-        );
-    }
-    for meter in &file.meters {
-        let _ = match (&meter.value, &meter.unmeasured) {
-            (Some(value), _) => {
-                writeln!(out, "  meter      {:<26} {}", meter.name, si(*value, &meter.unit))
-            }
-            (None, why) => writeln!(
-                out,
-                "  meter      {:<26} UNMEASURED: {}",
-                meter.name,
-                why.as_deref().unwrap_or("not read")
-            ),
-        };
-    }
+    pipeline(file, &mut out);
+    meters(file, &mut out);
     for error in &file.errors {
         let _ = writeln!(
             out,
@@ -170,4 +150,87 @@ fn interval(out: &mut String, p: &PercentilePart, file: &File) {
         si(low, "s"),
         p.effective_samples
     );
+}
+
+fn pipeline(file: &File, out: &mut String) {
+    for part in &file.pipeline.parts {
+        let Some(seconds) = part.seconds else { continue };
+        let name = match part.stage.as_deref() {
+            Some(stage) if stage != part.role => format!("{} ({stage})", part.role),
+            _ => part.role.clone(),
+        };
+        let share =
+            part.share_of_response.map_or("     ".into(), |s| format!("{:>3.0} %", 100.0 * s));
+        let busy = part.utilisation.map_or(String::new(), |u| {
+            let n = part.servers.unwrap_or(1);
+            let of = match (part.servers_known, n) {
+                (true, 1) => "its server".into(),
+                (true, n) => format!("its {n} servers"),
+                (false, 1) => "one server".into(),
+                (false, n) => format!("{n} servers, or more"),
+            };
+            format!("  busy {:.0} % of {of}", 100.0 * u)
+        });
+        let _ = writeln!(out, "  spends     {name:<24} {share} {:>8}{busy}", si(seconds, "s"));
+    }
+    let untold = file.pipeline.parts.iter().filter(|p| p.untold.is_some() && p.role != ENCODE);
+    let untold: Vec<&str> = untold.map(|p| p.role.as_str()).collect();
+    if !untold.is_empty() {
+        let _ = writeln!(out, "  untold     {}", untold.join(", "));
+    }
+    if let Some(b) = &file.pipeline.bottleneck {
+        for (i, evidence) in b.evidence.iter().enumerate() {
+            let head = if i == 0 { format!("{}: ", b.role) } else { String::new() };
+            let label = if i == 0 { "bottleneck" } else { "" };
+            let _ = writeln!(out, "  {label:<10} {head}{evidence}");
+        }
+        if let Some(gain) = b.gain_if_doubled {
+            let then = b.then.as_deref().map_or(String::new(), |t| format!(", then {t} is full"));
+            let _ = writeln!(out, "             twice as much of it: rate up to ×{gain:.2}{then}");
+        }
+        if let Some(gain) = b.gain_if_shared {
+            let _ = writeln!(
+                out,
+                "             if all stages share their workers, halving its time: up to ×{gain:.2}"
+            );
+        }
+    }
+    for note in &file.pipeline.notes {
+        let _ = writeln!(out, "  pipeline   {note}");
+    }
+}
+
+const ENCODE: &str = "client encode";
+
+fn meters(file: &File, out: &mut String) {
+    for meter in &file.meters {
+        let note = meter.note.as_deref().map_or(String::new(), |n| format!("  ({n})"));
+        let _ = match (&meter.value, &meter.unmeasured) {
+            (Some(value), _) => {
+                writeln!(
+                    out,
+                    "  meter      {:<20} {}{note}",
+                    meter.name,
+                    shown(*value, &meter.unit)
+                )
+            }
+            (None, why) => writeln!(
+                out,
+                "  meter      {:<20} UNMEASURED: {}",
+                meter.name,
+                why.as_deref().unwrap_or("not read")
+            ),
+        };
+    }
+}
+
+/// A reading with its unit; shares and numbers of things take no prefix.
+fn shown(value: f64, unit: &str) -> String {
+    match unit {
+        "share" => format!("{:.1} %", 100.0 * value),
+        "cores" if value < 0.1 => format!("{value:.4} cores"),
+        "cores" => format!("{value:.2} cores"),
+        "mg CO2e" => format!("{value:.3} mg CO2e"),
+        _ => si(value, unit),
+    }
 }

@@ -1,12 +1,11 @@
 //! The Open Inference Protocol (`KServe` v2): Triton, `MLServer`, `KServe`; over HTTP and gRPC.
 
+use super::expect::{Contents, Wanted, missing};
 use super::messages::{
     InferTensor, ModelInferRequest, ModelInferResponse, ModelMetadataRequest, ModelMetadataResponse,
 };
 use super::tensor::{Dtype, Slot, Tensor};
-use super::{
-    Answer, Asker, Check, Encoded, Encoding, Failure, Found, TargetError, fits, missing, sent,
-};
+use super::{Answer, Asker, Check, Encoded, Encoding, Failure, Found, TargetError, sent};
 use crate::probe::grpc::Call;
 use crate::probe::http::Request;
 use crate::probe::record::Fault;
@@ -104,7 +103,7 @@ fn json_body(tensors: &[Tensor]) -> Result<(usize, Vec<u8>), TargetError> {
     Ok((0, json!({"inputs": inputs}).to_string().into_bytes()))
 }
 
-pub(super) fn check_http(answer: &Answer, declared: &[Slot], batch: i64) -> Result<(), Failure> {
+pub(super) fn check_http(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
     let malformed = |text: &str| (Fault::Malformed, text.to_owned());
     let head = answer.inference_header.unwrap_or(answer.body.len());
     let head_bytes = answer
@@ -118,26 +117,32 @@ pub(super) fn check_http(answer: &Answer, declared: &[Slot], batch: i64) -> Resu
     let size = |o: &Value| {
         o["parameters"]["binary_data_size"].as_u64().and_then(|n| usize::try_from(n).ok())
     };
-    let binary: usize = outputs.iter().filter_map(size).sum();
-    if answer.inference_header.is_some() && head + binary != answer.body.len() {
+    let binary = outputs.iter().filter_map(size).try_fold(head, usize::checked_add);
+    if answer.inference_header.is_some() && binary != Some(answer.body.len()) {
         return Err(malformed("the tensors have not the length that the head says"));
     }
-    for slot in declared {
+    for slot in wanted.declared {
         let output = outputs
             .iter()
             .find(|o| o["name"] == slot.name.as_str())
             .ok_or_else(|| missing(&slot.name))?;
         let shape: Vec<i64> =
             output["shape"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
-        let bytes = size(output).or_else(|| Some(leaves(&output["data"]) * slot.dtype.width()?));
-        fits(slot, output["datatype"].as_str().unwrap_or("nothing"), &shape, bytes, batch)?;
+        // Binary tensors lie behind the head, in the order of the outputs.
+        let contents = match size(output) {
+            Some(length) => {
+                let before: usize =
+                    outputs.iter().take_while(|o| !std::ptr::eq(*o, output)).filter_map(size).sum();
+                let at = head + before;
+                let data = answer.body.get(at..at.saturating_add(length));
+                Contents::Raw(data.ok_or_else(|| malformed("a tensor ends behind the body"))?)
+            }
+            None => Contents::Json(&output["data"]),
+        };
+        let dtype = output["datatype"].as_str().unwrap_or("nothing");
+        wanted.output(slot, dtype, &shape, Some(&contents))?;
     }
     Ok(())
-}
-
-/// Numbers in nested arrays.
-fn leaves(value: &Value) -> usize {
-    value.as_array().map_or(1, |list| list.iter().map(leaves).sum())
 }
 
 const METADATA: &str = "/inference.GRPCInferenceService/ModelMetadata";
@@ -163,6 +168,7 @@ pub(super) fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
             name: t.name.clone(),
             datatype: t.dtype.name().into(),
             shape: t.shape.clone(),
+            contents: None,
         };
         Encoded::Grpc(Call::new(
             INFER,
@@ -184,19 +190,20 @@ pub(super) fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
     })
 }
 
-pub(super) fn check_grpc(answer: &Answer, declared: &[Slot], batch: i64) -> Result<(), Failure> {
+pub(super) fn check_grpc(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
     let response = <ModelInferResponse as prost::Message>::decode(answer.body.clone())
         .map_err(|e| (Fault::Malformed, format!("the answer is not a ModelInferResponse: {e}")))?;
-    for slot in declared {
+    for slot in wanted.declared {
         let at = response
             .outputs
             .iter()
             .position(|o| o.name == slot.name)
             .ok_or_else(|| missing(&slot.name))?;
         let output = &response.outputs[at];
-        // Contents may be typed fields instead, which are not read.
-        let bytes = response.raw_output_contents.get(at).map(bytes::Bytes::len);
-        fits(slot, &output.datatype, &output.shape, bytes, batch)?;
+        let raw = response.raw_output_contents.get(at).map(|data| Contents::Raw(data));
+        let typed = || output.contents.as_ref().map(|c| Contents::Typed(c.numbers(), false));
+        let contents = raw.or_else(typed);
+        wanted.output(slot, &output.datatype, &output.shape, contents.as_ref())?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Field numbers are those of the Open Inference Protocol (package `inference`) and of TensorFlow
 //! Serving (package `tensorflow.serving`); unknown fields are skipped.
 
+use super::tensor::{Dtype, numbers};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -36,6 +37,41 @@ pub(super) struct InferTensor {
     pub(super) datatype: String,
     #[prost(int64, repeated, tag = "3")]
     pub(super) shape: Vec<i64>,
+    /// Of answers without raw contents.
+    #[prost(message, optional, tag = "5")]
+    pub(super) contents: Option<InferContents>,
+}
+
+/// `inference.InferTensorContents`; one of the fields is filled.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct InferContents {
+    #[prost(bool, repeated, tag = "1")]
+    bools: Vec<bool>,
+    #[prost(int32, repeated, tag = "2")]
+    ints: Vec<i32>,
+    #[prost(int64, repeated, tag = "3")]
+    longs: Vec<i64>,
+    #[prost(uint32, repeated, tag = "4")]
+    unsigned: Vec<u32>,
+    #[prost(uint64, repeated, tag = "5")]
+    unsigned_longs: Vec<u64>,
+    #[prost(float, repeated, tag = "6")]
+    floats: Vec<f32>,
+    #[prost(double, repeated, tag = "7")]
+    doubles: Vec<f64>,
+}
+
+impl InferContents {
+    /// The elements, whatever their type.
+    pub(super) fn numbers(&self) -> Vec<f64> {
+        let bools = self.bools.iter().map(|v| f64::from(u8::from(*v)));
+        let small = self.ints.iter().map(|v| f64::from(*v));
+        let small = small.chain(self.unsigned.iter().map(|v| f64::from(*v)));
+        let large = self.longs.iter().map(|v| *v as f64);
+        let large = large.chain(self.unsigned_longs.iter().map(|v| *v as f64));
+        let floats = self.floats.iter().map(|v| f64::from(*v)).chain(self.doubles.iter().copied());
+        bools.chain(small).chain(large).chain(floats).collect()
+    }
 }
 
 /// `inference.ModelInferRequest`.
@@ -105,8 +141,43 @@ pub(super) struct TensorProto {
     /// Contents of all types but strings, little endian, row major.
     #[prost(bytes = "bytes", tag = "4")]
     pub(super) tensor_content: Bytes,
+    #[prost(float, repeated, tag = "5")]
+    pub(super) float_val: Vec<f32>,
+    #[prost(double, repeated, tag = "6")]
+    pub(super) double_val: Vec<f64>,
+    /// Of all integers of up to 32 bits.
+    #[prost(int32, repeated, tag = "7")]
+    pub(super) int_val: Vec<i32>,
     #[prost(bytes = "bytes", repeated, tag = "8")]
     pub(super) string_val: Vec<Bytes>,
+    #[prost(int64, repeated, tag = "10")]
+    pub(super) int64_val: Vec<i64>,
+    #[prost(bool, repeated, tag = "11")]
+    pub(super) bool_val: Vec<bool>,
+    /// Bits of FP16 and BF16.
+    #[prost(int32, repeated, tag = "13")]
+    pub(super) half_val: Vec<i32>,
+    #[prost(uint32, repeated, tag = "16")]
+    pub(super) uint32_val: Vec<u32>,
+    #[prost(uint64, repeated, tag = "17")]
+    pub(super) uint64_val: Vec<u64>,
+}
+
+impl TensorProto {
+    /// The elements in typed fields, one of which is filled.
+    pub(super) fn numbers(&self, dtype: Dtype) -> Vec<f64> {
+        let bits = |v: &i32| v.to_le_bytes().into_iter().take(2);
+        let halves: Vec<u8> = self.half_val.iter().flat_map(bits).collect();
+        let small = self.int_val.iter().map(|v| f64::from(*v));
+        let small = small.chain(self.uint32_val.iter().map(|v| f64::from(*v)));
+        let small = small.chain(self.bool_val.iter().map(|v| f64::from(u8::from(*v))));
+        let large = self.int64_val.iter().map(|v| *v as f64);
+        let large = large.chain(self.uint64_val.iter().map(|v| *v as f64));
+        let floats = self.float_val.iter().map(|v| f64::from(*v));
+        let floats = floats.chain(self.double_val.iter().copied());
+        let halves = if halves.is_empty() { None } else { numbers(dtype, &halves) };
+        small.chain(large).chain(floats).chain(halves.into_iter().flatten()).collect()
+    }
 }
 
 /// `tensorflow.TensorShapeProto`.

@@ -201,6 +201,40 @@ fn half(value: f32) -> u16 {
     }
 }
 
+/// Little-endian elements as numbers; `None` for strings.
+pub fn numbers(dtype: Dtype, data: &[u8]) -> Option<Vec<f64>> {
+    let width = dtype.width()?;
+    let name = dtype.name();
+    let number = |bytes: &[u8]| {
+        let mut wide = [0; 8];
+        wide[..width].copy_from_slice(bytes);
+        let bits = u64::from_le_bytes(wide);
+        let shift = 64 - 8 * width;
+        #[allow(clippy::cast_possible_truncation)]
+        match name {
+            "FP16" => from_half(bits as u16),
+            "BF16" => f64::from(f32::from_bits((bits as u32) << 16)),
+            "FP32" => f64::from(f32::from_bits(bits as u32)),
+            "FP64" => f64::from_bits(bits),
+            n if n.starts_with("INT") => ((bits << shift).cast_signed() >> shift) as f64,
+            _ => bits as f64,
+        }
+    };
+    Some(data.chunks_exact(width).map(number).collect())
+}
+
+/// The half-precision number of these bits.
+fn from_half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff) / 1024.0);
+    match exponent {
+        0 => sign * fraction * 2f64.powi(-14),
+        31 if fraction == 0.0 => sign * f64::INFINITY,
+        31 => f64::NAN,
+        _ => sign * (1.0 + fraction) * 2f64.powi(exponent - 15),
+    }
+}
+
 /// Reads a `.npy` file: `NumPy`'s format 1 to 3, little endian, row major.
 pub fn npy(bytes: &[u8]) -> Result<Given, &'static str> {
     let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("is not a .npy file")?;
@@ -275,6 +309,18 @@ mod tests {
     #[test]
     fn halves() {
         assert_eq!((half(1.0), half(-0.5), half(0.0), half(1e-9)), (0x3c00, 0xb800, 0, 0));
+        let back = [0x3c00, 0xb800, 0, 1, 0x7bff, 0xfc00].map(from_half);
+        assert_eq!(back, [1.0, -0.5, 0.0, 2f64.powi(-24), 65504.0, f64::NEG_INFINITY]);
+    }
+
+    #[test]
+    fn numbers_of_each_type() {
+        let of = |name: &str, data: &[u8]| numbers(Dtype::find(name).unwrap(), data).unwrap();
+        assert_eq!(of("INT8", &[0xff, 2]), [-1.0, 2.0]);
+        assert_eq!(of("UINT16", &[0xff, 0xff]), [65535.0]);
+        assert_eq!(of("BF16", &[0x80, 0x3f]), [1.0]);
+        assert_eq!(of("FP64", &1.5f64.to_le_bytes()), [1.5]);
+        assert!(numbers(Dtype::find("BYTES").unwrap(), b"").is_none());
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! TensorFlow Serving: REST in its columnar form, and gRPC.
 
+use super::expect::{Contents, Wanted, missing};
 use super::messages::{
     GetModelMetadataRequest, GetModelMetadataResponse, Int64Value, ModelSpec, PredictRequest,
     PredictResponse, SignatureDefMap, TensorDim, TensorInfo, TensorProto, TensorShape,
 };
 use super::tensor::{Dtype, Slot, Tensor};
-use super::{Answer, Asker, Check, Encoded, Failure, Found, TargetError, fits, missing, sent};
+use super::{Answer, Asker, Check, Encoded, Failure, Found, TargetError, sent};
 use crate::probe::grpc::Call;
 use crate::probe::http::Request;
 use crate::probe::record::Fault;
@@ -81,16 +82,18 @@ fn slot(name: &str, info: &Value) -> Option<Slot> {
     })
 }
 
-pub(super) fn check_http(answer: &Answer, declared: &[Slot], batch: i64) -> Result<(), Failure> {
+pub(super) fn check_http(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
     let value: Value = serde_json::from_slice(&answer.body)
         .map_err(|e| (Fault::Malformed, format!("the answer is not JSON: {e}")))?;
     let outputs =
         value.get("outputs").ok_or((Fault::Malformed, "the answer has no `outputs`".to_owned()))?;
-    for slot in declared {
+    for slot in wanted.declared {
         // One output stands alone, several by name.
-        let output = if declared.len() == 1 { Some(outputs) } else { outputs.get(&slot.name) };
-        let shape = shape_of(output.ok_or_else(|| missing(&slot.name))?);
-        fits(slot, slot.dtype.name(), &shape, None, batch)?;
+        let alone = wanted.declared.len() == 1;
+        let output = if alone { Some(outputs) } else { outputs.get(&slot.name) };
+        let output = output.ok_or_else(|| missing(&slot.name))?;
+        let contents = Contents::Json(output);
+        wanted.output(slot, slot.dtype.name(), &shape_of(output), Some(&contents))?;
     }
     Ok(())
 }
@@ -176,20 +179,26 @@ fn proto(tensor: &Tensor) -> TensorProto {
         tensor_shape: Some(TensorShape { dim, unknown_rank: false }),
         tensor_content: if strings { bytes::Bytes::new() } else { tensor.data.clone().into() },
         string_val: if strings { texts().collect() } else { Vec::new() },
+        ..TensorProto::default()
     }
 }
 
-pub(super) fn check_grpc(answer: &Answer, declared: &[Slot], batch: i64) -> Result<(), Failure> {
+pub(super) fn check_grpc(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
     let response = <PredictResponse as prost::Message>::decode(answer.body.clone())
         .map_err(|e| (Fault::Malformed, format!("the answer is not a PredictResponse: {e}")))?;
-    for slot in declared {
+    for slot in wanted.declared {
         let output = response.outputs.get(&slot.name).ok_or_else(|| missing(&slot.name))?;
         let shape: Vec<i64> =
             output.tensor_shape.iter().flat_map(|s| &s.dim).map(|d| d.size).collect();
         let dtype = Dtype::of_tensorflow(output.dtype).map_or("unknown", Dtype::name);
-        // Contents may be typed fields instead, which are not read.
-        let bytes = (!output.tensor_content.is_empty()).then_some(output.tensor_content.len());
-        fits(slot, dtype, &shape, bytes, batch)?;
+        let contents = if !output.tensor_content.is_empty() {
+            Some(Contents::Raw(&output.tensor_content))
+        } else if slot.dtype.width().is_some() {
+            Some(Contents::Typed(output.numbers(slot.dtype), true))
+        } else {
+            None
+        };
+        wanted.output(slot, dtype, &shape, contents.as_ref())?;
     }
     Ok(())
 }

@@ -1,0 +1,319 @@
+//! Meters beside the load, as asked for on the command line.
+
+use super::hinted;
+use crate::probe::drive::{Outcome, Plan};
+use crate::probe::measurement::Measured;
+use crate::probe::meter::carbon::{self, Grid};
+use crate::probe::meter::scrape::{Asker, Kind, Question};
+use crate::probe::meter::{self, Asked, Log, Place, Session, Setup, process};
+use crate::probe::stream::Trust;
+use crate::probe::target::{Prepared, Protocol, Url};
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Flags of the meters.
+#[derive(Debug, clap::Args)]
+pub(super) struct Flags {
+    /// Read no meters.
+    #[arg(long, help_heading = "Meters")]
+    no_meters: bool,
+    /// The server's process, children included; found by its port where left out.
+    #[arg(long, value_name = "PID", help_heading = "Meters")]
+    pid: Option<u32>,
+    /// Seconds between two readings.
+    #[arg(long, value_name = "S", default_value_t = 0.25, help_heading = "Meters")]
+    meter_every: f64,
+    /// Seconds before the load in which the power without load is measured, where there is a
+    /// counter of energy.
+    #[arg(long, value_name = "S", default_value_t = 3.0, help_heading = "Meters")]
+    idle_seconds: f64,
+    /// Read this GPU; all where left out. Repeatable.
+    #[arg(long, value_name = "INDEX", help_heading = "Meters")]
+    gpu: Vec<u32>,
+    /// Page of the server's own metrics, in the text format of Prometheus; the usual places of
+    /// Triton, MLServer and TensorFlow Serving are looked at where left out.
+    #[arg(long, value_name = "URL", help_heading = "Meters")]
+    metrics: Option<String>,
+    /// How many servers a stage has, so that its utilisation is exact: pre=4. Repeatable.
+    #[arg(long, value_name = "STAGE=N", help_heading = "Meters")]
+    stage_servers: Vec<String>,
+    /// Where the electricity comes from, for CO2e: FRA, DEU, USA, …
+    #[arg(long, value_name = "CODE", help_heading = "Meters", conflicts_with = "carbon_intensity")]
+    region: Option<String>,
+    /// Grams of CO2e that a kilowatt-hour stands for.
+    #[arg(long, value_name = "G_PER_KWH", help_heading = "Meters")]
+    carbon_intensity: Option<f64>,
+    /// Power of the building over power of its machines.
+    #[arg(long, value_name = "RATIO", default_value_t = 1.0, help_heading = "Meters")]
+    pue: f64,
+}
+
+/// Meters, ready to be read.
+pub(super) struct Meters {
+    setup: Setup,
+    grid: Option<Grid>,
+    idle: Option<f64>,
+    servers: Vec<(String, u64)>,
+}
+
+impl Flags {
+    /// What can be said wrong of the flags is said before anything is sent.
+    pub(super) fn check(&self) -> Result<()> {
+        if !(0.01..=60.0).contains(&self.meter_every) {
+            return Err(hinted(
+                format!("`--meter-every {}` is not a time of 0.01 to 60 seconds", self.meter_every),
+                "for example --meter-every 0.25",
+            ));
+        }
+        if !(0.0..=600.0).contains(&self.idle_seconds) {
+            return Err(hinted(
+                format!("`--idle-seconds {}` is not a time of 0 to 600 seconds", self.idle_seconds),
+                "for example --idle-seconds 10, or 0 for none",
+            ));
+        }
+        self.metrics()?;
+        self.servers()?;
+        self.grid().map(|_| ())
+    }
+
+    fn metrics(&self) -> Result<Option<Url>> {
+        let Some(text) = &self.metrics else { return Ok(None) };
+        match Url::parse(text) {
+            Ok(url) if url.protocol == Protocol::Http => Ok(Some(url)),
+            Ok(_) => Err(hinted(
+                format!("`--metrics {text}` is not a page"),
+                "for example --metrics http://localhost:8002/metrics",
+            )),
+            Err(error) => Err(hinted(error.message, error.hint)),
+        }
+    }
+
+    fn servers(&self) -> Result<Vec<(String, u64)>> {
+        let one = |text: &String| {
+            let (name, n) = text.split_once('=').unwrap_or((text, ""));
+            match n.parse::<u64>() {
+                Ok(n) if n > 0 && !name.is_empty() => Ok((name.to_owned(), n)),
+                _ => Err(hinted(
+                    format!("`--stage-servers {text}` is not STAGE=N"),
+                    "the stage as the server names it: --stage-servers pre=4",
+                )),
+            }
+        };
+        self.stage_servers.iter().map(one).collect()
+    }
+
+    /// What the server is asked: what was given, or the usual places of its platform.
+    fn questions(&self, target: &str, prepared: &Prepared, ca: &Trust) -> Result<Vec<Question>> {
+        let given = self.metrics()?;
+        let Ok(url) = Url::parse(target) else { return Ok(Vec::new()) };
+        let model = match url.protocol {
+            Protocol::Http => None,
+            _ => url.model().ok().map(|m| m.0),
+        };
+        let ask = |kind, url: Url, hint: &str| Question {
+            kind,
+            url,
+            headers: Vec::new(),
+            trust: ca.clone(),
+            hint: hint.into(),
+            model: model.clone(),
+            instances: None,
+        };
+        let platform = prepared.platform.to_ascii_lowercase();
+        let at = |port: u16, path: &str| {
+            Url::parse(&format!("http://{}:{port}{path}", url.host)).map_err(super::told)
+        };
+        let mut all = Vec::new();
+        let grpc = matches!(url.protocol, Protocol::KserveGrpc);
+        if let (true, Some(model)) = (platform.contains("triton"), &model) {
+            let (port, base) = (if grpc { 8000 } else { url.port }, format!("/v2/models/{model}"));
+            let hint = "Triton's HTTP port tells its stages: probe it over kserve+http, or give \
+                        --metrics http://HOST:8002/metrics";
+            let mut question = ask(Kind::Triton, at(port, &format!("{base}/stats"))?, hint);
+            question.instances = instances(&at(port, &format!("{base}/config"))?, ca);
+            all.push(question);
+        }
+        let page = match (given, url.protocol) {
+            (Some(url), _) => Some((url, "check the URL with curl")),
+            (None, Protocol::KserveHttp | Protocol::KserveGrpc) if platform.contains("triton") => {
+                Some((at(8002, "/metrics")?, "give --metrics URL, if Triton has another port"))
+            }
+            (None, Protocol::KserveHttp | Protocol::KserveGrpc)
+                if platform.contains("mlserver") =>
+            {
+                Some((at(8082, "/metrics")?, "give --metrics URL, if MLServer has another port"))
+            }
+            (None, Protocol::TfsHttp | Protocol::TfsGrpc) => {
+                let port = if url.protocol == Protocol::TfsHttp { url.port } else { 8501 };
+                Some((
+                    at(port, "/monitoring/prometheus/metrics")?,
+                    "start TensorFlow Serving with --monitoring_config_file and \
+                     prometheus_config { enable: true }, or give --metrics URL",
+                ))
+            }
+            _ => None,
+        };
+        all.extend(page.map(|(url, hint)| ask(Kind::Metrics, url, hint)));
+        Ok(all)
+    }
+
+    /// Looks for the server's process; `None` where no meters are wanted.
+    pub(super) fn prepare(
+        &self,
+        target: &str,
+        prepared: &Prepared,
+        ca: Option<&Path>,
+        instances: u16,
+    ) -> Result<Option<Meters>> {
+        if self.no_meters {
+            return Ok(None);
+        }
+        let place = match (self.pid, prepared.is_local()) {
+            (Some(pid), _) if Path::new(process::PROC).join(pid.to_string()).exists() => {
+                Place::Here(pid)
+            }
+            (Some(pid), _) => {
+                return Err(hinted(
+                    format!("`--pid {pid}`: there is no such process here"),
+                    "`pgrep -f NAME` finds it; without --pid the server's port is looked up",
+                ));
+            }
+            (None, true) => Place::Within,
+            (None, false) => Url::parse(target).map_or(Place::Elsewhere, |url| place(&url)),
+        };
+        let setup = Setup {
+            every: Duration::from_secs_f64(self.meter_every),
+            place,
+            gpus: self.gpu.clone(),
+            questions: self.questions(target, prepared, &Trust { ca: ca.map(Into::into) })?,
+            ..Setup::default()
+        };
+        let mut servers = self.servers()?;
+        if prepared.is_local() {
+            servers.push(("compute".into(), instances.into()));
+        }
+        Ok(Some(Meters { setup, grid: self.grid()?, idle: None, servers }))
+    }
+
+    fn grid(&self) -> Result<Option<Grid>> {
+        if !(1.0..=10.0).contains(&self.pue) {
+            return Err(hinted(
+                format!("`--pue {}` is not a ratio of 1 to 10", self.pue),
+                "the power of the building over that of its machines: --pue 1.3",
+            ));
+        }
+        if let Some(g_per_kwh) = self.carbon_intensity {
+            if !(0.0..=5000.0).contains(&g_per_kwh) {
+                return Err(hinted(
+                    format!("`--carbon-intensity {g_per_kwh}` is not 0 to 5000 g/kWh"),
+                    "for example --carbon-intensity 56",
+                ));
+            }
+            let origin = "as given".to_owned();
+            return Ok(Some(Grid { g_per_kwh, pue: self.pue, origin }));
+        }
+        let Some(code) = &self.region else { return Ok(None) };
+        let regions = carbon::regions();
+        let Some(r) = regions.iter().find(|r| r.code.eq_ignore_ascii_case(code)) else {
+            let known: Vec<String> =
+                regions.iter().map(|r| format!("{} ({})", r.code, r.name)).collect();
+            return Err(hinted(
+                format!("no region is called `{code}`"),
+                format!("one of {}; or --carbon-intensity G_PER_KWH", known.join(", ")),
+            ));
+        };
+        let origin = format!("{}, {}, {}", r.name, r.year, r.source);
+        Ok(Some(Grid { g_per_kwh: r.g_per_kwh, pue: self.pue, origin }))
+    }
+
+    pub(super) fn idle_seconds(&self) -> Duration {
+        Duration::from_secs_f64(self.idle_seconds)
+    }
+}
+
+/// Instances of a Triton model, by its configuration.
+fn instances(url: &Url, ca: &Trust) -> Option<u64> {
+    let body = Asker::new(url, &[], ca).ok()?.ask().ok()?;
+    let config: serde_json::Value = serde_json::from_slice(&body).ok()?;
+    let groups = config["instance_group"].as_array()?;
+    let count = |g: &serde_json::Value| {
+        let gpus = g["gpus"].as_array().map_or(1, |g| g.len().max(1)) as u64;
+        g["count"].as_u64().unwrap_or(1).saturating_mul(gpus)
+    };
+    Some(groups.iter().map(count).fold(0, u64::saturating_add)).filter(|n| *n > 0)
+}
+
+/// Where a server is, and which process it is.
+fn place(url: &Url) -> Place {
+    use std::net::{ToSocketAddrs, UdpSocket};
+    let bare = url.host.trim_start_matches('[').trim_end_matches(']');
+    let addresses = (bare, url.port).to_socket_addrs().into_iter().flatten();
+    // An address is of this machine exactly if a socket can have it.
+    if !addresses.into_iter().any(|a| UdpSocket::bind((a.ip(), 0)).is_ok()) {
+        return Place::Elsewhere;
+    }
+    match process::listener(Path::new(process::PROC), url.port) {
+        Ok(pid) => Place::Here(pid),
+        Err(why) => Place::Hidden(format!(
+            "{why}; give the server's with --pid, or run as its user and in its namespace"
+        )),
+    }
+}
+
+impl Meters {
+    pub(super) fn start(&self) -> Result<Session> {
+        Session::start(&self.setup).context("no thread for the meters")
+    }
+
+    /// Measures the power without load, where there is a counter of energy.
+    pub(super) fn rest(&mut self, time: Duration, stop: &AtomicBool) -> Result<()> {
+        let glance = self.start()?.finish();
+        if !glance.is_some_and(|log| log.has_energy()) || time.is_zero() {
+            return Ok(());
+        }
+        let bar = crate::cli::progress_bar("measuring the power without load");
+        let (session, begin) = (self.start()?, Instant::now());
+        while begin.elapsed() < time && !stop.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let seconds = begin.elapsed().as_secs_f64();
+        self.idle = session.finish().and_then(|log| log.watts(&(0.0..seconds)));
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    /// Evidence that a device lowered its clocks while requests were due.
+    pub(super) fn throttled(log: &Log, outcome: &Outcome) -> Option<String> {
+        log.throttled(&log.window(outcome.started, 0.0, outcome.seconds))
+    }
+
+    /// Joins the readings to the part of the run that counts.
+    pub(super) fn join(&self, log: &Log, plan: &Plan, measured: &mut Measured) {
+        let w = &measured.file.window;
+        let window = log.window(measured.started, w.from_seconds, w.seconds);
+        let asked = Asked {
+            inferences: w.good as f64 * measured.file.target.batch as f64,
+            idle: self.idle,
+            grid: self.grid.clone(),
+            shared: plan.stripe.of > 1,
+        };
+        let mut meters = log.readings(&window);
+        meters.extend(meter::energy(log, &window, &asked));
+        let told = log.told(&window);
+        let silent = told.silent.iter();
+        meters.extend(
+            silent.map(|(page, why)| {
+                meter::unmeasured("server metrics", "", &format!("{page}: {why}"))
+            }),
+        );
+        measured.attach(meters, told.stages, told.scrapes);
+        for (stage, n) in &self.servers {
+            if !measured.servers(stage, *n) {
+                let notes = &mut measured.file.verdict.notes;
+                notes.push(format!("--stage-servers {stage}={n}: the server tells no such stage"));
+            }
+        }
+    }
+}

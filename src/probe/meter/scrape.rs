@@ -1,0 +1,480 @@
+//! What the server tells of itself beside the load: Prometheus metrics and Triton's statistics.
+
+use super::prometheus::{self, Change, Exposition, Labels};
+use super::triton::{self, Stats};
+use crate::probe::http::{Pool, Request};
+use crate::probe::measurement::{ScrapePart, SeriesPart, StagePart};
+use crate::probe::record::Fault;
+use crate::probe::stream::{Address, Failure, Trust};
+use crate::probe::target::{Url, excerpt};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A page of metrics.
+    Metrics,
+    /// Triton's statistics of a model.
+    Triton,
+}
+
+/// A page that is asked for before, during and after the load.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What it holds.
+    pub kind: Kind,
+    /// Where it is: HTTP.
+    pub url: Url,
+    /// Of every request.
+    pub headers: Vec<(String, String)>,
+    /// Certificates.
+    pub trust: Trust,
+    /// What to do if it does not answer.
+    pub hint: String,
+    /// The model, as labels name it.
+    pub model: Option<String>,
+    /// Model instances, where the server tells.
+    pub instances: Option<u64>,
+}
+
+/// Bytes of a page, at most; and how long it may take.
+const LARGEST: usize = 8 << 20;
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Series that a measurement keeps.
+const KEPT: usize = 200;
+
+/// A connection to ask over.
+pub struct Asker {
+    runtime: tokio::runtime::Runtime,
+    pool: Pool,
+    request: Request,
+}
+
+impl Asker {
+    /// Looks the server up.
+    pub fn new(url: &Url, headers: &[(String, String)], trust: &Trust) -> Result<Self, Failure> {
+        let secure = url.secure.then_some((trust, b"http/1.1".as_slice()));
+        let address = Address::resolve(&url.host, url.port, secure)?;
+        let path = if url.path.is_empty() { "/" } else { &url.path };
+        let request = Request::new("GET", path, &address.authority, headers, b"");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| (Fault::Connect, e.to_string()))?;
+        Ok(Self { runtime, pool: Pool::new(address, LARGEST), request })
+    }
+
+    /// The page.
+    pub fn ask(&self) -> Result<bytes::Bytes, Failure> {
+        self.runtime.block_on(async {
+            let call = self.pool.call(&self.request, || {});
+            match tokio::time::timeout(PATIENCE, call).await {
+                Ok(Ok(answer)) if (200..300).contains(&answer.status) => Ok(answer.body),
+                Ok(Ok(answer)) => Err((Fault::Http(answer.status), excerpt(&answer.body))),
+                Ok(Err(failure)) => Err(failure),
+                Err(_) => Err((Fault::Timeout, format!("no answer in {PATIENCE:?}"))),
+            }
+        })
+    }
+}
+
+/// One question with its answers so far.
+pub(super) struct Asked {
+    question: Question,
+    asker: Option<Asker>,
+    answers: Answers,
+}
+
+/// What was answered, by seconds since the session began.
+#[derive(Clone, Debug)]
+pub(super) struct Answers {
+    question: Question,
+    metrics: Vec<(f64, Exposition)>,
+    stats: Vec<(f64, Stats)>,
+    failure: Option<String>,
+}
+
+impl Asked {
+    pub(super) fn new(question: Question) -> Self {
+        let asker = Asker::new(&question.url, &question.headers, &question.trust);
+        let failure = asker.as_ref().err().map(|f| f.1.clone());
+        let answers =
+            Answers { question: question.clone(), metrics: Vec::new(), stats: Vec::new(), failure };
+        Self { question, asker: asker.ok(), answers }
+    }
+
+    /// Asks once, and says whether answers were thinned out; one that never answered is not asked
+    /// again.
+    pub(super) fn ask(&mut self, now: f64) -> bool {
+        let Some(asker) = &self.asker else { return false };
+        let none = self.answers.metrics.is_empty() && self.answers.stats.is_empty();
+        match asker.ask() {
+            Ok(body) if self.question.kind == Kind::Metrics => {
+                let page = prometheus::parse(&String::from_utf8_lossy(&body));
+                if page.series.is_empty() {
+                    self.answers.failure = Some("the page holds no metrics".into());
+                } else {
+                    self.answers.metrics.push((now, page));
+                }
+            }
+            Ok(body) => match triton::parse(&body) {
+                Ok(stats) => self.answers.stats.push((now, stats)),
+                Err(why) => self.answers.failure = Some(format!("not Triton's statistics: {why}")),
+            },
+            Err((fault, text)) => self.answers.failure = Some(format!("{fault}: {text}")),
+        }
+        if none && self.answers.failure.is_some() {
+            self.asker = None;
+        }
+        thin(&mut self.answers.metrics) | thin(&mut self.answers.stats)
+    }
+
+    pub(super) fn finish(self) -> Answers {
+        self.answers
+    }
+}
+
+/// Answers that are kept: every other one is dropped beyond that.
+const ANSWERS: usize = 32;
+
+fn thin<T>(answers: &mut Vec<(f64, T)>) -> bool {
+    let many = answers.len() > ANSWERS;
+    if many {
+        let mut odd = false;
+        answers.retain(|_| {
+            odd = !odd;
+            odd
+        });
+    }
+    many
+}
+
+/// What the answers say of a part of the run.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// Pages, with what changed.
+    pub scrapes: Vec<ScrapePart>,
+    /// Stages of the server.
+    pub stages: Vec<StagePart>,
+    /// Questions without an answer: where, and what to do.
+    pub silent: Vec<(String, String)>,
+}
+
+/// The first answer in a window and the last one; those around it where there are fewer than two.
+fn edges<'a, T>(
+    answers: &'a [(f64, T)],
+    window: &Range<f64>,
+) -> Option<(&'a (f64, T), &'a (f64, T))> {
+    let first = answers.iter().find(|a| a.0 >= window.start);
+    let last = answers.iter().rev().find(|a| a.0 <= window.end);
+    match (first, last) {
+        (Some(first), Some(last)) if last.0 - first.0 > 0.5 * (window.end - window.start) => {
+            Some((first, last))
+        }
+        _ => {
+            let before = answers.iter().rev().find(|a| a.0 <= window.start).or(answers.first())?;
+            let after = answers.iter().find(|a| a.0 >= window.end).or(answers.last())?;
+            (after.0 > before.0).then_some((before, after))
+        }
+    }
+}
+
+/// Joins answers to a part of the run.
+pub(super) fn join(all: &[Answers], window: &Range<f64>) -> Told {
+    let mut told = Told::default();
+    for answers in all {
+        let question = &answers.question;
+        let place = question.url.text.clone();
+        if let Some(((from, before), (to, after))) = edges(&answers.metrics, window) {
+            let changes = prometheus::changes(before, after);
+            let seconds = to - from;
+            told.stages.extend(stages(&changes, question, seconds));
+            told.scrapes.push(page(&place, *from - window.start, seconds, after.skipped, &changes));
+        } else if let Some(((from, before), (to, after))) = edges(&answers.stats, window) {
+            match after.since(before) {
+                Some(delta) => {
+                    told.stages.extend(triton_stages(&delta, to - from, question.instances));
+                    told.scrapes.push(triton_page(&place, *from - window.start, to - from, &delta));
+                }
+                None => told.silent.push((place, "the server was started anew".into())),
+            }
+        } else {
+            let why = answers.failure.clone().unwrap_or_else(|| "answered only once".into());
+            told.silent.push((place, format!("{why}; {}", question.hint)));
+        }
+    }
+    // Triton's statistics and its metrics tell the same stages; the first are exact.
+    let exact = told.stages.iter().any(|s| s.source == TRITON);
+    told.stages.retain(|s| !exact || s.source != METRICS);
+    told
+}
+
+const TRITON: &str = "Triton statistics";
+const METRICS: &str = "server metrics";
+
+fn page(
+    url: &str,
+    from: f64,
+    seconds: f64,
+    skipped: u64,
+    changes: &BTreeMap<(String, Labels), Change>,
+) -> ScrapePart {
+    let mut series: Vec<SeriesPart> = Vec::new();
+    let mut left_out = 0;
+    for ((name, labels), change) in changes {
+        let mut part = SeriesPart {
+            name: name.clone(),
+            labels: labels.iter().cloned().collect(),
+            ..SeriesPart::default()
+        };
+        match change {
+            Change::Counter(increase) if *increase > 0.0 && increase.is_finite() => {
+                (part.kind, part.value) = ("counter".into(), *increase);
+            }
+            Change::Gauge(value) if value.is_finite() => {
+                (part.kind, part.value) = ("gauge".into(), *value);
+            }
+            Change::Histogram(spread) if spread.count > 0.0 && spread.mean().is_finite() => {
+                (part.kind, part.value) = ("histogram".into(), spread.count);
+                part.mean = Some(spread.mean());
+                part.p50 = spread.quantile(0.5);
+                part.p99 = spread.quantile(0.99);
+            }
+            _ => continue,
+        }
+        // What moved comes before what merely is.
+        if series.len() >= KEPT && part.kind == "gauge" {
+            left_out += 1;
+        } else {
+            series.push(part);
+        }
+    }
+    series.sort_by_key(|s| s.kind == "gauge");
+    left_out += series.len().saturating_sub(KEPT) as u64;
+    series.truncate(KEPT);
+    ScrapePart { url: url.into(), from_seconds: from, seconds, series, left_out, skipped }
+}
+
+fn triton_page(url: &str, from: f64, seconds: f64, delta: &Stats) -> ScrapePart {
+    let counter = |name: &str, label: Option<u64>, value: u64| SeriesPart {
+        name: name.into(),
+        kind: "counter".into(),
+        labels: label.map(|size| ("batch_size".into(), size.to_string())).into_iter().collect(),
+        value: value as f64,
+        ..SeriesPart::default()
+    };
+    let mut series = vec![
+        counter("inference_count", None, delta.inferences),
+        counter("execution_count", None, delta.executions),
+    ];
+    series.extend(delta.sizes.iter().map(|(size, n)| counter("executions", Some(*size), *n)));
+    let left_out = series.len().saturating_sub(KEPT) as u64;
+    series.truncate(KEPT);
+    ScrapePart { url: url.into(), from_seconds: from, seconds, series, left_out, skipped: 0 }
+}
+
+/// Mean of what a request sees, and share of the time in which an instance was at it.
+fn triton_stages(delta: &Stats, seconds: f64, instances: Option<u64>) -> Vec<StagePart> {
+    let names = [
+        ("success", "total"),
+        ("queue", "queue"),
+        ("compute_input", "compute_input"),
+        ("compute_infer", "compute_infer"),
+        ("compute_output", "compute_output"),
+    ];
+    let stage = |(key, name): (&str, &str)| {
+        let span = delta.requests.get(key)?;
+        // Of a queue and of the whole: the mean number in it.
+        let busy = delta.batches.get(key).unwrap_or(span);
+        Some(StagePart {
+            name: name.into(),
+            source: TRITON.into(),
+            count: span.count,
+            mean_seconds: span.mean()?,
+            busy_share: busy.ns as f64 * 1e-9 / seconds,
+            servers: instances.filter(|_| key.starts_with("compute")),
+        })
+    };
+    names.into_iter().filter_map(stage).collect()
+}
+
+/// Stages behind names that are known: name, label of the model, stage, seconds a unit.
+const HISTOGRAMS: &[(&str, &str, &str, f64)] = &[
+    (":tensorflow:serving:request_latency", "model_name", "total", 1e-6),
+    (":tensorflow:serving:runtime_latency", "model_name", "compute", 1e-6),
+    (":tensorflow:serving:batching_session:queuing_latency", "", "queue", 1e-6),
+];
+
+/// The same of counters, with the counter of requests, and of executions where batches form.
+const COUNTERS: &[(&str, &str, &str, &str, &str, f64)] = &[
+    (
+        "nv_inference_request_duration_us",
+        "nv_inference_request_success",
+        "",
+        "model",
+        "total",
+        1e-6,
+    ),
+    ("nv_inference_queue_duration_us", "nv_inference_request_success", "", "model", "queue", 1e-6),
+    (
+        "nv_inference_compute_input_duration_us",
+        "nv_inference_request_success",
+        "nv_inference_exec_count",
+        "model",
+        "compute_input",
+        1e-6,
+    ),
+    (
+        "nv_inference_compute_infer_duration_us",
+        "nv_inference_request_success",
+        "nv_inference_exec_count",
+        "model",
+        "compute_infer",
+        1e-6,
+    ),
+    (
+        "nv_inference_compute_output_duration_us",
+        "nv_inference_request_success",
+        "nv_inference_exec_count",
+        "model",
+        "compute_output",
+        1e-6,
+    ),
+    (
+        "ts_queue_latency_microseconds",
+        "ts_inference_requests_total",
+        "",
+        "model_name",
+        "queue",
+        1e-6,
+    ),
+    (
+        "ts_inference_latency_microseconds",
+        "ts_inference_requests_total",
+        "",
+        "model_name",
+        "compute",
+        1e-6,
+    ),
+];
+
+fn stages(
+    changes: &BTreeMap<(String, Labels), Change>,
+    question: &Question,
+    seconds: f64,
+) -> Vec<StagePart> {
+    let of = |labels: &Labels, label: &str| {
+        let named = labels.iter().find(|l| l.0 == label).map(|l| l.1.as_str());
+        match (&question.model, named) {
+            (Some(model), Some(named)) => named == model,
+            _ => true,
+        }
+    };
+    let mut found = Vec::new();
+    let mut add = |name: &str, count: f64, total: f64, busy: f64| {
+        if count >= 1.0 && total.is_finite() && total >= 0.0 {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            found.push(StagePart {
+                name: name.into(),
+                source: METRICS.into(),
+                count: count as u64,
+                mean_seconds: total / count,
+                busy_share: busy / seconds,
+                servers: None,
+            });
+        }
+    };
+    for (name, label, stage, unit) in HISTOGRAMS {
+        let (mut count, mut sum) = (0.0, 0.0);
+        for ((own, labels), change) in changes {
+            if let (true, Change::Histogram(spread)) = (own == name && of(labels, label), change) {
+                count += spread.count;
+                sum += spread.sum;
+            }
+        }
+        add(stage, count, sum * unit, sum * unit);
+    }
+    for (name, requests, executions, label, stage, unit) in COUNTERS {
+        let sum = |wanted: &str| -> f64 {
+            let own = changes.iter().filter(|((n, l), _)| n == wanted && of(l, label));
+            own.map(|(_, c)| if let Change::Counter(v) = c { *v } else { 0.0 }).sum()
+        };
+        let (total, count) = (sum(name) * unit, sum(requests));
+        // Each request of a batch counts the whole of it.
+        let share = if executions.is_empty() { 1.0 } else { sum(executions) / count.max(1.0) };
+        if changes.keys().any(|(n, _)| n == name) {
+            add(stage, count, total, total * share.min(1.0));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> Question {
+        Question {
+            kind: Kind::Metrics,
+            url: Url::parse("http://127.0.0.1:1/metrics").unwrap(),
+            headers: Vec::new(),
+            trust: Trust::default(),
+            hint: "start it".into(),
+            model: Some("m".into()),
+            instances: None,
+        }
+    }
+
+    /// 100 requests of m in 25 executions: each waited 2 ms and saw its batch's 8 ms.
+    #[test]
+    fn stages_of_triton_metrics_are_of_the_model_and_of_executions() {
+        let text = |k: u32| {
+            let row = |name: &str, m: u32| {
+                format!(
+                    "# TYPE {name} counter\n{name}{{model=\"m\",version=\"1\"}} {}\n{name}{{model=\"other\"}} {}\n",
+                    m * k,
+                    9 * k
+                )
+            };
+            [
+                row("nv_inference_request_success", 100),
+                row("nv_inference_exec_count", 25),
+                row("nv_inference_queue_duration_us", 200_000),
+                row("nv_inference_compute_infer_duration_us", 800_000),
+            ]
+            .concat()
+        };
+        let answers = Answers {
+            question: question(),
+            metrics: vec![(0.0, prometheus::parse(&text(1))), (2.0, prometheus::parse(&text(2)))],
+            stats: Vec::new(),
+            failure: None,
+        };
+        let told = join(&[answers], &(0.5..1.5));
+        let find = |name: &str| told.stages.iter().find(|s| s.name == name).unwrap();
+        assert!((find("queue").mean_seconds - 2e-3).abs() < 1e-12);
+        let infer = find("compute_infer");
+        assert!((infer.mean_seconds - 8e-3).abs() < 1e-12 && infer.count == 100);
+        // 25 executions of 8 ms in two seconds.
+        assert!((infer.busy_share - 0.1).abs() < 1e-12);
+        assert_eq!(told.scrapes[0].series.len(), 8);
+    }
+
+    #[test]
+    fn the_latest_answers_within_the_window_count() {
+        let answers: Vec<(f64, u8)> = (0..10).map(|i| (f64::from(i), i)).collect();
+        let pair = |window: Range<f64>| edges(&answers, &window).map(|(a, b)| (a.1, b.1));
+        assert_eq!(pair(2.5..8.5), Some((3, 8)));
+        assert_eq!(pair(2.5..3.4), Some((2, 4)));
+        assert_eq!(pair(20.0..30.0), None);
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_named_with_a_way_out() {
+        let mut asked = Asked::new(question());
+        asked.ask(0.0);
+        let told = join(&[asked.finish()], &(0.0..1.0));
+        assert!(told.silent[0].1.ends_with("; start it"), "{told:?}");
+        assert!(told.stages.is_empty() && told.scrapes.is_empty());
+    }
+}
