@@ -41,6 +41,8 @@ mod runtime;
 #[cfg(feature = "serve")]
 pub mod search;
 #[cfg(feature = "serve")]
+pub mod startup;
+#[cfg(feature = "serve")]
 pub mod stats;
 #[cfg(feature = "serve")]
 pub mod stream;

@@ -1,4 +1,6 @@
-//! `rooflens plot`: models under the roofs of devices.
+//! `rooflens plot`: models and measurements under the roofs of devices.
+
+mod measured;
 
 use super::{Exit, charts, hinted};
 use crate::chart::{Chart, RoofLine};
@@ -6,22 +8,25 @@ use crate::report::{Assessment, ModelReport};
 use crate::roofline::Roof;
 use crate::units::{BytesPerSecond, FlopsPerSecond};
 use anyhow::Result;
+use measured::Measurement;
 use std::path::{Path, PathBuf};
 
-/// Draw a roofline chart from analyses or assessments, and devices.
+/// Draw a roofline chart from analyses, assessments or measurements, and devices.
 ///
 /// One report shows its operators; several are compared as whole models. A report of `assess` brings
-/// the roofs of its machine and what was measured there.
+/// the roofs of its machine and what was measured there. A measurement.json of `probe --model` is a
+/// point: the FLOP/s that the server achieved, with an arrow to what the roof allows.
 ///
 /// Examples:
 ///   rooflens plot rooflens-report/report.json
 ///   rooflens analyze resnet50.onnx --format json -o resnet.json
 ///   rooflens plot resnet.json --on v100 --on t4 -o resnet.png
 ///   rooflens plot resnet.json bert.json --on a100 --dtype f16 -o both.svg
+///   rooflens plot rooflens-probe/measurement.json --on t4
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// JSON written by `analyze --format json` or `assess`.
+    /// JSON written by `analyze --format json`, `assess` or `probe --model`.
     #[arg(required = true)]
     reports: Vec<PathBuf>,
     /// Device whose roof to draw. Repeatable; the first one places the points.
@@ -42,10 +47,16 @@ pub(super) struct Args {
     force: bool,
 }
 
-/// A file of either command.
+/// A model, by `analyze` or `assess`.
 struct Source {
     analysis: ModelReport,
     assessment: Option<Assessment>,
+}
+
+/// A file of any command.
+enum Loaded {
+    Source(Box<Source>),
+    Measurement(Measurement),
 }
 
 impl Args {
@@ -54,14 +65,20 @@ impl Args {
             let message = format!("`{}` is already there", self.output.display());
             return Err(hinted(message, "choose another with -o, or replace it with --force"));
         }
-        let sources: Vec<Source> = self.reports.iter().map(|p| read(p)).collect::<Result<_>>()?;
-        let Some(first) = sources.first() else { return Ok(Exit::Good) };
-        let dtype = self.dtype.first().map_or(first.analysis.main_dtype(), String::as_str);
+        let (mut sources, mut measurements) = (Vec::new(), Vec::new());
+        for path in &self.reports {
+            match read(path)? {
+                Loaded::Source(source) => sources.push(*source),
+                Loaded::Measurement(measurement) => measurements.push(measurement),
+            }
+        }
+        let own = sources.first().map_or("f32", |s: &Source| s.analysis.main_dtype());
+        let dtype = self.dtype.first().map_or(own, String::as_str);
         let (lines, roof) = if self.on.is_empty() {
             let machine = sources.iter().find_map(|s| s.assessment.as_ref());
             let Some(machine) = machine else {
                 let hint = "name a device with --on; `rooflens hw list` shows them";
-                return Err(hinted("an analysis alone has no roof", hint));
+                return Err(hinted("an analysis or a measurement alone has no roof", hint));
             };
             machine_roof(machine)
         } else {
@@ -69,12 +86,18 @@ impl Args {
         };
         let one = sources.len() == 1;
         let label = |s: &Source| if one { "whole model, at best".into() } else { short(s) };
-        let files: Vec<String> = sources.iter().map(|s| charts::file_name(&s.analysis)).collect();
-        let at = first.analysis.bindings.iter().map(|(k, v)| format!("{k} = {v}"));
-        let at: Vec<String> = at.collect();
-        let points = if one { charts::op_points(&first.analysis, &roof) } else { Vec::new() };
+        let files = sources.iter().map(|s| charts::file_name(&s.analysis));
+        let mut files: Vec<String> =
+            files.chain(measurements.iter().map(|m| m.file.clone())).collect();
+        files.dedup();
+        let at = sources.iter().flat_map(|s| &s.analysis.bindings);
+        let at: Vec<String> = at.map(|(k, v)| format!("{k} = {v}")).collect();
+        let points = sources.iter().filter(|_| one);
+        let points = points.flat_map(|s| charts::op_points(&s.analysis, &roof)).collect();
         let mut notes = vec![if one {
             "a point is an operator, its area the share of the time bound"
+        } else if sources.is_empty() {
+            "what servers achieved, at the intensity of inputs, weights and outputs moved once"
         } else {
             "full: weights, inputs and outputs move once; hollow: every node reads and writes memory"
         }
@@ -97,6 +120,7 @@ impl Args {
                 .iter()
                 .filter_map(|s| s.assessment.as_ref())
                 .flat_map(charts::measured)
+                .chain(measurements.iter().map(|m| m.point(&roof)))
                 .collect(),
         };
         charts::write(&chart, &self.output)?;
@@ -153,14 +177,18 @@ fn short(source: &Source) -> String {
     if at.is_empty() { stem } else { format!("{stem} ({})", at.join(", ")) }
 }
 
-/// The report in a file of either command.
-fn read(path: &Path) -> Result<Source> {
+/// What is in a file of any command.
+fn read(path: &Path) -> Result<Loaded> {
     let advice = "make it with `rooflens analyze MODEL --format json -o FILE`";
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|e| hinted(format!("`{shown}` cannot be read: {e}"), advice))?;
+    let not = |e: serde_json::Error| hinted(format!("`{shown}` is not a report: {e}"), advice);
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(not)?;
+    if value["schema"].as_str().is_some_and(|s| s.starts_with("rooflens.measurement/")) {
+        return Measurement::new(path, &value).map(Loaded::Measurement);
+    }
     let parse = || -> serde_json::Result<Source> {
-        let value: serde_json::Value = serde_json::from_str(&text)?;
         if value.get("analysis").is_some() {
             let assessment: Assessment = serde_json::from_value(value)?;
             let analysis = assessment.analysis.clone();
@@ -168,5 +196,5 @@ fn read(path: &Path) -> Result<Source> {
         }
         Ok(Source { analysis: serde_json::from_value(value)?, assessment: None })
     };
-    parse().map_err(|e| hinted(format!("`{shown}` is not a report: {e}"), advice))
+    parse().map(|source| Loaded::Source(Box::new(source))).map_err(not)
 }

@@ -1,7 +1,9 @@
 //! `rooflens probe`: a real server under load, measured from the instants at which requests were due.
 
 mod meters;
+mod spawn;
 mod summary;
+mod sweep;
 
 use super::load::{self, Wanted};
 use super::{Exit, emit, hinted};
@@ -66,9 +68,10 @@ pub(super) struct Args {
     /// Of the schedule and of made-up inputs; the same seed gives the same load.
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Load")]
     seed: u64,
-    /// First axis of the inputs, where the model leaves it open.
-    #[arg(long, value_name = "N", help_heading = "Requests", value_parser = clap::value_parser!(i64).range(1..))]
-    batch: Option<i64>,
+    /// First axis of the inputs, where the model leaves it open. Several, as 1,2,4,8, are measured
+    /// one after the other, and compared.
+    #[arg(long, value_name = "N[,N…]", help_heading = "Requests", value_delimiter = ',', value_parser = clap::value_parser!(i64).range(1..))]
+    batch: Vec<i64>,
     /// Shape, type and shape, or contents of an input: NAME=1x3x224x224, NAME=INT64:1x128,
     /// NAME=file.npy. Repeatable.
     #[arg(long, value_name = "NAME=SPEC", help_heading = "Requests")]
@@ -147,6 +150,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Judgement")]
     model: Option<PathBuf>,
     #[command(flatten)]
+    start_up: spawn::Flags,
+    #[command(flatten)]
     meters: meters::Flags,
     /// Folder of measurement.json and intervals.hlog; an older one is never overwritten.
     #[arg(short, long, value_name = "DIR", default_value = "rooflens-probe")]
@@ -173,7 +178,11 @@ impl Args {
                 "for example --slo p99=50ms",
             ));
         }
-        let batch = self.batch.or(prescribed).unwrap_or(1);
+        let mut batches = self.batch.clone();
+        batches.dedup();
+        if batches.is_empty() {
+            batches.push(prescribed.unwrap_or(1));
+        }
         let aims = Aims {
             headline: slo.map(|s| s.0).or(judged_by).unwrap_or(0.99),
             slo,
@@ -194,45 +203,65 @@ impl Args {
             return dry_run(&plan);
         }
         self.meters.check()?;
-        let model = self.model.as_deref().map(|path| cost(path, batch)).transpose()?;
-        let prepared = self.prepare(batch)?;
-        let took = first_answer(&self.target, &prepared)?;
-        let folder = super::new_folder(&self.output)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = stop.clone();
-        ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::Relaxed) {
-                // Asked twice: whoever asks does not want to wait for open requests.
-                #[allow(clippy::exit)]
-                std::process::exit(130);
+        let costs = batches
+            .iter()
+            .map(|batch| self.model.as_deref().map(|path| cost(path, *batch)).transpose())
+            .collect::<Result<Vec<_>>>()?;
+        let stop = interruptible()?;
+        let (study, folder) = match &self.start_up.spawn {
+            Some(command) => {
+                let options = self.options(batches[0])?;
+                let folder = super::new_folder(&self.output)?;
+                let (flags, model) = (&self.start_up, self.model.as_deref());
+                let study = flags.study(command, &self.target, options, model, &folder, &stop)?;
+                if flags.start_up_only || study.last.is_none() {
+                    let whole = study.last.is_some();
+                    spawn::save(&self.target, study.part, &folder)?;
+                    return Ok(if whole { Exit::Good } else { Exit::Failed });
+                }
+                (Some(study), Some(folder))
             }
-        })
-        .context("no signal handler")?;
-        let mut meters =
-            self.meters.prepare(&self.target, &prepared, self.ca.as_deref(), self.instances)?;
-        if let Some(meters) = &mut meters {
-            meters.rest(self.meters.idle_seconds(), &stop)?;
+            None => (None, None),
+        };
+        let all = batches.iter().map(|b| self.prepare(*b)).collect::<Result<Vec<_>>>()?;
+        let answers = all
+            .iter()
+            .map(|prepared| first_answer(&self.target, prepared))
+            .collect::<Result<Vec<_>>>()?;
+        let folder = folder.map_or_else(|| super::new_folder(&self.output), Ok)?;
+        let measure = |i: usize| -> Result<Measured> {
+            let prepared = &all[i];
+            let mut meters =
+                self.meters.prepare(&self.target, prepared, self.ca.as_deref(), self.instances)?;
+            if let Some(meters) = &mut meters {
+                meters.rest(self.meters.idle_seconds(), &stop)?;
+            }
+            let run = |plan: &Plan| -> Result<Measured> {
+                let session = meters.as_ref().map(meters::Meters::start).transpose()?;
+                let outcome = watched(plan, prepared, &stop)?;
+                let log = session.and_then(crate::probe::meter::Session::finish);
+                let throttled = log.as_ref().and_then(|l| meters::Meters::throttled(l, &outcome));
+                let aims = Aims { throttled, ..aims.clone() };
+                let mut measured = Measured::new(plan, prepared, outcome, &aims, answers[i]);
+                if let (Some(meters), Some(log)) = (&meters, &log) {
+                    meters.join(log, plan, &mut measured);
+                }
+                measured.file.model = costs[i].clone().map(|m| achieved(m, &measured.file));
+                measured.file.start_up = study.as_ref().map(|s| s.part.clone());
+                Ok(measured)
+            };
+            match &wanted {
+                Wanted::Load(..) => run(&plan),
+                Wanted::Highest(rate) => highest(*rate, &plan, &stop, run),
+            }
+        };
+        if batches.len() > 1 {
+            return sweep::sweep(&self.target, &self.load, &batches, &folder, |i| {
+                (!stop.load(Ordering::Relaxed)).then(|| measure(i)).transpose()
+            });
         }
-        let run = |plan: &Plan| -> Result<Measured> {
-            let session = meters.as_ref().map(meters::Meters::start).transpose()?;
-            let outcome = watched(plan, &prepared, &stop)?;
-            let log = session.and_then(crate::probe::meter::Session::finish);
-            let throttled = log.as_ref().and_then(|l| meters::Meters::throttled(l, &outcome));
-            let aims = Aims { throttled, ..aims.clone() };
-            let mut measured = Measured::new(plan, &prepared, outcome, &aims, took);
-            if let (Some(meters), Some(log)) = (&meters, &log) {
-                meters.join(log, plan, &mut measured);
-            }
-            measured.file.model = model.clone().map(|m| achieved(m, &measured.file));
-            Ok(measured)
-        };
-        let measured = match wanted {
-            Wanted::Load(..) => run(&plan)?,
-            Wanted::Highest(rate) => highest(rate, &plan, &stop, run)?,
-        };
-        measured
-            .save(&folder)
-            .map_err(|e| hinted(e.to_string(), "choose another folder with --output"))?;
+        let measured = measure(0)?;
+        save(&measured, &folder)?;
         emit(&summary(&measured.file, Some(&folder)), None)?;
         Ok(exit(&measured.file))
     }
@@ -242,6 +271,11 @@ impl Args {
             return self.in_process(Path::new(path), batch);
         }
         let url = Url::parse(&self.target).map_err(told)?;
+        Prepared::remote(&url, &self.options(batch)?).map_err(told)
+    }
+
+    /// How requests to a server are made.
+    fn options(&self, batch: i64) -> Result<Options> {
         let mut headers =
             self.header.iter().map(|h| load::header(h)).collect::<Result<Vec<_>>>()?;
         if let Some(variable) = &self.token {
@@ -253,7 +287,7 @@ impl Args {
             })?;
             headers.push(("Authorization".into(), format!("Bearer {}", token.trim())));
         }
-        let options = Options {
+        Ok(Options {
             headers,
             inputs: self.input.iter().map(|i| load::input(i)).collect::<Result<_>>()?,
             batch,
@@ -272,8 +306,7 @@ impl Args {
             trust: crate::probe::stream::Trust { ca: self.ca.clone() },
             patience: time("--patience", self.patience)?,
             ..Options::default()
-        };
-        Prepared::remote(&url, &options).map_err(told)
+        })
     }
 
     #[cfg(feature = "probe")]
@@ -333,6 +366,26 @@ impl Args {
         };
         Ok(Some(Body { content_type: kind.into(), bytes: bytes.into() }))
     }
+}
+
+/// Set by Ctrl-C and by requests to end: what was measured until then is written.
+fn interruptible() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            // Asked twice: whoever asks does not want to wait for open requests.
+            crate::probe::startup::group::end_now();
+            #[allow(clippy::exit)]
+            std::process::exit(130);
+        }
+    })
+    .context("no signal handler")?;
+    Ok(stop)
+}
+
+fn save(measured: &Measured, folder: &Path) -> Result<()> {
+    measured.save(folder).map_err(|e| hinted(e.to_string(), "choose another folder with --output"))
 }
 
 fn told(error: TargetError) -> anyhow::Error {

@@ -5,6 +5,8 @@
 //! here and nowhere else; `schemas/measurement.schema.json` describes them.
 
 mod parts;
+mod start_up;
+mod sweep;
 
 use super::arrival::{Fingerprint, GENERATOR, Stripe};
 use super::drive::{Outcome, Plan};
@@ -15,8 +17,13 @@ use super::stats::{Metric, Percentile};
 use super::target::{Prepared, tensor::Slot};
 use super::{arrival, counts::Counts, hlog};
 use serde::{Deserialize, Serialize};
+pub(crate) use start_up::median;
+pub use start_up::{
+    CachePart, DefinitionPart, PollsPart, START_UP, SpreadPart, StartPart, StartUpFile, StartUpPart,
+};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+pub use sweep::{SWEEP, SweepFile, SweepRow};
 
 /// The schema's name and version.
 pub const SCHEMA: &str = "rooflens.measurement/1";
@@ -47,6 +54,8 @@ pub struct File {
     #[serde(default)]
     pub pipeline: PipelinePart,
     pub model: Option<ModelPart>,
+    #[serde(default)]
+    pub start_up: Option<StartUpPart>,
     pub intervals: IntervalsPart,
 }
 
@@ -671,6 +680,7 @@ fn compose(target: TargetPart, plan: PlanPart, run: RunPart, record: &Record, ai
         scrapes: Vec::new(),
         pipeline: PipelinePart::default(),
         model: None,
+        start_up: None,
         intervals: IntervalsPart {
             step_nanoseconds: record.step,
             columns: COLUMNS.iter().map(ToString::to_string).collect(),

@@ -674,7 +674,7 @@ fn sent(tensors: &[Vec<Tensor>]) -> Vec<Slot> {
 }
 
 /// gRPC metadata of headers.
-fn metadata(headers: &[(String, String)]) -> Result<::http::HeaderMap, TargetError> {
+pub(crate) fn metadata(headers: &[(String, String)]) -> Result<::http::HeaderMap, TargetError> {
     let mut map = ::http::HeaderMap::new();
     for (name, value) in headers {
         let pair = ::http::HeaderName::try_from(name.as_str())

@@ -223,7 +223,7 @@ fn plot_needs_a_report_and_a_roof() {
     let path = folder.path().join("analysis.json");
     let path = path.to_str().unwrap();
     assert_eq!(rooflens(&["analyze", RESNET, "--format", "json", "-o", path]).code, 0);
-    refused(&rooflens(&["plot", path, "-o", "no.svg"]), "an analysis alone has no roof");
+    refused(&rooflens(&["plot", path, "-o", "no.svg"]), "alone has no roof");
     refused(&rooflens(&["plot", RESNET, "--on", "t4", "-o", "no.svg"]), "cannot be read");
     let other = file(folder.path(), "other.json", b"{\"a\": 1}");
     refused(&rooflens(&["plot", &other, "--on", "t4", "-o", "no.svg"]), "is not a report");

@@ -22,6 +22,8 @@ mod server;
 #[cfg(feature = "serve")]
 mod servers;
 mod snapshots;
+#[cfg(feature = "serve")]
+mod startup;
 mod suite;
 mod tidy;
 mod wire;

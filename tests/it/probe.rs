@@ -16,14 +16,18 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
 pub(crate) fn read(folder: &Path) -> Value {
     let text = std::fs::read_to_string(folder.join("measurement.json")).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap();
-    let schema =
-        std::fs::read_to_string(format!("{}/schemas/measurement.schema.json", crate::run::ROOT))
-            .unwrap();
+    check(&value, "measurement");
+    value
+}
+
+/// Holds a value against one of the schemas.
+pub(crate) fn check(value: &Value, schema: &str) {
+    let path = format!("{}/schemas/{schema}.schema.json", crate::run::ROOT);
+    let schema = std::fs::read_to_string(path).unwrap();
     let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
     let errors: Vec<String> =
-        validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        validator.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect();
     assert!(errors.is_empty(), "{errors:#?}");
-    value
 }
 
 /// Probes and returns the run with its measurement.

@@ -57,6 +57,9 @@ pub(in crate::cli) fn summary(file: &File, folder: Option<&Path>) -> String {
         let _ =
             writeln!(out, "  stopped    after {:.1} of {} s", file.run.seconds, file.plan.seconds);
     }
+    if let Some(part) = &file.start_up {
+        super::spawn::describe(part, &mut out);
+    }
     for note in &file.verdict.notes {
         let _ = writeln!(out, "  note       {note}");
     }

@@ -1,0 +1,204 @@
+//! `rooflens probe --spawn`: a server that is started here, several times, and timed.
+
+use super::super::{emit, hinted};
+use crate::probe::measurement::{START_UP, StartUpFile, StartUpPart};
+use crate::probe::startup::{self, Cache, POLLS, Spec, StartError, Started, start};
+use crate::probe::target::{Options, Protocol, Url};
+use crate::units::si;
+use anyhow::{Context, Result};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// What was said of the start.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Flags {
+    /// Start the server with this command and time it: port, live, ready, model ready, first good
+    /// answer, warm. It runs in a process group of its own, which is ended whatever happens; what it
+    /// prints is in the output folder.
+    #[arg(long, value_name = "COMMAND", help_heading = "Start-up")]
+    pub(in crate::cli) spawn: Option<String>,
+    /// Starts for each state of the page cache, after a first one that does not count.
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Start-up", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    repeats: u16,
+    /// State of the page cache before a start: cold drops the files of --model and --evict, and those
+    /// that the server had open or mapped in its first start.
+    #[arg(long, value_name = "STATE", default_value = "both", help_heading = "Start-up", value_parser = ["cold", "warm", "both"])]
+    page_cache: String,
+    /// A file or folder that a cold start reads from storage. Repeatable.
+    #[arg(long, value_name = "PATH", help_heading = "Start-up", requires = "spawn")]
+    evict: Vec<PathBuf>,
+    /// Path that answers with 2xx once the server is ready (plain HTTP); the first good answer counts
+    /// where left out.
+    #[arg(long, value_name = "PATH", help_heading = "Start-up", requires = "spawn")]
+    ready_path: Option<String>,
+    /// Seconds of requests after the first answer, at most, to find when the server is warm.
+    #[arg(long, value_name = "S", default_value_t = 5.0, help_heading = "Start-up")]
+    warm_seconds: f64,
+    /// Measure the start, and send no load.
+    #[arg(long, help_heading = "Start-up", requires = "spawn")]
+    pub(in crate::cli) start_up_only: bool,
+}
+
+/// Starts, and the server of the last one.
+pub(super) struct Study {
+    pub(super) part: StartUpPart,
+    /// `None` after an interruption.
+    pub(super) last: Option<Started>,
+}
+
+impl Flags {
+    /// Starts the server as often as wanted; the last one goes on running.
+    pub(super) fn study(
+        &self,
+        command: &str,
+        target: &str,
+        options: Options,
+        model: Option<&Path>,
+        folder: &Path,
+        stop: &AtomicBool,
+    ) -> Result<Study> {
+        let url = Url::parse(target).map_err(super::told)?;
+        if self.ready_path.is_some() && url.protocol != Protocol::Http {
+            return Err(hinted(
+                "--ready-path is for plain HTTP; this protocol has its own questions",
+                "leave it out",
+            ));
+        }
+        if self.ready_path.as_ref().is_some_and(|p| !p.starts_with('/')) {
+            return Err(hinted(
+                "--ready-path begins with a `/`",
+                "for example --ready-path /health",
+            ));
+        }
+        let warm = super::time("--warm-seconds", self.warm_seconds)?;
+        let ready_path = self.ready_path.clone();
+        let spec = Spec { command: command.into(), url, options, ready_path, warm };
+        let mut known = Vec::new();
+        for path in model.into_iter().chain(self.evict.iter().map(PathBuf::as_path)) {
+            known.extend(startup::cache::files(path).map_err(|e| {
+                hinted(format!("`{}` cannot be read: {e}", path.display()), "check the path")
+            })?);
+        }
+        let states: &[(Cache, &str)] = match self.page_cache.as_str() {
+            "cold" => &[(Cache::Cold, "cold")],
+            "warm" => &[(Cache::Warm, "warm")],
+            _ => &[(Cache::Cold, "cold"), (Cache::Warm, "warm")],
+        };
+        let mut plan = vec![(Cache::Unknown, "start-0.log".to_owned())];
+        for (cache, name) in states {
+            plan.extend((1..=self.repeats).map(|n| (*cache, format!("start-{name}-{n}.log"))));
+        }
+        let bar = super::super::progress_bar("starting the server");
+        let (mut starts, mut last): (Vec<_>, Option<Started>) = (Vec::new(), None);
+        let (mut prepared, mut interrupted) = (None, false);
+        for (i, (cache, log)) in plan.iter().enumerate() {
+            bar.set_position(super::super::permille(i as f64 / plan.len() as f64));
+            // The one before ends first: both listen on the same port.
+            drop(last.take());
+            let log = folder.join(log);
+            match start(&spec, &log, *cache, &known, prepared.as_ref(), stop) {
+                Ok(started) => {
+                    if *cache == Cache::Unknown {
+                        known.extend(started.group.files());
+                        known = distinct(std::mem::take(&mut known));
+                        prepared = Some(started.prepared.clone());
+                    }
+                    starts.push(started.start.clone());
+                    last = Some(started);
+                }
+                Err(StartError::Interrupted) => {
+                    interrupted = true;
+                    break;
+                }
+                Err(StartError::Target(error)) => {
+                    let hint = format!("{}; all it printed is in {}", error.hint, log.display());
+                    return Err(hinted(error.message, hint));
+                }
+            }
+        }
+        bar.finish_and_clear();
+        let mut notes = Vec::new();
+        if spec.url.protocol == Protocol::Http && spec.ready_path.is_none() {
+            notes.push(
+                "plain HTTP has no question for readiness: the first good answer counts as model ready; --ready-path names one"
+                    .into(),
+            );
+        }
+        Ok(Study { part: StartUpPart::new(command, POLLS, starts, interrupted, notes), last })
+    }
+}
+
+fn distinct(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
+    for file in &mut files {
+        if let Ok(whole) = file.canonicalize() {
+            *file = whole;
+        }
+    }
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// Writes `start_up.json` and says what is in it.
+pub(super) fn save(target: &str, part: StartUpPart, folder: &Path) -> Result<()> {
+    let mut text = format!("{target}\n");
+    describe(&part, &mut text);
+    let file = StartUpFile {
+        schema: START_UP.into(),
+        tool: concat!("rooflens ", env!("CARGO_PKG_VERSION")).into(),
+        target: target.into(),
+        start_up: part,
+    };
+    let json = serde_json::to_string_pretty(&file).context("starts cannot be written")?;
+    emit(&(json + "\n"), Some(&folder.join("start_up.json")))?;
+    let _ = writeln!(text, "\nstarts in {}/", folder.display());
+    emit(&text, None)
+}
+
+/// What a person reads of the starts.
+pub(super) fn describe(part: &StartUpPart, out: &mut String) {
+    for state in ["cold", "warm"] {
+        let own = || part.starts.iter().filter(|s| s.counted && s.page_cache == state);
+        let n = own().count();
+        if n == 0 {
+            continue;
+        }
+        let sure = own().filter(|s| s.unverified.is_none()).count();
+        let how = if sure == n {
+            "page cache verified".into()
+        } else {
+            let why = own().find_map(|s| s.unverified.as_deref()).unwrap_or_default();
+            format!("page cache NOT VERIFIED in {} of them: {why}", n - sure)
+        };
+        let _ = writeln!(out, "\n{n} {state} starts; {how}");
+        let _ = writeln!(out, "  {:<26}{:>10}{:>10}{:>10}", "", "min", "median", "max");
+        for s in part.summary.iter().filter(|s| s.page_cache == state) {
+            let show = |v: f64| si(v, &s.unit);
+            let _ = writeln!(
+                out,
+                "  {:<26}{:>10}{:>10}{:>10}{}",
+                s.name,
+                show(s.min),
+                show(s.median),
+                show(s.max),
+                if s.count < n as u64 { format!("  of {}", s.count) } else { String::new() }
+            );
+        }
+        if let Some(why) = own().find_map(|s| s.warm_unknown.as_deref()) {
+            let _ = writeln!(out, "  time to warm UNMEASURED in a start: {why}");
+        }
+    }
+    if !part.definitions.is_empty() && part.starts.iter().any(|s| s.counted) {
+        out.push('\n');
+        for d in &part.definitions {
+            let _ = writeln!(out, "  {:<26}{}", d.name, d.meaning);
+        }
+    }
+    for note in &part.notes {
+        let _ = writeln!(out, "  note: {note}");
+    }
+    if part.interrupted {
+        let _ = writeln!(out, "  interrupted");
+    }
+}

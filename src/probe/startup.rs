@@ -1,0 +1,421 @@
+//! How a server starts: from its spawn over every state that it tells of to its first good answer,
+//! and on until it is as fast as it will be.
+//!
+//! States are found by asking: connections every millisecond, questions every two, each given up
+//! after 250 ms. Servers that say that they are ready before the model is loaded exist, so that the
+//! first good answer is the only instant that compares between servers.
+
+pub mod cache;
+pub mod group;
+mod health;
+
+use super::measurement::{CachePart, PollsPart, StartPart, median};
+use super::record::Fault;
+use super::stream::{Address, Failure};
+use super::target::{Options, Prepared, TargetError, Url, explain};
+use group::Group;
+use health::{Health, State};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::runtime::Runtime;
+use tokio::task::LocalSet;
+
+const CONNECT: Duration = Duration::from_millis(1);
+const REQUEST: Duration = Duration::from_millis(2);
+const TIMEOUT: Duration = Duration::from_millis(250);
+/// Requests whose mean is looked at together.
+const TOGETHER: usize = 5;
+/// Requests after the first answer, at least and at most.
+const WARM: (usize, usize) = (40, 1000);
+
+/// How often a server is asked.
+pub const POLLS: PollsPart =
+    PollsPart { connect_seconds: 0.001, request_seconds: 0.002, timeout_seconds: 0.25 };
+
+/// What is started, and how it is spoken to.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// For `sh -c`.
+    pub command: String,
+    /// Where it will listen.
+    pub url: Url,
+    /// How requests are made; its patience is the longest a start may take.
+    pub options: Options,
+    /// A path that answers with 2xx when the server is ready; for plain HTTP.
+    pub ready_path: Option<String>,
+    /// How long requests are sent after the first answer, at most.
+    pub warm: Duration,
+}
+
+/// What is done to the page cache before a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// Nothing, and nothing is known of it.
+    Unknown,
+    /// Known files are dropped.
+    Cold,
+    /// A start came before.
+    Warm,
+}
+
+/// Why a start was not measured.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The server or the target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// Whoever watched had enough.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// A server that has started.
+pub struct Started {
+    /// Ends with this value.
+    pub group: Group,
+    /// Its times.
+    pub start: StartPart,
+    /// Ready to be loaded.
+    pub prepared: Prepared,
+}
+
+fn failed(message: impl Into<String>, hint: impl Into<String>) -> StartError {
+    TargetError { message: message.into(), hint: hint.into() }.into()
+}
+
+/// Starts the server once and follows it until it is warm. `known` are files it reads; `prepared`
+/// spares the questions for the model's signature.
+pub fn start(
+    spec: &Spec,
+    log: &Path,
+    cache: Cache,
+    known: &[PathBuf],
+    prepared: Option<&Prepared>,
+    stop: &AtomicBool,
+) -> Result<Started, StartError> {
+    let url = &spec.url;
+    let sockets = resolve(url)?;
+    if connects(&sockets) {
+        return Err(failed(
+            format!("port {} of `{}` is already in use", url.port, url.host),
+            "stop the server that listens there, or use another port",
+        ));
+    }
+    let (state, seen, unverified) = page_cache(cache, known);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| failed(e.to_string(), "close other programs"))?;
+    let spawned = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let begin = Instant::now();
+    let group = Group::spawn(&spec.command, log).map_err(|e| {
+        failed(format!("`{}` cannot be started: {e}", spec.command), "check the command")
+    })?;
+    let mut watch =
+        Watch { spec, begin, group, log, stop, runtime, local: LocalSet::new(), polls: 0 };
+    let port = watch.until("accepts no connection", CONNECT, |_| Ok(connects(&sockets)))?;
+    let health = Health::new(url, &spec.options, spec.ready_path.as_deref())?;
+    let client = health.client()?;
+    let mut reached = [None; 3];
+    for (slot, state) in reached.iter_mut().zip([State::Live, State::Ready, State::Model]) {
+        if health.tells(state) {
+            let what = state.missing();
+            let ask = |w: &Watch<'_>| {
+                Ok(w.block(async {
+                    tokio::time::timeout(TIMEOUT, health.ask(&client, state)).await.unwrap_or(false)
+                }))
+            };
+            *slot = Some(watch.until(what, REQUEST, ask)?);
+        }
+    }
+    let [live, ready, model] = reached;
+    let mut usage = model.or(ready).and_then(|_| watch.group.usage());
+    let prepared = match prepared {
+        Some(prepared) => prepared.clone(),
+        None => Prepared::remote(url, &spec.options)?,
+    };
+    let mut failures = 0;
+    let client = prepared.client();
+    let Some(request) = prepared.requests.first() else {
+        return Err(failed("there is no request", "use --variants 1"));
+    };
+    let (mut last, mut latency) = (None, Duration::ZERO);
+    let outcome = watch.until("gives no good answer", REQUEST, |w| {
+        let left = spec.options.patience.saturating_sub(w.begin.elapsed()).max(TIMEOUT);
+        let sent = Instant::now();
+        let call = async { tokio::time::timeout(left, client.call(request, || {})).await };
+        let answer = match w.block(call) {
+            Ok(answer) => answer.and_then(|(answer, _)| prepared.check(&answer)),
+            Err(_) => Err((Fault::Timeout, format!("no answer in {left:?}"))),
+        };
+        latency = sent.elapsed();
+        let Err(failure) = answer else { return Ok(true) };
+        failures += 1;
+        // These do not pass with time.
+        if matches!(failure.0, Fault::Http(400 | 401 | 403 | 405 | 411 | 413 | 415 | 422)) {
+            return Err(explain(url, &failure).into());
+        }
+        last = Some(failure);
+        Ok(false)
+    });
+    let first = match (outcome, last) {
+        (Err(StartError::Target(error)), Some((fault, text))) if watch.group.ended().is_none() => {
+            let message = format!("{}; the last was {fault}: {text}", error.message);
+            return Err(TargetError { message, hint: error.hint }.into());
+        }
+        (outcome, _) => outcome?,
+    };
+    usage = usage.or_else(|| watch.group.usage());
+    let samples = watch.warm(&client, &prepared)?;
+    let settled = settle(&samples);
+    let end = watch.group.usage();
+    let read = end.and_then(|u| u.read_bytes);
+    let unverified = if cache == Cache::Warm { not_warm(seen, read) } else { unverified };
+    let start = StartPart {
+        page_cache: state.into(),
+        counted: cache != Cache::Unknown,
+        spawned_unix_seconds: spawned.as_secs_f64(),
+        port_seconds: port,
+        live_seconds: live,
+        ready_seconds: ready,
+        model_ready_seconds: model.or(ready).unwrap_or(first),
+        first_answer_seconds: first,
+        warm_seconds: settled.as_ref().ok().map(|s| s.0),
+        warm_unknown: settled.as_ref().err().cloned(),
+        first_latency_seconds: latency.as_secs_f64(),
+        warm_median_seconds: settled.ok().map(|s| s.1),
+        failed_answers: failures,
+        polls: watch.polls,
+        cpu_seconds: usage.map(|u| u.cpu_seconds),
+        peak_rss_bytes: end.map(|u| u.peak_rss_bytes),
+        read_bytes: read,
+        cache: seen,
+        unverified,
+    };
+    Ok(Started { group: watch.group, start, prepared })
+}
+
+/// The server while it starts.
+struct Watch<'a> {
+    spec: &'a Spec,
+    begin: Instant,
+    group: Group,
+    log: &'a Path,
+    stop: &'a AtomicBool,
+    runtime: Runtime,
+    local: LocalSet,
+    polls: u64,
+}
+
+impl Watch<'_> {
+    fn block<T>(&self, future: impl Future<Output = T>) -> T {
+        self.local.block_on(&self.runtime, future)
+    }
+
+    /// Seconds from the spawn to the first time that `is` says so.
+    fn until(
+        &mut self,
+        what: &str,
+        gap: Duration,
+        mut is: impl FnMut(&Self) -> Result<bool, StartError>,
+    ) -> Result<f64, StartError> {
+        loop {
+            self.polls += 1;
+            if is(self)? {
+                return Ok(self.begin.elapsed().as_secs_f64());
+            }
+            self.check(what)?;
+            std::thread::sleep(gap);
+        }
+    }
+
+    /// Whether it is worth to go on.
+    fn check(&self, what: &str) -> Result<(), StartError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(StartError::Interrupted);
+        }
+        if let Some(how) = self.group.ended() {
+            return Err(failed(
+                format!("the server ended {how} before it was ready{}", self.words()),
+                format!("run it by itself: {}", self.spec.command),
+            ));
+        }
+        let patience = self.spec.options.patience;
+        if self.begin.elapsed() > patience {
+            return Err(failed(
+                format!(
+                    "the server {what} at `{}` in {:.0} s{}",
+                    self.spec.url.text,
+                    patience.as_secs_f64(),
+                    self.words()
+                ),
+                "check the port and the path; --patience waits longer",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The last lines that the server printed.
+    fn words(&self) -> String {
+        let bytes = std::fs::read(self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(4096)..]).into_owned();
+        let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+        let last = &lines[lines.len().saturating_sub(8)..];
+        if last.is_empty() {
+            return "; it printed nothing".into();
+        }
+        let clean =
+            |line: &&str| line.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+        format!("; its last words:\n  {}", last.iter().map(clean).collect::<Vec<_>>().join("\n  "))
+    }
+
+    /// Requests one after the other: when each was sent, since the spawn, and how long it took.
+    fn warm(
+        &self,
+        client: &super::target::Client,
+        prepared: &Prepared,
+    ) -> Result<Vec<(f64, f64)>, StartError> {
+        let (mut samples, begin) = (Vec::new(), Instant::now());
+        for request in prepared.requests.iter().cycle() {
+            if samples.len() >= WARM.1 || begin.elapsed() >= self.spec.warm {
+                break;
+            }
+            self.check_alive()?;
+            let sent = Instant::now();
+            let call = async {
+                tokio::time::timeout(self.spec.options.patience, client.call(request, || {})).await
+            };
+            let good =
+                matches!(self.block(call), Ok(Ok((answer, _))) if prepared.check(&answer).is_ok());
+            if good {
+                let at = sent.duration_since(self.begin).as_secs_f64();
+                samples.push((at, sent.elapsed().as_secs_f64()));
+            }
+        }
+        Ok(samples)
+    }
+
+    fn check_alive(&self) -> Result<(), StartError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(StartError::Interrupted);
+        }
+        Ok(())
+    }
+}
+
+/// When a server was warm and how fast it is then, from requests in order with when they were sent
+/// and how long they took: the warm state is the second half.
+fn settle(samples: &[(f64, f64)]) -> Result<(f64, f64), String> {
+    if samples.len() < WARM.0 {
+        let n = samples.len();
+        return Err(format!("{n} good answers are too few; --warm-seconds waits for more"));
+    }
+    let half = &samples[samples.len() / 2..];
+    let times: Vec<f64> = half.iter().map(|s| s.1).collect();
+    let mean = |batch: &[(f64, f64)]| batch.iter().map(|s| s.1).sum::<f64>() / batch.len() as f64;
+    let means: Vec<f64> = half.chunks_exact(TOGETHER).map(mean).collect();
+    let middle = median(&means).unwrap_or_default();
+    let away: Vec<f64> = means.iter().map(|m| (m - middle).abs()).collect();
+    let band = middle + 3.0 * median(&away).unwrap_or_default();
+    let first = samples.chunks_exact(TOGETHER).find(|batch| mean(batch) <= band);
+    let at = first.and_then(|batch| batch.first()).map(|s| s.0);
+    at.zip(median(&times)).ok_or_else(|| "it was never steady".into())
+}
+
+fn resolve(url: &Url) -> Result<Vec<SocketAddr>, StartError> {
+    let bare = url.host.trim_start_matches('[').trim_end_matches(']');
+    let unknown = |text: String| -> StartError {
+        let failure: Failure = (Fault::Resolve, text);
+        explain(url, &failure).into()
+    };
+    let found = (bare, url.port).to_socket_addrs().map_err(|e| unknown(e.to_string()))?;
+    let sockets: Vec<SocketAddr> = found.collect();
+    if let Some(far) = sockets.iter().find(|s| !s.ip().is_loopback() && !local(s)) {
+        return Err(failed(
+            format!("`{}` ({}) is not this machine", url.host, far.ip()),
+            "a spawned server is probed where it runs; for example http://localhost:8000/",
+        ));
+    }
+    if sockets.is_empty() { Err(unknown("it has no address".into())) } else { Ok(sockets) }
+}
+
+/// Whether an address is one of this machine's own.
+fn local(socket: &SocketAddr) -> bool {
+    std::net::UdpSocket::bind((socket.ip(), 0)).is_ok()
+}
+
+fn connects(sockets: &[SocketAddr]) -> bool {
+    sockets.iter().any(|s| TcpStream::connect_timeout(s, TIMEOUT).is_ok())
+}
+
+/// Brings the page cache into a state: its name, what was seen of it, and why it is not sure.
+fn page_cache(
+    cache: Cache,
+    known: &[PathBuf],
+) -> (&'static str, Option<CachePart>, Option<String>) {
+    if cache == Cache::Cold {
+        cache::evict(known);
+    }
+    let seen = cache::look(known);
+    let name = match cache {
+        Cache::Unknown => return ("unknown", seen, None),
+        Cache::Cold => "cold",
+        Cache::Warm => "warm",
+    };
+    let Some(part) = seen else {
+        return (
+            name,
+            None,
+            Some("no file of the server is known, or mincore does not tell".into()),
+        );
+    };
+    let share = part.resident_bytes as f64 / part.bytes as f64;
+    let unverified = match cache {
+        Cache::Cold if share > 0.05 => Some(format!(
+            "{:.0} % of the known files stayed in memory: other processes use them, or mincore does not tell",
+            100.0 * share
+        )),
+        _ => None,
+    };
+    (name, seen, unverified)
+}
+
+/// Why it is not sure that a start found its files in memory: some are never read whole, so that what
+/// was fetched from storage tells, not what is there.
+fn not_warm(seen: Option<CachePart>, read: Option<u64>) -> Option<String> {
+    let Some(read) = read else { return Some("/proc does not tell what was read".into()) };
+    let known = seen.map_or(0, |s| s.bytes);
+    let many = read > (known / 20).max(1 << 20);
+    many.then(|| format!("{read} bytes came from storage all the same"))
+}
+
+/// The address that questions go to.
+fn address(url: &Url, options: &Options, grpc: bool) -> Result<Address, TargetError> {
+    let protocol: &[u8] = if grpc { b"h2" } else { b"http/1.1" };
+    let secure = url.secure.then_some((&options.trust, protocol));
+    Address::resolve(&url.host, url.port, secure).map_err(|f| explain(url, &f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warm_is_where_times_fall_into_the_band() {
+        // Twenty slow requests of 50 ms, then 1 ms with a ripple.
+        let mut at = 0.0;
+        let mut samples = Vec::new();
+        for i in 0..200 {
+            let took = if i < 20 { 0.05 } else { 0.001 + 0.0001 * f64::from(i % 3) };
+            samples.push((at, took));
+            at += took;
+        }
+        let (warm, median) = settle(&samples).unwrap();
+        assert!((warm - 1.0).abs() < 0.01, "{warm}");
+        assert!((median - 0.0011).abs() < 1e-9, "{median}");
+        assert!(settle(&samples[..30]).is_err());
+        // Equal times have no spread; the first batch is inside.
+        assert_eq!(settle(&vec![(1.0, 0.5); 50]).unwrap(), (1.0, 0.5));
+    }
+}
