@@ -6,6 +6,8 @@ mod contrib;
 mod corpus;
 mod formulas;
 mod hw;
+#[cfg(target_os = "linux")]
+mod limits;
 #[cfg(feature = "serve")]
 mod meters;
 mod oracles;
@@ -13,11 +15,14 @@ mod oracles;
 mod probe;
 mod regressions;
 mod run;
+#[allow(dead_code)]
+mod scale;
 #[cfg(feature = "serve")]
 mod server;
 #[cfg(feature = "serve")]
 mod servers;
 mod snapshots;
 mod suite;
+mod tidy;
 mod wire;
 mod zoo;
