@@ -51,6 +51,6 @@ async def classify(request: Request, response: Response):
         )
     ]
     response.headers["Server-Timing"] = (
-        "pre-queue;dur=%.3f, pre;dur=%.3f, infer-queue;dur=%.3f, infer;dur=%.3f, post;dur=%.3f" % tuple(ms)
+        "queue-pre;dur=%.3f, pre;dur=%.3f, queue-infer;dur=%.3f, infer;dur=%.3f, post;dur=%.3f" % tuple(ms)
     )
     return answer

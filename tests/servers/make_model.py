@@ -58,7 +58,7 @@ for batch in (1, 4):
     np.save(os.path.join(folder, f"x{batch}.npy"), x)
     np.save(os.path.join(folder, f"y{batch}.npy"), small.run(None, {"x": x})[0])
 
-image = save("image", 224, 32)
+image = save("image", 224, 76)
 coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
 coarse.resize((1280, 960), Image.Resampling.BICUBIC).save(os.path.join(folder, "photo.jpg"), quality=90)
 with open(os.path.join(folder, "photo.jpg"), "rb") as handle:

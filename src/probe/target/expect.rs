@@ -79,7 +79,8 @@ impl Expected {
         }
         // What is not a number differs from everything.
         let good = |got: f64, want: f64| {
-            got == want || (got - want).abs() <= self.tolerance * want.abs().max(1.0)
+            got.total_cmp(&want).is_eq()
+                || (got - want).abs() <= self.tolerance * want.abs().max(1.0)
         };
         let pairs = || got.iter().zip(&self.values).enumerate();
         let off = pairs().filter(|(_, (got, want))| !good(**got, **want));
@@ -186,8 +187,14 @@ fn flat(value: &Value) -> Option<Vec<f64>> {
     fn add(value: &Value, to: &mut Vec<f64>) -> Option<()> {
         match value {
             Value::Array(list) => list.iter().try_for_each(|v| add(v, to)),
-            Value::Bool(flag) => Some(to.push(f64::from(u8::from(*flag)))),
-            other => Some(to.push(other.as_f64()?)),
+            Value::Bool(flag) => {
+                to.push(f64::from(u8::from(*flag)));
+                Some(())
+            }
+            other => {
+                to.push(other.as_f64()?);
+                Some(())
+            }
         }
     }
     let mut out = Vec::new();
