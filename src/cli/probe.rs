@@ -6,8 +6,10 @@ use super::load::{self, Wanted};
 use super::{Exit, emit, hinted};
 use crate::probe::arrival::{Arrival, Fingerprint, Load, Stripe};
 use crate::probe::drive::{Live, Plan, drive};
+use crate::probe::enough::Enough;
+use crate::probe::judge::Case;
 use crate::probe::measurement::{Aims, File, Measured, ModelPart};
-use crate::probe::record::Fault;
+use crate::probe::record::{Fault, Record};
 use crate::probe::search::{Answer, Found, search};
 use crate::probe::target::{self, Body, Encoding, Options, Prepared, TargetError, Url};
 use anyhow::{Context, Result};
@@ -58,9 +60,14 @@ pub(super) struct Args {
     /// When requests are due.
     #[arg(long, value_name = "LOAD", default_value = "closed:1", help_heading = "Load")]
     load: String,
-    /// Seconds in which requests are due; of each attempt for `--load max`.
-    #[arg(long, value_name = "S", default_value_t = 20.0, help_heading = "Load")]
-    seconds: f64,
+    /// Seconds in which requests are due; of each attempt for `--load max`. 20 where left out, and
+    /// 120 at most with --until.
+    #[arg(long, value_name = "S", help_heading = "Load")]
+    seconds: Option<f64>,
+    /// End the run once p99, or the percentile of --slo, is known to ± this share at two looks in a
+    /// row: 10%. Each look comes after twice the time of the one before.
+    #[arg(long, value_name = "SHARE", help_heading = "Load", conflicts_with_all = ["stripe", "start_at"])]
+    until: Option<String>,
     /// Of the schedule and of made-up inputs; the same seed gives the same load.
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Load")]
     seed: u64,
@@ -141,7 +148,8 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let (seconds, timeout) =
-            (time("--seconds", self.seconds)?, time("--timeout", self.timeout)?);
+            (time("--seconds", self.longest())?, time("--timeout", self.timeout)?);
+        let until = self.until.as_deref().map(load::tolerance).transpose()?;
         let wanted = load::load(&self.load, self.seed)?;
         let slo = self.slo.as_deref().map(load::slo).transpose()?;
         let stripe = self.stripe.as_deref().map_or(Ok(Stripe::WHOLE), load::stripe)?;
@@ -190,8 +198,14 @@ impl Args {
         })
         .context("no signal handler")?;
         let run = |plan: &Plan| -> Result<Measured> {
-            let outcome = watched(plan, &prepared, &stop)?;
+            let mut rule = until.map(|tolerance| Rule::new(tolerance, plan, &aims));
+            let outcome = watched(plan, &prepared, &stop, rule.as_mut())?;
+            let interrupted = outcome.stopped;
             let mut measured = Measured::new(plan, &prepared, outcome, &aims, took);
+            if let Some(rule) = rule.filter(|_| !interrupted) {
+                let told = rule.enough.told(aims.headline, measured.file.run.seconds);
+                measured.file.verdict.notes.push(told);
+            }
             measured.file.model = model.clone().map(|m| achieved(m, &measured.file));
             Ok(measured)
         };
@@ -204,6 +218,11 @@ impl Args {
             .map_err(|e| hinted(e.to_string(), "choose another folder with --output"))?;
         emit(&summary(&measured.file, Some(&folder)), None)?;
         Ok(exit(&measured.file))
+    }
+
+    /// Seconds of the load, at most.
+    fn longest(&self) -> f64 {
+        self.seconds.unwrap_or(if self.until.is_some() { 120.0 } else { 20.0 })
     }
 
     fn prepare(&self, batch: i64) -> Result<Prepared> {
@@ -349,11 +368,63 @@ fn first_answer(name: &str, prepared: &Prepared) -> Result<Option<Duration>> {
     }
 }
 
+/// `--until` at work beside a run.
+struct Rule {
+    enough: Enough,
+    open: bool,
+    level: bool,
+    aims: Aims,
+    asked_at: Option<f64>,
+}
+
+impl Rule {
+    fn new(tolerance: f64, plan: &Plan, aims: &Aims) -> Self {
+        let step = Duration::from_nanos(Record::new(plan.duration).step);
+        let (open, level) = crate::probe::measurement::kind(plan);
+        Self {
+            enough: Enough::new(tolerance, step),
+            open,
+            level,
+            aims: aims.clone(),
+            asked_at: None,
+        }
+    }
+
+    /// Asks when it is time, looks when there is an answer, and ends the run when that is enough.
+    fn tick(&mut self, elapsed: f64, senders: usize, live: &Live) {
+        let Some(seconds) = self.asked_at else {
+            if elapsed >= self.enough.next() {
+                live.ask();
+                self.asked_at = Some(elapsed);
+            }
+            return;
+        };
+        let Some(record) = live.answered(senders) else { return };
+        self.asked_at = None;
+        let case = Case {
+            record: &record,
+            seconds,
+            open: self.open,
+            level: self.level,
+            headline: self.aims.headline,
+            warm_up: self.aims.warm_up,
+            health: &[],
+            stolen: 0.0,
+            quota_stops: 0,
+            throttled: None,
+        };
+        if self.enough.look(&case) {
+            live.enough.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Runs a plan with a progress bar that shows requests a second and p99.
 fn watched(
     plan: &Plan,
     prepared: &Prepared,
     stop: &AtomicBool,
+    mut rule: Option<&mut Rule>,
 ) -> Result<crate::probe::drive::Outcome> {
     let live = Live::default();
     let bar = super::progress_bar("");
@@ -367,6 +438,9 @@ fn watched(
                 bar.set_position(super::permille(
                     begin.elapsed().as_secs_f64() / plan.duration.as_secs_f64(),
                 ));
+                if let Some(rule) = rule.as_deref_mut() {
+                    rule.tick(begin.elapsed().as_secs_f64(), plan.senders.max(1), &live);
+                }
                 let since = last.elapsed().as_secs_f64();
                 if since >= 0.5 {
                     last = std::time::Instant::now();

@@ -306,7 +306,8 @@ pub fn judged(plan: &Plan, outcome: &Outcome, aims: &Aims) -> Judgement {
     })
 }
 
-fn kind(plan: &Plan) -> (bool, bool) {
+/// Whether requests are due at instants of their own, and whether the rate is meant to stay the same.
+pub fn kind(plan: &Plan) -> (bool, bool) {
     match &plan.load {
         arrival::Load::Closed(_) => (false, true),
         arrival::Load::Open(arrival) => (true, arrival.is_level()),
@@ -721,6 +722,7 @@ mod tests {
             started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
             seconds: 10.0,
             stopped: false,
+            enough: false,
         };
         let aims = Aims { headline: 0.99, slo: None, warm_up: None, throttled: None };
         let target = Prepared::for_test();
