@@ -1,15 +1,14 @@
 //! `rooflens probe`: a real server under load, measured from the instants at which requests were due.
 
 mod summary;
+mod until;
 
 use super::load::{self, Wanted};
 use super::{Exit, emit, hinted};
 use crate::probe::arrival::{Arrival, Fingerprint, Load, Stripe};
 use crate::probe::drive::{Live, Plan, drive};
-use crate::probe::enough::Enough;
-use crate::probe::judge::Case;
 use crate::probe::measurement::{Aims, File, Measured, ModelPart};
-use crate::probe::record::{Fault, Record};
+use crate::probe::record::Fault;
 use crate::probe::search::{Answer, Found, search};
 use crate::probe::target::{self, Body, Encoding, Options, Prepared, TargetError, Url};
 use anyhow::{Context, Result};
@@ -18,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 pub(super) use summary::summary;
+use until::Rule;
 
 /// Measure a serving platform under load: latency, throughput, and what the numbers are worth.
 ///
@@ -200,11 +200,9 @@ impl Args {
         let run = |plan: &Plan| -> Result<Measured> {
             let mut rule = until.map(|tolerance| Rule::new(tolerance, plan, &aims));
             let outcome = watched(plan, &prepared, &stop, rule.as_mut())?;
-            let interrupted = outcome.stopped;
             let mut measured = Measured::new(plan, &prepared, outcome, &aims, took);
-            if let Some(rule) = rule.filter(|_| !interrupted) {
-                let told = rule.enough.told(aims.headline, measured.file.run.seconds);
-                measured.file.verdict.notes.push(told);
+            if let Some(rule) = rule {
+                rule.tell(&mut measured.file);
             }
             measured.file.model = model.clone().map(|m| achieved(m, &measured.file));
             Ok(measured)
@@ -365,57 +363,6 @@ fn first_answer(name: &str, prepared: &Prepared) -> Result<Option<Duration>> {
             Ok(url) => Err(told(target::explain(&url, &failure))),
             Err(_) => Err(hinted(failure.1, "`rooflens analyze` works without running the model")),
         },
-    }
-}
-
-/// `--until` at work beside a run.
-struct Rule {
-    enough: Enough,
-    open: bool,
-    level: bool,
-    aims: Aims,
-    asked_at: Option<f64>,
-}
-
-impl Rule {
-    fn new(tolerance: f64, plan: &Plan, aims: &Aims) -> Self {
-        let step = Duration::from_nanos(Record::new(plan.duration).step);
-        let (open, level) = crate::probe::measurement::kind(plan);
-        Self {
-            enough: Enough::new(tolerance, step),
-            open,
-            level,
-            aims: aims.clone(),
-            asked_at: None,
-        }
-    }
-
-    /// Asks when it is time, looks when there is an answer, and ends the run when that is enough.
-    fn tick(&mut self, elapsed: f64, senders: usize, live: &Live) {
-        let Some(seconds) = self.asked_at else {
-            if elapsed >= self.enough.next() {
-                live.ask();
-                self.asked_at = Some(elapsed);
-            }
-            return;
-        };
-        let Some(record) = live.answered(senders) else { return };
-        self.asked_at = None;
-        let case = Case {
-            record: &record,
-            seconds,
-            open: self.open,
-            level: self.level,
-            headline: self.aims.headline,
-            warm_up: self.aims.warm_up,
-            health: &[],
-            stolen: 0.0,
-            quota_stops: 0,
-            throttled: None,
-        };
-        if self.enough.look(&case) {
-            live.enough.store(true, Ordering::Relaxed);
-        }
     }
 }
 
