@@ -14,6 +14,8 @@ pub mod counts;
 #[cfg(feature = "serve")]
 pub mod drive;
 #[cfg(feature = "serve")]
+pub mod enough;
+#[cfg(feature = "serve")]
 pub mod grpc;
 #[cfg(feature = "serve")]
 pub mod hlog;

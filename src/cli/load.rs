@@ -117,6 +117,18 @@ pub(super) fn slo(text: &str) -> Result<(f64, f64)> {
     Ok(((percent * 1e4).round() / 1e6, seconds))
 }
 
+/// Reads `--until 10%`, or 0.1.
+pub(super) fn tolerance(text: &str) -> Result<f64> {
+    let (digits, scale) = text.strip_suffix('%').map_or((text, 1.0), |d| (d, 0.01));
+    let share = digits.trim().parse::<f64>().ok().map(|d| d * scale);
+    share.filter(|s| (0.001..=0.5).contains(s)).ok_or_else(|| {
+        hinted(
+            format!("`--until {text}` is not a share of 0.1 % to 50 %"),
+            "for example --until 10%",
+        )
+    })
+}
+
 /// Reads `--stripe 2/8`, or `auto` from the variables of an indexed job or a job array.
 pub(super) fn stripe(text: &str) -> Result<Stripe> {
     let usage = |what: &str| {

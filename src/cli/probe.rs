@@ -4,6 +4,7 @@ mod meters;
 mod spawn;
 mod summary;
 mod sweep;
+mod until;
 
 use super::load::{self, Wanted};
 use super::{Exit, emit, hinted};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 pub(super) use summary::summary;
+use until::Rule;
 
 /// Measure a serving platform under load: latency, throughput, and what the numbers are worth.
 ///
@@ -62,9 +64,14 @@ pub(super) struct Args {
     /// When requests are due.
     #[arg(long, value_name = "LOAD", default_value = "closed:1", help_heading = "Load")]
     load: String,
-    /// Seconds in which requests are due; of each attempt for `--load max`.
-    #[arg(long, value_name = "S", default_value_t = 20.0, help_heading = "Load")]
-    seconds: f64,
+    /// Seconds in which requests are due; of each attempt for `--load max`. 20 where left out, and
+    /// 120 at most with --until.
+    #[arg(long, value_name = "S", help_heading = "Load")]
+    seconds: Option<f64>,
+    /// End the run once p99, or the percentile of --slo, is known to ± this share at two looks in a
+    /// row: 10%. Each look comes after twice the time of the one before.
+    #[arg(long, value_name = "SHARE", help_heading = "Load", conflicts_with_all = ["stripe", "start_at"])]
+    until: Option<String>,
     /// Of the schedule and of made-up inputs; the same seed gives the same load.
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Load")]
     seed: u64,
@@ -164,7 +171,8 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let (seconds, timeout) =
-            (time("--seconds", self.seconds)?, time("--timeout", self.timeout)?);
+            (time("--seconds", self.longest())?, time("--timeout", self.timeout)?);
+        let until = self.until.as_deref().map(load::tolerance).transpose()?;
         let wanted = load::load(&self.load, self.seed)?;
         let slo = self.slo.as_deref().map(load::slo).transpose()?;
         let stripe = self.stripe.as_deref().map_or(Ok(Stripe::WHOLE), load::stripe)?;
@@ -238,13 +246,17 @@ impl Args {
             }
             let run = |plan: &Plan| -> Result<Measured> {
                 let session = meters.as_ref().map(meters::Meters::start).transpose()?;
-                let outcome = watched(plan, prepared, &stop)?;
+                let mut rule = until.map(|tolerance| Rule::new(tolerance, plan, &aims));
+                let outcome = watched(plan, prepared, &stop, rule.as_mut())?;
                 let log = session.and_then(crate::probe::meter::Session::finish);
                 let throttled = log.as_ref().and_then(|l| meters::Meters::throttled(l, &outcome));
                 let aims = Aims { throttled, ..aims.clone() };
                 let mut measured = Measured::new(plan, prepared, outcome, &aims, answers[i]);
                 if let (Some(meters), Some(log)) = (&meters, &log) {
                     meters.join(log, plan, &mut measured);
+                }
+                if let Some(rule) = rule {
+                    rule.tell(&mut measured.file);
                 }
                 measured.file.model = costs[i].clone().map(|m| achieved(m, &measured.file));
                 measured.file.start_up = study.as_ref().map(|s| s.part.clone());
@@ -264,6 +276,11 @@ impl Args {
         save(&measured, &folder)?;
         emit(&summary(&measured.file, Some(&folder)), None)?;
         Ok(exit(&measured.file))
+    }
+
+    /// Seconds of the load, at most.
+    fn longest(&self) -> f64 {
+        self.seconds.unwrap_or(if self.until.is_some() { 120.0 } else { 20.0 })
     }
 
     fn prepare(&self, batch: i64) -> Result<Prepared> {
@@ -477,6 +494,7 @@ fn watched(
     plan: &Plan,
     prepared: &Prepared,
     stop: &AtomicBool,
+    mut rule: Option<&mut Rule>,
 ) -> Result<crate::probe::drive::Outcome> {
     let live = Live::default();
     let bar = super::progress_bar("");
@@ -490,6 +508,9 @@ fn watched(
                 bar.set_position(super::permille(
                     begin.elapsed().as_secs_f64() / plan.duration.as_secs_f64(),
                 ));
+                if let Some(rule) = rule.as_deref_mut() {
+                    rule.tick(begin.elapsed().as_secs_f64(), plan.senders.max(1), &live);
+                }
                 let since = last.elapsed().as_secs_f64();
                 if since >= 0.5 {
                     last = std::time::Instant::now();

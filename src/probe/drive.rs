@@ -46,12 +46,36 @@ pub struct Live {
     /// Other ends.
     pub lost: AtomicU64,
     recent: Mutex<Counts>,
+    /// Set by a watcher: enough was seen, and the run may end before its time.
+    pub enough: AtomicBool,
+    asked: AtomicU64,
+    shown: Mutex<Vec<(u64, Record)>>,
 }
 
 impl Live {
     /// Response times since the last call.
     pub fn take(&self) -> Counts {
         std::mem::take(&mut *self.recent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks the senders for what they have counted, which takes them up to a tenth of a second.
+    pub fn ask(&self) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.asked.fetch_add(1, Ordering::Release);
+    }
+
+    /// What all `senders` had counted when asked; `None` until the last has answered. Requests
+    /// without an answer are not in it yet.
+    pub fn answered(&self, senders: usize) -> Option<Record> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = self.asked.load(Ordering::Acquire);
+        let mut parts = shown.iter().filter(|(n, _)| *n == asked).map(|(_, r)| r);
+        if parts.clone().count() < senders {
+            return None;
+        }
+        let mut whole = parts.next()?.clone();
+        parts.for_each(|part| whole.merge(part));
+        Some(whole)
     }
 }
 
@@ -72,6 +96,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// Stopped before its time.
     pub stopped: bool,
+    /// Ended before its time because enough was seen.
+    pub enough: bool,
 }
 
 /// Longest sleep of a sender, so that it sees that it should stop.
@@ -108,6 +134,7 @@ pub fn drive(
         threads.into_iter().map(|t| t.join().unwrap_or_else(|_| lost())).collect()
     });
     let stopped = stop.load(Ordering::Relaxed);
+    let enough = live.enough.load(Ordering::Relaxed);
     let mut record = Record::new(plan.duration);
     let mut health = Vec::new();
     for result in results {
@@ -123,12 +150,13 @@ pub fn drive(
         stolen: if all > 0.0 { steal / all } else { 0.0 },
         quota_stops: quota_stops().saturating_sub(quota),
         started,
-        seconds: if stopped {
+        seconds: if stopped || enough {
             ended.min(plan.duration.as_secs_f64())
         } else {
             plan.duration.as_secs_f64()
         },
         stopped,
+        enough: enough && !stopped,
     })
 }
 
@@ -155,6 +183,8 @@ struct Sender {
     good: Cell<u64>,
     lost: Cell<u64>,
     recent: RefCell<Counts>,
+    /// The last time it was asked for its record.
+    told: Cell<u64>,
 }
 
 impl SenderPlan<'_> {
@@ -178,6 +208,7 @@ impl SenderPlan<'_> {
                 good: Cell::new(0),
                 lost: Cell::new(0),
                 recent: RefCell::default(),
+                told: Cell::new(0),
             });
             let early =
                 self.start.saturating_duration_since(Instant::now() + Duration::from_millis(2));
@@ -281,7 +312,7 @@ impl SenderPlan<'_> {
     }
 
     fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) || self.live.enough.load(Ordering::Relaxed)
     }
 
     /// Hands what happened since the last time to whoever watches.
@@ -290,6 +321,11 @@ impl SenderPlan<'_> {
         self.live.lost.fetch_add(sender.lost.take(), Ordering::Relaxed);
         let recent = sender.recent.take();
         self.live.recent.lock().unwrap_or_else(PoisonError::into_inner).add(&recent);
+        let asked = self.live.asked.load(Ordering::Acquire);
+        if asked > sender.told.replace(asked) {
+            let record = sender.record.borrow().clone();
+            self.live.shown.lock().unwrap_or_else(PoisonError::into_inner).push((asked, record));
+        }
     }
 }
 

@@ -394,16 +394,22 @@ pub fn same(a: f64, b: f64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::probe::arrival::{Arrival, Stripe};
     use crate::probe::record::Sample;
     use std::time::Duration;
 
     /// A queue with one server of a constant service time, in virtual time: the truth is known.
-    fn queue(rate: f64, service: u64, seconds: f64, seed: u64) -> Record {
+    pub(in crate::probe) fn queue(
+        rate: f64,
+        service: u64,
+        seconds: f64,
+        longest: f64,
+        seed: u64,
+    ) -> Record {
         let duration = Duration::from_secs_f64(seconds);
-        let mut record = Record::new(duration);
+        let mut record = Record::new(Duration::from_secs_f64(longest));
         let mut free = 0;
         let mut waiting: std::collections::VecDeque<Sample> = std::collections::VecDeque::new();
         for due in Arrival::Poisson(rate).schedule(seed, duration, Stripe::WHOLE) {
@@ -421,7 +427,7 @@ mod tests {
         record
     }
 
-    fn case(record: &Record, seconds: f64) -> Case<'_> {
+    pub(in crate::probe) fn case(record: &Record, seconds: f64) -> Case<'_> {
         Case {
             record,
             seconds,
@@ -449,7 +455,7 @@ mod tests {
     }
 
     /// Response time quantile of M/D/1 in service times.
-    fn true_quantile(q: f64, load: f64) -> f64 {
+    pub(in crate::probe) fn true_quantile(q: f64, load: f64) -> f64 {
         let (mut low, mut high) = (0.0, 60.0);
         for _ in 0..60 {
             let middle = f64::midpoint(low, high);
@@ -466,7 +472,7 @@ mod tests {
             let truth = true_quantile(0.99, load) * 1e6;
             let (mut covered, mut valid) = (0, 0);
             for seed in 0..100 {
-                let record = queue(load * 1000.0, 1_000_000, seconds, seed);
+                let record = queue(load * 1000.0, 1_000_000, seconds, seconds, seed);
                 let j = judge(&case(&record, seconds));
                 let p99 = j.response.iter().find(|p| same(p.q, 0.99)).unwrap();
                 let (low, high) = p99.interval.unwrap();
@@ -488,7 +494,7 @@ mod tests {
     #[test]
     fn more_than_can_be_served_is_overload() {
         for seed in 0..20 {
-            let record = queue(1050.0, 1_000_000, 30.0, seed);
+            let record = queue(1050.0, 1_000_000, 30.0, 30.0, seed);
             let j = judge(&case(&record, 30.0));
             assert_eq!(j.verdict, Verdict::Overloaded, "{:?}", j.findings);
             assert!((30.0..70.0).contains(&j.growth), "{}", j.growth);
@@ -512,7 +518,7 @@ mod tests {
 
     #[test]
     fn too_few_and_none() {
-        let record = queue(50.0, 1_000_000, 4.0, 1);
+        let record = queue(50.0, 1_000_000, 4.0, 4.0, 1);
         assert_eq!(judge(&case(&record, 4.0)).verdict, Verdict::TooFewSamples);
         let empty = Record::new(Duration::from_secs(1));
         let j = judge(&case(&empty, 1.0));

@@ -395,7 +395,8 @@ pub fn judged(plan: &Plan, outcome: &Outcome, aims: &Aims) -> Judgement {
     })
 }
 
-fn kind(plan: &Plan) -> (bool, bool) {
+/// Whether requests are due at instants of their own, and whether the rate is meant to stay the same.
+pub fn kind(plan: &Plan) -> (bool, bool) {
     match &plan.load {
         arrival::Load::Closed(_) => (false, true),
         arrival::Load::Open(arrival) => (true, arrival.is_level()),

@@ -92,6 +92,24 @@ fn more_than_the_server_can_do_is_overload() {
 }
 
 #[test]
+fn a_run_may_end_when_its_percentile_is_known() {
+    let _turn = turn();
+    let server = Server::start(Manner::Serve(Duration::from_millis(2)));
+    let load = ["--load", "poisson:150", "--seconds", "40", "--until", "50%"];
+    let (run, m) = probe(&server.url(), &load);
+    let notes = m["verdict"]["notes"].to_string();
+    let seconds = m["run"]["seconds"].as_f64().unwrap();
+    // The first look comes after 80 of the 400 intervals, and the second must agree.
+    assert!(seconds < 39.0 && seconds > 15.0, "{seconds}: {}", run.stdout);
+    assert!(notes.contains("at two looks in a row"), "{notes}");
+    assert_eq!(m["run"]["stopped"], false);
+    // What was due is what the schedule has up to the end, and all of it was answered.
+    let due = m["window"]["due"].as_f64().unwrap();
+    let window = m["window"]["seconds"].as_f64().unwrap();
+    assert!((due / window / 150.0 - 1.0).abs() < 0.1, "{due} in {window}");
+}
+
+#[test]
 fn more_than_the_client_can_do_is_named() {
     let _turn = turn();
     let server = Server::start(Manner::Serve(Duration::ZERO));
@@ -212,7 +230,7 @@ fn good_answers_of_the_inference_protocol_and_large_ones() {
 #[test]
 fn wrong_words_are_refused_with_a_hint() {
     let target = "http://127.0.0.1:1/";
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["probe", "resnet.onnx"], "is not a target"),
         (&["probe", "gopher://x/"], "is not a known scheme"),
         (&["probe", "kserve+http://127.0.0.1:1"], "names no model"),
@@ -225,6 +243,7 @@ fn wrong_words_are_refused_with_a_hint() {
         (&["probe", target, "--stripe", "3/3"], "counts from zero"),
         (&["probe", target, "--seconds", "0"], "is not a time"),
         (&["probe", target, "--input", "x"], "is not NAME=SPEC"),
+        (&["probe", target, "--until", "never"], "is not a share"),
     ];
     for (args, message) in cases {
         let run = rooflens(args);

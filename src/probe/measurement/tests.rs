@@ -37,6 +37,7 @@ pub(super) fn run(stripe: Stripe) -> Measured {
         started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         seconds: 10.0,
         stopped: false,
+        enough: false,
     };
     let aims = Aims { headline: 0.99, slo: None, warm_up: None, throttled: None };
     let target = Prepared::for_test();

@@ -1,0 +1,66 @@
+//! `--until`: a run that may end once its percentile is known.
+
+use crate::probe::drive::{Live, Plan};
+use crate::probe::enough::Enough;
+use crate::probe::judge::Case;
+use crate::probe::measurement::{Aims, File, kind};
+use crate::probe::record::Record;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The rule at work beside a run.
+pub(super) struct Rule {
+    enough: Enough,
+    open: bool,
+    level: bool,
+    aims: Aims,
+    asked_at: Option<f64>,
+}
+
+impl Rule {
+    pub(super) fn new(tolerance: f64, plan: &Plan, aims: &Aims) -> Self {
+        let step = Duration::from_nanos(Record::new(plan.duration).step);
+        let (open, level) = kind(plan);
+        Self {
+            enough: Enough::new(tolerance, step),
+            open,
+            level,
+            aims: aims.clone(),
+            asked_at: None,
+        }
+    }
+
+    /// Asks when it is time, looks when there is an answer, and ends the run when that is enough.
+    pub(super) fn tick(&mut self, elapsed: f64, senders: usize, live: &Live) {
+        let Some(seconds) = self.asked_at else {
+            if elapsed >= self.enough.next() {
+                live.ask();
+                self.asked_at = Some(elapsed);
+            }
+            return;
+        };
+        let Some(record) = live.answered(senders) else { return };
+        self.asked_at = None;
+        let case = Case {
+            record: &record,
+            seconds,
+            open: self.open,
+            level: self.level,
+            headline: self.aims.headline,
+            warm_up: self.aims.warm_up,
+            health: &[],
+            stolen: 0.0,
+            quota_stops: 0,
+            throttled: None,
+        };
+        if self.enough.look(&case) {
+            live.enough.store(true, Ordering::Relaxed);
+        }
+    }
+    /// Says in the file how the run ended, unless it was interrupted.
+    pub(super) fn tell(&self, file: &mut File) {
+        if !file.run.stopped {
+            file.verdict.notes.push(self.enough.told(self.aims.headline, file.run.seconds));
+        }
+    }
+}
