@@ -205,22 +205,13 @@ const ENCODE: &str = "client encode";
 fn meters(file: &File, out: &mut String) {
     for meter in &file.meters {
         let note = meter.note.as_deref().map_or(String::new(), |n| format!("  ({n})"));
-        let _ = match (&meter.value, &meter.unmeasured) {
-            (Some(value), _) => {
-                writeln!(
-                    out,
-                    "  meter      {:<20} {}{note}",
-                    meter.name,
-                    shown(*value, &meter.unit)
-                )
-            }
-            (None, why) => writeln!(
-                out,
-                "  meter      {:<20} UNMEASURED: {}",
-                meter.name,
-                why.as_deref().unwrap_or("not read")
-            ),
+        let of = meter.of.filter(|_| meter.unit != "share");
+        let of = of.map_or(String::new(), |of| format!(" of {}", shown(of, &meter.unit)));
+        let text = match (meter.value, &meter.unmeasured) {
+            (Some(value), _) => format!("{}{of}{note}", shown(value, &meter.unit)),
+            (None, why) => format!("UNMEASURED: {}", why.as_deref().unwrap_or("not read")),
         };
+        let _ = writeln!(out, "  meter      {:<20} {text}", meter.name);
     }
 }
 
