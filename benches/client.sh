@@ -36,17 +36,26 @@ probe() {
   on "$rooflens" probe "$url" --senders 1 --seconds "$seconds" -o "$work/m" "$@" > "$work/last.txt" || true
 }
 
-echo "requests/s, closed loop, $connections connections, one client thread, $seconds s each, in turn"
+# Runs a client on its core; its output is in last.txt, its seconds of processor in last.cpu.
+timed() {
+  local TIMEFORMAT='%U %S'
+  { time on "$@" > "$work/last.txt" 2>&1 || true; } 2> "$work/last.cpu"
+}
+row() { echo "$2" | awk -v n="$1" -v s="$seconds" '{getline c < "'"$work/last.cpu"'"; split(c, t, " "); printf "%-13s %8.0f/s %8.0f per second of processor\n", n, $1, $1 * s / (t[1] + t[2])}'; }
+
+echo "requests, closed loop, $connections connections, one client thread, $seconds s each, in turn"
 for round in 1 2 3; do
-  a=$(on wrk -t1 -c$connections -d"${seconds}s" "$url" | awk '/Requests\/sec/ {print $2}')
-  b=$(on h2load --h1 -t1 -c$connections -D "$seconds" "$url" | awk '/^finished/ {print $4}')
-  probe --load closed:$connections
-  c=$(json "round(m['window']['completed_per_second'])")
-  d=-
+  timed wrk -t1 -c$connections -d"${seconds}s" "$url"
+  row wrk "$(awk '/Requests\/sec/ {print $2}' "$work/last.txt")"
+  timed h2load --h1 -t1 -c$connections -D "$seconds" "$url"
+  row h2load "$(awk '/^finished/ {print $4}' "$work/last.txt")"
+  rm -rf "$work/m"
+  timed "$rooflens" probe "$url" --senders 1 --seconds "$seconds" --load closed:$connections -o "$work/m"
+  row rooflens "$(json "m['window']['completed_per_second']")"
   if command -v oha >/dev/null; then
-    d=$(on oha --no-tui -c $connections -z "${seconds}s" "$url" | awk '/Requests\/sec/ {print $2}')
+    timed oha --no-tui -c $connections -z "${seconds}s" "$url"
+    row oha "$(awk '/Requests\/sec/ {print $2}' "$work/last.txt")"
   fi
-  echo "round $round  wrk $a  h2load $b  rooflens $c  oha $d"
 done
 
 echo "lateness (taken up after due), steady load"
@@ -60,22 +69,17 @@ done
 for pid in $TRITON_PID $(pgrep -P "$TRITON_PID"); do taskset -a -p -c $server "$pid" > /dev/null; done
 url=kserve+grpc://127.0.0.1:18106/small
 analyze() {
-  on perf_analyzer -m small -u 127.0.0.1:18106 -i grpc --async -s 999 --percentile=99 \
-    -f "$work/pa.csv" "$@" > "$work/pa.txt" 2>&1 || true
+  timed perf_analyzer -m small -u 127.0.0.1:18106 -i grpc -s 999 --percentile=99 \
+    -f "$work/pa.csv" "$@"
 }
-# Seconds of processor that children have used so far.
-spent() { python3 -c "import sys; t = open('/proc/%s/stat' % sys.argv[1]).read().rsplit(')', 1)[1].split(); print((int(t[13]) + int(t[14])) / 100)" $$; }
 
-echo "KServe gRPC against Triton, closed loop, 16 in flight: inferences/s and client processor time each"
+echo "KServe gRPC against Triton, closed loop, 16 in flight"
 for round in 1 2; do
-  before=$(spent)
-  analyze --concurrency-range 16 -p 2000 -r 3
-  middle=$(spent)
-  a=$(awk -F, 'NR == 2 {print $2}' "$work/pa.csv")
-  probe --load closed:16
-  after=$(spent)
-  b=$(json "round(m['window']['completed_per_second'])")
-  echo "round $round  perf_analyzer $a/s, $(python3 -c "print(round($middle - $before, 2))") s  rooflens $b/s, $(python3 -c "print(round($after - $middle, 2))") s"
+  analyze --async --concurrency-range 16 -p $((1000 * seconds / 3)) -r 3
+  row perf_analyzer "$(awk -F, 'NR == 2 {print $2}' "$work/pa.csv")"
+  rm -rf "$work/m"
+  timed "$rooflens" probe "$url" --senders 1 --seconds "$seconds" --load closed:16 -o "$work/m"
+  row rooflens "$(json "m['window']['completed_per_second']")"
 done
 
 echo "Triton stopped for 3 s of 18 s at 60 requests/s"
@@ -92,4 +96,4 @@ rm -rf "$work/stall"
 wait %% 2>/dev/null || true
 pause
 analyze --request-rate-range 60 -p 6000 -r 3
-echo "perf_analyzer  $(grep -oE 'p99 latency: [0-9]+ usec' "$work/pa.txt" | head -1)"
+echo "perf_analyzer  $(grep -oE 'p99 latency: [0-9]+ usec' "$work/last.txt" | head -1)"

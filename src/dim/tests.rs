@@ -1,3 +1,5 @@
+//! Identities of the canonical form, by example and at random.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -6,6 +6,8 @@ mod contrib;
 mod corpus;
 mod formulas;
 mod hw;
+#[cfg(target_os = "linux")]
+mod limits;
 #[cfg(feature = "serve")]
 mod meters;
 mod oracles;
@@ -13,6 +15,8 @@ mod oracles;
 mod probe;
 mod regressions;
 mod run;
+#[allow(dead_code)]
+mod scale;
 #[cfg(feature = "serve")]
 mod server;
 #[cfg(feature = "serve")]
@@ -21,5 +25,6 @@ mod snapshots;
 #[cfg(feature = "serve")]
 mod startup;
 mod suite;
+mod tidy;
 mod wire;
 mod zoo;

@@ -3,7 +3,7 @@
 
 /// A message being written.
 #[derive(Clone, Default)]
-pub(crate) struct Message(Vec<u8>);
+pub(crate) struct Message(pub(crate) Vec<u8>);
 
 impl Message {
     fn varint(&mut self, mut value: u64) {
@@ -18,6 +18,13 @@ impl Message {
     pub(crate) fn int(mut self, field: u64, value: i64) -> Self {
         self.varint(field << 3);
         self.varint(u64::from_le_bytes(value.to_le_bytes()));
+        self
+    }
+
+    /// The start of a field of this many bytes, which follow.
+    pub(crate) fn open(mut self, field: u64, length: u64) -> Self {
+        self.varint(field << 3 | 2);
+        self.varint(length);
         self
     }
 

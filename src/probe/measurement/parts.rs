@@ -1,0 +1,61 @@
+//! Parts of the file from what was recorded and judged.
+
+use super::{COUNTED, ErrorPart, PercentilePart, SenderPart, SlotPart, StagePart};
+use crate::probe::judge::{Health, TAIL};
+use crate::probe::record::{Fault, FaultRow, Stage};
+use crate::probe::stats::Percentile;
+use crate::probe::target::tensor::Slot;
+
+impl SlotPart {
+    pub(super) fn new(slot: &Slot) -> Self {
+        Self { name: slot.name.clone(), dtype: slot.dtype.name().into(), shape: slot.shape.clone() }
+    }
+}
+
+impl SenderPart {
+    pub(super) fn new(h: &Health) -> Self {
+        Self { wall_seconds: h.wall, cpu_seconds: h.cpu, waited_seconds: h.waited }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        Health { wall: self.wall_seconds, cpu: self.cpu_seconds, waited: self.waited_seconds }
+    }
+}
+
+impl PercentilePart {
+    pub(super) fn new(p: &Percentile) -> Self {
+        let seconds = |n: u64| n as f64 * 1e-9;
+        Self {
+            quantile: p.q,
+            seconds: p.value.map(seconds),
+            low_seconds: p.interval.map(|(low, _)| seconds(low)),
+            high_seconds: p.interval.and_then(|(_, high)| high.map(seconds)),
+            supported: p.beyond >= TAIL,
+            effective_samples: p.effective,
+        }
+    }
+}
+
+impl ErrorPart {
+    pub(super) fn new(fault: &Fault, row: &FaultRow) -> Self {
+        Self {
+            kind: fault.to_string(),
+            count: row.count,
+            first_seconds: row.first as f64 * 1e-9,
+            message: row.message.clone(),
+        }
+    }
+}
+
+impl StagePart {
+    pub(super) fn new(name: &str, stage: Stage, seconds: f64, in_process: bool) -> Self {
+        Self {
+            name: name.into(),
+            source: COUNTED[usize::from(!in_process)].into(),
+            count: stage.count,
+            mean_seconds: stage.microseconds * 1e-6 / (stage.count as f64).max(1.0),
+            busy_share: if seconds > 0.0 { stage.microseconds * 1e-6 / seconds } else { 0.0 },
+            servers: None,
+        }
+    }
+}

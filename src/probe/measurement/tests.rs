@@ -1,0 +1,64 @@
+//! Merging through files, against a run in one piece.
+
+use super::*;
+use crate::probe::arrival::Arrival;
+use crate::probe::record::Sample;
+
+/// A run of `stripe` against a server whose time depends on the request's number alone.
+pub(super) fn run(stripe: Stripe) -> Measured {
+    let plan = Plan {
+        load: arrival::Load::Open(Arrival::Poisson(500.0)),
+        seed: 3,
+        duration: Duration::from_secs(10),
+        stripe,
+        senders: 1,
+        timeout: Duration::from_secs(1),
+        max_in_flight: 10,
+        start_at: None,
+    };
+    let mut record = Record::new(plan.duration);
+    let arrival::Load::Open(arrival) = &plan.load else { unreachable!() };
+    for due in arrival.schedule(plan.seed, plan.duration, stripe) {
+        record.fingerprint.add(due);
+        let (began, took) = (due.at + due.number % 977, 1_000_000 + due.number * 7919 % 500_009);
+        let sample = Sample { due: due.at, began, sent: began + 50, ended: began + took };
+        record.began(began);
+        let fault = (due.number % 500 == 7).then(|| (Fault::Http(500), "no".to_owned()));
+        // Answers of this server come in order only within its short times; the counter of what
+        // is in flight is fed at the instants of arrival, which are in order.
+        record.ended(began, sample, fault);
+    }
+    let health = vec![Health { wall: 10.0, cpu: 1.0, waited: 0.0 }];
+    let outcome = Outcome {
+        record,
+        health,
+        stolen: 0.0,
+        quota_stops: 0,
+        started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        seconds: 10.0,
+        stopped: false,
+    };
+    let aims = Aims { headline: 0.99, slo: None, warm_up: None, throttled: None };
+    let target = Prepared::for_test();
+    Measured::new(&plan, &target, outcome, &aims, None)
+}
+
+#[test]
+fn stripes_through_files_are_the_whole_bit_for_bit() {
+    let whole = run(Stripe::WHOLE);
+    let folder = tempfile::tempdir().unwrap();
+    let parts = (0..3).map(|index| {
+        let path = folder.path().join(index.to_string());
+        std::fs::create_dir(&path).unwrap();
+        run(Stripe { index, of: 3 }).save(&path).unwrap();
+        Measured::load(&path).unwrap()
+    });
+    let merged = Measured::merge(&parts.collect::<Vec<_>>(), None).unwrap();
+    assert_eq!(merged.record.intervals, whole.record.intervals);
+    assert_eq!(merged.record.faults, whole.record.faults);
+    let (a, b) = (&merged.file, &whole.file);
+    assert_eq!((&a.window, &a.response, &a.service), (&b.window, &b.response, &b.service));
+    assert_eq!(a.run.schedule_fingerprint, b.run.schedule_fingerprint);
+    let log = |m: &Measured| hlog::write(&m.record, m.started).unwrap();
+    assert_eq!(log(&merged), log(&whole));
+}

@@ -1,0 +1,71 @@
+//! What large models cost to analyse: memory, and pages of weights, of which none is read.
+
+use crate::run::ROOT;
+use crate::scale;
+use serde_json::Value;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The most memory that an analysis took, shared pages of files included, in KiB, and its report. A
+/// report longer than a pipe holds stops the command before it ends, when its memory can be looked at.
+fn peak(path: &Path) -> (u64, Value) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rooflens"))
+        .args(["analyze", path.to_str().unwrap(), "--format", "json"])
+        .args(["--dim", "batch=1", "--dim", "seq=128"])
+        .current_dir(ROOT)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = command.stdout.take().unwrap();
+    let mut text = vec![0; 1];
+    out.read_exact(&mut text).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", command.id())).unwrap();
+    out.read_to_end(&mut text).unwrap();
+    assert!(command.wait().unwrap().success());
+    assert!(text.len() > 1 << 17, "a short report: {} bytes", text.len());
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kib = line.trim().trim_end_matches(" kB").parse().unwrap();
+    (kib, serde_json::from_slice(&text).unwrap())
+}
+
+#[test]
+fn weights_in_the_file_are_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("heavy.onnx");
+    scale::heavy(&path);
+    let weights = 8 * 5792 * 5792 * 2_u64;
+    assert!(path.metadata().unwrap().len() > weights);
+    let (kib, report) = peak(&path);
+    assert_eq!(report["totals"]["weight_bytes"], weights);
+    assert!(kib << 10 < weights / 10, "{kib} KiB");
+}
+
+#[test]
+fn a_decoder_of_a_billion_parameters_takes_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("decoder.onnx");
+    scale::decoder(&path);
+    let (kib, report) = peak(&path);
+    assert!(kib < 80 << 10, "{kib} KiB");
+    assert_eq!(report["coverage"]["percent"], 100.0, "{}", report["coverage"]);
+    let (width, key, inner, layers, vocabulary) = (1536_u64, 512, 6144, 32, 64_000);
+    let linear = 2 * width * width + 2 * width * key + 3 * width * inner;
+    let params = layers * (linear + 2 * width) + width + vocabulary * width;
+    assert_eq!(report["totals"]["params"], params);
+    assert_eq!(report["totals"]["weight_bytes"], 2 * params);
+    let scores = 24 * 2 * 64 * 128;
+    assert_eq!(report["totals"]["macs"], 128 * (layers * (linear + scores) + vocabulary * width));
+}
+
+#[test]
+fn memory_grows_with_nodes_and_no_faster() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |nodes: usize| {
+        let path = folder.path().join(format!("{nodes}.onnx"));
+        scale::many(&path, nodes);
+        peak(&path).0
+    };
+    let (half, whole) = (of(20_000), of(40_000));
+    assert!(whole * 10 < half * 22, "{half} KiB and {whole} KiB");
+}
