@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn halves() {
         assert_eq!((half(1.0), half(-0.5), half(0.0), half(1e-9)), (0x3c00, 0xb800, 0, 0));
-        let back = [0x3c00, 0xb800, 0, 1, 0x7bff, 0xfc00].map(from_half);
+        let back = [0x3c00, 0xb800, 0, 1, 0x7bff, 0xfc00].map(from_half).to_vec();
         assert_eq!(back, [1.0, -0.5, 0.0, 2f64.powi(-24), 65504.0, f64::NEG_INFINITY]);
     }
 
