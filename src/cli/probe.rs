@@ -170,12 +170,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let (seconds, timeout) =
-            (time("--seconds", self.longest())?, time("--timeout", self.timeout)?);
         let until = self.until.as_deref().map(load::tolerance).transpose()?;
         let wanted = load::load(&self.load, self.seed)?;
         let slo = self.slo.as_deref().map(load::slo).transpose()?;
-        let stripe = self.stripe.as_deref().map_or(Ok(Stripe::WHOLE), load::stripe)?;
         let (first, prescribed, judged_by) = match &wanted {
             Wanted::Load(load, batch, by) => (load.clone(), *batch, *by),
             Wanted::Highest(rate) => (Load::Open(Arrival::Poisson(*rate)), None, None),
@@ -197,16 +194,7 @@ impl Args {
             warm_up: self.warm_up.filter(|s| *s >= 0.0),
             throttled: None,
         };
-        let plan = Plan {
-            load: first,
-            seed: self.seed,
-            duration: seconds,
-            stripe,
-            senders: self.senders.map_or_else(senders, usize::from),
-            timeout,
-            max_in_flight: self.max_in_flight.max(1),
-            start_at: self.start_at.map(start_at).transpose()?,
-        };
+        let plan = self.plan(first)?;
         if self.dry_run {
             return dry_run(&plan);
         }
@@ -276,6 +264,19 @@ impl Args {
         save(&measured, &folder)?;
         emit(&summary(&measured.file, Some(&folder)), None)?;
         Ok(exit(&measured.file))
+    }
+
+    fn plan(&self, load: Load) -> Result<Plan> {
+        Ok(Plan {
+            load,
+            seed: self.seed,
+            duration: time("--seconds", self.longest())?,
+            stripe: self.stripe.as_deref().map_or(Ok(Stripe::WHOLE), load::stripe)?,
+            senders: self.senders.map_or_else(senders, usize::from),
+            timeout: time("--timeout", self.timeout)?,
+            max_in_flight: self.max_in_flight.max(1),
+            start_at: self.start_at.map(start_at).transpose()?,
+        })
     }
 
     /// Seconds of the load, at most.

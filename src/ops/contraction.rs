@@ -112,14 +112,10 @@ fn conv_transpose(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 /// Padding is an input, `[begins…, ends…]`, and the bias follows it.
 pub(super) fn conv_transpose_padded(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let pads = if cx.optional(2).is_some() { cx.ints(2)? } else { Vec::new() };
-    Ok(conv_transpose_at(cx, 3, Some(pads))?.reads(2, Dim::ZERO))
+    Ok(conv_transpose_at(cx, 3, Some(&pads))?.reads(2, Dim::ZERO))
 }
 
-fn conv_transpose_at(
-    cx: &OpCx<'_>,
-    bias: usize,
-    pads: Option<Vec<Dim>>,
-) -> Result<Effect, OpError> {
+fn conv_transpose_at(cx: &OpCx<'_>, bias: usize, pads: Option<&[Dim]>) -> Result<Effect, OpError> {
     let (input, weight) = (cx.shape(0)?, cx.shape(1)?);
     let ([n, _, spatial @ ..], [_, per_group, kernel @ ..]) = (&input[..], &weight[..]) else {
         return invalid!("convolution of rank {} by rank {}", input.len(), weight.len());
@@ -145,7 +141,7 @@ fn conv_transpose_at(
                 }
                 let extent = (kernel[i].clone() - Dim::ONE) * Dim::from(window.dilations[i]);
                 let grown = (size.clone() - Dim::ONE) * stride + extent + Dim::ONE;
-                let pad = match &pads {
+                let pad = match pads {
                     Some(pads) => {
                         [i, i + spatial.len()].iter().filter_map(|at| pads.get(*at)).sum()
                     }

@@ -98,7 +98,6 @@ mod tests {
         for seed in 0..30 {
             let (seconds, over, _) = run(0.5, 0.10, 400.0, seed);
             ended += u32::from(over);
-            assert!(!over || seconds < 400.0);
             let record = queue(500.0, 1_000_000, seconds, 400.0, seed);
             let j = judge::judge(&case(&record, seconds));
             let p99 = j.response.iter().find(|p| same(p.q, 0.99)).unwrap();

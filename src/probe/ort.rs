@@ -217,14 +217,6 @@ pub fn find_library(named: Option<&Path>) -> Result<PathBuf, ProbeError> {
     {
         return Ok(found);
     }
-    const FOLDERS: [&str; 6] = [
-        "/usr/local/lib",
-        "/usr/lib/x86_64-linux-gnu",
-        "/usr/lib/aarch64-linux-gnu",
-        "/usr/lib64",
-        "/usr/lib",
-        "/opt/homebrew/lib",
-    ];
     let loader = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
     let system = std::env::split_paths(&loader).chain(FOLDERS.iter().map(PathBuf::from));
     system.into_iter().find_map(|folder| library(&folder)).ok_or_else(|| ProbeError::Runtime {
@@ -234,6 +226,16 @@ pub fn find_library(named: Option<&Path>) -> Result<PathBuf, ProbeError> {
         hint: INSTALL,
     })
 }
+
+/// Where systems keep libraries.
+const FOLDERS: [&str; 6] = [
+    "/usr/local/lib",
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+    "/opt/homebrew/lib",
+];
 
 /// The folder of the wheel's library, as the interpreter finds it; nothing of the wheel is run.
 fn wheel(python: &Path) -> Option<PathBuf> {
@@ -253,7 +255,8 @@ fn library(folder: &Path) -> Option<PathBuf> {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         let known = name.starts_with("libonnxruntime.so")
             || name == "onnxruntime.dll"
-            || name.starts_with("libonnxruntime.") && name.ends_with(".dylib");
+            || name.starts_with("libonnxruntime.")
+                && path.extension().is_some_and(|e| e == "dylib");
         known && path.is_file()
     };
     let entries = std::fs::read_dir(folder).ok()?;

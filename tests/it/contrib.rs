@@ -10,7 +10,7 @@ const I8: i64 = 3;
 const I16: i64 = 5;
 const I32: i64 = 6;
 
-/// The analysis of one node. An input is `type sizes…` by name, `= numbers…` for a constant, or `` for
+/// The analysis of one node. An input is `type sizes…` by name, `= numbers…` for a constant, or empty for
 /// an absent one.
 fn alone(op: &str, inputs: &[&str], outputs: usize, attributes: &[Message]) -> Value {
     let name = |i: usize, kind: &str| if kind.is_empty() { String::new() } else { format!("i{i}") };

@@ -21,7 +21,9 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
 
 fn files(folders: &[&str]) -> Vec<(String, String)> {
     let mut paths = Vec::new();
-    folders.iter().for_each(|f| sources(&Path::new(ROOT).join(f), &mut paths));
+    for folder in folders {
+        sources(&Path::new(ROOT).join(folder), &mut paths);
+    }
     paths.sort();
     let read = |p: PathBuf| {
         let text = std::fs::read_to_string(&p).unwrap();

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Flags of the meters.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::doc_markdown, reason = "the text is for terminals")]
+#[group(skip)]
 pub(super) struct Flags {
     /// Read no meters.
     #[arg(long, help_heading = "Meters")]

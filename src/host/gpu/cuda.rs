@@ -259,8 +259,9 @@ fn check(kind: &Kind, size: usize, a: &[u8], b: &[u8], c: &[u8]) -> Cuda<()> {
         let got = result.at(c, column * size + row);
         let exact = matches!(result, Number::Integer { .. });
         let slack = if exact { 0.0 } else { 8.0 * (size as f64).sqrt() * 0.5f64.powi(kind.kept) };
-        // Not `>`: a result that is no number is wrong.
-        if !((got - sum).abs() <= slack + 2.0 * result.rounding() * sum.abs()) {
+        let off = (got - sum).abs();
+        // A result that is no number is wrong.
+        if off.is_nan() || off > slack + 2.0 * result.rounding() * sum.abs() {
             let message = format!("wrong: element {row}, {column} is {got} and must be {sum}");
             return Err(GpuError::Cuda(message));
         }

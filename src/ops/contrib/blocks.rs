@@ -12,7 +12,7 @@ use crate::ops::selection::log2;
 /// x·σ(x): four operations besides the exp.
 const SILU: u32 = 4;
 
-/// `[N, H, W, C]`: mean, variance, scale and shift a group; `activation` 1 is SiLU. The form with a
+/// `[N, H, W, C]`: mean, variance, scale and shift a group; `activation` 1 is `SiLU`. The form with a
 /// skip adds it and an optional bias first, and gives the sum too.
 pub(super) fn group_norm(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let n = cx.elements(0)?;

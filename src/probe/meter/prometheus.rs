@@ -82,13 +82,12 @@ fn labels(text: &str) -> Option<(Labels, &str)> {
         for (i, c) in quoted.char_indices() {
             match (escaped, c) {
                 (true, 'n') => value.push('\n'),
-                (true, c) => value.push(c),
                 (false, '\\') => {}
                 (false, '"') => {
                     end = Some(i);
                     break;
                 }
-                (false, c) => value.push(c),
+                (_, c) => value.push(c),
             }
             escaped = !escaped && c == '\\';
         }
@@ -267,7 +266,8 @@ odd{a="x\"y\\z\n",b="}"} 1
             "{} 1\n1x 2\nx{a=\"\nx{a=\"\\\nx{a} 1\nx{=\"\"}\nx\n\u{1F600} 1\nx 1e999\nx NaN\n";
         let all = parse(text);
         assert!(all.skipped >= 8, "{all:?}");
-        let many: String = (0..2 * SERIES).map(|i| format!("x{{i=\"{i}\"}} 1\n")).collect();
+        let many =
+            (0..2 * SERIES).map(|i| format!("x{{i=\"{i}\"}} 1\n")).collect::<Vec<_>>().concat();
         assert_eq!(parse(&many).series.len(), SERIES);
     }
 }

@@ -65,7 +65,7 @@ impl Rapl {
         paths.sort();
         for path in paths {
             let folder = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            if !folder.strip_prefix("intel-rapl:").is_some_and(|r| !r.is_empty()) {
+            if folder.strip_prefix("intel-rapl:").is_none_or(str::is_empty) {
                 continue;
             }
             let Ok(name) = read(&path.join("name")) else { continue };

@@ -161,20 +161,17 @@ pub struct Told {
 }
 
 /// The first answer in a window and the last one; those around it where there are fewer than two.
-fn edges<'a, T>(
-    answers: &'a [(f64, T)],
-    window: &Range<f64>,
-) -> Option<(&'a (f64, T), &'a (f64, T))> {
+fn edges<'a, T>(answers: &'a [(f64, T)], window: &Range<f64>) -> Option<[&'a (f64, T); 2]> {
     let first = answers.iter().find(|a| a.0 >= window.start);
     let last = answers.iter().rev().find(|a| a.0 <= window.end);
     match (first, last) {
         (Some(first), Some(last)) if last.0 - first.0 > 0.5 * (window.end - window.start) => {
-            Some((first, last))
+            Some([first, last])
         }
         _ => {
             let before = answers.iter().rev().find(|a| a.0 <= window.start).or(answers.first())?;
             let after = answers.iter().find(|a| a.0 >= window.end).or(answers.last())?;
-            (after.0 > before.0).then_some((before, after))
+            (after.0 > before.0).then_some([before, after])
         }
     }
 }
@@ -185,12 +182,12 @@ pub(super) fn join(all: &[Answers], window: &Range<f64>) -> Told {
     for answers in all {
         let question = &answers.question;
         let place = question.url.text.clone();
-        if let Some(((from, before), (to, after))) = edges(&answers.metrics, window) {
+        if let Some([(from, before), (to, after)]) = edges(&answers.metrics, window) {
             let changes = prometheus::changes(before, after);
             let seconds = to - from;
             told.stages.extend(stages(&changes, question, seconds));
             told.scrapes.push(page(&place, *from - window.start, seconds, after.skipped, &changes));
-        } else if let Some(((from, before), (to, after))) = edges(&answers.stats, window) {
+        } else if let Some([(from, before), (to, after)]) = edges(&answers.stats, window) {
             match after.since(before) {
                 Some(delta) => {
                     told.stages.extend(triton_stages(&delta, to - from, question.instances));
@@ -463,7 +460,7 @@ mod tests {
     #[test]
     fn the_latest_answers_within_the_window_count() {
         let answers: Vec<(f64, u8)> = (0..10).map(|i| (f64::from(i), i)).collect();
-        let pair = |window: Range<f64>| edges(&answers, &window).map(|(a, b)| (a.1, b.1));
+        let pair = |window: Range<f64>| edges(&answers, &window).map(|[a, b]| (a.1, b.1));
         assert_eq!(pair(2.5..8.5), Some((3, 8)));
         assert_eq!(pair(2.5..3.4), Some((2, 4)));
         assert_eq!(pair(20.0..30.0), None);

@@ -50,7 +50,8 @@ struct Model {
 #[serde(default)]
 #[derive(Default)]
 struct Batch {
-    batch_size: u64,
+    #[serde(rename = "batch_size")]
+    requests: u64,
     compute_input: Span,
     compute_infer: Span,
     compute_output: Span,
@@ -72,7 +73,7 @@ pub fn parse(bytes: &[u8]) -> Result<Stats, String> {
             for (name, span) in STAGES[2..].iter().zip(spans) {
                 all.batches.entry(name).or_default().add(span);
             }
-            let own = all.sizes.entry(batch.batch_size).or_default();
+            let own = all.sizes.entry(batch.requests).or_default();
             *own = own.saturating_add(batch.compute_infer.count);
         }
     }

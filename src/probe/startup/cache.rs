@@ -92,7 +92,7 @@ mod tests {
         let path = folder.path().join("data");
         std::fs::write(&path, vec![7; 3 << 20]).unwrap();
         let all = files(folder.path()).unwrap();
-        assert_eq!(all, [path.clone()]);
+        assert_eq!(all, std::slice::from_ref(&path));
         assert_eq!(look(&all).unwrap().resident_bytes, 3 << 20);
         evict(&all);
         assert_eq!(look(&all).unwrap(), CachePart { files: 1, bytes: 3 << 20, resident_bytes: 0 });

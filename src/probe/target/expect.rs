@@ -129,10 +129,10 @@ impl Wanted<'_> {
         }
         let count = elements(shape);
         match (contents, slot.dtype.width()) {
-            (Some(Contents::Raw(data)), Some(width)) => {
-                if count.map(|n| n * width) != Some(data.len()) {
-                    return wrong(format!("of {} has {} bytes", show(shape), data.len()));
-                }
+            (Some(Contents::Raw(data)), Some(width))
+                if count.map(|n| n * width) != Some(data.len()) =>
+            {
+                return wrong(format!("of {} has {} bytes", show(shape), data.len()));
             }
             (Some(Contents::Json(value)), _) => {
                 let found = leaves(value);
