@@ -360,6 +360,7 @@ impl Args {
     }
 
     #[cfg(not(feature = "probe"))]
+    #[allow(clippy::unused_self, reason = "as in a build with a runtime")]
     fn in_process(&self, _: &Path, _: i64) -> Result<Prepared> {
         Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
     }

@@ -127,6 +127,7 @@ impl Args {
     }
 
     #[cfg(not(feature = "probe"))]
+    #[allow(clippy::unused_self, reason = "as in a build with a runtime")]
     fn calibrations(&self, _: &Device) -> Result<Vec<Calibration>> {
         Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
     }

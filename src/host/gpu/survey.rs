@@ -4,6 +4,7 @@ use super::{Gpu, GpuError, GpuState};
 use crate::host::SurveyPlan;
 use crate::host::device::{giga, repeats, tera};
 use crate::host::figure::Figure;
+#[cfg(any(test, feature = "cuda"))]
 use crate::host::survey::NOISY;
 use crate::hwdb::{Device, Link, MemoryLevel, Peak};
 use serde::Serialize;
@@ -69,6 +70,7 @@ pub fn gpu_surveys(_: &SurveyPlan, _: &mut dyn FnMut(f64)) -> Result<Vec<GpuSurv
 
 impl GpuSurvey {
     /// What the states and the repeats say against the figures.
+    #[cfg(any(test, feature = "cuda"))]
     pub(super) fn doubt(&mut self) {
         let mut doubts = Vec::new();
         let streams = [
