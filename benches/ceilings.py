@@ -1,7 +1,8 @@
 """Ceilings that `rooflens hw measure` finds, beside public tools on the same machine.
 
 likwid-bench (load, copy, stream) and mbw for bandwidth, OpenBLAS through numpy for f32. Tools take
-turns, so that a machine that drifts does so for all. Bandwidths count the bytes that the loop names;
+turns in five rounds, so that a machine that drifts does so for all; ratios are of figures of the same
+round, and their median is printed. Bandwidths count the bytes that the loop names;
 the line a store first fetches is not counted, by none of the tools. Run on an idle machine:
 
     apt-get install likwid mbw; pip install numpy threadpoolctl
@@ -100,10 +101,11 @@ def main():
     for (name, what, tool), values in theirs.items():
         mine = ours[name, what]
         middle, other = statistics.median(mine), statistics.median(values)
+        ratio = statistics.median(m / v for m, v in zip(mine, values))
         spread = lambda v: f"{100 * (max(v) - min(v)) / statistics.median(v):.1f} %"
         unit = "GFLOP/s" if what in ("gemm", "peak") else "GB/s"
         print(f"| {name} | {what} | {middle / 1e9:.1f} {unit} | {spread(mine)} | {tool} | "
-              f"{other / 1e9:.1f} {unit} | {spread(values)} | {middle / other:.2f} |")
+              f"{other / 1e9:.1f} {unit} | {spread(values)} | {ratio:.2f} |")
 
 
 main()

@@ -91,21 +91,37 @@ pub struct Calibration {
     /// Threads of an inference.
     pub threads: u32,
     /// The compute ceiling that efficiencies are shares of: 10^12 operations a second in f32.
+    #[serde(deserialize_with = "positive::one")]
     pub peak_tflops: f64,
     /// The memory ceiling that efficiencies are shares of: 10^9 bytes a second.
+    #[serde(deserialize_with = "positive::one")]
     pub bandwidth_gb_s: f64,
     /// What a run costs beyond its kernels, in microseconds.
+    #[serde(deserialize_with = "positive::or_zero")]
     pub per_run_us: f64,
     /// What a kernel costs beyond its work, in microseconds.
+    #[serde(deserialize_with = "positive::or_zero")]
     pub per_kernel_us: f64,
-    /// What a transcendental function of an element adds, in nanoseconds.
-    pub transcendental_ns: f64,
-    /// Whether a norm that is written out runs as one kernel.
-    pub fuses_norms: bool,
+    /// 10^9 bytes a second at which weights that no cache keeps come into a product.
+    #[serde(deserialize_with = "positive::one")]
+    pub weights_gb_s: f64,
+    /// The last cache, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_bytes: Option<u64>,
+    /// Time of a sum that adds to what a product makes, as a share of its time alone.
+    #[serde(deserialize_with = "positive::or_zero")]
+    pub sum_after_product: f64,
     /// Median relative error of a kernel's time, predicted from the other benchmarks of its class.
+    #[serde(deserialize_with = "positive::or_zero")]
     pub held_out_error: f64,
     /// Micro-benchmarks that the fit is of.
     pub benchmarks: u32,
+    /// Micro-benchmarks taken while the machine was slower than its ceiling.
+    #[serde(default)]
+    pub disturbed: u32,
+    /// Micro-benchmarks that the runtime refused, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// What they measured.
     pub points: Vec<CalibrationPoint>,
 }
@@ -114,13 +130,19 @@ pub struct Calibration {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalibrationPoint {
+    /// What ran, at which shape.
+    pub name: String,
     /// `conv`, `depthwise`, `gemm`, `elementwise`, `norm` …
     pub class: String,
-    /// log2 of rows, columns and depth of a product; of bytes moved for other kinds.
+    /// log2 of rows, columns and depth of a product; for other kinds of bytes moved, and of the
+    /// length of a row where it matters.
+    #[serde(deserialize_with = "positive::logarithms")]
     pub shape: Vec<f64>,
     /// Least time under the ceiling by measured time; above one where a cache is faster than memory.
+    #[serde(deserialize_with = "positive::one")]
     pub efficiency: f64,
     /// Measured time in microseconds.
+    #[serde(deserialize_with = "positive::one")]
     pub kernel_us: f64,
 }
 

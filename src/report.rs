@@ -6,6 +6,7 @@
 mod assessment;
 mod bound;
 mod estimate;
+mod kernels;
 mod levels;
 mod model;
 mod phases;
@@ -13,7 +14,8 @@ mod text;
 
 pub use assessment::{ASSESSMENT_SCHEMA, Assessment, Gap, Machine, Measured};
 pub use bound::{BoundReport, op_time, place};
-pub use estimate::{EstimateReport, Kernel, efficiency, kernel_seconds, kernels};
+pub use estimate::{EstimateReport, efficiency};
+pub use kernels::{Kernel, KernelClass, kernels};
 pub use levels::{LevelReport, op_level};
 pub use model::{
     Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport, ModelInfo,

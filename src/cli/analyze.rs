@@ -4,7 +4,7 @@ use super::{Exit, emit, hinted, nearest};
 use crate::analysis::Precision;
 use crate::dim::{Bindings, Dim};
 use crate::ir::Model;
-use crate::report::ModelReport;
+use crate::report::{BoundReport, ModelReport};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -62,14 +62,8 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let mut report = report(&self.model, &self.shape, &self.dim, self.batch, self.dtype)?;
-        for name in &self.on {
-            let folder = self.hwdb.as_deref();
-            let h = super::hw::hierarchy(name, report.main_dtype(), folder)?;
-            let catalogue = super::hw::catalogue(folder)?;
-            let device = super::hw::find(&catalogue, name)?;
-            let bound = crate::report::BoundReport::new(&h.roof, &report);
-            let bound = bound.with_levels(&h, &report).with_estimates(device, &report);
-            report.bounds.push(bound);
+        if !self.on.is_empty() {
+            report.bounds = self.bounds(&report)?;
         }
         let text = match self.format.as_str() {
             "json" => serde_json::to_string_pretty(&report)? + "\n",
@@ -84,6 +78,18 @@ impl Args {
         // The process ends here: taking large graphs apart piece by piece would be for nothing.
         std::mem::forget(report);
         Ok(if self.strict && !complete { Exit::Failed } else { Exit::Good })
+    }
+
+    /// What the devices asked for allow.
+    fn bounds(&self, report: &ModelReport) -> Result<Vec<BoundReport>> {
+        let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;
+        let bound = |name: &String| {
+            let device = super::hw::find(&catalogue, name)?;
+            let h = super::hw::hierarchy(device, report.main_dtype())?;
+            let bound = BoundReport::new(&h.roof, report);
+            Ok(bound.with_levels(&h, report).with_estimates(device, report))
+        };
+        self.on.iter().map(bound).collect()
     }
 }
 

@@ -82,10 +82,8 @@ pub(super) fn find<'c>(catalogue: &'c Catalogue, name: &str) -> Result<&'c Devic
     })
 }
 
-/// The ceilings for `dtype` of the device called `name`; for f32 where the device has none for it.
-pub(super) fn hierarchy(name: &str, dtype: &str, folder: Option<&Path>) -> Result<Hierarchy> {
-    let catalogue = catalogue(folder)?;
-    let device = find(&catalogue, name)?;
+/// The ceilings of a device for `dtype`; for f32 where it has none for it.
+pub(super) fn hierarchy(device: &Device, dtype: &str) -> Result<Hierarchy> {
     Hierarchy::of(device, dtype).or_else(|| Hierarchy::of(device, "f32")).ok_or_else(|| {
         let types: Vec<&str> = device.peaks.iter().map(|p| p.dtype.as_str()).collect();
         let message = format!("{} has no known {dtype} roof", device.name);

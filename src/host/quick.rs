@@ -25,6 +25,12 @@ impl Default for MeasurePlan {
     }
 }
 
+/// f32 operations a second that one thread does right now, in about a millisecond: less than the
+/// ceiling while the clock is down or a neighbour shares the core.
+pub fn pace() -> f64 {
+    arithmetic(kernels::f32(), 1, Duration::from_micros(300), 3).most
+}
+
 /// Ceilings of this machine.
 #[derive(Clone, Debug)]
 pub struct HostCeilings {

@@ -16,6 +16,24 @@ pub(super) fn one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::
     Err(D::Error::custom(format!("`{value}` {what}; leave out what is not known")))
 }
 
+/// A number that may be zero: an overhead, an error.
+pub(super) fn or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    if (0.0..=MOST).contains(&value) {
+        return Ok(value);
+    }
+    Err(D::Error::custom(format!("`{value}` is not a number from 0 to 10^12")))
+}
+
+/// Numbers of either sign: logarithms of sizes.
+pub(super) fn logarithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let values = Vec::<f64>::deserialize(deserializer)?;
+    match values.iter().find(|v| !(-64.0..=64.0).contains(*v)) {
+        Some(value) => Err(D::Error::custom(format!("`{value}` is not the log2 of a size"))),
+        None => Ok(values),
+    }
+}
+
 /// A number that may be absent.
 pub(super) fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     one(deserializer).map(Some)

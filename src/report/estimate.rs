@@ -1,11 +1,14 @@
 //! How long a model is likely to take in a runtime that was calibrated on the device.
 //!
-//! Σ over kernels of max(F/(π·ηc), Q/(β·ηm)), and overheads; η of a kernel comes from measured
-//! kernels of its class that are nearest in shape.
+//! Σ over kernels of max(F/(π·ηc), W/βw) or Q/(β·ηm), and overheads; η of a kernel comes from
+//! measured kernels of its class that are nearest in shape, W are weights that no cache keeps from
+//! one run to the next.
 
-use super::{ModelReport, OpReport};
+use super::ModelReport;
+use super::kernels::{Kernel, kernels};
 use crate::hwdb::{Calibration, CalibrationPoint};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A likely time, apart from any bound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,113 +27,37 @@ pub struct EstimateReport {
     pub kernels: usize,
     /// Kernels of kinds that were not calibrated, which count at the roof.
     pub uncalibrated: usize,
-}
-
-/// What a kernel does, as far as its time depends on it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Kernel {
-    /// `conv`, `pointwise`, `depthwise`, `gemm`, `batched`, `elementwise`, `norm`, `softmax`,
-    /// `reduction`, `movement`.
-    pub class: &'static str,
-    /// Operations.
-    pub work: f64,
-    /// Bytes read and written.
-    pub bytes: f64,
-    /// Transcendental functions of an epilogue or of element-wise work.
-    pub transcendentals: f64,
-    /// log2 of what its efficiency depends on: rows, columns and depth of a product; bytes else.
-    pub shape: Vec<f64>,
+    /// Their operator types.
+    #[serde(default)]
+    pub uncalibrated_types: BTreeSet<String>,
 }
 
 impl Kernel {
-    fn is_product(&self) -> bool {
-        self.shape.len() > 1
-    }
-
-    /// Least time under the calibration's ceilings.
+    /// Least time under the calibration's ceilings, of what its efficiency is a share of.
     pub fn least(&self, c: &Calibration) -> f64 {
-        let bytes = self.bytes / (c.bandwidth_gb_s * 1e9);
-        if self.is_product() { self.work / (c.peak_tflops * 1e12) } else { bytes }
-    }
-}
-
-/// The kernels of a model, in a runtime that has decomposed norms as one kernel or not.
-pub fn kernels(report: &ModelReport, fuses_norms: bool) -> Vec<Kernel> {
-    let mut all = Vec::new();
-    for group in &report.groups {
-        let ops: Vec<&OpReport> = group.nodes.iter().filter_map(|n| report.ops.get(*n)).collect();
-        let bytes = group.bytes_read as f64 + group.bytes_written as f64;
-        let anchor = ops.iter().find(|op| product(op).is_some());
-        let reduces = ops.iter().filter(|op| op.class == "reduction").count();
-        match anchor {
-            Some(anchor) if group.rule != "attention" => {
-                let (class, shape) = product(anchor).unwrap_or_default();
-                let epilogue = ops.iter().map(|op| op.transcendentals as f64).sum();
-                let work = (anchor.flops + anchor.int_ops) as f64;
-                all.push(Kernel { class, work, bytes, transcendentals: epilogue, shape });
-            }
-            None if fuses_norms && reduces >= 2 => {
-                all.push(plain("norm", 0.0, bytes));
-            }
-            _ => all.extend(ops.iter().map(|op| single(op))),
+        let (work, bytes) =
+            (self.work / (c.peak_tflops * 1e12), self.bytes / (c.bandwidth_gb_s * 1e9));
+        match self.class {
+            None => work.max(bytes),
+            Some(class) if class.is_product() => work,
+            Some(_) => bytes,
         }
     }
-    all
-}
 
-fn plain(class: &'static str, transcendentals: f64, bytes: f64) -> Kernel {
-    Kernel { class, work: 0.0, bytes, transcendentals, shape: vec![bytes.max(1.0).log2()] }
-}
-
-fn single(op: &OpReport) -> Kernel {
-    let bytes = op.bytes_read as f64 + op.bytes_written as f64;
-    if let Some((class, shape)) = product(op) {
-        let work = (op.flops + op.int_ops) as f64;
-        return Kernel { class, work, bytes, transcendentals: 0.0, shape };
-    }
-    match op.class.as_str() {
-        "normalization" if op.op_type.contains("Softmax") => plain("softmax", 0.0, bytes),
-        "normalization" => plain("norm", 0.0, bytes),
-        "reduction" | "pooling" => plain("reduction", 0.0, bytes),
-        "element-wise" | "quantization" => plain("elementwise", op.transcendentals as f64, bytes),
-        _ => plain("movement", 0.0, bytes),
-    }
-}
-
-/// Class and log2 of rows, columns and depth of a convolution or matrix product.
-fn product(op: &OpReport) -> Option<(&'static str, Vec<f64>)> {
-    if op.macs == 0 {
-        return None;
-    }
-    let size = |t: Option<&super::TensorReport>| -> Option<Vec<f64>> {
-        t?.shape.as_ref()?.iter().map(|d| d.map(|d| d.max(1) as f64)).collect()
-    };
-    let output = size(op.outputs.first())?;
-    let weight = size(op.inputs.get(1))?;
-    let elements: f64 = output.iter().product();
-    let logs = |m: f64, n: f64, k: f64| vec![m.log2(), n.log2(), k.max(1.0).log2()];
-    let depth = op.macs as f64 / elements;
-    match op.class.as_str() {
-        "convolution" => {
-            let channels = *output.get(1)?;
-            let pixels = elements / channels;
-            let window: f64 = weight.iter().skip(2).product();
-            let class = match (weight.get(1).copied(), window) {
-                (Some(1.0), _) if channels > 1.0 && depth > 1.0 && depth <= window => "depthwise",
-                (_, 1.0) => "pointwise",
-                _ => "conv",
-            };
-            Some((class, logs(channels, pixels, depth)))
+    /// Seconds in the calibrated runtime, and whether its class was calibrated; `cold` where weights
+    /// come from main memory in each run.
+    pub fn seconds(&self, c: &Calibration, cold: bool) -> (f64, bool) {
+        let class = self.class.map(|c| c.name());
+        let same = c.points.iter().filter(|p| Some(p.class.as_str()) == class);
+        let found = efficiency(&same.collect::<Vec<_>>(), &self.shape);
+        let mut seconds = self.least(c) / found.unwrap_or(1.0);
+        if cold {
+            seconds = seconds.max(self.weight_bytes / (c.weights_gb_s * 1e9));
         }
-        "matrix product" => {
-            let columns = *output.last()?;
-            if weight.len() > 2 {
-                let rows = output.iter().rev().nth(1).copied().unwrap_or(1.0);
-                return Some(("batched", logs(rows, columns, depth)));
-            }
-            Some(("gemm", logs(elements / columns, columns, depth)))
+        if self.after_product {
+            seconds *= c.sum_after_product;
         }
-        _ => None,
+        (seconds + c.per_kernel_us * 1e-6, found.is_some())
     }
 }
 
@@ -153,21 +80,15 @@ pub fn efficiency(points: &[&CalibrationPoint], shape: &[f64]) -> Option<f64> {
     (total > 0.0).then(|| (sum / total).exp())
 }
 
-/// Seconds of a kernel, and whether its class was calibrated.
-pub fn kernel_seconds(c: &Calibration, kernel: &Kernel) -> (f64, bool) {
-    let points: Vec<&CalibrationPoint> =
-        c.points.iter().filter(|p| p.class == kernel.class).collect();
-    let found = efficiency(&points, &kernel.shape);
-    let extra = kernel.transcendentals * c.transcendental_ns * 1e-9;
-    let seconds = kernel.least(c) / found.unwrap_or(1.0) + c.per_kernel_us * 1e-6 + extra;
-    (seconds, found.is_some())
-}
-
 impl EstimateReport {
     /// The estimate of `report` by a calibration.
     pub fn new(c: &Calibration, report: &ModelReport) -> Self {
-        let kernels = kernels(report, c.fuses_norms);
-        let times: Vec<(f64, bool)> = kernels.iter().map(|k| kernel_seconds(c, k)).collect();
+        let kernels = kernels(report);
+        // What a run goes through again and again stays in a cache only as a whole.
+        let weights: f64 = kernels.iter().map(|k| k.weight_bytes).sum();
+        let cold = c.cache_bytes.is_none_or(|cache| weights > cache as f64);
+        let times: Vec<(f64, bool)> = kernels.iter().map(|k| k.seconds(c, cold)).collect();
+        let without = || kernels.iter().zip(&times).filter(|(_, t)| !t.1).map(|(k, _)| k);
         Self {
             runtime: c.runtime.clone(),
             version: c.version.clone(),
@@ -175,7 +96,8 @@ impl EstimateReport {
             seconds: c.per_run_us * 1e-6 + times.iter().map(|t| t.0).sum::<f64>(),
             held_out_error: c.held_out_error,
             kernels: kernels.len(),
-            uncalibrated: times.iter().filter(|t| !t.1).count(),
+            uncalibrated: without().count(),
+            uncalibrated_types: without().map(|k| k.op_type.clone()).collect(),
         }
     }
 }

@@ -257,8 +257,11 @@ pub fn bounds(report: &ModelReport) -> String {
             if e.uncalibrated > 0 {
                 let _ = writeln!(
                     out,
-                    "{:<17} {} of {} kernels are of kinds that were not calibrated and count at the roof",
-                    "", e.uncalibrated, e.kernels
+                    "{:<17} {} of {} kernels are of kinds that were not calibrated and count at the roof: {}",
+                    "",
+                    e.uncalibrated,
+                    e.kernels,
+                    e.uncalibrated_types.iter().cloned().collect::<Vec<_>>().join(", ")
                 );
             }
         }

@@ -6,6 +6,7 @@ use crate::units::si;
 use anyhow::Result;
 use serde::Serialize;
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// Say what this machine is, without measuring: CPU, caches, memory, NVIDIA GPUs.
 ///
@@ -15,6 +16,9 @@ pub(super) struct Args {
     /// Form of the output.
     #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
     format: String,
+    /// A folder of your own device files; GPUs are looked for among them, too.
+    #[arg(long, value_name = "DIR")]
+    hwdb: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -35,7 +39,7 @@ struct KnownGpu {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let catalogue = catalogue(None)?;
+        let catalogue = catalogue(self.hwdb.as_deref())?;
         let (gpus, no_gpus_because) = match gpus() {
             Ok(gpus) => (gpus, None),
             Err(e) => (Vec::new(), Some(e.to_string())),

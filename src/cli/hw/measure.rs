@@ -112,12 +112,14 @@ impl Args {
         let (Some(peak_tflops), Some(bandwidth_gb_s)) = (peak, bandwidth) else {
             return Err(hinted("the ceilings of one thread could not be measured", "run it again"));
         };
+        let cache_bytes =
+            one.memory.iter().find(|m| m.level == "L3").and_then(|m| m.capacity_bytes);
         let calibrate = |name: &String| {
             let runtime = if name == "ort" { Runtime::Ort } else { Runtime::Tract };
             let library = self.ort_library.clone();
             let options = RuntimeOptions { library, ..RuntimeOptions::new(runtime) };
-            let slice = std::time::Duration::from_millis(250);
-            let plan = CalibrationPlan { options, slice, peak_tflops, bandwidth_gb_s };
+            let slice = std::time::Duration::from_millis(80);
+            let plan = CalibrationPlan { options, slice, peak_tflops, bandwidth_gb_s, cache_bytes };
             let bar = crate::cli::progress_bar("calibrating");
             let done = calibrate(&plan, &mut |x| bar.set_position(crate::cli::permille(x)));
             bar.finish_and_clear();
@@ -179,6 +181,16 @@ fn calibrated(calibrations: &[Calibration]) -> String {
             si(c.per_run_us * 1e-6, "s"),
             si(c.per_kernel_us * 1e-6, "s"),
         );
+        if c.disturbed > 0 {
+            let _ = writeln!(
+                text,
+                "doubt: {} micro-benchmarks ran while the machine was slower than its ceiling",
+                c.disturbed
+            );
+        }
+        for left_out in &c.left_out {
+            let _ = writeln!(text, "left out: {left_out}");
+        }
     }
     text
 }

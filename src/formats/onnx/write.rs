@@ -7,6 +7,7 @@ use super::messages::{
 use prost::Message;
 
 const FLOAT: i32 = 1;
+const INT64: i32 = 7;
 
 /// A graph while it grows; all tensors are `f32`.
 pub struct Sketch {
@@ -39,6 +40,30 @@ impl Sketch {
                 value: "absent".into(),
             }],
             data_location: 1,
+            ..TensorProto::default()
+        });
+        name
+    }
+
+    /// A constant number.
+    pub fn scalar(&mut self, value: f32) -> String {
+        let data = value.to_le_bytes().to_vec();
+        self.constant(&[], FLOAT, data)
+    }
+
+    /// A constant list of integers.
+    pub fn integers(&mut self, values: &[i64]) -> String {
+        let data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.constant(&[values.len().try_into().unwrap_or(i64::MAX)], INT64, data)
+    }
+
+    fn constant(&mut self, dims: &[i64], data_type: i32, data: Vec<u8>) -> String {
+        let name = format!("w{}", self.graph.initializer.len());
+        self.graph.initializer.push(TensorProto {
+            dims: dims.to_vec(),
+            data_type,
+            name: name.clone(),
+            raw_data: data.into(),
             ..TensorProto::default()
         });
         name

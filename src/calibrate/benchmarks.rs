@@ -1,0 +1,354 @@
+//! The micro-benchmark models: chains of one layer, at shapes that networks have.
+//!
+//! None is a part of a known network as a whole.
+
+use crate::formats::Sketch;
+
+/// A micro-benchmark: a chain of layers, which load and run as any model does.
+pub(super) struct Benchmark {
+    /// What is run at which shape.
+    pub(super) name: String,
+    pub(super) file: Vec<u8>,
+    pub(super) input: Vec<i64>,
+}
+
+/// Layers in a chain: enough that what a run costs beyond its kernels counts little.
+const DEPTH: usize = 4;
+
+/// `layers` times `layer`, which gets the sketch, its input and its number.
+pub(super) fn chain(
+    name: &str,
+    input: &[i64],
+    layers: usize,
+    layer: impl Fn(&mut Sketch, &str, usize) -> String,
+) -> Benchmark {
+    let mut sketch = Sketch::new(input);
+    let mut at = "x".to_owned();
+    for i in 0..layers {
+        at = layer(&mut sketch, &at, i);
+    }
+    let shape: Vec<String> = input.iter().map(ToString::to_string).collect();
+    let name = format!("{name} of {}", shape.join("×"));
+    Benchmark { name, file: sketch.finish(&at), input: input.to_vec() }
+}
+
+/// Layers of a chain whose layers do `work` multiply–adds: fewer of large ones.
+fn depth(work: i64) -> usize {
+    if work > 1 << 29 { 2 } else { DEPTH }
+}
+
+/// `a` and `b` in turn.
+fn turn(a: i64, b: i64, i: usize) -> (i64, i64) {
+    if i.is_multiple_of(2) { (a, b) } else { (b, a) }
+}
+
+/// Convolutions between `a` and `b` channels and back, with the epilogue that most have.
+fn convolutions(a: i64, b: i64, size: i64, window: i64) -> Benchmark {
+    let layer = |s: &mut Sketch, x: &str, i: usize| {
+        let (from, to) = turn(a, b, i);
+        let (weight, bias) = (s.weight(&[to, from, window, window]), s.weight(&[to]));
+        let y = s.node("Conv", &[x, &weight, &bias], &[("pads", &[window / 2; 4])]);
+        s.node("Relu", &[&y], &[])
+    };
+    let layers = depth(a * b * size * size * window * window);
+    chain(&format!("Conv {window}×{window} to {b}"), &[1, a, size, size], layers, layer)
+}
+
+/// One convolution over every other pixel.
+fn strided(a: i64, b: i64, size: i64, window: i64) -> Benchmark {
+    let layer = |s: &mut Sketch, x: &str, _: usize| {
+        let (weight, bias) = (s.weight(&[b, a, window, window]), s.weight(&[b]));
+        let ints: [(&str, &[i64]); 2] = [("pads", &[window / 2; 4]), ("strides", &[2, 2])];
+        let y = s.node("Conv", &[x, &weight, &bias], &ints);
+        s.node("Relu", &[&y], &[])
+    };
+    chain(&format!("Conv {window}×{window}/2 to {b}"), &[1, a, size, size], 1, layer)
+}
+
+fn depthwise(channels: i64, size: i64, window: i64) -> Benchmark {
+    let layer = |s: &mut Sketch, x: &str, _: usize| {
+        let (weight, bias) = (s.weight(&[channels, 1, window, window]), s.weight(&[channels]));
+        let ints: [(&str, &[i64]); 2] = [("pads", &[window / 2; 4]), ("group", &[channels])];
+        let y = s.node("Conv", &[x, &weight, &bias], &ints);
+        s.node("Relu", &[&y], &[])
+    };
+    let name = format!("Conv {window}×{window} of each channel");
+    chain(&name, &[1, channels, size, size], DEPTH, layer)
+}
+
+fn products(rows: i64, a: i64, b: i64) -> Benchmark {
+    let layer = |s: &mut Sketch, x: &str, i: usize| {
+        let (from, to) = turn(a, b, i);
+        let (weight, bias) = (s.weight(&[from, to]), s.weight(&[to]));
+        let y = s.node("MatMul", &[x, &weight], &[]);
+        s.node("Add", &[&y, &bias], &[])
+    };
+    chain(&format!("MatMul to {b}"), &[1, rows, a], depth(rows * a * b), layer)
+}
+
+/// Products of a batch of matrices, as in attention: `[h, s, d]·[h, d, s]` and back.
+fn batched(heads: i64, rows: i64, inner: i64) -> Benchmark {
+    let layer = |s: &mut Sketch, x: &str, i: usize| {
+        let (from, to) = turn(inner, rows, i);
+        let weight = s.weight(&[heads, from, to]);
+        s.node("MatMul", &[x, &weight], &[])
+    };
+    chain("MatMul in a batch", &[heads, rows, inner], DEPTH, layer)
+}
+
+/// A convolution or a product, and what it reads added to what it makes.
+pub(super) fn with_residual(residual: bool, convolution: bool) -> Benchmark {
+    let layer = |s: &mut Sketch, x: &str, _: usize| {
+        let y = if convolution {
+            let (weight, bias) = (s.weight(&[128, 128, 1, 1]), s.weight(&[128]));
+            s.node("Conv", &[x, &weight, &bias], &[])
+        } else {
+            let (weight, bias) = (s.weight(&[128, 128]), s.weight(&[128]));
+            let y = s.node("MatMul", &[x, &weight], &[]);
+            s.node("Add", &[&y, &bias], &[])
+        };
+        let y = if residual { s.node("Add", &[&y, x], &[]) } else { y };
+        s.node("Relu", &[&y], &[])
+    };
+    let input: &[i64] = if convolution { &[1, 128, 28, 28] } else { &[1, 784, 128] };
+    chain("product and sum", input, 2 * DEPTH, layer)
+}
+
+/// The norm over the last axis, written out.
+fn norm(s: &mut Sketch, x: &str, width: i64) -> String {
+    let (scale, shift) = (s.weight(&[width]), s.weight(&[width]));
+    let (two, least) = (s.scalar(2.0), s.scalar(1e-5));
+    let mean = s.node("ReduceMean", &[x], &[("axes", &[-1])]);
+    let centred = s.node("Sub", &[x, &mean], &[]);
+    let square = s.node("Pow", &[&centred, &two], &[]);
+    let variance = s.node("ReduceMean", &[&square], &[("axes", &[-1])]);
+    let variance = s.node("Add", &[&variance, &least], &[]);
+    let root = s.node("Sqrt", &[&variance], &[]);
+    let unit = s.node("Div", &[&centred, &root], &[]);
+    let scaled = s.node("Mul", &[&unit, &scale], &[]);
+    s.node("Add", &[&scaled, &shift], &[])
+}
+
+/// GELU by the error function, written out.
+fn gelu(s: &mut Sketch, x: &str) -> String {
+    let (root, one, half) = (s.scalar(std::f32::consts::SQRT_2), s.scalar(1.0), s.scalar(0.5));
+    let y = s.node("Div", &[x, &root], &[]);
+    let y = s.node("Erf", &[&y], &[]);
+    let y = s.node("Add", &[&y, &one], &[]);
+    let y = s.node("Mul", &[x, &y], &[]);
+    s.node("Mul", &[&y, &half], &[])
+}
+
+/// GELU by the hyperbolic tangent, written out.
+fn gelu_tanh(s: &mut Sketch, x: &str) -> String {
+    let (three, factor, root) = (s.scalar(3.0), s.scalar(0.044_715), s.scalar(0.797_884_6));
+    let (one, half) = (s.scalar(1.0), s.scalar(0.5));
+    let y = s.node("Pow", &[x, &three], &[]);
+    let y = s.node("Mul", &[&y, &factor], &[]);
+    let y = s.node("Add", &[x, &y], &[]);
+    let y = s.node("Mul", &[&y, &root], &[]);
+    let y = s.node("Tanh", &[&y], &[]);
+    let y = s.node("Add", &[&y, &one], &[]);
+    let y = s.node("Mul", &[x, &y], &[]);
+    s.node("Mul", &[&y, &half], &[])
+}
+
+/// Everything that is not a product, at a size in elements.
+fn plain(elements: i64) -> Vec<Benchmark> {
+    let rows = [1, elements / 64 + 1, 8, 8];
+    let wide = [1, elements / 64 + 1, 64];
+    let square = ((elements as f64 / 32.0).sqrt() as i64 / 2 * 2).max(2);
+    let image = [1, 32, square, square];
+    let each = |op: &'static str| {
+        chain(op, &rows, DEPTH, move |s: &mut Sketch, x: &str, _| s.node(op, &[x], &[]))
+    };
+    let mut all: Vec<Benchmark> = ["Sigmoid", "Tanh", "Erf", "Exp"].map(each).into();
+    // Several in a row would be merged into one, or cancel.
+    let once = |name: &str, layer: &dyn Fn(&mut Sketch, &str) -> String| {
+        chain(name, &rows, 1, |s, x, _| layer(s, x))
+    };
+    all.extend([
+        chain("Add", &rows, DEPTH, |s, x, _| s.node("Add", &[x, "x"], &[])),
+        chain("Mul by channel", &image, DEPTH, |s, x, _| {
+            let factor = s.weight(&[1, 32, 1, 1]);
+            s.node("Mul", &[x, &factor], &[])
+        }),
+        once("Transpose", &|s, x| s.node("Transpose", &[x], &[("perm", &[0, 2, 1, 3])])),
+        once("Transpose to the end", &|s, x| s.node("Transpose", &[x], &[("perm", &[0, 2, 3, 1])])),
+        once("Concat", &|s, x| s.node("Concat", &[x, x], &[("axis", &[1])])),
+        once("Slice", &|s, x| {
+            let [start, end, axis] = [[0], [4], [3]].map(|v| s.integers(&v));
+            s.node("Slice", &[x, &start, &end, &axis], &[])
+        }),
+        chain("Softmax", &rows, DEPTH, |s, x, _| s.node("Softmax", &[x], &[("axis", &[-1])])),
+        chain("Softmax of wide rows", &wide, DEPTH, |s, x, _| {
+            s.node("Softmax", &[x], &[("axis", &[-1])])
+        }),
+        chain("LayerNormalization", &wide, DEPTH, |s, x, _| {
+            let (scale, shift) = (s.weight(&[64]), s.weight(&[64]));
+            s.node("LayerNormalization", &[x, &scale, &shift], &[("axis", &[-1])])
+        }),
+        chain("norm written out", &wide, DEPTH, |s, x, _| norm(s, x, 64)),
+        chain("GELU written out", &wide, DEPTH, |s, x, _| gelu(s, x)),
+        chain("GELU by Tanh written out", &wide, DEPTH, |s, x, _| gelu_tanh(s, x)),
+        chain("SiLU written out", &wide, DEPTH, |s, x, _| {
+            let y = s.node("Sigmoid", &[x], &[]);
+            s.node("Mul", &[x, &y], &[])
+        }),
+        chain("HardSwish", &rows, DEPTH, |s, x, _| s.node("HardSwish", &[x], &[])),
+        chain("MaxPool 3×3", &image, DEPTH, |s, x, _| {
+            let ints: [(&str, &[i64]); 2] = [("kernel_shape", &[3, 3]), ("pads", &[1, 1, 1, 1])];
+            s.node("MaxPool", &[x], &ints)
+        }),
+        chain("AveragePool 3×3", &image, DEPTH, |s, x, _| {
+            let ints: [(&str, &[i64]); 2] = [("kernel_shape", &[3, 3]), ("pads", &[1, 1, 1, 1])];
+            s.node("AveragePool", &[x], &ints)
+        }),
+        chain("GlobalAveragePool", &image, 1, |s, x, _| s.node("GlobalAveragePool", &[x], &[])),
+        chain("ReduceMean", &wide, 1, |s, x, _| s.node("ReduceMean", &[x], &[("axes", &[-1])])),
+    ]);
+    all
+}
+
+/// All micro-benchmarks of which each gives a point.
+pub(super) fn all() -> Vec<Benchmark> {
+    let mut all = Vec::new();
+    for (a, b, size) in [
+        (16, 96, 112),
+        (32, 16, 112),
+        (24, 144, 56),
+        (64, 64, 56),
+        (64, 256, 56),
+        (128, 64, 56),
+        (32, 192, 28),
+        (58, 58, 28),
+        (128, 128, 28),
+        (128, 512, 28),
+        (320, 96, 28),
+        (96, 576, 14),
+        (116, 116, 14),
+        (40, 240, 14),
+        (256, 256, 14),
+        (256, 1024, 14),
+        (768, 160, 17),
+        (512, 128, 14),
+        (160, 960, 7),
+        (320, 1280, 7),
+        (512, 512, 7),
+        (512, 2048, 7),
+        (960, 256, 7),
+        (1280, 1280, 1),
+        (240, 60, 1),
+        (48, 12, 1),
+    ] {
+        all.push(convolutions(a, b, size, 1));
+    }
+    for (a, b, size, window) in [
+        (16, 16, 56, 3),
+        (32, 32, 112, 3),
+        (64, 64, 56, 3),
+        (128, 128, 28, 3),
+        (256, 256, 14, 3),
+        (512, 512, 7, 3),
+        (32, 64, 73, 3),
+        (128, 32, 56, 3),
+        (128, 32, 28, 3),
+        (128, 32, 14, 3),
+        (128, 32, 7, 3),
+        (256, 256, 56, 3),
+        (256, 256, 28, 3),
+        (512, 512, 14, 3),
+        (64, 64, 224, 3),
+        (128, 128, 112, 3),
+        (96, 96, 35, 3),
+        (192, 192, 17, 3),
+        (384, 384, 8, 3),
+        (64, 64, 35, 5),
+        (128, 128, 17, 5),
+    ] {
+        all.push(convolutions(a, b, size, window));
+    }
+    for (a, b, size, window) in [
+        (3, 32, 224, 3),
+        (3, 64, 224, 7),
+        (64, 128, 56, 3),
+        (128, 256, 28, 3),
+        (256, 512, 14, 3),
+        (64, 128, 56, 1),
+        (256, 512, 28, 1),
+        (512, 1024, 14, 1),
+    ] {
+        all.push(strided(a, b, size, window));
+    }
+    for (channels, size, window) in [
+        (32, 112, 3),
+        (96, 112, 3),
+        (64, 56, 3),
+        (144, 56, 3),
+        (58, 28, 3),
+        (192, 28, 3),
+        (116, 14, 3),
+        (384, 14, 3),
+        (576, 14, 3),
+        (960, 7, 3),
+        (144, 56, 5),
+        (240, 28, 5),
+        (672, 14, 5),
+        (1152, 7, 5),
+        (96, 56, 7),
+        (192, 28, 7),
+        (384, 14, 7),
+        (768, 7, 7),
+    ] {
+        all.push(depthwise(channels, size, window));
+    }
+    for (rows, a, b) in [
+        (1, 64, 64),
+        (1, 256, 64),
+        (1, 768, 768),
+        (1, 768, 3072),
+        (1, 2048, 1000),
+        (1, 512, 8192),
+        (1, 4096, 4096),
+        (4, 256, 1024),
+        (8, 64, 256),
+        (8, 768, 768),
+        (16, 512, 2048),
+        (32, 256, 256),
+        (49, 768, 768),
+        (49, 768, 3072),
+        (64, 64, 64),
+        (128, 768, 768),
+        (128, 1024, 4096),
+        (196, 384, 384),
+        (196, 384, 1536),
+        (256, 512, 512),
+        (400, 768, 3072),
+        (784, 192, 192),
+        (784, 192, 768),
+        (3136, 96, 96),
+        (3136, 96, 384),
+        (3136, 64, 256),
+    ] {
+        all.push(products(rows, a, b));
+    }
+    for (heads, rows, inner) in [
+        (12, 1, 64),
+        (4, 8, 16),
+        (12, 16, 64),
+        (8, 64, 64),
+        (12, 128, 64),
+        (12, 256, 64),
+        (16, 384, 64),
+        (6, 49, 32),
+        (64, 49, 32),
+        (192, 49, 32),
+        (1, 512, 512),
+    ] {
+        all.push(batched(heads, rows, inner));
+    }
+    for elements in [1 << 7, 1 << 11, 1 << 15, 1 << 18, 1 << 20, 3 << 20] {
+        all.extend(plain(elements));
+    }
+    all
+}

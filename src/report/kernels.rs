@@ -1,0 +1,238 @@
+//! A model as the kernels that a CPU runtime runs: products with what rides along, patterns that
+//! runtimes know, and all else node by node.
+//!
+//! Knows operators by the names and figures of a report; knows no device and no runtime.
+
+use super::{ModelReport, OpReport, TensorReport};
+
+/// Kinds of kernels whose efficiencies have a curve of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelClass(&'static str, Of);
+
+/// What efficiency is a share of, and what it depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// Of the peak; by rows, columns and depth.
+    Product,
+    /// Of the bandwidth; by bytes.
+    Bytes,
+    /// Of the bandwidth; by bytes and the length of a row.
+    Rows,
+}
+
+impl KernelClass {
+    /// As device files have it.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+
+    /// Whether its efficiency is a share of the peak; of the bandwidth otherwise.
+    pub fn is_product(self) -> bool {
+        self.1 == Of::Product
+    }
+}
+
+/// What a kernel does, as far as its time depends on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kernel {
+    /// Its kind; none where no micro-benchmark is like it.
+    pub class: Option<KernelClass>,
+    /// Operator type of its first node.
+    pub op_type: String,
+    /// Operations.
+    pub work: f64,
+    /// Bytes read and written.
+    pub bytes: f64,
+    /// Weights among them.
+    pub weight_bytes: f64,
+    /// log2 of what its efficiency depends on.
+    pub shape: Vec<f64>,
+    /// A sum that adds to what a product makes, which many runtimes do on the way.
+    pub after_product: bool,
+}
+
+/// Sequences of nodes that runtimes know as one function, by class.
+const PATTERNS: &[(KernelClass, &[&str])] = &[
+    (
+        KernelClass("norm", Of::Rows),
+        &["ReduceMean", "Sub", "Pow|Mul", "ReduceMean", "Add", "Sqrt", "Div", "Mul", "Add"],
+    ),
+    (KernelClass("gelu", Of::Bytes), &["Div|Mul", "Erf", "Add", "Mul", "Mul"]),
+    (KernelClass("gelu", Of::Bytes), &["Mul", "Div|Mul", "Erf", "Add", "Mul"]),
+    (
+        KernelClass("gelu-tanh", Of::Bytes),
+        &["Pow", "Mul", "Add", "Mul", "Tanh", "Add", "Mul", "Mul"],
+    ),
+    (
+        KernelClass("gelu-tanh", Of::Bytes),
+        &["Mul", "Pow", "Mul", "Add", "Mul", "Tanh", "Add", "Mul"],
+    ),
+    (KernelClass("silu", Of::Bytes), &["Sigmoid", "Mul"]),
+    (KernelClass("hard-swish", Of::Bytes), &["HardSigmoid", "Mul"]),
+];
+
+/// Classes of single nodes by operator type; those that end in `*` by its beginning.
+const SINGLE: &[(&str, KernelClass)] = &[
+    ("Gelu", KernelClass("gelu", Of::Bytes)),
+    ("HardSwish", KernelClass("hard-swish", Of::Bytes)),
+    ("Sigmoid", KernelClass("sigmoid", Of::Bytes)),
+    ("HardSigmoid", ELEMENTWISE),
+    ("Tanh", KernelClass("tanh", Of::Bytes)),
+    ("Erf", KernelClass("erf", Of::Bytes)),
+    ("Exp", KernelClass("exp", Of::Bytes)),
+    ("Softmax", KernelClass("softmax", Of::Rows)),
+    ("LogSoftmax", KernelClass("softmax", Of::Rows)),
+    ("BatchNormalization", KernelClass("broadcast", Of::Bytes)),
+    ("MaxPool", KernelClass("max-pool", Of::Bytes)),
+    ("AveragePool", KernelClass("average-pool", Of::Bytes)),
+    ("Global*", KernelClass("global-pool", Of::Bytes)),
+    ("Reduce*", KernelClass("reduce", Of::Rows)),
+    ("Transpose", KernelClass("transpose", Of::Bytes)),
+    ("Concat", KernelClass("concat", Of::Bytes)),
+    ("Slice", COPY),
+    ("Split", COPY),
+    ("Gather*", COPY),
+    ("Pad", COPY),
+    ("Expand", COPY),
+    ("Tile", COPY),
+    ("DepthToSpace", KernelClass("transpose", Of::Bytes)),
+    ("SpaceToDepth", KernelClass("transpose", Of::Bytes)),
+];
+
+const ELEMENTWISE: KernelClass = KernelClass("elementwise", Of::Bytes);
+const BROADCAST: KernelClass = KernelClass("broadcast", Of::Bytes);
+const NORM: KernelClass = KernelClass("layer-norm", Of::Rows);
+const COPY: KernelClass = KernelClass("copy", Of::Bytes);
+
+/// What costs next to nothing on the way out of a product.
+const RIDES_ALONG: &[&str] = &["Relu", "Clip", "LeakyRelu", "Min", "Max"];
+
+/// The kernels of a model, as a CPU runtime runs them.
+pub fn kernels(report: &ModelReport) -> Vec<Kernel> {
+    let mut all = Vec::new();
+    for group in &report.groups {
+        let ops: Vec<&OpReport> = group.nodes.iter().filter_map(|n| report.ops.get(*n)).collect();
+        let mut rest = Vec::new();
+        let mut after_product = false;
+        for op in ops {
+            if let Some((class, shape)) = product(op) {
+                after_product = group.rule != "attention";
+                all.push(Kernel { class: Some(class), shape, ..unclassed(op) });
+            } else if !(after_product && rides_along(op)) {
+                rest.push((op, after_product));
+            }
+        }
+        while let Some((first, after_product)) = rest.first().copied() {
+            let found = PATTERNS.iter().find(|(_, sequence)| matches(sequence, &rest));
+            if let Some((class, sequence)) = found {
+                let last = rest[sequence.len() - 1].0;
+                let bytes = 2.0 * last.bytes_written as f64;
+                all.push(classed(*class, Kernel { bytes, ..unclassed(first) }, last));
+                rest.drain(..sequence.len());
+            } else {
+                let kernel = match single(first) {
+                    Some(class) => classed(class, unclassed(first), first),
+                    None => unclassed(first),
+                };
+                let after_product = after_product && first.op_type == "Add";
+                all.push(Kernel { after_product, ..kernel });
+                rest.remove(0);
+            }
+        }
+    }
+    all
+}
+
+fn matches(sequence: &[&str], rest: &[(&OpReport, bool)]) -> bool {
+    let same =
+        |(wanted, (op, _)): (&&str, &(&OpReport, bool))| wanted.split('|').any(|w| w == op.op_type);
+    sequence.len() <= rest.len() && sequence.iter().zip(rest).all(same)
+}
+
+fn rides_along(op: &OpReport) -> bool {
+    let bias = op.weight_bytes_read > 0 && matches!(op.op_type.as_str(), "Add" | "Sub");
+    bias || RIDES_ALONG.contains(&op.op_type.as_str())
+}
+
+fn unclassed(op: &OpReport) -> Kernel {
+    Kernel {
+        class: None,
+        op_type: op.op_type.clone(),
+        work: (op.flops + op.int_ops) as f64,
+        bytes: op.bytes_read as f64 + op.bytes_written as f64,
+        weight_bytes: op.weight_bytes_read as f64,
+        shape: Vec::new(),
+        after_product: false,
+    }
+}
+
+/// `kernel` with its class, and the shape that its efficiency depends on; rows are those of the
+/// inputs of `op`.
+fn classed(class: KernelClass, kernel: Kernel, op: &OpReport) -> Kernel {
+    let bytes = kernel.bytes.max(1.0).log2();
+    let row = op.inputs.first().and_then(sizes).and_then(|s| s.last().copied()).unwrap_or(1.0);
+    let shape = if class.1 == Of::Rows { vec![bytes, row.log2()] } else { vec![bytes] };
+    Kernel { class: Some(class), shape, ..kernel }
+}
+
+fn single(op: &OpReport) -> Option<KernelClass> {
+    let named = |pattern: &str| match pattern.strip_suffix('*') {
+        Some(beginning) => op.op_type.starts_with(beginning),
+        None => op.op_type == pattern,
+    };
+    if let Some((_, class)) = SINGLE.iter().find(|(pattern, _)| named(pattern)) {
+        return Some(*class);
+    }
+    let elements = |t: &TensorReport| sizes(t).map(|s| s.iter().product::<f64>());
+    match op.class.as_str() {
+        "element-wise" if op.transcendentals > 0 => Some(KernelClass("exp", Of::Bytes)),
+        "element-wise" | "quantization" => {
+            let sizes: Vec<f64> = op.inputs.iter().filter_map(elements).collect();
+            let largest = sizes.iter().copied().fold(1.0, f64::max);
+            let spread = sizes.iter().any(|n| *n > 1.0 && *n < largest);
+            Some(if spread { BROADCAST } else { ELEMENTWISE })
+        }
+        "normalization" => Some(NORM),
+        _ => None,
+    }
+}
+
+/// The sizes of a tensor; none where one is not known.
+fn sizes(tensor: &TensorReport) -> Option<Vec<f64>> {
+    tensor.shape.as_ref()?.iter().map(|d| d.map(|d| d.max(1) as f64)).collect()
+}
+
+/// Class and log2 of rows, columns and depth of a convolution or matrix product.
+fn product(op: &OpReport) -> Option<(KernelClass, Vec<f64>)> {
+    if op.macs == 0 {
+        return None;
+    }
+    let output = sizes(op.outputs.first()?)?;
+    let weight = sizes(op.inputs.get(1)?)?;
+    let elements: f64 = output.iter().product();
+    let logs = |m: f64, n: f64, k: f64| vec![m.log2(), n.log2(), k.max(1.0).log2()];
+    let class = |name| KernelClass(name, Of::Product);
+    let depth = op.macs as f64 / elements;
+    match op.class.as_str() {
+        "convolution" => {
+            let channels = *output.get(1)?;
+            let pixels = elements / channels;
+            let window: f64 = weight.iter().skip(2).product();
+            let name = match (weight.get(1).copied(), window) {
+                (Some(1.0), _) if channels > 1.0 && depth > 1.0 && depth <= window => "depthwise",
+                (_, 1.0) => "pointwise",
+                _ => "conv",
+            };
+            Some((class(name), logs(channels, pixels, depth)))
+        }
+        "matrix product" => {
+            let columns = *output.last()?;
+            if weight.len() > 2 {
+                let rows = output.iter().rev().nth(1).copied().unwrap_or(1.0);
+                return Some((class("batched"), logs(rows, columns, depth)));
+            }
+            Some((class("gemm"), logs(elements / columns, columns, depth)))
+        }
+        _ => None,
+    }
+}
