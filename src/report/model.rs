@@ -528,7 +528,11 @@ impl Evaluator<'_> {
         let bounds = analysis.nodes.iter().filter(|n| n.status == Status::Bound);
         let bounded: Dim = bounds.map(|n| n.cost.flops.clone() + n.cost.int_ops.clone()).sum();
         let mut peak = 0;
+        let mut before: Option<&Dim> = None;
         for live in &analysis.live_bytes {
+            if before.replace(live) == Some(live) {
+                continue;
+            }
             peak = peak.max(self.count("peak_activation_bytes", live)?);
         }
         Ok(Totals {
