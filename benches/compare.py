@@ -6,10 +6,11 @@
 
 The two run in turn, each as a whole process with its output thrown away; the table has medians. `call` is
 onnx-tool's `model_profile` alone, without the start of Python and its imports. Memory is the most resident
-at once, mapped pages of files included; of rooflens, where it writes JSON. `read` is how much of the model's files lies in memory after a run
-of rooflens that began with none of them there. Models that DIR lacks are made first, with random weights:
-ResNet-50 and VGG-16 by models/make.py, the decoder by benches/decoder.py, the graph of 100,000 nodes by
-benches/scale.rs. Where onnx-tool takes longer than `--limit` it runs once and is stopped.
+at once, mapped pages of files included; of rooflens, where it writes JSON. `read` is how much of the model's
+files lies in memory after a run of rooflens that began with none of them there. Models that DIR lacks are
+made first, with random weights: ResNet-50 and VGG-16 by models/make.py, the decoder by benches/decoder.py,
+the graph of 100,000 nodes by benches/scale.rs. Where onnx-tool fails, or takes longer than `--limit` and is
+stopped, it runs once.
 """
 
 import argparse
@@ -70,7 +71,7 @@ def make(name, path):
 
 
 def timed(command, limit):
-    """Seconds, peak memory in MiB and the words on standard error; no seconds past the limit."""
+    """Seconds, peak memory in MiB, the words on standard error, and how it ended: well, late or failed."""
     with tempfile.TemporaryFile() as errors:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
@@ -83,9 +84,10 @@ def timed(command, limit):
         process.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)
         words = errors.read().decode(errors="replace")
-    if process.returncode != 0 and not late.is_set():
-        sys.exit(f"{command[0]} failed with {process.returncode}:\n{words}")
-    return (None if late.is_set() else seconds), usage.ru_maxrss / 1024, words
+    end = "late" if late.is_set() else "failed" if process.returncode else "well"
+    if end == "failed":
+        print(words, file=sys.stderr)
+    return seconds, usage.ru_maxrss / 1024, words, end
 
 
 def resident(path):
@@ -120,11 +122,15 @@ def held(program, path):
     """The most memory in MiB that a run of rooflens takes, its report as JSON: a pipe of one page stops it
     before it ends. What `wait` tells of a process this small may be the memory of the one that began it."""
     command = [program, "analyze", path, "--format", "json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, mmap.PAGESIZE)
-    process.stdout.read(1)
-    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-    process.communicate()
+    out, into = os.pipe()
+    fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, mmap.PAGESIZE)
+    process = subprocess.Popen(command, stdout=into)
+    os.close(into)
+    with open(out, "rb") as out:
+        out.read(1)
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        out.read()
+    process.wait()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
@@ -155,18 +161,23 @@ def main():
         ours = [args.rooflens, "analyze", path]
         theirs = [sys.executable, "-c", RIVAL, path, given]
         touched = read(ours, files)
-        fast, slow, calls, most = [], [], [], 0
+        fast, slow, calls, most, end = [], [], [], 0, "well"
         while len(fast) < args.runs:
-            fast.append(timed(ours, 60)[0])
-            if None in slow:
+            seconds, _, _, how = timed(ours, 60)
+            if how != "well":
+                sys.exit(f"rooflens: {how}")
+            fast.append(seconds)
+            if end != "well":
                 continue
-            seconds, memory, words = timed(theirs, args.limit)
+            seconds, memory, words, end = timed(theirs, args.limit)
             slow.append(seconds)
             most = max(most, memory)
             calls += [float(line.split()[1]) for line in words.splitlines() if line.startswith("took")]
         ours = statistics.median(fast)
-        if None in slow:
+        if end == "late":
             theirs, ratio = f"none after {args.limit:.0f} s", f"below 1/{args.limit / ours:,.0f}"
+        elif end == "failed":
+            theirs, ratio = f"failed after {shown(slow[-1])}", "–"
         else:
             median = statistics.median(slow)
             theirs = f"{shown(median)} ({shown(statistics.median(calls))})"
