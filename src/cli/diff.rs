@@ -90,8 +90,8 @@ impl Args {
 impl Args {
     /// Whether at least one of the models has what was given a value.
     fn used(&self, known: &BTreeSet<Arc<str>>, open: bool) -> Result<()> {
-        let names = self.dim.iter().filter_map(|text| text.split_once('='));
-        for (name, _) in names.filter(|(n, _)| !known.contains(n.trim())) {
+        let mut names = self.dim.iter().filter_map(|text| text.split_once('='));
+        if let Some((name, _)) = names.find(|(n, _)| !known.contains(n.trim())) {
             let all: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
             let hint = match (nearest(name, all.iter().copied()), all.is_empty()) {
                 (_, true) => "all sizes of these models are fixed".to_owned(),

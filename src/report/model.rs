@@ -2,9 +2,10 @@
 
 use crate::analysis::{Analysis, NodeReport, analyze};
 use crate::dim::{Bindings, Dim, EvalError};
-use crate::ir::{Model, Node, TensorInfo, ValueId};
+use crate::ir::{Model, Node, Severity, TensorInfo, ValueId};
 use crate::ops::Status;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Version of the JSON form, in its `schema` field.
@@ -257,7 +258,7 @@ impl ModelReport {
         let bound = open.then(|| analyze(model, &all));
         let settles = |n: &&Analysis| n.coverage.known > symbolic.coverage.known;
         let numeric = bound.as_ref().filter(settles).unwrap_or(symbolic);
-        let number = Evaluator { bindings: &all };
+        let number = Evaluator { bindings: &all, negative: RefCell::default() };
         let totals = number.totals(numeric)?;
         let graph = &model.graph;
         let tensor = |id: crate::ir::ValueId| {
@@ -279,6 +280,14 @@ impl ModelReport {
             ops.push(number.op(node, report, inputs, outputs)?);
         }
         let coverage = numeric.coverage;
+        let impossible = number.negative.take().map(|(place, size)| DiagnosticReport {
+            severity: Severity::Conflict.word().to_owned(),
+            place,
+            message: format!(
+                "would have a size of {size}: the numbers mean nothing at these sizes"
+            ),
+            hint: Some("give larger ones with --dim or --shape".to_owned()),
+        });
         Ok(Self {
             schema: SCHEMA.to_owned(),
             model: ModelInfo {
@@ -317,15 +326,14 @@ impl ModelReport {
             outputs: graph.outputs.iter().map(|v| tensor(*v)).collect(),
             groups: number.groups(numeric, &ops)?,
             ops,
-            diagnostics: numeric
-                .diagnostics
-                .iter()
-                .map(|d| DiagnosticReport {
+            diagnostics: impossible
+                .into_iter()
+                .chain(numeric.diagnostics.iter().map(|d| DiagnosticReport {
                     severity: d.severity.word().to_owned(),
                     place: d.place.clone(),
                     message: d.message.clone(),
                     hint: d.hint.clone(),
-                })
+                }))
                 .collect(),
             phases: super::phases::phases(symbolic, &all),
             memory: number.memory(model, numeric, &totals)?,
@@ -424,6 +432,8 @@ impl Uncountable {
 
 struct Evaluator<'b> {
     bindings: &'b Bindings,
+    /// The first value with a size below zero, and that size: the model cannot run at these bindings.
+    negative: RefCell<Option<(String, i128)>>,
 }
 
 impl Evaluator<'_> {
@@ -555,7 +565,13 @@ impl Evaluator<'_> {
     }
 
     fn tensor(&self, name: &str, symbolic: &TensorInfo, numeric: &TensorInfo) -> TensorReport {
-        let size = |d: &Dim| d.eval(self.bindings).ok().and_then(|v| u64::try_from(v).ok());
+        let size = |d: &Dim| {
+            let size = d.eval(self.bindings).ok()?;
+            if size < 0 {
+                self.negative.borrow_mut().get_or_insert_with(|| (name.to_owned(), size));
+            }
+            u64::try_from(size).ok()
+        };
         TensorReport {
             name: name.to_owned(),
             dtype: numeric.dtype.map(|d| d.name().to_owned()),
