@@ -280,14 +280,6 @@ impl ModelReport {
             ops.push(number.op(node, report, inputs, outputs)?);
         }
         let coverage = numeric.coverage;
-        let impossible = number.negative.take().map(|(place, size)| DiagnosticReport {
-            severity: Severity::Conflict.word().to_owned(),
-            place,
-            message: format!(
-                "would have a size of {size}: the numbers mean nothing at these sizes"
-            ),
-            hint: Some("give larger ones with --dim or --shape".to_owned()),
-        });
         Ok(Self {
             schema: SCHEMA.to_owned(),
             model: ModelInfo {
@@ -326,15 +318,7 @@ impl ModelReport {
             outputs: graph.outputs.iter().map(|v| tensor(*v)).collect(),
             groups: number.groups(numeric, &ops)?,
             ops,
-            diagnostics: impossible
-                .into_iter()
-                .chain(numeric.diagnostics.iter().map(|d| DiagnosticReport {
-                    severity: d.severity.word().to_owned(),
-                    place: d.place.clone(),
-                    message: d.message.clone(),
-                    hint: d.hint.clone(),
-                }))
-                .collect(),
+            diagnostics: number.diagnostics(numeric),
             phases: super::phases::phases(symbolic, &all),
             memory: number.memory(model, numeric, &totals)?,
             totals,
@@ -437,6 +421,25 @@ struct Evaluator<'b> {
 }
 
 impl Evaluator<'_> {
+    /// What the analysis could not settle, after the first size that cannot be.
+    fn diagnostics(&self, analysis: &Analysis) -> Vec<DiagnosticReport> {
+        let impossible = self.negative.take().map(|(place, size)| DiagnosticReport {
+            severity: Severity::Conflict.word().to_owned(),
+            place,
+            message: format!(
+                "would have a size of {size}: the numbers mean nothing at these sizes"
+            ),
+            hint: Some("give larger ones with --dim or --shape".to_owned()),
+        });
+        let found = analysis.diagnostics.iter().map(|d| DiagnosticReport {
+            severity: d.severity.word().to_owned(),
+            place: d.place.clone(),
+            message: d.message.clone(),
+            hint: d.hint.clone(),
+        });
+        impossible.into_iter().chain(found).collect()
+    }
+
     fn count(&self, what: &str, dim: &Dim) -> Result<u64, ReportError> {
         self.number(dim).map_err(|e| e.of(what))
     }

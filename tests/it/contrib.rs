@@ -424,7 +424,7 @@ fn speech_is_encoded_once_and_decoded_step_by_step() {
     assert_eq!(report["ops"][5]["status"], "bound");
     let shapes = json!([[2, 2, 24], [2, 2], [20, 2, 3, 100], [2, 2, 2, 24, 30], [2]]);
     let found = report["outputs"].as_array().unwrap().iter().map(|o| o["shape"].clone());
-    assert_eq!(Value::from_iter(found), shapes);
+    assert_eq!(found.collect::<Value>(), shapes);
     // Every step sums the 30 keys of all heads and beams, and scores its logits: exp, maximum, difference,
     // sum, and the comparison.
     let sums = 20 * (6 * 2 * 30 * 8 - 1);
