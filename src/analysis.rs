@@ -114,7 +114,11 @@ impl Analysis {
         use std::cmp::Ordering::{Equal, Greater, Less};
         const MOST: usize = 6;
         let mut best: Vec<&Dim> = Vec::new();
+        let mut before: Option<&Dim> = None;
         for live in &self.live_bytes {
+            if before.replace(live) == Some(live) {
+                continue;
+            }
             if best.iter().any(|b| matches!(live.compare(b), Some(Less | Equal))) {
                 continue;
             }
@@ -138,7 +142,8 @@ impl Analysis {
             let size = info.bytes().and_then(|b| b.eval(bindings).ok()).unwrap_or(0);
             u64::try_from(size.max(0)).unwrap_or(u64::MAX)
         };
-        memory::plan(graph, &self.order, &bytes)
+        let owner = memory::owners(graph, &self.order, &self.nodes);
+        memory::plan(graph, &self.order, &owner, &bytes)
     }
 
     /// Largest number of live activation bytes under `bindings`, nodes run in order.
@@ -176,12 +181,13 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
             hint: Some("bind the symbols with --dim or check the declared sizes".into()),
         });
     }
-    let compulsory_bytes = traffic::compulsory(graph, &outcome);
-    let cache = cache::find(graph, &outcome);
-    let groups = fusion::groups(graph, &outcome);
+    let owner = memory::owners(graph, &outcome.order, &outcome.nodes);
+    let compulsory_bytes = traffic::compulsory(graph, &outcome, &owner);
+    let cache = cache::find(graph, &outcome, &owner);
+    let groups = fusion::groups(graph, &outcome, &owner);
     let moved = |g: &Group| g.bytes_read.clone() + g.bytes_written.clone();
     let fused_bytes = groups.iter().map(moved).sum();
-    let live_bytes = memory::live_bytes(graph, &outcome.order, &outcome.values);
+    let live_bytes = memory::live_bytes(graph, &outcome.order, &outcome.values, &owner);
     Analysis {
         coverage: Coverage { nodes: outcome.nodes.len(), known },
         nodes: outcome.nodes,

@@ -37,9 +37,63 @@ enum Repr {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Term {
-    /// Sorted by atom, exponents at least one; empty for the constant term.
-    factors: Vec<(Atom, u32)>,
+    factors: Monomial,
     coefficient: i128,
+}
+
+/// A product of powers, shared between the terms that have it: sorted by atom, exponents at least one;
+/// empty for the constant term, which therefore comes first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Monomial(Arc<[(Atom, u32)]>);
+
+impl std::ops::Deref for Monomial {
+    type Target = [(Atom, u32)];
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Ord for Monomial {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return std::cmp::Ordering::Equal;
+        }
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Monomial {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Monomial {
+    /// The empty product.
+    fn one() -> Self {
+        Self(Arc::default())
+    }
+
+    /// The product of two; none where an exponent is too large.
+    fn times(&self, other: &Self) -> Option<Self> {
+        if self.is_empty() || other.is_empty() {
+            return Some(if self.is_empty() { other.clone() } else { self.clone() });
+        }
+        let (mut a, mut b) = (&**self, &**other);
+        let mut product = Vec::with_capacity(a.len() + b.len());
+        while let (Some(x), Some(y)) = (a.first(), b.first()) {
+            let order = x.0.cmp(&y.0);
+            let exponent = if order.is_eq() { x.1.saturating_add(y.1) } else { x.1 };
+            match order {
+                std::cmp::Ordering::Greater => product.push(y.clone()),
+                _ => product.push((x.0.clone(), exponent)),
+            }
+            a = &a[usize::from(order.is_le())..];
+            b = &b[usize::from(order.is_ge())..];
+        }
+        product.extend(a.iter().chain(b).cloned());
+        product.iter().all(|(_, e)| *e < u32::MAX).then(|| Self(product.into()))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,7 +174,7 @@ impl Dim {
 
     /// The names of all symbols in this value, added to `into`.
     pub fn symbols(&self, into: &mut std::collections::BTreeSet<Arc<str>>) {
-        for (atom, _) in self.terms().iter().flat_map(|t| &t.factors) {
+        for (atom, _) in self.poly().iter().flat_map(|t| t.factors.iter()) {
             match atom {
                 Atom::Symbol(name) => {
                     into.insert(name.clone());
@@ -142,7 +196,7 @@ impl Dim {
                 let mut sum = 0i128;
                 for term in terms.iter() {
                     let mut product = term.coefficient;
-                    for (atom, exponent) in &term.factors {
+                    for (atom, exponent) in term.factors.iter() {
                         let value = atom.eval(bindings)?;
                         product = value
                             .checked_pow(*exponent)
@@ -302,7 +356,7 @@ impl Dim {
     fn single_atom(&self) -> Option<&Atom> {
         let Repr::Poly(terms) = &self.0 else { return None };
         match &**terms {
-            [Term { factors, coefficient: 1 }] => match &factors[..] {
+            [Term { factors, coefficient: 1 }] => match &**factors {
                 [(atom, 1)] => Some(atom),
                 _ => None,
             },
@@ -314,7 +368,7 @@ impl Dim {
         if atom.weight(MAX_WEIGHT) > MAX_WEIGHT {
             return Self::overflow();
         }
-        let term = Term { factors: vec![(atom, 1)], coefficient: 1 };
+        let term = Term { factors: Monomial([(atom, 1)].into()), coefficient: 1 };
         Self(Repr::Poly([term].into()))
     }
 
@@ -326,14 +380,14 @@ impl Dim {
     fn terms(&self) -> std::borrow::Cow<'_, [Term]> {
         match &self.0 {
             Repr::Poly(terms) => std::borrow::Cow::Borrowed(terms),
-            Repr::Const(c) => vec![Term { factors: Vec::new(), coefficient: *c }].into(),
+            Repr::Const(c) => vec![Term { factors: Monomial::one(), coefficient: *c }].into(),
             Repr::Overflow => std::borrow::Cow::Borrowed(&[]),
         }
     }
 
     /// Sums like terms, drops zeros and sorts.
-    fn collect(terms: impl Iterator<Item = (Vec<(Atom, u32)>, Option<i128>)>) -> Self {
-        let mut map: BTreeMap<Vec<(Atom, u32)>, i128> = BTreeMap::new();
+    fn collect(terms: impl Iterator<Item = (Monomial, Option<i128>)>) -> Self {
+        let mut map: BTreeMap<Monomial, i128> = BTreeMap::new();
         for (factors, coefficient) in terms {
             let Some(coefficient) = coefficient else { return Self::overflow() };
             let slot = map.entry(factors).or_insert(0);
@@ -355,6 +409,45 @@ impl Dim {
         }
     }
 
+    /// The sum of two lists of sorted terms.
+    fn merged(mut a: &[Term], mut b: &[Term]) -> Self {
+        let mut sum: Vec<Term> = Vec::with_capacity(a.len() + b.len());
+        let mut vanished = 0;
+        while let (Some(x), Some(y)) = (a.first(), b.first()) {
+            let order = x.factors.cmp(&y.factors);
+            match order {
+                std::cmp::Ordering::Less => sum.push(x.clone()),
+                std::cmp::Ordering::Greater => sum.push(y.clone()),
+                std::cmp::Ordering::Equal => match x.coefficient.checked_add(y.coefficient) {
+                    None => return Self::overflow(),
+                    Some(0) => vanished += 1,
+                    Some(coefficient) => sum.push(Term { coefficient, ..x.clone() }),
+                },
+            }
+            a = &a[usize::from(order.is_le())..];
+            b = &b[usize::from(order.is_ge())..];
+        }
+        sum.extend(a.iter().chain(b).cloned());
+        if sum.len() + vanished > MAX_TERMS {
+            return Self::overflow();
+        }
+        match &sum[..] {
+            [] => Self::ZERO,
+            [Term { factors, coefficient }] if factors.is_empty() => Self::from(*coefficient),
+            _ => Self(Repr::Poly(sum.into())),
+        }
+    }
+
+    /// Every term times a number that is not zero.
+    fn scaled(terms: &[Term], by: i128) -> Self {
+        if terms.iter().any(|t| t.coefficient.checked_mul(by).is_none()) {
+            return Self::overflow();
+        }
+        let scaled =
+            |t: &Term| Term { factors: t.factors.clone(), coefficient: t.coefficient * by };
+        Self(Repr::Poly(terms.iter().map(scaled).collect()))
+    }
+
     fn floor_div_const(&self, d: i128) -> Self {
         if let Some(c) = self.as_const() {
             return Self::from(c.div_euclid(d));
@@ -364,7 +457,7 @@ impl Dim {
         let mut constant = 0;
         for term in self.terms().iter() {
             if term.factors.is_empty() {
-                quotient.push((Vec::new(), Some(term.coefficient.div_euclid(d))));
+                quotient.push((Monomial::one(), Some(term.coefficient.div_euclid(d))));
                 constant = term.coefficient.rem_euclid(d);
             } else if term.coefficient % d == 0 {
                 quotient.push((term.factors.clone(), Some(term.coefficient / d)));
@@ -381,7 +474,7 @@ impl Dim {
         let (d, constant) = (d / g, constant.div_euclid(g));
         // ⌊(⌊x/a⌋ + c)/d⌋ = ⌊(x + a·c)/(a·d)⌋.
         if let [Term { factors, coefficient }] = &rest[..] {
-            if let ([(Atom::FloorDiv(x, a), 1)], true) = (&factors[..], *coefficient == g) {
+            if let ([(Atom::FloorDiv(x, a), 1)], true) = (&**factors, *coefficient == g) {
                 if let (Some(a), true) = (a.as_const().filter(|a| *a > 0), d > 1) {
                     if let (Some(ad), Some(ac)) = (a.checked_mul(d), a.checked_mul(constant)) {
                         return quotient + (x.clone() + Self::from(ac)).floor_div_const(ad);
@@ -390,7 +483,7 @@ impl Dim {
             }
         }
         let inner = rest.into_iter().map(|t| (t.factors, Some(t.coefficient / g)));
-        let inner = Self::collect(inner.chain(std::iter::once((Vec::new(), Some(constant)))));
+        let inner = Self::collect(inner.chain(std::iter::once((Monomial::one(), Some(constant)))));
         if d == 1 {
             return quotient + inner;
         }
@@ -426,14 +519,14 @@ impl Dim {
 }
 
 /// The monomial `top / lead`, where `lead` divides `top`.
-fn quotient_factors(top: &[(Atom, u32)], lead: &[(Atom, u32)]) -> Option<Vec<(Atom, u32)>> {
+fn quotient_factors(top: &[(Atom, u32)], lead: &[(Atom, u32)]) -> Option<Monomial> {
     let mut factors = top.to_vec();
     for (atom, exponent) in lead {
         let slot = factors.iter_mut().find(|(a, _)| a == atom)?;
         slot.1 = slot.1.checked_sub(*exponent)?;
     }
     factors.retain(|(_, e)| *e > 0);
-    Some(factors)
+    Some(Monomial(factors.into()))
 }
 
 impl Atom {
@@ -445,7 +538,7 @@ impl Atom {
             Self::FloorDiv(a, b) | Self::Mod(a, b) | Self::Min(a, b) | Self::Max(a, b) => (a, b),
         };
         let mut sum = 1;
-        for (atom, _) in [a, b].iter().flat_map(|d| d.poly()).flat_map(|t| &t.factors) {
+        for (atom, _) in [a, b].iter().flat_map(|d| d.poly()).flat_map(|t| t.factors.iter()) {
             if sum > most {
                 break;
             }
@@ -519,12 +612,7 @@ impl std::ops::Add for Dim {
             }
             (Repr::Const(0), _) => other,
             (_, Repr::Const(0)) => self,
-            _ => {
-                let (a, b) = (self.terms(), other.terms());
-                Self::collect(
-                    a.iter().chain(b.iter()).map(|t| (t.factors.clone(), Some(t.coefficient))),
-                )
-            }
+            _ => Self::merged(&self.terms(), &other.terms()),
         }
     }
 }
@@ -540,31 +628,30 @@ impl std::ops::Mul for Dim {
             (Repr::Const(0), _) | (_, Repr::Const(0)) => Self::ZERO,
             (Repr::Const(1), _) => other,
             (_, Repr::Const(1)) => self,
+            (Repr::Poly(terms), Repr::Const(c)) | (Repr::Const(c), Repr::Poly(terms)) => {
+                Self::scaled(terms, *c)
+            }
             _ => {
                 let (a, b) = (self.terms(), other.terms());
-                if a.len().saturating_mul(b.len()) > MAX_TERMS * 16 {
+                let products = a.len().saturating_mul(b.len());
+                if products > MAX_TERMS * 16 {
                     return Self::overflow();
                 }
-                Self::collect(a.iter().flat_map(|x| {
-                    b.iter().map(move |y| {
-                        let exponent_overflow = |e: &(Atom, u32)| e.1 == u32::MAX;
-                        let factors = merge_factors(&x.factors, &y.factors);
-                        let fits = !factors.iter().any(exponent_overflow);
-                        (factors, fits.then(|| x.coefficient.checked_mul(y.coefficient)).flatten())
-                    })
-                }))
+                let product = |x: &Term, y: &Term| match x.factors.times(&y.factors) {
+                    Some(factors) => (factors, x.coefficient.checked_mul(y.coefficient)),
+                    None => (Monomial::one(), None),
+                };
+                if products > 1 {
+                    return Self::collect(
+                        a.iter().flat_map(|x| b.iter().map(move |y| product(x, y))),
+                    );
+                }
+                let only = (a.first().zip(b.first())).map(|(x, y)| product(x, y));
+                let term = only.and_then(|(factors, c)| Some(Term { factors, coefficient: c? }));
+                term.map_or(Self::overflow(), |term| Self(Repr::Poly([term].into())))
             }
         }
     }
-}
-
-fn merge_factors(a: &[(Atom, u32)], b: &[(Atom, u32)]) -> Vec<(Atom, u32)> {
-    let mut merged: BTreeMap<&Atom, u32> = BTreeMap::new();
-    for (atom, exponent) in a.iter().chain(b) {
-        let slot = merged.entry(atom).or_insert(0);
-        *slot = slot.saturating_add(*exponent);
-    }
-    merged.into_iter().map(|(atom, e)| (atom.clone(), e)).collect()
 }
 
 impl std::ops::Neg for Dim {

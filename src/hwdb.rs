@@ -7,6 +7,7 @@ mod catalogue;
 mod check;
 mod positive;
 
+#[cfg(feature = "cli")]
 pub(crate) use catalogue::edit_distance;
 pub use catalogue::{Catalogue, HwdbError};
 pub use check::{Disagreement, PeakCheck, Verdict};

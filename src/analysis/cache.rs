@@ -1,6 +1,5 @@
 //! The cache of a decoder: inputs that a step lengthens and hands on as outputs.
 
-use super::memory::owners;
 use super::propagate::Outcome;
 use crate::dim::Dim;
 use crate::ir::{Graph, Node, ValueId};
@@ -32,8 +31,7 @@ fn attention_ports(node: &Node) -> &'static [(usize, usize, usize)] {
 }
 
 /// Finds the cache: an input that a concatenation or an attention lengthens into an output.
-pub(super) fn find(graph: &Graph, outcome: &Outcome) -> Cache {
-    let owner = owners(graph, &outcome.order);
+pub(super) fn find(graph: &Graph, outcome: &Outcome, owner: &[ValueId]) -> Cache {
     let results: BTreeSet<ValueId> = graph.outputs.iter().map(|v| owner[v.index()]).collect();
     let mut cache = Cache::default();
     let mut lengths = BTreeSet::new();

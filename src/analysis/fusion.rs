@@ -6,12 +6,11 @@
 //! lies between two of its nodes. Views belong to what they view; folded nodes to nobody.
 
 use super::NodeReport;
-use super::memory::owners;
 use super::propagate::Outcome;
 use crate::dim::Dim;
 use crate::ir::{Graph, NodeId, ValueId};
 use crate::ops::{Class, Status};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 /// Why nodes are one kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,22 +74,24 @@ struct Draft {
 struct Fuser<'a> {
     graph: &'a Graph,
     nodes: &'a [NodeReport],
-    owner: Vec<ValueId>,
+    owner: &'a [ValueId],
+    /// Whether a value is a result of the model, by value.
+    results: Vec<bool>,
     position: Vec<usize>,
     /// Who reads a value, views aside; a value read from a body has a reader that is no node.
-    users: HashMap<ValueId, Vec<Option<NodeId>>>,
+    users: Vec<Vec<Option<NodeId>>>,
     drafts: Vec<Draft>,
-    group_of: HashMap<NodeId, usize>,
+    group_of: Vec<Option<usize>>,
 }
 
 /// Groups the nodes that cost something.
-pub(super) fn groups(graph: &Graph, outcome: &Outcome) -> Vec<Group> {
-    let mut fuser = Fuser::new(graph, outcome);
+pub(super) fn groups(graph: &Graph, outcome: &Outcome, owner: &[ValueId]) -> Vec<Group> {
+    let mut fuser = Fuser::new(graph, outcome, owner);
     for softmax in &outcome.order {
         fuser.attention(*softmax);
     }
     for id in &outcome.order {
-        if fuser.runs(*id) && !fuser.group_of.contains_key(id) {
+        if fuser.runs(*id) && fuser.group(*id).is_none() {
             fuser.place(*id);
         }
     }
@@ -98,7 +99,7 @@ pub(super) fn groups(graph: &Graph, outcome: &Outcome) -> Vec<Group> {
 }
 
 impl<'a> Fuser<'a> {
-    fn new(graph: &'a Graph, outcome: &'a Outcome) -> Self {
+    fn new(graph: &'a Graph, outcome: &'a Outcome, owner: &'a [ValueId]) -> Self {
         let mut position = vec![0; graph.nodes.len()];
         for (i, id) in outcome.order.iter().enumerate() {
             position[id.index()] = i;
@@ -106,21 +107,25 @@ impl<'a> Fuser<'a> {
         let mut fuser = Self {
             graph,
             nodes: &outcome.nodes,
-            owner: owners(graph, &outcome.order),
+            owner,
+            results: vec![false; graph.values.len()],
             position,
-            users: HashMap::new(),
+            users: vec![Vec::new(); graph.values.len()],
             drafts: Vec::new(),
-            group_of: HashMap::new(),
+            group_of: vec![None; graph.nodes.len()],
         };
+        for output in &graph.outputs {
+            fuser.results[owner[output.index()].index()] = true;
+        }
         for id in &outcome.order {
             let node = graph.node(*id);
             let captured = node.subgraphs().flat_map(|(_, body)| body.captures.keys());
             for value in captured.filter_map(|name| graph.find_value(name)) {
-                fuser.users.entry(fuser.owner[value.index()]).or_default().push(None);
+                fuser.users[owner[value.index()].index()].push(None);
             }
             if fuser.runs(*id) {
-                for value in fuser.inputs(*id) {
-                    let users = fuser.users.entry(value).or_default();
+                for value in node.inputs.iter().flatten() {
+                    let users = &mut fuser.users[owner[value.index()].index()];
                     if users.last() != Some(&Some(*id)) {
                         users.push(Some(*id));
                     }
@@ -136,9 +141,13 @@ impl<'a> Fuser<'a> {
         report.class != Class::View && report.status != Status::Folded
     }
 
-    fn inputs(&self, id: NodeId) -> Vec<ValueId> {
+    fn inputs(&self, id: NodeId) -> impl Iterator<Item = ValueId> {
         let inputs = self.graph.node(id).inputs.iter().flatten();
-        inputs.map(|v| self.owner[v.index()]).collect()
+        inputs.map(|v| self.owner[v.index()])
+    }
+
+    fn group(&self, id: NodeId) -> Option<usize> {
+        self.group_of[id.index()]
     }
 
     fn producer(&self, value: ValueId) -> Option<NodeId> {
@@ -163,9 +172,8 @@ impl<'a> Fuser<'a> {
 
     /// The only reader of a value that has one; none where it is a result of the model.
     fn only_user(&self, value: ValueId) -> Option<NodeId> {
-        let results = self.graph.outputs.iter().any(|o| self.owner[o.index()] == value);
-        match &self.users.get(&value)?[..] {
-            [one] if !results => *one,
+        match &self.users[value.index()][..] {
+            [one] if !self.results[value.index()] => *one,
             _ => None,
         }
     }
@@ -187,7 +195,7 @@ impl<'a> Fuser<'a> {
         let mut chain = vec![softmax];
         let mut at = softmax;
         loop {
-            let made = self.inputs(at).into_iter().filter_map(|v| Some((v, self.producer(v)?)));
+            let made = self.inputs(at).filter_map(|v| Some((v, self.producer(v)?)));
             let mut closed = made.filter(|(v, _)| self.only_user(*v) == Some(at)).map(|(_, p)| p);
             let step = closed.find(|p| product(*p) || self.part(*p) == Part::Pointwise);
             let Some(step) = step.filter(|_| chain.len() <= LONGEST) else { return };
@@ -210,12 +218,12 @@ impl<'a> Fuser<'a> {
             }
             at = next;
         }
-        if chain.iter().any(|id| self.group_of.contains_key(id)) {
+        if chain.iter().any(|id| self.group(*id).is_some()) {
             return;
         }
         let first = chain.iter().map(|id| self.position[id.index()]).min().unwrap_or(0);
         for id in &chain {
-            self.group_of.insert(*id, self.drafts.len());
+            self.group_of[id.index()] = Some(self.drafts.len());
         }
         self.drafts.push(Draft { part: Part::Anchor, rule: Rule::Attention, nodes: chain, first });
     }
@@ -224,10 +232,8 @@ impl<'a> Fuser<'a> {
     fn closed(&self, group: usize, id: NodeId) -> bool {
         let made = self.drafts[group].nodes.iter().flat_map(|n| &self.graph.node(*n).outputs);
         made.flatten().all(|value| {
-            let users = self.users.get(value).map_or(&[][..], Vec::as_slice);
-            users
-                .iter()
-                .all(|user| user.is_some_and(|u| u == id || self.group_of.get(&u) == Some(&group)))
+            let users = &self.users[value.index()];
+            users.iter().all(|user| user.is_some_and(|u| u == id || self.group(u) == Some(group)))
         })
     }
 
@@ -235,10 +241,9 @@ impl<'a> Fuser<'a> {
     fn place(&mut self, id: NodeId) {
         let part = self.part(id);
         let op = &*self.graph.node(id).op_type;
-        let sources: Vec<Option<NodeId>> =
-            self.inputs(id).into_iter().map(|v| self.producer(v)).collect();
+        let sources: Vec<Option<NodeId>> = self.inputs(id).map(|v| self.producer(v)).collect();
         let mut candidates: Vec<usize> =
-            sources.iter().flatten().filter_map(|p| self.group_of.get(p)).copied().collect();
+            sources.iter().flatten().filter_map(|p| self.group(*p)).collect();
         candidates.sort_unstable();
         candidates.dedup();
         let takes = |group: &usize| match (self.drafts[*group].part, part) {
@@ -258,7 +263,7 @@ impl<'a> Fuser<'a> {
             sources
                 .iter()
                 .flatten()
-                .all(|p| self.group_of.get(p) == Some(&group) || self.position[p.index()] < first)
+                .all(|p| self.group(*p) == Some(group) || self.position[p.index()] < first)
         };
         let joins =
             |group: &usize| self.closed(*group, id) || (part != Part::Anchor && before(*group));
@@ -268,7 +273,7 @@ impl<'a> Fuser<'a> {
         });
         let position = self.position[id.index()];
         let Some(home) = fitting.first().copied() else {
-            self.group_of.insert(id, self.drafts.len());
+            self.group_of[id.index()] = Some(self.drafts.len());
             let draft = Draft { part, rule: Rule::Alone, nodes: vec![id], first: position };
             self.drafts.push(draft);
             return;
@@ -289,7 +294,7 @@ impl<'a> Fuser<'a> {
     }
 
     fn add(&mut self, home: usize, id: NodeId, part: Part) {
-        self.group_of.insert(id, home);
+        self.group_of[id.index()] = Some(home);
         let position = self.position[id.index()];
         let draft = &mut self.drafts[home];
         draft.nodes.push(id);
@@ -303,13 +308,11 @@ impl<'a> Fuser<'a> {
     }
 
     fn finish(mut self) -> Vec<Group> {
-        let results: HashSet<ValueId> =
-            self.graph.outputs.iter().map(|v| self.owner[v.index()]).collect();
         let drafts = std::mem::take(&mut self.drafts);
         let drafts = drafts.into_iter().enumerate().filter(|(_, d)| !d.nodes.is_empty());
         let group = |(index, mut draft): (usize, Draft)| {
             draft.nodes.sort_by_key(|id| self.position[id.index()]);
-            let inside = |id: NodeId| self.group_of.get(&id) == Some(&index);
+            let inside = |id: NodeId| self.group(id) == Some(index);
             let mut read: BTreeMap<ValueId, Dim> = BTreeMap::new();
             let (mut extra, mut written) = (Dim::ZERO, Dim::ZERO);
             for id in &draft.nodes {
@@ -322,9 +325,9 @@ impl<'a> Fuser<'a> {
                     }
                 }
                 for (value, bytes) in &report.writes {
-                    let users = self.users.get(value).map_or(&[][..], Vec::as_slice);
+                    let users = &self.users[value.index()];
                     let outside = users.iter().any(|u| !u.is_some_and(inside));
-                    if outside || results.contains(value) {
+                    if outside || self.results[value.index()] {
                         written = written + bytes.clone();
                     }
                 }

@@ -1,8 +1,9 @@
 //! What a model keeps in memory: weights, and activations by liveness.
 
+use super::NodeReport;
 use crate::dim::Dim;
 use crate::ir::{Graph, NodeId, TensorInfo, Value, ValueId};
-use std::collections::HashMap;
+use crate::ops::Class;
 
 /// Learned parameters and bytes of all initialisers, bodies included.
 pub(super) fn weights(graph: &Graph) -> (Dim, Dim) {
@@ -64,35 +65,37 @@ fn learned(graph: &Graph, id: ValueId, value: &Value) -> Dim {
 
 /// Bytes of activations alive while each node runs: its inputs, its outputs, and whatever a later
 /// node still reads. Views share the memory of what they view; weights are counted apart.
-pub(super) fn live_bytes(graph: &Graph, order: &[NodeId], values: &[TensorInfo]) -> Vec<Dim> {
-    let owner = owners(graph, order);
-    let mut last_use: HashMap<ValueId, usize> = HashMap::new();
+pub(super) fn live_bytes(
+    graph: &Graph,
+    order: &[NodeId],
+    values: &[TensorInfo],
+    owner: &[ValueId],
+) -> Vec<Dim> {
+    let mut last_use: Vec<Option<usize>> = vec![None; values.len()];
     for (step, id) in order.iter().enumerate() {
         let node = graph.node(*id);
         for value in node.inputs.iter().chain(&node.outputs).flatten() {
-            last_use.insert(owner[value.index()], step);
+            last_use[owner[value.index()].index()] = Some(step);
         }
         for (_, body) in node.subgraphs() {
             for value in body.captures.keys().filter_map(|name| graph.find_value(name)) {
-                last_use.insert(owner[value.index()], step);
+                last_use[owner[value.index()].index()] = Some(step);
             }
         }
     }
     for output in &graph.outputs {
-        last_use.insert(owner[output.index()], order.len());
+        last_use[owner[output.index()].index()] = Some(order.len());
     }
     let size = |value: ValueId| -> Dim {
         let info = &values[value.index()];
         let stored = graph.value(value).weight.is_some() || info.constant;
         if stored { Dim::ZERO } else { info.bytes().unwrap_or_default() }
     };
-    let mut ends: Vec<Vec<ValueId>> = vec![Vec::new(); order.len()];
-    for value in graph.value_ids() {
-        let Some(step) = last_use.get(&value).copied() else { continue };
-        if let Some(list) = ends.get_mut(step) {
-            list.push(value);
-        }
-    }
+    // Values by the step that ends them.
+    let ending = graph.value_ids().filter_map(|v| Some((last_use[v.index()]?, v)));
+    let mut ends: Vec<(usize, ValueId)> = ending.filter(|(s, _)| *s < order.len()).collect();
+    ends.sort_unstable();
+    let mut ends = ends.into_iter().peekable();
     let mut live: Dim = graph.inputs.iter().map(|v| size(*v)).sum();
     let mut result = Vec::with_capacity(order.len());
     for (step, id) in order.iter().enumerate() {
@@ -102,20 +105,19 @@ pub(super) fn live_bytes(graph: &Graph, order: &[NodeId], values: &[TensorInfo])
             }
         }
         result.push(live.clone());
-        for value in &ends[step] {
-            live = live - size(*value);
+        while let Some((_, value)) = ends.next_if(|(end, _)| *end == step) {
+            live = live - size(value);
         }
     }
     result
 }
 
 /// The value whose memory each value lies in.
-pub(super) fn owners(graph: &Graph, order: &[NodeId]) -> Vec<ValueId> {
+pub(super) fn owners(graph: &Graph, order: &[NodeId], nodes: &[NodeReport]) -> Vec<ValueId> {
     let mut owner: Vec<ValueId> = graph.value_ids().collect();
     for id in order {
         let node = graph.node(*id);
-        let view = crate::ops::find(&node.domain, &node.op_type)
-            .is_some_and(|op| op.class == crate::ops::Class::View);
+        let view = nodes[id.index()].class == Class::View;
         if let (true, Some(Some(input)), Some(Some(output))) =
             (view, node.inputs.first(), node.outputs.first())
         {
@@ -149,14 +151,18 @@ struct Span {
 }
 
 /// Lays out the activations of `graph`; `bytes` gives each value's size, zero for what is stored.
-pub(super) fn plan(graph: &Graph, order: &[NodeId], bytes: &dyn Fn(ValueId) -> u64) -> Plan {
-    let owner = owners(graph, order);
-    let spans = spans(graph, order, &owner, bytes);
+pub(super) fn plan(
+    graph: &Graph,
+    order: &[NodeId],
+    owner: &[ValueId],
+    bytes: &dyn Fn(ValueId) -> u64,
+) -> Plan {
+    let spans = spans(graph, order, owner, bytes);
     let small = spans.len() <= MAX_PLANNED;
     let peak = peak(&spans, order.len());
     let greedy = || {
-        let order = greedy_order(graph, order, &owner, bytes);
-        self::peak(&self::spans(graph, &order, &owner, bytes), order.len()).min(peak)
+        let order = greedy_order(graph, order, owner, bytes);
+        self::peak(&self::spans(graph, &order, owner, bytes), order.len()).min(peak)
     };
     Plan {
         all: spans.iter().map(|s| s.bytes).fold(0, u64::saturating_add),
@@ -172,24 +178,26 @@ fn spans(
     owner: &[ValueId],
     bytes: &dyn Fn(ValueId) -> u64,
 ) -> Vec<Span> {
-    let mut found: std::collections::BTreeMap<ValueId, (usize, usize)> =
-        graph.inputs.iter().map(|v| (*v, (0, 0))).collect();
+    let mut found: Vec<Option<(usize, usize)>> = vec![None; graph.values.len()];
+    for input in &graph.inputs {
+        found[input.index()] = Some((0, 0));
+    }
     for (step, id) in order.iter().enumerate() {
         let node = graph.node(*id);
         let captured = node.subgraphs().flat_map(|(_, body)| body.captures.keys());
         let captured = captured.filter_map(|name| graph.find_value(name));
         let ports = node.inputs.iter().chain(&node.outputs).flatten().copied();
         for value in ports.chain(captured) {
-            let span = found.entry(owner[value.index()]).or_insert((step, step));
-            span.1 = step;
+            found[owner[value.index()].index()].get_or_insert((step, step)).1 = step;
         }
     }
     for output in &graph.outputs {
-        if let Some(span) = found.get_mut(&owner[output.index()]) {
+        if let Some(span) = &mut found[owner[output.index()].index()] {
             span.1 = order.len();
         }
     }
-    let sized = found.into_iter().map(|(v, (first, last))| Span { bytes: bytes(v), first, last });
+    let held = graph.value_ids().zip(found).filter_map(|(v, span)| Some((v, span?)));
+    let sized = held.map(|(v, (first, last))| Span { bytes: bytes(v), first, last });
     sized.filter(|s| s.bytes > 0).collect()
 }
 

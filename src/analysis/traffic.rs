@@ -1,30 +1,35 @@
 //! Bytes that a whole graph moves, beyond the sum of its nodes.
 
-use super::memory::owners;
 use super::propagate::Outcome;
 use crate::dim::Dim;
 use crate::ir::{Graph, ValueId};
-use std::collections::{BTreeMap, HashSet};
 
 /// What is read of every input, weight and constant by the node that reads the most of it, and
 /// every output that a node writes.
-pub(super) fn compulsory(graph: &Graph, outcome: &Outcome) -> Dim {
-    let owner = owners(graph, &outcome.order);
-    let inputs: HashSet<ValueId> = graph.inputs.iter().copied().collect();
+pub(super) fn compulsory(graph: &Graph, outcome: &Outcome, owner: &[ValueId]) -> Dim {
+    let marked = |values: &mut dyn Iterator<Item = ValueId>| {
+        let mut marks = vec![false; graph.values.len()];
+        values.for_each(|v| marks[v.index()] = true);
+        marks
+    };
+    let inputs = marked(&mut graph.inputs.iter().copied());
     let given = |v: ValueId| {
         let stored = graph.value(v).weight.is_some() || outcome.values[v.index()].constant;
-        stored || inputs.contains(&v) || graph.value(v).producer.is_none()
+        stored || inputs[v.index()] || graph.value(v).producer.is_none()
     };
-    let mut read: BTreeMap<ValueId, Dim> = BTreeMap::new();
+    let mut read: Vec<Option<Dim>> = vec![None; graph.values.len()];
     for (value, bytes) in outcome.nodes.iter().flat_map(|n| &n.reads) {
         let source = owner[value.index()];
         if given(source) {
-            let most = read.entry(source).or_default();
-            *most = if most.is_zero() { bytes.clone() } else { most.maximum(bytes) };
+            let most = &mut read[source.index()];
+            *most = Some(match most {
+                Some(most) if !most.is_zero() => most.maximum(bytes),
+                _ => bytes.clone(),
+            });
         }
     }
-    let results: HashSet<ValueId> = graph.outputs.iter().map(|v| owner[v.index()]).collect();
+    let results = marked(&mut graph.outputs.iter().map(|v| owner[v.index()]));
     let writes = outcome.nodes.iter().flat_map(|n| &n.writes);
-    let written = writes.filter(|(v, _)| results.contains(v)).map(|(_, b)| b);
-    read.values().sum::<Dim>() + written.sum::<Dim>()
+    let written = writes.filter(|(v, _)| results[v.index()]).map(|(_, b)| b);
+    read.iter().flatten().sum::<Dim>() + written.sum::<Dim>()
 }

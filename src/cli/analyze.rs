@@ -124,31 +124,28 @@ pub(super) fn report(
     Ok(report)
 }
 
-/// The same where a symbol or a batch may be missing from the model.
+/// The same where a symbol or a batch may be missing from the model, with the symbols that it has.
 pub(super) fn shared_report(
     path: &Path,
     dims: &[String],
     batch: Option<u64>,
-) -> Result<ModelReport> {
+) -> Result<(ModelReport, BTreeSet<Arc<str>>)> {
     let model = load(path)?;
-    let known = symbols(&model);
+    let known = every_symbol(&model, dims);
     let has = |text: &&String| text.split_once('=').is_none_or(|(n, _)| known.contains(n.trim()));
     let dims: Vec<String> = dims.iter().filter(has).cloned().collect();
     let first =
         model.graph.inputs.first().and_then(|id| model.graph.value(*id).info.shape.as_ref());
     let open = first.and_then(|s| s.first()).is_some_and(|d| d.as_symbol().is_some());
     let bindings = bindings(&model, &dims, batch.filter(|_| open))?;
-    ModelReport::new(&model, &path.display().to_string(), &bindings)
-        .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim"))
+    let report = ModelReport::new(&model, &path.display().to_string(), &bindings)
+        .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim"))?;
+    Ok((report, known))
 }
 
 /// Values of symbols from `--dim` and `--batch`.
 pub(super) fn bindings(model: &Model, dims: &[String], batch: Option<u64>) -> Result<Bindings> {
-    let mut symbols = symbols(model);
-    if dims.iter().any(|d| d.split_once('=').is_some_and(|(n, _)| !symbols.contains(n.trim()))) {
-        // Sizes that only the data decide come out of the analysis.
-        symbols.extend(crate::analysis::analyze(model, &Bindings::new()).limits.into_keys());
-    }
+    let symbols = every_symbol(model, dims);
     let mut bindings = Bindings::new();
     for text in dims {
         let usage =
@@ -191,6 +188,15 @@ fn symbols(model: &Model) -> BTreeSet<Arc<str>> {
         }
     }
     names
+}
+
+/// These, and where `dims` name others, the sizes that only the data decide, which an analysis finds.
+fn every_symbol(model: &Model, dims: &[String]) -> BTreeSet<Arc<str>> {
+    let mut symbols = symbols(model);
+    if dims.iter().any(|d| d.split_once('=').is_some_and(|(n, _)| !symbols.contains(n.trim()))) {
+        symbols.extend(crate::analysis::analyze(model, &Bindings::new()).limits.into_keys());
+    }
+    symbols
 }
 
 /// Applies `NAME=1x3x224x224`.

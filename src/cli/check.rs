@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Fail when a model costs more than it may: exit code 1 on a breach, with the numbers.
 ///
-/// Limits take SI prefixes. What depends on data counts at its most.
+/// Limits take SI prefixes, bytes also KiB, MiB and GiB. What depends on data counts at its most.
 ///
 /// Examples:
 ///   rooflens check resnet50.onnx --max-flops 9G --max-params 26M
@@ -67,8 +67,10 @@ impl Args {
         let (mut checked, mut broken) = (0, 0);
         for (label, unit, found, flag, limit) in limits {
             let Some(limit) = limit else { continue };
-            let most = parse_si(limit, unit).filter(|n| *n >= 0.0).ok_or_else(|| {
-                hinted(format!("`{flag} {limit}` is not a number"), "for example 5G or 100MB")
+            let most = number(limit, unit).ok_or_else(|| {
+                let hint =
+                    if unit.is_empty() { "for example 5G" } else { "for example 100MB or 96MiB" };
+                hinted(format!("`{flag} {limit}` is not a number"), hint)
             })?;
             let good = found as f64 <= most;
             checked += 1;
@@ -82,6 +84,10 @@ impl Args {
             );
         }
         if let Some(least) = self.min_coverage {
+            if !(0.0..=100.0).contains(&least) {
+                let message = format!("`--min-coverage {least}` is not a share in percent");
+                return Err(hinted(message, "from 0 to 100"));
+            }
             let good = report.coverage.percent >= least;
             checked += 1;
             broken += usize::from(!good);
@@ -98,6 +104,20 @@ impl Args {
         emit(&text, None)?;
         Ok(if broken == 0 { Exit::Good } else { Exit::Failed })
     }
+}
+
+/// A limit of zero or more; bytes may be in powers of 1,024.
+fn number(text: &str, unit: &str) -> Option<f64> {
+    const BINARY: [(&str, f64); 4] = [
+        ("KiB", 1024.0),
+        ("MiB", 1_048_576.0),
+        ("GiB", 1_073_741_824.0),
+        ("TiB", 1_099_511_627_776.0),
+    ];
+    let binary = BINARY.iter().filter(|_| unit == "B").find_map(|(suffix, scale)| {
+        Some(text.trim().strip_suffix(suffix)?.trim_end().parse::<f64>().ok()? * scale)
+    });
+    binary.or_else(|| parse_si(text, unit)).filter(|n| n.is_finite() && *n >= 0.0)
 }
 
 /// What the numbers leave out.

@@ -1,13 +1,14 @@
 //! `rooflens diff`: two models, or two exports of one.
 
-use super::{Exit, emit};
+use super::{Exit, emit, hinted, nearest};
 use crate::report::ModelReport;
 use crate::units::si;
 use anyhow::Result;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Compare two models: totals side by side, and where they differ by operator.
 ///
@@ -65,10 +66,10 @@ struct Diff {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let report = |path: &PathBuf| -> Result<ModelReport> {
-            super::analyze::shared_report(path, &self.dim, self.batch)
-        };
-        let (a, b) = (report(&self.a)?, report(&self.b)?);
+        let report = |path: &PathBuf| super::analyze::shared_report(path, &self.dim, self.batch);
+        let ((a, mut known), (b, more)) = (report(&self.a)?, report(&self.b)?);
+        known.extend(more);
+        self.used(&known, a.model.batch_symbol.is_some() || b.model.batch_symbol.is_some())?;
         let diff = Diff {
             schema: "rooflens.diff/1",
             a: a.model.file.clone(),
@@ -79,11 +80,54 @@ impl Args {
         };
         let text = match self.format.as_str() {
             "json" => serde_json::to_string_pretty(&diff)? + "\n",
-            _ => table(&diff),
+            _ => table(&diff) + &remarks(&a, &b),
         };
         emit(&text, None)?;
         Ok(Exit::Good)
     }
+}
+
+impl Args {
+    /// Whether at least one of the models has what was given a value.
+    fn used(&self, known: &BTreeSet<Arc<str>>, open: bool) -> Result<()> {
+        let mut names = self.dim.iter().filter_map(|text| text.split_once('='));
+        if let Some((name, _)) = names.find(|(n, _)| !known.contains(n.trim())) {
+            let all: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+            let hint = match (nearest(name, all.iter().copied()), all.is_empty()) {
+                (_, true) => "all sizes of these models are fixed".to_owned(),
+                (Some(close), _) => format!("did you mean `{close}`?"),
+                (None, _) => format!("their symbols are: {}", all.join(", ")),
+            };
+            return Err(hinted(format!("neither model has a symbol `{}`", name.trim()), hint));
+        }
+        if self.batch.is_some() && !open {
+            let message = "in neither model is the first axis of the first input a symbol";
+            return Err(hinted(message, "leave --batch out"));
+        }
+        Ok(())
+    }
+}
+
+/// What was taken for granted in either, and what the numbers leave out.
+fn remarks(a: &ModelReport, b: &ModelReport) -> String {
+    let mut text = String::new();
+    let (ours, theirs) = (crate::report::assumptions(a), crate::report::assumptions(b));
+    let line = |text: &str, of: &str| {
+        let of = if of.is_empty() { String::new() } else { format!(" in {of}") };
+        format!("assumed{of}: {text}\n")
+    };
+    for said in &ours {
+        text += &line(said, if theirs.contains(said) { "" } else { "a" });
+    }
+    for said in theirs.iter().filter(|said| !ours.contains(said)) {
+        text += &line(said, "b");
+    }
+    for (name, report) in [("a", a), ("b", b)] {
+        for (op, n) in &report.coverage.unknown {
+            let _ = writeln!(text, "unknown in {name}: {op} × {n}: not in these numbers");
+        }
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
 }
 
 fn totals(a: &ModelReport, b: &ModelReport) -> Vec<Row> {
@@ -140,6 +184,9 @@ fn table(diff: &Diff) -> String {
         for r in rows {
             let show = |n: u64| match (title, r.unit) {
                 ("nodes", _) => n.to_string(),
+                _ if r.name.trim_start() == "nodes" || r.name.trim_start() == "known" => {
+                    n.to_string()
+                }
                 (_, unit) => si(n as f64, unit).trim_end().to_owned(),
             };
             let ratio = match r.ratio {

@@ -23,6 +23,15 @@ impl Args {
         let matches =
             |op: &&Op| format!("{}.{}", domain(op), op.name).to_lowercase().contains(&filter);
         let mut rows: Vec<&Op> = ops::all().filter(matches).collect();
+        if rows.is_empty() {
+            let names: Vec<&str> = ops::all().map(|op| op.name).collect();
+            let message = format!("no operator that is understood is called `{filter}`");
+            let hint = match super::nearest(&filter, names) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None => "`rooflens ops` lists them all".to_owned(),
+            };
+            return Err(super::hinted(message, hint));
+        }
         rows.sort_by_key(|op| (op.domain, op.name));
         let text = match self.format.as_str() {
             "json" => json(&rows)?,

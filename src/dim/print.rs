@@ -16,7 +16,8 @@ impl fmt::Display for Dim {
                 let inner: Vec<Term> = terms
                     .iter()
                     .map(|t| Term {
-                        factors: super::quotient_factors(&t.factors, &common).unwrap_or_default(),
+                        factors: super::quotient_factors(&t.factors, &common)
+                            .unwrap_or_else(super::Monomial::one),
                         coefficient: t.coefficient,
                     })
                     .collect();

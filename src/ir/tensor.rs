@@ -267,8 +267,10 @@ impl fmt::Display for TensorInfo {
         match &self.shape {
             None => f.write_str("[?]"),
             Some(shape) => {
-                let dims: Vec<String> = shape.iter().map(ToString::to_string).collect();
-                write!(f, "[{}]", dims.join(","))
+                for (axis, size) in shape.iter().enumerate() {
+                    write!(f, "{}{size}", if axis == 0 { '[' } else { ',' })?;
+                }
+                f.write_str(if shape.is_empty() { "[]" } else { "]" })
             }
         }
     }

@@ -116,5 +116,5 @@ pub(super) const OPS: &[Op] = &[
     Op::new("Tokenizer", Movement, layouts::tokenizer).domain(MS).inputs(1, 1),
     Op::new("TransposeMatMul", MatrixProduct, fused::matmul).domain(MS).inputs(2, 2).formula("2·M·N·K per matrix (+ |y| for α≠1)"),
     Op::new("Trilu", Movement, blocks::copy).domain(MS).inputs(1, 2),
-    Op::new("WhisperBeamSearch", Control, generation::beam_search).domain(MS).inputs(5, 15).formula("≤ encoder + steps × decoder, for every beam"),
+    Op::new("WhisperBeamSearch", Control, generation::whisper_beam_search).domain(MS).inputs(5, 15).formula("≤ encoder + steps × decoder, for every beam"),
 ];

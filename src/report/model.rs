@@ -2,9 +2,10 @@
 
 use crate::analysis::{Analysis, NodeReport, analyze};
 use crate::dim::{Bindings, Dim, EvalError};
-use crate::ir::{Model, Node, TensorInfo, ValueId};
+use crate::ir::{Model, Node, Severity, TensorInfo, ValueId};
 use crate::ops::Status;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Version of the JSON form, in its `schema` field.
@@ -257,7 +258,7 @@ impl ModelReport {
         let bound = open.then(|| analyze(model, &all));
         let settles = |n: &&Analysis| n.coverage.known > symbolic.coverage.known;
         let numeric = bound.as_ref().filter(settles).unwrap_or(symbolic);
-        let number = Evaluator { bindings: &all };
+        let number = Evaluator { bindings: &all, negative: RefCell::default() };
         let totals = number.totals(numeric)?;
         let graph = &model.graph;
         let tensor = |id: crate::ir::ValueId| {
@@ -317,16 +318,7 @@ impl ModelReport {
             outputs: graph.outputs.iter().map(|v| tensor(*v)).collect(),
             groups: number.groups(numeric, &ops)?,
             ops,
-            diagnostics: numeric
-                .diagnostics
-                .iter()
-                .map(|d| DiagnosticReport {
-                    severity: d.severity.word().to_owned(),
-                    place: d.place.clone(),
-                    message: d.message.clone(),
-                    hint: d.hint.clone(),
-                })
-                .collect(),
+            diagnostics: number.diagnostics(numeric),
             phases: super::phases::phases(symbolic, &all),
             memory: number.memory(model, numeric, &totals)?,
             totals,
@@ -424,9 +416,30 @@ impl Uncountable {
 
 struct Evaluator<'b> {
     bindings: &'b Bindings,
+    /// The first value with a size below zero, and that size: the model cannot run at these bindings.
+    negative: RefCell<Option<(String, i128)>>,
 }
 
 impl Evaluator<'_> {
+    /// What the analysis could not settle, after the first size that cannot be.
+    fn diagnostics(&self, analysis: &Analysis) -> Vec<DiagnosticReport> {
+        let impossible = self.negative.take().map(|(place, size)| DiagnosticReport {
+            severity: Severity::Conflict.word().to_owned(),
+            place,
+            message: format!(
+                "would have a size of {size}: the numbers mean nothing at these sizes"
+            ),
+            hint: Some("give larger ones with --dim or --shape".to_owned()),
+        });
+        let found = analysis.diagnostics.iter().map(|d| DiagnosticReport {
+            severity: d.severity.word().to_owned(),
+            place: d.place.clone(),
+            message: d.message.clone(),
+            hint: d.hint.clone(),
+        });
+        impossible.into_iter().chain(found).collect()
+    }
+
     fn count(&self, what: &str, dim: &Dim) -> Result<u64, ReportError> {
         self.number(dim).map_err(|e| e.of(what))
     }
@@ -528,7 +541,11 @@ impl Evaluator<'_> {
         let bounds = analysis.nodes.iter().filter(|n| n.status == Status::Bound);
         let bounded: Dim = bounds.map(|n| n.cost.flops.clone() + n.cost.int_ops.clone()).sum();
         let mut peak = 0;
+        let mut before: Option<&Dim> = None;
         for live in &analysis.live_bytes {
+            if before.replace(live) == Some(live) {
+                continue;
+            }
             peak = peak.max(self.count("peak_activation_bytes", live)?);
         }
         Ok(Totals {
@@ -551,7 +568,13 @@ impl Evaluator<'_> {
     }
 
     fn tensor(&self, name: &str, symbolic: &TensorInfo, numeric: &TensorInfo) -> TensorReport {
-        let size = |d: &Dim| d.eval(self.bindings).ok().and_then(|v| u64::try_from(v).ok());
+        let size = |d: &Dim| {
+            let size = d.eval(self.bindings).ok()?;
+            if size < 0 {
+                self.negative.borrow_mut().get_or_insert_with(|| (name.to_owned(), size));
+            }
+            u64::try_from(size).ok()
+        };
         TensorReport {
             name: name.to_owned(),
             dtype: numeric.dtype.map(|d| d.name().to_owned()),

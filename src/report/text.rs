@@ -150,7 +150,15 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
         let _ = writeln!(out, "{label:<17} {}", value.replace("  (", " ("));
     }
     if !report.bindings.is_empty() {
-        let _ = writeln!(out, "\nFLOPs             = {}", readable(&report.formulas.flops));
+        let (flops, ints) = (&report.formulas.flops, &report.formulas.int_ops);
+        out.push('\n');
+        if ints == "0" || flops != "0" {
+            let _ = writeln!(out, "FLOPs             = {}", readable(flops));
+        }
+        // A word on work that most models do not have, unless it is a matter of masks and positions.
+        if report.totals.int_ops > report.totals.flops / 100 {
+            let _ = writeln!(out, "integer ops       = {}", readable(ints));
+        }
         let _ = writeln!(out, "bytes             = {}", readable(&report.formulas.bytes));
         let decided =
             |k: &String| report.assumptions.iter().any(|a| a.data_dependent && a.symbol == *k);

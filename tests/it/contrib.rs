@@ -30,6 +30,7 @@ fn alone(op: &str, inputs: &[&str], outputs: usize, attributes: &[Message]) -> V
             "i8" => I8,
             "i16" => I16,
             "i32" => I32,
+            "text" => 8,
             "bool" => 9,
             _ => F32,
         };
@@ -347,6 +348,105 @@ fn generation_is_its_decoder_step_by_step() {
     let report = generated("Sampling", &["ids", "most"], &outputs, &["--dim", "steps.1=7"]);
     assert_eq!(total(&report, "macs"), 2 * (5 + 7) * 16 * 100);
     assert_eq!(report["outputs"][1]["shape"], json!([2, 100]));
+}
+
+/// An encoder that halves the frames of a sound, as speech models do, and a decoder of one product whose
+/// keys of cross-attention the encoder made. Weights lie in the graph around both.
+fn speech(outputs: &[&str], pairs: &str, extra: &[&str]) -> Value {
+    let body =
+        |name: &str, body: &Message| Message::default().bytes(1, name).int(20, 5).message(6, body);
+    let product = || node("MatMul", &["h", "w"], &["logits"]);
+    let embed = |ids: &str| node("Gather", &["table", ids], &["h"]);
+    let sound = ["rows", "80", "frames"];
+    let halved = [ints("strides", &[2]), ints("pads", &[1, 1])];
+    let nodes = [
+        with(node("Conv", &["encoder_input_ids", "filter"], &["states"]), &halved),
+        with(node("Reshape", &["states", "apart"], &["split"]), &[]),
+        with(
+            node("Transpose", &["split"], &["present_key_cross_0"]),
+            &[ints("perm", &[0, 1, 3, 2])],
+        ),
+        embed("decoder_input_ids"),
+        product(),
+    ];
+    let inputs =
+        [value("encoder_input_ids", &sound), typed("decoder_input_ids", I32, &["rows", "s"])];
+    let results = [value("logits", &[]), value("present_key_cross_0", &[])];
+    let encoder = graph(&nodes, &inputs, &results);
+    let crossed = ["rows", "2", "encoded", "8"];
+    let nodes = [
+        embed("input_ids"),
+        product(),
+        node("ReduceSum", &["past_key_cross_0"], &["sum"]),
+        node("Identity", &["past_key_self_0"], &["present_key_self_0"]),
+    ];
+    let inputs = [
+        typed("input_ids", I32, &["rows", "s"]),
+        value("past_key_self_0", &["rows", "2", "past", "8"]),
+        value("past_key_cross_0", &crossed),
+    ];
+    let results = ["logits", "present_key_self_0", "sum"].map(|name| value(name, &[]));
+    let decoder = graph(&nodes, &inputs, &results);
+    let mut inputs = vec!["sound", "most", "least", "beams", "kept", "", "", "", "", "", "start"];
+    inputs.extend(["", pairs].iter().take(if pairs.is_empty() { 0 } else { 2 }));
+    let search = microsoft("WhisperBeamSearch", &inputs, outputs);
+    let search = with(search, &[body("encoder", &encoder), body("decoder", &decoder)]);
+    let number =
+        |name: &str, n: &[i64]| with(node("Constant", &[], &[name]), &[ints("value_ints", n)]);
+    let nodes = [
+        number("most", &[24]),
+        number("beams", &[3]),
+        number("kept", &[2]),
+        number("least", &[1]),
+        number("apart", &[0, 2, 8, -1]),
+        search,
+    ];
+    let given = [
+        value("sound", &["2", "80", "60"]),
+        typed("start", I32, &["2", "4"]),
+        typed("pairs", I32, &["5", "2"]),
+        value("table", &["100", "16"]),
+        value("w", &["16", "100"]),
+        value("filter", &["16", "80", "3"]),
+    ];
+    let results: Vec<Message> = outputs.iter().map(|o| Message::default().bytes(1, o)).collect();
+    analyzed(&model(&nodes, &given, &results), extra)
+}
+
+#[test]
+fn speech_is_encoded_once_and_decoded_step_by_step() {
+    let outputs = ["sequences", "kept_scores", "scores", "crossed", "silence"];
+    let report = speech(&outputs, "", &[]);
+    assert_eq!(report["coverage"]["percent"], 100.0, "{}", report["diagnostics"]);
+    // Six beams: 60 frames become 30; four tokens to begin with, then at most twenty steps of one.
+    let (encoder, product) = (6 * 30 * 16 * 80 * 3, 16 * 100);
+    assert_eq!(total(&report, "macs"), encoder + 6 * (4 + 20) * product);
+    assert_eq!(report["ops"][5]["status"], "bound");
+    let shapes = json!([[2, 2, 24], [2, 2], [20, 2, 3, 100], [2, 2, 2, 24, 30], [2]]);
+    let found = report["outputs"].as_array().unwrap().iter().map(|o| o["shape"].clone());
+    assert_eq!(found.collect::<Value>(), shapes);
+    // Every step sums the 30 keys of all heads and beams, and scores its logits: exp, maximum, difference,
+    // sum, and the comparison.
+    let sums = 20 * (6 * 2 * 30 * 8 - 1);
+    assert_eq!(total(&report, "flops") - 2 * total(&report, "macs"), sums + 20 * 6 * 100 * 5);
+    let report = speech(&outputs, "pairs", &["--dim", "steps.1=3"]);
+    assert_eq!(total(&report, "macs"), encoder + 6 * (4 + 3) * product);
+    assert_eq!(report["outputs"][3]["shape"], json!([2, 2, 5, 24, 30]));
+}
+
+/// As onnxruntime's kernel does it: one more axis, as long as the longest text has words.
+#[test]
+fn words_are_counted_when_the_model_runs() {
+    for (shape, symbolic) in [("text 3", "string[3,words.1]"), ("text 2 4", "string[2,4,words.1]")]
+    {
+        let report = alone("Tokenizer", &[shape], 1, &[]);
+        assert_eq!(report["coverage"]["percent"], 100.0, "{}", report["diagnostics"]);
+        assert_eq!(report["outputs"][0]["symbolic"], symbolic);
+        assert_eq!(report["ops"][0]["status"], "bound");
+        assert_eq!(total(&report, "flops"), 0);
+    }
+    let report = alone("Tokenizer", &["text 3", "text 3"], 1, &[]);
+    assert_eq!(report["coverage"]["unknown"]["com.microsoft.Tokenizer"], 1);
 }
 
 /// Nothing is known of it, and that is said.

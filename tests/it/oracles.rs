@@ -234,6 +234,22 @@ fn check_and_diff() {
     assert!(bad.stdout.starts_with("BREACH  parameters"), "{}", bad.stdout);
     assert_eq!(rooflens(&["check", "models/resnet50.onnx"]).code, 2);
     assert_eq!(rooflens(&["check", "models/resnet50.onnx", "--max-flops", "lots"]).code, 2);
+    let refused = |args: &[&str], hint: &str| {
+        let run = rooflens(args);
+        assert_eq!(run.code, 2, "{}", run.stdout);
+        assert!(run.stderr.contains(hint), "{}", run.stderr);
+    };
+    let resnet = "models/resnet50.onnx";
+    let peak = |most| rooflens(&["check", resnet, "--max-peak", most]).code;
+    assert_eq!([peak("9.2MiB"), peak("9.1MiB"), peak("9.64MB")], [0, 1, 0]);
+    refused(&["check", resnet, "--max-flops", "8GiB"], "for example 5G");
+    refused(&["check", resnet, "--min-coverage", "101"], "from 0 to 100");
+    refused(&["diff", resnet, "models/vgg16.onnx", "--dim", "bacth=3"], "did you mean `batch`?");
+    let fixed = "tests/models/maxvit_t.onnx";
+    refused(&["diff", fixed, fixed, "--batch", "3"], "leave --batch out");
+    let diff = rooflens(&["diff", resnet, "models/bert_base.onnx", "--dim", "seq=128"]);
+    assert!(diff.stdout.contains("assumed: batch = 1"), "{}", diff.stdout);
+    refused(&["ops", "conw"], "did you mean `Conv`?");
     let diff = rooflens(&[
         "diff",
         "tests/models/resnet18.onnx",

@@ -1,6 +1,6 @@
 //! Seeds and findings of the fuzzers, without a fuzzer.
 
-use crate::run::ROOT;
+use crate::run::{ROOT, rooflens};
 use rooflens::analysis::analyze;
 use rooflens::dim::{Bindings, Dim};
 
@@ -28,4 +28,16 @@ fn seeds_and_findings_are_answered() {
             }
         }
     }
+}
+
+/// A network that pools more than its picture has, at sizes of one: said, not counted in silence.
+#[test]
+fn sizes_below_zero_are_told() {
+    let run = |size: &str| {
+        let (height, width) = (format!("height={size}"), format!("width={size}"));
+        let model = "tests/regressions/negative_sizes.onnx";
+        rooflens(&["analyze", model, "--by", "total", "--dim", &height, "--dim", &width])
+    };
+    assert!(run("1").stdout.contains("would have a size of -2"), "{}", run("1").stdout);
+    assert!(!run("64").stdout.contains("would have a size"), "{}", run("64").stdout);
 }

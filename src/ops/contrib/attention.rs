@@ -61,15 +61,21 @@ pub(super) fn quantized(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(projected(cx, 8, None)?.integer(true))
 }
 
+/// Widths of queries (and keys) and of values, of the columns that one product makes of all three:
+/// `qkv_hidden_sizes`, or a third each.
+pub(super) fn widths(cx: &OpCx<'_>, columns: &Dim) -> Result<(Dim, Dim), OpError> {
+    let third = columns.floor_div(&Dim::from(3));
+    Ok(match cx.attrs().dims("qkv_hidden_sizes")? {
+        Some(sizes) if sizes.len() == 3 => (sizes[0].clone(), sizes[2].clone()),
+        _ => (third.clone(), third),
+    })
+}
+
 fn projected(cx: &OpCx<'_>, cache: usize, bias: Option<usize>) -> Result<Effect, OpError> {
     let [batch, queries, width] = three(cx, 0)?;
     let columns = cx.shape(1)?.last().cloned().unwrap_or_default();
     let n = heads(cx, "num_heads")?;
-    let third = columns.floor_div(&Dim::from(3));
-    let (qk, v) = match cx.attrs().dims("qkv_hidden_sizes")? {
-        Some(sizes) if sizes.len() == 3 => (sizes[0].clone(), sizes[2].clone()),
-        _ => (third.clone(), third),
-    };
+    let (qk, v) = widths(cx, &columns)?;
     // A cache that is written in place has room for the new keys already.
     let shared = cx.attrs().flag("past_present_share_buffer")? && cx.optional(cache).is_some();
     let before = past(cx, cache, 3)?;

@@ -1,7 +1,7 @@
 //! Attention of other forms: packed without padding, paged, sparse, windowed, with a shared cache,
 //! and the biases by relative position.
 
-use super::attention::{Sizes, core, heads, past, three};
+use super::attention::{Sizes, core, heads, past, three, widths};
 use crate::dim::Dim;
 use crate::ir::{DType, TensorInfo};
 use crate::ops::Effect;
@@ -21,11 +21,7 @@ pub(super) fn packed(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     };
     let columns = cx.shape(1)?.last().cloned().unwrap_or_default();
     let n = heads(cx, "num_heads")?;
-    let third = columns.floor_div(&Dim::from(3));
-    let (qk, v) = match cx.attrs().dims("qkv_hidden_sizes")? {
-        Some(sizes) if sizes.len() == 3 => (sizes[0].clone(), sizes[2].clone()),
-        _ => (third.clone(), third),
-    };
+    let (qk, v) = widths(cx, &columns)?;
     let sizes = Sizes {
         batch: Dim::ONE,
         qk: qk.floor_div(&n),
