@@ -1,5 +1,6 @@
 //! `rooflens probe`: a real server under load, measured from the instants at which requests were due.
 
+mod batching;
 mod meters;
 mod spawn;
 mod summary;
@@ -15,6 +16,7 @@ use crate::probe::record::Fault;
 use crate::probe::search::{Answer, Found, search};
 use crate::probe::target::{self, Body, Encoding, Options, Prepared, TargetError, Url};
 use anyhow::{Context, Result};
+pub(super) use batching::Args as BatchingArgs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,6 +4,7 @@
 //! several machines merge into exactly what one machine would have written. The wire structs are
 //! here and nowhere else; `schemas/measurement.schema.json` describes them.
 
+mod batching;
 mod parts;
 mod start_up;
 mod sweep;
@@ -16,6 +17,7 @@ use super::record::{Fault, FaultRow, Interval, Record, Stage};
 use super::stats::{Metric, Percentile};
 use super::target::{Prepared, tensor::Slot};
 use super::{arrival, counts::Counts, hlog};
+pub use batching::{BATCHING, BatchingFile, CellPart, LossPart, PlateauPart};
 use serde::{Deserialize, Serialize};
 pub(crate) use start_up::median;
 pub use start_up::{
