@@ -16,12 +16,14 @@ pub struct HeatMap {
     pub x_title: String,
     /// Beside the rows.
     pub y_title: String,
-    /// Names of the columns, from the left.
-    pub columns: Vec<String>,
-    /// Names of the rows, from the bottom.
-    pub rows: Vec<String>,
+    /// Names of the columns, from the left, with what is said of them.
+    pub columns: Vec<(String, String)>,
+    /// Names of the rows, from the bottom, with what is said of them.
+    pub rows: Vec<(String, String)>,
     /// Cells of each row.
     pub cells: Vec<Vec<Cell>>,
+    /// What the ends of the scale of colours mean.
+    pub ends: (String, String),
     /// Lines under the picture.
     pub notes: Vec<String>,
 }
@@ -29,12 +31,12 @@ pub struct HeatMap {
 /// A cell.
 #[derive(Clone, Debug, Default)]
 pub struct Cell {
-    /// For the colour, on a logarithmic scale; `None` stays white.
+    /// For the colour, on a logarithmic scale; `None` stays pale.
     pub value: Option<f64>,
     /// In the middle of the cell.
     pub text: String,
-    /// Under the text.
-    pub small: String,
+    /// Lines under the text.
+    pub small: Vec<String>,
     /// Hatched: the value is of a run that had no steady state.
     pub hatched: bool,
     /// Framed: worse than it need be.
@@ -42,6 +44,9 @@ pub struct Cell {
 }
 
 const BAD: RGBColor = RGBColor(200, 30, 45);
+const WHITE: RGBColor = RGBColor(255, 255, 255);
+/// Of cells without a value.
+const PALE: RGBColor = RGBColor(244, 244, 244);
 /// From the least value to the greatest.
 const SCALE: [(f64, f64, f64); 4] =
     [(237.0, 248.0, 233.0), (161.0, 217.0, 155.0), (49.0, 145.0, 120.0), (8.0, 58.0, 92.0)];
@@ -72,33 +77,39 @@ fn color(share: f64) -> RGBColor {
     RGBColor(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
 
+/// Height of a cell with so many lines under its text.
+fn tall(lines: usize) -> f64 {
+    58.0 + 18.0 * lines as f64
+}
+
 #[allow(clippy::cast_possible_truncation)]
 fn draw(map: &HeatMap, svg: &mut String) -> Drawn<Labels> {
-    let (left, top, width, height) = (150.0, 92.0, 1010.0, 76.0);
+    let lines = map.cells.iter().flatten().map(|c| c.small.len()).max().unwrap_or(0);
+    let (left, top, width, height) = (160.0, 96.0, 1000.0, tall(lines));
     let bottom = top + height * map.rows.len() as f64;
-    let end = bottom + 86.0 + 22.0 * map.notes.len() as f64;
+    let end = bottom + 106.0 + 22.0 * map.notes.len() as f64;
     let root = SVGBackend::with_string(svg, (1200, end.max(320.0) as u32)).into_drawing_area();
-    root.fill(&RGBColor(255, 255, 255))?;
+    root.fill(&WHITE)?;
     let mut labels = Labels::new(Area { x0: left, y0: top, x1: left + width, y1: bottom });
     labels.fixed(&map.title, (40.0, 40.0), 24.0, INK, "start", 0.0);
     labels.fixed(&map.subtitle, (40.0, 68.0), 15.0, GREY, "start", 0.0);
     let values = map.cells.iter().flatten().filter_map(|c| c.value).filter(|v| *v > 0.0);
     let (least, most) = values.fold((f64::MAX, 0.0f64), |(a, b), v| (a.min(v), b.max(v)));
+    let share = |value: Option<f64>| {
+        let value = value.filter(|v| *v > 0.0)?;
+        Some(if most > least { (value / least).ln() / (most / least).ln() } else { 0.0 })
+    };
     let each = width / map.columns.len() as f64;
-    for (r, (name, row)) in map.rows.iter().zip(&map.cells).enumerate() {
+    for (r, ((name, said), row)) in map.rows.iter().zip(&map.cells).enumerate() {
         let y = bottom - height * (r + 1) as f64;
-        labels.fixed(name, (left - 12.0, y + height / 2.0 + 5.0), 15.0, INK, "end", 0.0);
+        labels.fixed(name, (left - 12.0, y + height / 2.0), 16.0, INK, "end", 0.0);
+        labels.fixed(said, (left - 12.0, y + height / 2.0 + 19.0), 13.0, GREY, "end", 0.0);
         for (c, cell) in row.iter().enumerate() {
             let x = left + each * c as f64;
             let (from, to) = ((x as i32, y as i32), ((x + each) as i32, (y + height) as i32));
-            let share = cell
-                .value
-                .filter(|v| *v > 0.0)
-                .map(|v| if most > least { (v / least).ln() / (most / least).ln() } else { 0.0 });
-            let fill = share.map_or(RGBColor(255, 255, 255), color);
-            root.draw(&Rectangle::new([from, to], fill.filled()))?;
-            let white = RGBColor(255, 255, 255).stroke_width(2);
-            root.draw(&Rectangle::new([from, to], white))?;
+            let share = share(cell.value);
+            root.draw(&Rectangle::new([from, to], share.map_or(PALE, color).filled()))?;
+            root.draw(&Rectangle::new([from, to], WHITE.stroke_width(2)))?;
             if cell.hatched {
                 let mut step = 14.0;
                 while step < each + height {
@@ -106,7 +117,7 @@ fn draw(map: &HeatMap, svg: &mut String) -> Drawn<Labels> {
                         ((x + (step - height).max(0.0)) as i32, (y + step.min(height)) as i32),
                         ((x + step.min(each)) as i32, (y + (step - each).max(0.0)) as i32),
                     ];
-                    root.draw(&PathElement::new(line, BAD.mix(0.35).stroke_width(1)))?;
+                    root.draw(&PathElement::new(line, GREY.mix(0.7).stroke_width(2)))?;
                     step += 14.0;
                 }
             }
@@ -114,21 +125,34 @@ fn draw(map: &HeatMap, svg: &mut String) -> Drawn<Labels> {
                 let inner = [(from.0 + 4, from.1 + 4), (to.0 - 4, to.1 - 4)];
                 root.draw(&Rectangle::new(inner, BAD.stroke_width(3)))?;
             }
-            let ink = if share.is_some_and(|s| s > 0.55) { RGBColor(255, 255, 255) } else { INK };
+            // A rim of white keeps texts apart from any colour.
             let middle = x + each / 2.0;
-            labels.fixed(&cell.text, (middle, y + 36.0), 18.0, ink, "middle", 0.0);
-            labels.fixed(&cell.small, (middle, y + 58.0), 13.0, ink, "middle", 0.0);
+            let first = y + (height - 18.0 * cell.small.len() as f64) / 2.0 + 6.0;
+            labels.fixed(&cell.text, (middle, first), 19.0, INK, "middle", 0.0);
+            for (i, line) in cell.small.iter().enumerate() {
+                let at = (middle, first + 19.0 + 18.0 * i as f64);
+                labels.fixed(line, at, 13.0, INK, "middle", 0.0);
+            }
         }
     }
-    for (c, name) in map.columns.iter().enumerate() {
+    for (c, (name, said)) in map.columns.iter().enumerate() {
         let x = left + each * (c as f64 + 0.5);
-        labels.fixed(name, (x, bottom + 24.0), 15.0, INK, "middle", 0.0);
+        labels.fixed(name, (x, bottom + 22.0), 16.0, INK, "middle", 0.0);
+        labels.fixed(said, (x, bottom + 41.0), 13.0, GREY, "middle", 0.0);
     }
-    labels.fixed(&map.x_title, (left + width / 2.0, bottom + 50.0), 16.0, INK, "middle", 0.0);
+    labels.fixed(&map.x_title, (left + width / 2.0, bottom + 66.0), 16.0, INK, "middle", 0.0);
     let middle = f64::midpoint(top, bottom);
     labels.fixed(&map.y_title, (26.0, middle), 16.0, INK, "middle", -90.0);
+    let legend = (left + width - 230.0, bottom + 92.0);
+    for i in 0..30 {
+        let x = (legend.0 + 5.0 * f64::from(i)) as i32;
+        let area = [(x, legend.1 as i32), (x + 5, legend.1 as i32 + 12)];
+        root.draw(&Rectangle::new(area, color(f64::from(i) / 29.0).filled()))?;
+    }
+    labels.fixed(&map.ends.0, (legend.0 - 8.0, legend.1 + 11.0), 13.0, INK, "end", 0.0);
+    labels.fixed(&map.ends.1, (legend.0 + 158.0, legend.1 + 11.0), 13.0, INK, "start", 0.0);
     for (i, note) in map.notes.iter().enumerate() {
-        labels.fixed(note, (40.0, bottom + 82.0 + 22.0 * i as f64), 14.0, GREY, "start", 0.0);
+        labels.fixed(note, (40.0, bottom + 102.0 + 22.0 * i as f64), 14.0, GREY, "start", 0.0);
     }
     root.present()?;
     Ok(labels)
@@ -143,13 +167,13 @@ mod tests {
         let cell = |v: f64| Cell { value: Some(v), text: format!("{v} ms"), ..Cell::default() };
         let map = HeatMap {
             title: "a <server>".into(),
-            columns: vec!["1".into(), "2".into()],
-            rows: vec!["50 %".into(), "90 %".into()],
+            columns: ["1", "2"].map(|n| (n.into(), "at most".into())).into(),
+            rows: ["50/s", "90/s"].map(|n| (n.into(), "load".into())).into(),
             cells: vec![vec![cell(1.0), cell(10.0)], vec![cell(30.0), cell(100.0)]],
             ..HeatMap::default()
         };
         let svg = render_heatmap(&map).unwrap();
-        for text in ["1 ms", "10 ms", "30 ms", "100 ms", "50 %", "a &lt;server&gt;"] {
+        for text in ["1 ms", "10 ms", "30 ms", "100 ms", "50/s", "load", "at most", "a &lt;server&gt;"] {
             assert!(svg.contains(text), "{text}");
         }
         assert!(svg.contains("#EDF8E9") && svg.contains("#083A5C"), "both ends of the scale");

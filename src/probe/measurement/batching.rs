@@ -1,13 +1,16 @@
-//! Batch sizes against loads.
+//! Batch sizes and settings of the server's own batching, against loads.
 
 use super::{File, PercentilePart, same};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+mod words;
 
 /// The schema's name and version.
 pub const BATCHING: &str = "rooflens.batching/1";
 
 /// `batching.json`.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 #[allow(missing_docs)]
 pub struct BatchingFile {
     pub schema: String,
@@ -16,39 +19,73 @@ pub struct BatchingFile {
     pub platform: String,
     pub seconds: f64,
     pub seed: u64,
+    /// What the others are compared with.
+    pub reference: Column,
     pub quantile: Option<f64>,
     pub plateaus: Vec<PlateauPart>,
     pub cells: Vec<CellPart>,
     pub findings: Vec<LossPart>,
+    pub summary: Vec<String>,
     pub stopped: bool,
     pub notes: Vec<String>,
+}
+
+/// A batch that the client sends, and a setting of the server's own batching where that was varied.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Column {
+    pub batch: i64,
+    pub server: Option<String>,
 }
 
 /// Inferences a second with so many requests always in flight.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[allow(missing_docs)]
 pub struct PlateauPart {
-    pub batch: i64,
+    #[serde(flatten)]
+    pub column: Column,
     pub in_flight: u64,
     pub inferences_per_second: f64,
+    pub executed_batch_mean: Option<f64>,
     pub verdict: String,
 }
 
-/// A run at a batch and a load; `load` is a share of the highest plateau.
+/// A run of a column at a load; `load` is a share of the highest plateau.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[allow(missing_docs)]
 pub struct CellPart {
-    pub batch: i64,
+    #[serde(flatten)]
+    pub column: Column,
     pub load: f64,
     pub wanted_inferences_per_second: f64,
     pub inferences_per_second: f64,
     pub gather_seconds: f64,
     pub percentiles: Vec<PercentilePart>,
+    pub executed_batch_mean: Option<f64>,
     pub verdict: String,
-    pub overloaded: bool,
-    pub loses: bool,
+    pub evidence: Vec<String>,
+    pub against: Against,
     pub due: u64,
     pub lost: u64,
+}
+
+/// How a cell fares against the reference at the same load.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Against {
+    /// It is the reference itself.
+    Reference,
+    /// Faster, or in a steady state where the reference has none.
+    Better,
+    /// Within the margin.
+    Same,
+    /// Slower, or overloaded where the reference is not.
+    Worse,
+    /// Neither has a steady state.
+    Overloaded,
+    /// The intervals overlap, or one of the runs does not mean what it says.
+    #[default]
+    Undecided,
 }
 
 /// A place where batching does harm.
@@ -56,7 +93,8 @@ pub struct CellPart {
 #[allow(missing_docs)]
 pub struct LossPart {
     pub kind: String,
-    pub batch: i64,
+    #[serde(flatten)]
+    pub column: Column,
     pub load: Option<f64>,
     pub evidence: String,
 }
@@ -64,194 +102,178 @@ pub struct LossPart {
 /// A difference that two short runs may have by chance.
 const MARGIN: f64 = 0.05;
 
+impl Column {
+    /// As it is named beside others: what the columns have in common is left out.
+    pub fn name(&self, all: &[Self]) -> String {
+        let batches: BTreeSet<i64> = all.iter().map(|c| c.batch).collect();
+        match &self.server {
+            Some(server) if batches.len() < 2 => server.clone(),
+            Some(server) => format!("{server}, batch {}", self.batch),
+            None => format!("batch {}", self.batch),
+        }
+    }
+}
+
 impl CellPart {
     /// Of a run that should do `wanted` inferences a second.
-    pub fn new(file: &File, load: f64, wanted: f64) -> Self {
-        let batch = file.target.batch;
-        let overloaded = file.verdict.findings.iter().any(|f| f.verdict == "OVERLOADED");
+    pub fn new(file: &File, column: Column, load: f64, wanted: f64) -> Self {
         Self {
-            batch,
+            gather_seconds: (column.batch - 1) as f64 / wanted,
+            column,
             load,
             wanted_inferences_per_second: wanted,
             inferences_per_second: file.window.inferences_per_second,
-            gather_seconds: (batch - 1) as f64 / wanted,
             percentiles: file.response.percentiles.clone(),
+            executed_batch_mean: None,
             verdict: file.verdict.verdict.clone(),
-            overloaded,
-            loses: false,
+            evidence: file.verdict.findings.iter().map(|f| f.evidence.clone()).collect(),
+            against: Against::Undecided,
             due: file.window.due,
             lost: file.window.lost,
         }
     }
 
+    /// Whether more came in than went out.
+    pub fn overloaded(&self) -> bool {
+        self.verdict == "OVERLOADED"
+    }
+
+    /// Whether its percentiles, where they are supported, are those of the server in a steady state.
+    pub fn sound(&self) -> bool {
+        ["VALID", "TOO-FEW-SAMPLES"].contains(&self.verdict.as_str())
+    }
+
     /// A percentile of the response time, where enough requests lie beyond it.
-    pub fn at(&self, q: f64) -> Option<f64> {
-        let all = self.percentiles.iter().filter(|p| p.supported);
-        all.into_iter().find(|p| same(p.quantile, q)).and_then(|p| p.seconds)
+    pub fn at(&self, q: f64) -> Option<&PercentilePart> {
+        self.percentiles.iter().find(|p| same(p.quantile, q)).filter(|p| p.supported)
+    }
+
+    /// How it fares against `reference` at the percentile `q`. What a request waits for its batch
+    /// counts: of a batch that fills evenly, the share `q` of its requests waits at most `q` times
+    /// what the first one does.
+    fn against(&self, reference: &Self, q: f64) -> Against {
+        match (self.overloaded(), reference.overloaded()) {
+            (true, true) => return Against::Overloaded,
+            (true, false) if reference.sound() => return Against::Worse,
+            (false, true) if self.sound() => return Against::Better,
+            _ => {}
+        }
+        let (true, Some(own), true, Some(other)) =
+            (self.sound(), self.at(q), reference.sound(), reference.at(q))
+        else {
+            return Against::Undecided;
+        };
+        let gather = q * (self.gather_seconds - reference.gather_seconds);
+        // No time is that of requests without an answer.
+        let time = |t: Option<f64>| t.unwrap_or(f64::INFINITY);
+        let (a, b) = (time(own.seconds) + gather, time(other.seconds));
+        let (low, high) = (own.low_seconds.unwrap_or(0.0) + gather, time(own.high_seconds) + gather);
+        let (least, most) = (other.low_seconds.unwrap_or(0.0), time(other.high_seconds));
+        if a > b * (1.0 + MARGIN) && low > most {
+            Against::Worse
+        } else if a < b * (1.0 - MARGIN) && high < least {
+            Against::Better
+        } else if (a / b - 1.0).abs() <= MARGIN {
+            Against::Same
+        } else {
+            Against::Undecided
+        }
     }
 }
 
 impl BatchingFile {
-    /// Chooses the percentile that all sound cells support, and says where batching does harm.
+    /// The columns, in the order in which they were measured.
+    pub fn columns(&self) -> Vec<Column> {
+        self.plateaus.iter().map(|p| p.column.clone()).collect()
+    }
+
+    /// The loads of the cells, from the lowest.
+    pub fn loads(&self) -> Vec<f64> {
+        let mut loads: Vec<f64> = self.cells.iter().map(|c| c.load).collect();
+        loads.sort_by(f64::total_cmp);
+        loads.dedup();
+        loads
+    }
+
+    /// The highest plateau.
+    pub fn most(&self) -> f64 {
+        self.plateaus.iter().map(|p| p.inferences_per_second).fold(0.0, f64::max)
+    }
+
+    /// The cell of a column at a load.
+    pub fn cell(&self, column: &Column, load: f64) -> Option<&CellPart> {
+        self.cells.iter().find(|c| c.column == *column && same(c.load, load))
+    }
+
+    /// Chooses the percentile that all sound cells support, compares, and says where batching does
+    /// harm.
     pub fn judge(&mut self) {
-        let sound = || self.cells.iter().filter(|c| !c.overloaded);
+        let sound = || self.cells.iter().filter(|c| c.sound());
         let all = |q: &f64| sound().next().is_some() && sound().all(|c| c.at(*q).is_some());
         self.quantile = [0.99, 0.95, 0.9, 0.5].into_iter().find(all);
-        let mut findings = Vec::new();
-        let single = self.plateaus.iter().find(|p| p.batch == 1).cloned();
+        // Without a percentile what is overloaded can still be told.
+        let q = self.quantile.unwrap_or(0.99);
+        let references: Vec<CellPart> =
+            self.cells.iter().filter(|c| c.column == self.reference).cloned().collect();
+        for cell in &mut self.cells {
+            cell.against = match references.iter().find(|r| same(r.load, cell.load)) {
+                Some(_) if cell.column == self.reference => Against::Reference,
+                Some(reference) => cell.against(reference, q),
+                None => Against::Undecided,
+            };
+        }
+        self.findings = self.losses();
+        self.summary = self.words();
+    }
+
+    fn losses(&self) -> Vec<LossPart> {
+        let (columns, mut findings) = (self.columns(), Vec::new());
+        let mut add = |kind: &str, column: &Column, load, evidence| {
+            findings.push(LossPart { kind: kind.into(), column: column.clone(), load, evidence });
+        };
         for pair in self.plateaus.windows(2) {
             let [before, after] = pair else { continue };
             let (a, b) = (before.inferences_per_second, after.inferences_per_second);
+            if b < a * (1.0 - MARGIN) && before.column.server == after.column.server {
+                let (before, after) = (before.column.name(&columns), after.column.name(&columns));
+                let evidence = format!("{b:.1} inferences/s with {after}, {a:.1} with {before}");
+                add("throughput-falls", &pair[1].column, None, evidence);
+            }
+        }
+        let name = self.reference.name(&columns);
+        let one = self.plateaus.iter().find(|p| p.column == self.reference);
+        for (p, one) in self.plateaus.iter().filter_map(|p| Some((p, one?))) {
+            let (a, b) = (one.inferences_per_second, p.inferences_per_second);
             if b < a * (1.0 - MARGIN) {
-                findings.push(LossPart {
-                    kind: "throughput-falls".into(),
-                    batch: after.batch,
-                    load: None,
-                    evidence: format!(
-                        "{b:.1} inferences/s at batch {}, {a:.1} at batch {}",
-                        after.batch, before.batch
-                    ),
-                });
+                let evidence = format!("{b:.1} inferences/s at most, {a:.1} with {name}");
+                add("throughput-below-reference", &p.column, None, evidence);
             }
         }
-        for p in self.plateaus.iter().filter(|p| p.batch > 1) {
-            let Some(one) = single.as_ref() else { break };
-            if p.inferences_per_second < one.inferences_per_second * (1.0 - MARGIN) {
-                findings.push(LossPart {
-                    kind: "throughput-below-no-batching".into(),
-                    batch: p.batch,
-                    load: None,
-                    evidence: format!(
-                        "{:.1} inferences/s at most, {:.1} without batching",
-                        p.inferences_per_second, one.inferences_per_second
-                    ),
-                });
+        for cell in self.cells.iter().filter(|c| c.against == Against::Worse) {
+            let Some(one) = self.cell(&self.reference, cell.load) else { continue };
+            let kind = if cell.overloaded() { "overloaded-first" } else { "slower" };
+            let evidence = format!("{}, {} with {name}", self.told(cell), self.told(one));
+            add(kind, &cell.column, Some(cell.load), evidence);
+        }
+        for pair in self.cells.windows(2) {
+            let ([low, high], Some(q)) = (pair, self.quantile) else { continue };
+            let (true, Some(a), true, Some(b)) = (low.sound(), low.at(q), high.sound(), high.at(q))
+            else {
+                continue;
+            };
+            let (Some(least), Some(most)) = (a.low_seconds, b.high_seconds) else { continue };
+            if low.column == high.column && high.load > low.load && most < 0.9 * least {
+                let evidence = format!(
+                    "{} falls to {} at more load: requests are held back to fill batches, or the machine was disturbed",
+                    self.told(low),
+                    self.told(high)
+                );
+                add("held-at-low-load", &low.column, Some(low.load), evidence);
             }
         }
-        if let Some(q) = self.quantile {
-            let cells = self.cells.clone();
-            for cell in &mut self.cells {
-                let one = cells.iter().find(|c| c.batch == 1 && super::same(c.load, cell.load));
-                let Some(one) = one.filter(|_| cell.batch > 1) else { continue };
-                let Some(single) = one.at(q).filter(|_| !one.overloaded) else { continue };
-                let name = super::judge::name(q);
-                let evidence = match cell.at(q).filter(|_| !cell.overloaded) {
-                    None => format!("overloaded where no batching has {name} {}", si(single)),
-                    Some(own) if own > single * (1.0 + MARGIN) => {
-                        format!("{name} {}, {} without batching", si(own), si(single))
-                    }
-                    Some(own) if own + cell.gather_seconds > single * (1.0 + MARGIN) => format!(
-                        "{name} {} and {} to gather a batch, {} without batching",
-                        si(own),
-                        si(cell.gather_seconds),
-                        si(single)
-                    ),
-                    Some(_) => continue,
-                };
-                cell.loses = true;
-                findings.push(LossPart {
-                    kind: "latency-above-no-batching".into(),
-                    batch: cell.batch,
-                    load: Some(cell.load),
-                    evidence,
-                });
-            }
-            for pair in cells.windows(2) {
-                let [low, high] = pair else { continue };
-                let (Some(a), Some(b)) = (low.at(q), high.at(q)) else { continue };
-                if low.batch == high.batch && high.load > low.load && b < 0.8 * a {
-                    findings.push(LossPart {
-                        kind: "held-at-low-load".into(),
-                        batch: low.batch,
-                        load: Some(low.load),
-                        evidence: format!(
-                            "{} {} falls to {} at more load: requests are held back to fill batches, or the machine was disturbed",
-                            super::judge::name(q),
-                            si(a),
-                            si(b)
-                        ),
-                    });
-                }
-            }
-        }
-        self.findings = findings;
+        findings
     }
-}
-
-fn si(seconds: f64) -> String {
-    crate::units::si(seconds, "s")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cell(batch: i64, load: f64, p99: f64, overloaded: bool) -> CellPart {
-        let part = |quantile: f64| PercentilePart {
-            quantile,
-            seconds: Some(p99),
-            low_seconds: None,
-            high_seconds: None,
-            supported: true,
-            effective_samples: 100.0,
-        };
-        CellPart {
-            batch,
-            load,
-            wanted_inferences_per_second: 1000.0,
-            inferences_per_second: 1000.0,
-            gather_seconds: (batch - 1) as f64 / 1000.0,
-            percentiles: vec![part(0.5), part(0.99)],
-            verdict: "VALID".into(),
-            overloaded,
-            loses: false,
-            due: 1000,
-            lost: 0,
-        }
-    }
-
-    #[test]
-    fn losses_are_named() {
-        let plateau = |batch: i64, rate: f64| PlateauPart {
-            batch,
-            in_flight: 16,
-            inferences_per_second: rate,
-            verdict: "VALID".into(),
-        };
-        let mut file = BatchingFile {
-            schema: BATCHING.into(),
-            tool: String::new(),
-            target: String::new(),
-            platform: String::new(),
-            seconds: 1.0,
-            seed: 1,
-            quantile: None,
-            plateaus: vec![plateau(1, 100.0), plateau(2, 150.0), plateau(4, 90.0)],
-            cells: vec![
-                cell(1, 0.5, 0.010, false),
-                cell(1, 0.9, 0.5, true),
-                cell(2, 0.5, 0.009, false),
-                cell(2, 0.9, 0.020, false),
-                cell(4, 0.5, 0.030, false),
-                cell(4, 0.9, 0.020, false),
-            ],
-            findings: Vec::new(),
-            stopped: false,
-            notes: Vec::new(),
-        };
-        file.judge();
-        let kinds: Vec<(&str, i64)> =
-            file.findings.iter().map(|f| (f.kind.as_str(), f.batch)).collect();
-        assert_eq!(
-            kinds,
-            [
-                ("throughput-falls", 4),
-                ("throughput-below-no-batching", 4),
-                ("latency-above-no-batching", 4),
-                ("held-at-low-load", 4),
-            ],
-            "batch 2 wins where one alone is overloaded, and is as fast elsewhere"
-        );
-        assert_eq!(file.quantile, Some(0.99));
-    }
-}
+mod tests;
