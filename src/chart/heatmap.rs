@@ -43,13 +43,20 @@ pub struct Cell {
     pub framed: bool,
 }
 
-const BAD: RGBColor = RGBColor(200, 30, 45);
+impl Cell {
+    /// An empty one, with a frame where it is worse than it need be.
+    pub fn framed(framed: bool) -> Self {
+        Self { framed, ..Self::default() }
+    }
+}
+
+const BAD: RGBColor = RGBColor(190, 20, 40);
 const WHITE: RGBColor = RGBColor(255, 255, 255);
 /// Of cells without a value.
 const PALE: RGBColor = RGBColor(244, 244, 244);
 /// From the least value to the greatest.
-const SCALE: [(f64, f64, f64); 4] =
-    [(237.0, 248.0, 233.0), (161.0, 217.0, 155.0), (49.0, 145.0, 120.0), (8.0, 58.0, 92.0)];
+const SCALE: [(f64, f64, f64); 3] =
+    [(255.0, 250.0, 225.0), (250.0, 205.0, 130.0), (226.0, 138.0, 82.0)];
 
 /// Draws the table as SVG.
 pub fn render_heatmap(map: &HeatMap) -> Result<String, ChartError> {
@@ -117,13 +124,13 @@ fn draw(map: &HeatMap, svg: &mut String) -> Drawn<Labels> {
                         ((x + (step - height).max(0.0)) as i32, (y + step.min(height)) as i32),
                         ((x + step.min(each)) as i32, (y + (step - each).max(0.0)) as i32),
                     ];
-                    root.draw(&PathElement::new(line, GREY.mix(0.7).stroke_width(2)))?;
+                    root.draw(&PathElement::new(line, GREY.mix(0.35).stroke_width(1)))?;
                     step += 14.0;
                 }
             }
             if cell.framed {
                 let inner = [(from.0 + 4, from.1 + 4), (to.0 - 4, to.1 - 4)];
-                root.draw(&Rectangle::new(inner, BAD.stroke_width(3)))?;
+                root.draw(&Rectangle::new(inner, BAD.stroke_width(4)))?;
             }
             // A rim of white keeps texts apart from any colour.
             let middle = x + each / 2.0;
@@ -173,10 +180,12 @@ mod tests {
             ..HeatMap::default()
         };
         let svg = render_heatmap(&map).unwrap();
-        for text in ["1 ms", "10 ms", "30 ms", "100 ms", "50/s", "load", "at most", "a &lt;server&gt;"] {
+        for text in
+            ["1 ms", "10 ms", "30 ms", "100 ms", "50/s", "load", "at most", "a &lt;server&gt;"]
+        {
             assert!(svg.contains(text), "{text}");
         }
-        assert!(svg.contains("#EDF8E9") && svg.contains("#083A5C"), "both ends of the scale");
+        assert!(svg.contains("#FFFAE1") && svg.contains("#E28A52"), "both ends of the scale");
         assert!(render_heatmap(&HeatMap::default()).is_err());
     }
 }

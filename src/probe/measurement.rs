@@ -17,9 +17,7 @@ use super::record::{Fault, FaultRow, Interval, Record, Stage};
 use super::stats::{Metric, Percentile};
 use super::target::{Prepared, tensor::Slot};
 use super::{arrival, counts::Counts, hlog};
-pub use batching::{
-    Against, BATCHING, BatchingFile, CellPart, Column, LossPart, PlateauPart,
-};
+pub use batching::{Against, BATCHING, BatchingFile, CellPart, Column, LossPart, PlateauPart};
 use serde::{Deserialize, Serialize};
 pub use start_up::{
     CachePart, DefinitionPart, PollsPart, START_UP, SpreadPart, StartPart, StartUpFile, StartUpPart,

@@ -10,8 +10,8 @@ pub mod group;
 mod health;
 
 use super::measurement::{CachePart, PollsPart, StartPart};
-use super::stats::median;
 use super::record::Fault;
+use super::stats::median;
 use super::stream::{Address, Failure};
 use super::target::{Options, Prepared, TargetError, Url, explain};
 use group::Group;

@@ -117,7 +117,9 @@ impl Args {
         ];
         if let Some((_, flag)) = strange.into_iter().find(|s| s.0) {
             return Err(hinted(
-                format!("a batching study has no {flag}: it makes its own loads against a running target"),
+                format!(
+                    "a batching study has no {flag}: it makes its own loads against a running target"
+                ),
                 format!("leave it out; `rooflens probe {flag}` measures one load"),
             ));
         }
@@ -166,7 +168,8 @@ impl Args {
             ..BatchingFile::default()
         };
         let folder = super::super::new_folder(&own.output)?;
-        let study = Study { args: &self, rows: &rows, server: server.as_ref(), url: &url, stop: &stop };
+        let study =
+            Study { args: &self, rows: &rows, server: server.as_ref(), url: &url, stop: &stop };
         let outcome = study.measure(&loads, &mut file);
         let restored = server.as_ref().map_or(Ok(()), Batching::restore);
         outcome?;
@@ -258,7 +261,8 @@ impl Study<'_> {
                 "see why with `rooflens probe … --load closed:1`",
             ));
         }
-        for row in self.rows {
+        let plateaus: Vec<f64> = file.plateaus.iter().map(|p| p.inferences_per_second).collect();
+        for (row, own) in self.rows.iter().zip(plateaus) {
             self.set(row)?;
             for load in loads {
                 done += 1;
@@ -269,18 +273,21 @@ impl Study<'_> {
                 let Some((measured, executed)) = self.run(row, Load::Open(arrival), &label)? else {
                     return Ok(());
                 };
-                let cell = CellPart::new(&measured.file, row.column.clone(), *load, wanted);
+                let cell = CellPart::new(&measured.file, row.column.clone(), *load, wanted, own);
                 file.cells.push(CellPart { executed_batch_mean: executed, ..cell });
             }
         }
         Ok(())
     }
 
+    /// Gives the server the row's setting; a model that was just loaded gets a second to warm up.
     fn set(&self, row: &Row<'_>) -> Result<()> {
-        match (self.server, row.setting) {
-            (Some(server), Some(setting)) => server.set(setting).map_err(told),
-            _ => Ok(()),
-        }
+        let (Some(server), Some(setting)) = (self.server, row.setting) else { return Ok(()) };
+        server.set(setting).map_err(told)?;
+        let load = Load::Closed(usize::from(self.args.in_flight));
+        let plan = Plan { duration: Duration::from_secs(1), ..self.args.plan(load)? };
+        watched(&plan, row.prepared, "after a reload", self.stop, None)?;
+        Ok(())
     }
 
     /// A run and the mean batch that the server made meanwhile; nothing once interrupted.
@@ -380,7 +387,8 @@ fn short_time(text: &str) -> Option<Duration> {
 /// What was varied and what was not.
 fn notes(url: Option<&Url>, prepared: &Prepared, server: Option<&Batching<'_>>) -> Vec<String> {
     use crate::probe::target::Protocol;
-    let mut all = vec!["batches of more than one are formed by the client, one request each".into()];
+    let mut all =
+        vec!["batches of more than one are formed by the client, one request each".into()];
     if let Some(server) = server {
         all[0] = format!(
             "the server makes batches of what it is sent; it was found with {}, and the model was reloaded for each setting",
@@ -414,8 +422,19 @@ mod tests {
         assert_eq!(setting("off").unwrap(), Setting::Off);
         assert_eq!(setting("delay=0").unwrap(), on(0, &[]));
         assert_eq!(setting("delay=5ms,preferred=4+8").unwrap(), on(5000, &[4, 8]));
-        for text in ["", "on", "delay", "delay=5", "delay=-1ms", "delay=1h", "preferred=4",
-            "delay=1ms,preferred=0", "delay=nanms", "delay=99s", "delay=1ms,x=2"] {
+        for text in [
+            "",
+            "on",
+            "delay",
+            "delay=5",
+            "delay=-1ms",
+            "delay=1h",
+            "preferred=4",
+            "delay=1ms,preferred=0",
+            "delay=nanms",
+            "delay=99s",
+            "delay=1ms,x=2",
+        ] {
             assert!(setting(text).is_err(), "{text}");
         }
     }

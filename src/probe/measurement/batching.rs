@@ -64,6 +64,7 @@ pub struct CellPart {
     pub executed_batch_mean: Option<f64>,
     pub verdict: String,
     pub evidence: Vec<String>,
+    pub overloaded: bool,
     pub against: Against,
     pub due: u64,
     pub lost: u64,
@@ -115,9 +116,12 @@ impl Column {
 }
 
 impl CellPart {
-    /// Of a run that should do `wanted` inferences a second.
-    pub fn new(file: &File, column: Column, load: f64, wanted: f64) -> Self {
+    /// Of a run that should do `wanted` inferences a second, where the column can do `most`. A run
+    /// whose client was late too is overloaded where that is more than can be done.
+    pub fn new(file: &File, column: Column, load: f64, wanted: f64, most: f64) -> Self {
+        let grows = file.verdict.findings.iter().any(|f| f.verdict == "OVERLOADED");
         Self {
+            overloaded: file.verdict.verdict == "OVERLOADED" || grows && wanted > most,
             gather_seconds: (column.batch - 1) as f64 / wanted,
             column,
             load,
@@ -133,14 +137,9 @@ impl CellPart {
         }
     }
 
-    /// Whether more came in than went out.
-    pub fn overloaded(&self) -> bool {
-        self.verdict == "OVERLOADED"
-    }
-
     /// Whether its percentiles, where they are supported, are those of the server in a steady state.
     pub fn sound(&self) -> bool {
-        ["VALID", "TOO-FEW-SAMPLES"].contains(&self.verdict.as_str())
+        !self.overloaded && ["VALID", "TOO-FEW-SAMPLES"].contains(&self.verdict.as_str())
     }
 
     /// A percentile of the response time, where enough requests lie beyond it.
@@ -148,11 +147,17 @@ impl CellPart {
         self.percentiles.iter().find(|p| same(p.quantile, q)).filter(|p| p.supported)
     }
 
+    /// The percentile `q` with what its requests wait for a batch, where it means something.
+    pub fn seconds(&self, q: f64) -> Option<f64> {
+        let part = self.at(q).filter(|_| self.sound())?;
+        Some(part.seconds? + q * self.gather_seconds)
+    }
+
     /// How it fares against `reference` at the percentile `q`. What a request waits for its batch
     /// counts: of a batch that fills evenly, the share `q` of its requests waits at most `q` times
     /// what the first one does.
     fn against(&self, reference: &Self, q: f64) -> Against {
-        match (self.overloaded(), reference.overloaded()) {
+        match (self.overloaded, reference.overloaded) {
             (true, true) => return Against::Overloaded,
             (true, false) if reference.sound() => return Against::Worse,
             (false, true) if self.sound() => return Against::Better,
@@ -167,7 +172,8 @@ impl CellPart {
         // No time is that of requests without an answer.
         let time = |t: Option<f64>| t.unwrap_or(f64::INFINITY);
         let (a, b) = (time(own.seconds) + gather, time(other.seconds));
-        let (low, high) = (own.low_seconds.unwrap_or(0.0) + gather, time(own.high_seconds) + gather);
+        let (low, high) =
+            (own.low_seconds.unwrap_or(0.0) + gather, time(own.high_seconds) + gather);
         let (least, most) = (other.low_seconds.unwrap_or(0.0), time(other.high_seconds));
         if a > b * (1.0 + MARGIN) && low > most {
             Against::Worse
@@ -251,7 +257,7 @@ impl BatchingFile {
         }
         for cell in self.cells.iter().filter(|c| c.against == Against::Worse) {
             let Some(one) = self.cell(&self.reference, cell.load) else { continue };
-            let kind = if cell.overloaded() { "overloaded-first" } else { "slower" };
+            let kind = if cell.overloaded { "overloaded-first" } else { "slower" };
             let evidence = format!("{}, {} with {name}", self.told(cell), self.told(one));
             add(kind, &cell.column, Some(cell.load), evidence);
         }

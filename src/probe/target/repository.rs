@@ -66,7 +66,10 @@ impl<'a> Batching<'a> {
         all.found = all.config()?;
         if all.found["max_batch_size"].as_u64().unwrap_or(0) < 2 {
             return Err(TargetError::new(
-                format!("Triton forms no batches of `{}`: its max_batch_size is below 2", all.model),
+                format!(
+                    "Triton forms no batches of `{}`: its max_batch_size is below 2",
+                    all.model
+                ),
                 "raise max_batch_size in the model's config.pbtxt",
             ));
         }
@@ -103,12 +106,9 @@ impl<'a> Batching<'a> {
         }
         self.load(&config)?;
         let (now, wanted) = (self.config()?, &config["dynamic_batching"]);
-        if described(&now["dynamic_batching"]) != described(wanted) {
+        if !has(&now["dynamic_batching"], wanted) {
             return Err(TargetError::new(
-                format!(
-                    "Triton took `{setting}` but has {}",
-                    described(&now["dynamic_batching"])
-                ),
+                format!("Triton took `{setting}` but has {}", described(&now["dynamic_batching"])),
                 "see Triton's log",
             ));
         }
@@ -185,16 +185,30 @@ fn not_reloadable(url: &Url, platform: &str) -> TargetError {
     TargetError::new(message, hint)
 }
 
-/// `dynamic_batching` of a configuration, in words.
-fn described(batching: &Value) -> String {
-    if batching.is_null() {
-        return "no dynamic batching".into();
-    }
+/// Preferred sizes and the longest delay in microseconds of `dynamic_batching`.
+fn parts(batching: &Value) -> Option<(Vec<u64>, u64)> {
     // Numbers of 64 bits are texts in some answers.
     let number = |v: &Value| v.as_u64().or_else(|| v.as_str()?.parse().ok());
     let sizes = batching["preferred_batch_size"].as_array().into_iter().flatten();
-    let sizes: Vec<String> = sizes.filter_map(number).map(|n| n.to_string()).collect();
     let delay = number(&batching["max_queue_delay_microseconds"]).unwrap_or(0);
+    (!batching.is_null()).then(|| (sizes.filter_map(number).collect(), delay))
+}
+
+/// Whether a model has the batching that was wanted; Triton prefers the largest batch where no size
+/// is named.
+fn has(now: &Value, wanted: &Value) -> bool {
+    match (parts(now), parts(wanted)) {
+        (Some(now), Some(wanted)) => {
+            now.1 == wanted.1 && (wanted.0.is_empty() || now.0 == wanted.0)
+        }
+        (now, wanted) => now.is_none() && wanted.is_none(),
+    }
+}
+
+/// `dynamic_batching` of a configuration, in words.
+fn described(batching: &Value) -> String {
+    let Some((sizes, delay)) = parts(batching) else { return "no dynamic batching".into() };
+    let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
     let sizes = if sizes.is_empty() { "any size".into() } else { sizes.join(" or ") };
     format!("dynamic batching of {sizes} within {delay} µs")
 }
@@ -212,6 +226,10 @@ mod tests {
         let own = r#"{"preferred_batch_size":[4,8],"max_queue_delay_microseconds":"500"}"#;
         assert_eq!(told(own), "dynamic batching of 4 or 8 within 500 µs");
         assert_eq!(told("{}"), "dynamic batching of any size within 0 µs");
+        let value = |text: &str| serde_json::from_str(text).unwrap();
+        let empty = value(r#"{"preferred_batch_size":[],"max_queue_delay_microseconds":500}"#);
+        assert!(has(&value(own), &empty) && has(&Value::Null, &Value::Null));
+        assert!(!has(&empty, &value(own)) && !has(&Value::Null, &empty));
         for hostile in ["null", "{\"preferred_batch_size\":7}", "[]", "\"x\""] {
             let _ = told(hostile);
         }

@@ -34,6 +34,17 @@ pub(super) fn map(file: &BatchingFile, loads: &[f64]) -> HeatMap {
         let Some(c) = file.cell(column, load) else {
             return Cell { text: "not measured".into(), ..Cell::default() };
         };
+        if !c.sound() {
+            let why = if c.overloaded { "OVERLOADED" } else { &c.verdict };
+            let text = why.to_lowercase().replace('-', " ");
+            let small = vec![format!("({})", time(file, c))];
+            return Cell {
+                text,
+                small,
+                hatched: true,
+                ..Cell::framed(c.against == Against::Worse)
+            };
+        }
         let mut small = Vec::new();
         if c.column.batch > 1 {
             small.push(format!("+ {} to gather", si(c.gather_seconds, "s")));
@@ -41,21 +52,22 @@ pub(super) fn map(file: &BatchingFile, loads: &[f64]) -> HeatMap {
         if let Some(mean) = c.executed_batch_mean {
             small.push(format!("mean batch {mean:.1}"));
         }
-        small.push(match (c.verdict.as_str(), c.against) {
-            ("OVERLOADED" | "CLIENT-LIMITED" | "NOT-STATIONARY" | "THROTTLED", _) => {
-                c.verdict.to_lowercase().replace('-', " ")
-            }
-            (_, Against::Reference) => String::new(),
-            (_, Against::Better) => "faster".into(),
-            (_, Against::Same) => "as fast".into(),
-            (_, Against::Worse) => "slower".into(),
+        let one = file.cell(&file.reference, load);
+        let times = file.quantile.and_then(|q| Some(c.seconds(q)? / one?.seconds(q)?));
+        let factor = |f: f64| format!(", {:.1} ×", if f < 1.0 { 1.0 / f } else { f });
+        let times = times.map_or(String::new(), factor);
+        small.push(match c.against {
+            Against::Reference => String::new(),
+            Against::Better => format!("faster{times}"),
+            Against::Same => "as fast".into(),
+            Against::Worse => format!("slower{times}"),
             _ => "not decided".into(),
         });
         Cell {
             value: file.quantile.and_then(|q| c.at(q)).and_then(|p| p.seconds),
             text: time(file, c),
             small: small.into_iter().filter(|s| !s.is_empty()).collect(),
-            hatched: !c.sound(),
+            hatched: false,
             framed: c.against == Against::Worse,
         }
     };
@@ -67,7 +79,7 @@ pub(super) fn map(file: &BatchingFile, loads: &[f64]) -> HeatMap {
             "{}; {} s a cell, requests at random (poisson); darker is slower",
             file.platform, file.seconds
         ),
-        x_title: if server { "batching of the server" } else { "inferences in a request" }.into(),
+        x_title: if server { "batching of the server (off: each request is run alone)" } else { "inferences in a request" }.into(),
         y_title: "load in inferences/s".into(),
         columns: columns.iter().map(column).collect(),
         rows: loads.iter().map(|l| (rate(l), format!("{:.0} % load", 100.0 * l))).collect(),
@@ -78,7 +90,7 @@ pub(super) fn map(file: &BatchingFile, loads: &[f64]) -> HeatMap {
         ends: ("fast".into(), "slow".into()),
         notes: vec![
             format!("red frame: batching loses, slower than {reference} at the same load, time to gather included"),
-            "hatched: no steady state of the server, for the reason in the cell; its time means little".into(),
+            "hatched: the run does not tell the server's time, for the reason in the cell; the time in brackets is what was seen".into(),
         ],
     }
 }
@@ -111,7 +123,12 @@ pub(super) fn text(file: &BatchingFile) -> String {
     if decided && !file.stopped && file.findings.is_empty() {
         out.push_str("batching loses nowhere in this study\n");
     } else if !decided && !file.stopped && file.plateaus.len() > 1 {
-        out.push_str("nothing is decided: give each run more --seconds\n");
+        let late = file.cells.iter().filter(|c| c.verdict == "CLIENT-LIMITED").count();
+        out.push_str(if 2 * late > file.cells.len() {
+            "nothing is decided: the client was late; run it on another machine than the server, or lower --loads\n"
+        } else {
+            "nothing is decided: give each run more --seconds\n"
+        });
     }
     let told = ["throughput-falls", "throughput-below-reference", "held-at-low-load"];
     for f in file.findings.iter().filter(|f| told.contains(&f.kind.as_str())) {
@@ -157,7 +174,13 @@ fn table(file: &BatchingFile, names: &[String]) -> String {
                 _ => "?",
             };
             let _ = write!(out, "{:>wide$}", format!("{} {mark}", time(file, cell)));
-            if cell.verdict != "VALID" {
+            if cell.overloaded && cell.verdict != "OVERLOADED" {
+                let at = format!("{:.0} % load, {name}", 100.0 * load);
+                reasons.push(format!(
+                    "  {at}: overloaded, more than it can do; {} too\n",
+                    cell.verdict
+                ));
+            } else if cell.verdict != "VALID" {
                 let why = cell.evidence.first().cloned().unwrap_or_default();
                 let at = format!("{:.0} % load, {name}", 100.0 * load);
                 reasons.push(format!("  {at}: {}: {why}\n", cell.verdict));

@@ -25,6 +25,7 @@ fn cell(batch: i64, load: f64, p99: f64, verdict: &str) -> CellPart {
         executed_batch_mean: None,
         verdict: verdict.into(),
         evidence: Vec::new(),
+        overloaded: verdict == "OVERLOADED",
         against: Against::Undecided,
         due: 1000,
         lost: 0,

@@ -7,7 +7,7 @@ use crate::units::si;
 impl BatchingFile {
     /// A cell's percentile with what its requests wait for a batch, or why there is none.
     pub(super) fn told(&self, cell: &CellPart) -> String {
-        if cell.overloaded() {
+        if cell.overloaded {
             return "overloaded".into();
         }
         let Some(q) = self.quantile else { return "no percentile".into() };
@@ -56,9 +56,8 @@ impl BatchingFile {
                 continue;
             }
             let each = |cells: &[&CellPart]| {
-                let told = |c: &&CellPart| {
-                    format!("{} with {}", self.told(c), c.column.name(&columns))
-                };
+                let told =
+                    |c: &&CellPart| format!("{} with {}", self.told(c), c.column.name(&columns));
                 cells.iter().map(told).collect::<Vec<_>>().join("; ")
             };
             let mut parts = Vec::new();
