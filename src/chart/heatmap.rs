@@ -129,8 +129,9 @@ fn draw(map: &HeatMap, svg: &mut String) -> Drawn<Labels> {
                 }
             }
             if cell.framed {
-                let inner = [(from.0 + 4, from.1 + 4), (to.0 - 4, to.1 - 4)];
-                root.draw(&Rectangle::new(inner, BAD.stroke_width(4)))?;
+                let (a, b) = ((from.0 + 5, from.1 + 5), (to.0 - 5, to.1 - 5));
+                let around = vec![a, (b.0, a.1), b, (a.0, b.1), a, (b.0, a.1)];
+                root.draw(&PathElement::new(around, BAD.stroke_width(4)))?;
             }
             // A rim of white keeps texts apart from any colour.
             let middle = x + each / 2.0;

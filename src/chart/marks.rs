@@ -251,6 +251,11 @@ impl Scene<'_, '_> {
                 let right = Spot { x: x + gap, y: low + 5.0, anchor: "start", angle: 0.0 };
                 beside.extend(if first_left { [left, right] } else { [right, left] });
             }
+            // Below the point, ending before what is beside it.
+            for step in 1..8 {
+                let x = x + 28.0 * f64::from(step);
+                beside.push(Spot { x, y: low + 25.0, anchor: "end", angle: 0.0 });
+            }
             beside.extend(around((x, low), 14.0, 15.0));
             let mut factor = Vec::new();
             for step in 0..9 {

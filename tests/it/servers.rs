@@ -168,11 +168,11 @@ fn mlserver_tells_its_time_for_inference() {
             found.unwrap_or_else(|| panic!("{}", run.stdout))["mean_seconds"].as_f64().unwrap()
         };
         let service = m["service"]["mean_seconds"].as_f64().unwrap();
-        let (predict, total) = (stage("predict"), stage("total"));
-        assert!(0.0 < predict && predict < total && total < 1.05 * service, "{}", run.stdout);
+        let (infer, total) = (stage("infer"), stage("total"));
+        assert!(0.0 < infer && infer < total && total < 1.05 * service, "{}", run.stdout);
         let parts = m["pipeline"]["parts"].as_array().unwrap();
         let compute = parts.iter().find(|p| p["role"] == "compute").unwrap();
-        assert_eq!(compute["stage"], "predict", "{}", run.stdout);
+        assert_eq!(compute["stage"], "infer", "{}", run.stdout);
     }
 }
 

@@ -25,6 +25,7 @@ use std::time::Duration;
 ///   --server-batching SETTING       the server makes batches of single requests (Triton in explicit
 ///                                   model control mode): its model is reloaded with each setting,
 ///                                   and put back as it was found at the end
+///                                   (a second Ctrl-C leaves it as it is)
 ///
 /// First the highest throughput of each is measured, with --in-flight requests always waiting; then
 /// each at the same loads, in inferences a second, whose tail of the response time is drawn as a
@@ -33,7 +34,8 @@ use std::time::Duration;
 /// batching is compared with none.
 ///
 /// A cell is slower or faster only where the intervals of both runs are apart and 5 % between them;
-/// else it is not decided, and longer --seconds may decide it. Cells whose run is not VALID say so.
+/// else it is not decided, and longer --seconds may decide it. Cells whose run is not VALID say so;
+/// one whose client was late counts only as faster, since that makes times longer, never shorter.
 ///
 /// Takes the flags of `rooflens probe` that say how requests are made; the loads are its own.
 ///
@@ -168,15 +170,27 @@ impl Args {
             ..BatchingFile::default()
         };
         let folder = super::super::new_folder(&own.output)?;
-        let study =
-            Study { args: &self, rows: &rows, server: server.as_ref(), url: &url, stop: &stop };
+        let study = Study {
+            args: &self,
+            rows: &rows,
+            server: server.as_ref(),
+            url: url.as_ref(),
+            stop: &stop,
+        };
         let outcome = study.measure(&loads, &mut file);
         let restored = server.as_ref().map_or(Ok(()), Batching::restore);
-        outcome?;
+        let ended = match outcome {
+            Err(error) if file.cells.is_empty() => return Err(error),
+            Err(error) => {
+                file.notes.push(format!("ended early: {error}"));
+                true
+            }
+            Ok(()) => false,
+        };
         if let Err(error) = restored {
             file.notes.push(format!("the server's batching could not be put back: {error}"));
         }
-        file.stopped = stop.load(Ordering::Relaxed);
+        file.stopped = ended || stop.load(Ordering::Relaxed);
         file.judge();
         let json =
             serde_json::to_string_pretty(&file).context("the study cannot be written")? + "\n";
@@ -229,7 +243,7 @@ struct Study<'a> {
     args: &'a Args,
     rows: &'a [Row<'a>],
     server: Option<&'a Batching<'a>>,
-    url: &'a Option<Url>,
+    url: Option<&'a Url>,
     stop: &'a AtomicBool,
 }
 
@@ -321,7 +335,7 @@ impl Study<'_> {
     /// What Triton counted so far, where that is where the requests go.
     fn statistics(&self) -> Option<triton::Stats> {
         self.server?;
-        let url = self.url.as_ref()?;
+        let url = self.url?;
         let path = format!("/v2/models/{}/stats", url.model().ok()?.0);
         let page = Url { path, ..url.clone() };
         let trust = Trust { ca: self.args.probe.ca.clone() };

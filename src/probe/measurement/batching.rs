@@ -130,7 +130,10 @@ impl CellPart {
             percentiles: file.response.percentiles.clone(),
             executed_batch_mean: None,
             verdict: file.verdict.verdict.clone(),
-            evidence: file.verdict.findings.iter().map(|f| f.evidence.clone()).collect(),
+            evidence: {
+                let told = |f: &super::FindingPart| format!("{}: {}", f.verdict, f.evidence);
+                file.verdict.findings.iter().map(told).collect()
+            },
             against: Against::Undecided,
             due: file.window.due,
             lost: file.window.lost,
@@ -140,6 +143,14 @@ impl CellPart {
     /// Whether its percentiles, where they are supported, are those of the server in a steady state.
     pub fn sound(&self) -> bool {
         !self.overloaded && ["VALID", "TOO-FEW-SAMPLES"].contains(&self.verdict.as_str())
+    }
+
+    /// Whether its percentiles are at least those of the server: a client that is late makes times
+    /// longer, never shorter.
+    pub fn bounds(&self) -> bool {
+        let worse = |e: &String| e.starts_with("NOT-STATIONARY") || e.starts_with("THROTTLED");
+        let late = self.verdict == "CLIENT-LIMITED" && !self.overloaded;
+        self.sound() || late && !self.evidence.iter().any(worse)
     }
 
     /// A percentile of the response time, where enough requests lie beyond it.
@@ -163,9 +174,7 @@ impl CellPart {
             (false, true) if self.sound() => return Against::Better,
             _ => {}
         }
-        let (true, Some(own), true, Some(other)) =
-            (self.sound(), self.at(q), reference.sound(), reference.at(q))
-        else {
+        let (Some(own), Some(other)) = (self.at(q), reference.at(q)) else {
             return Against::Undecided;
         };
         let gather = q * (self.gather_seconds - reference.gather_seconds);
@@ -175,11 +184,12 @@ impl CellPart {
         let (low, high) =
             (own.low_seconds.unwrap_or(0.0) + gather, time(own.high_seconds) + gather);
         let (least, most) = (other.low_seconds.unwrap_or(0.0), time(other.high_seconds));
-        if a > b * (1.0 + MARGIN) && low > most {
+        let (slower, faster) = (self.sound(), reference.sound());
+        if a > b * (1.0 + MARGIN) && low > most && slower && reference.bounds() {
             Against::Worse
-        } else if a < b * (1.0 - MARGIN) && high < least {
+        } else if a < b * (1.0 - MARGIN) && high < least && faster && self.bounds() {
             Against::Better
-        } else if (a / b - 1.0).abs() <= MARGIN {
+        } else if (a / b - 1.0).abs() <= MARGIN && slower && faster {
             Against::Same
         } else {
             Against::Undecided

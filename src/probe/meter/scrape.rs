@@ -303,7 +303,7 @@ const HISTOGRAMS: &[(&str, &str, &str, f64)] = &[
     (":tensorflow:serving:batching_session:queuing_latency", "", "queue", 1e-6),
     ("rest_server_request_duration_seconds", "", "total", 1.0),
     ("grpc_server_handling_seconds", "", "total", 1.0),
-    ("model_infer_request_duration", "model", "predict", 1.0),
+    ("model_infer_request_duration", "model", "infer", 1.0),
 ];
 
 /// The same of counters, with the counter of requests, and of executions where batches form.
@@ -509,7 +509,7 @@ mod tests {
         let told = join(&[answers], &(0.5..1.5));
         let found: Vec<(&str, u64)> =
             told.stages.iter().map(|s| (s.name.as_str(), s.count)).collect();
-        assert_eq!(found, [("total", 50), ("predict", 50)]);
+        assert_eq!(found, [("total", 50), ("infer", 50)]);
         assert!((told.stages[0].mean_seconds - 0.010).abs() < 1e-9);
         assert!((told.stages[1].mean_seconds - 0.008).abs() < 1e-9);
         assert!((told.stages[1].busy_share - 0.2).abs() < 1e-9);

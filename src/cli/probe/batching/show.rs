@@ -35,8 +35,13 @@ pub(super) fn map(file: &BatchingFile, loads: &[f64]) -> HeatMap {
             return Cell { text: "not measured".into(), ..Cell::default() };
         };
         if !c.sound() {
-            let why = if c.overloaded { "OVERLOADED" } else { &c.verdict };
-            let text = why.to_lowercase().replace('-', " ");
+            let text = match c.verdict.as_str() {
+                _ if c.overloaded => "overloaded",
+                "CLIENT-LIMITED" => "client was late",
+                "THROTTLED" => "device throttled",
+                _ => "no steady state",
+            };
+            let text = text.to_owned();
             let small = vec![format!("({})", time(file, c))];
             return Cell {
                 text,
@@ -89,7 +94,10 @@ pub(super) fn map(file: &BatchingFile, loads: &[f64]) -> HeatMap {
             .collect(),
         ends: ("fast".into(), "slow".into()),
         notes: vec![
-            format!("red frame: batching loses, slower than {reference} at the same load, time to gather included"),
+            format!(
+                "red frame: batching loses, slower than {reference} at the same load{}",
+                if columns.iter().any(|c| c.batch > 1) { ", time to gather included" } else { "" }
+            ),
             "hatched: the run does not tell the server's time, for the reason in the cell; the time in brackets is what was seen".into(),
         ],
     }
@@ -133,7 +141,8 @@ pub(super) fn text(file: &BatchingFile) -> String {
     let told = ["throughput-falls", "throughput-below-reference", "held-at-low-load"];
     for f in file.findings.iter().filter(|f| told.contains(&f.kind.as_str())) {
         let load = f.load.map_or(String::new(), |l| format!(" at {:.0} % load", 100.0 * l));
-        let _ = writeln!(out, "{}{load}: {}", f.kind, f.evidence);
+        let name = f.column.name(&columns);
+        let _ = writeln!(out, "{}, {name}{load}: {}", f.kind, f.evidence);
     }
     for note in &file.notes {
         let _ = writeln!(out, "note: {note}");
@@ -183,7 +192,7 @@ fn table(file: &BatchingFile, names: &[String]) -> String {
             } else if cell.verdict != "VALID" {
                 let why = cell.evidence.first().cloned().unwrap_or_default();
                 let at = format!("{:.0} % load, {name}", 100.0 * load);
-                reasons.push(format!("  {at}: {}: {why}\n", cell.verdict));
+                reasons.push(format!("  {at}: {why}\n"));
             } else if cell.lost > 0 {
                 let at = format!("{:.0} % load, {name}", 100.0 * load);
                 reasons.push(format!("  {at}: {} of {} failed\n", cell.lost, cell.due));

@@ -78,8 +78,8 @@ fn losses_are_named() {
         file.summary,
         [
             "most throughput with batch 2: 1000 inferences/s, 2.00 times batch 1",
-            "at 500 inferences/s (50 % load) batching loses with batch 4: p99 is 30 ms and 5.94 ms to gather with batch 4, against 10 ms with batch 1; no difference with batch 2",
-            "at 900 inferences/s (90 % load) batching pays from batch 2 on: p99 is 20 ms and 1.1 ms to gather with batch 2; 20 ms and 3.3 ms to gather with batch 4, against overloaded with batch 1",
+            "at 500 inferences/s (50 % load) batching loses with batch 4: p99 is 30.0 ms and 5.94 ms to gather with batch 4, against 10.0 ms with batch 1; no difference with batch 2",
+            "at 900 inferences/s (90 % load) batching pays from batch 2 on: p99 is 20.0 ms and 1.10 ms to gather with batch 2; 20.0 ms and 3.30 ms to gather with batch 4, where batch 1 is overloaded",
         ]
     );
 }
@@ -101,6 +101,18 @@ fn doubt_is_not_a_loss() {
     wide.percentiles[1].low_seconds = Some(0.005);
     wide.percentiles[1].high_seconds = None;
     let file = study(vec![cell(1, 0.5, 0.010, "VALID"), wide.clone()]);
+    assert_eq!(file.cells[1].against, Against::Undecided);
+
+    // A late client makes times longer: the batch is slower still.
+    let mut late = cell(1, 0.5, 0.010, "CLIENT-LIMITED");
+    let slow = cell(2, 0.5, 0.030, "VALID");
+    let file = study(vec![late.clone(), slow.clone()]);
+    assert_eq!(file.cells[1].against, Against::Worse);
+    assert!(file.summary[1].ends_with("against at most 10.0 ms with batch 1"), "{file:?}");
+    let file = study(vec![slow, CellPart { column: column(2), ..late.clone() }]);
+    assert_eq!(file.cells[1].against, Against::Undecided, "what is slow may be the client");
+    late.evidence.push("NOT-STATIONARY: it drifts".into());
+    let file = study(vec![late, cell(2, 0.5, 0.030, "VALID")]);
     assert_eq!(file.cells[1].against, Against::Undecided);
 
     // A percentile that falls on requests without an answer is worse than any time.

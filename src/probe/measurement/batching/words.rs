@@ -12,7 +12,8 @@ impl BatchingFile {
         }
         let Some(q) = self.quantile else { return "no percentile".into() };
         let time = match cell.at(q).map(|p| p.seconds) {
-            Some(Some(seconds)) => si(seconds, "s"),
+            Some(Some(seconds)) if cell.sound() => si(seconds, "s"),
+            Some(Some(seconds)) => format!("at most {}", si(seconds, "s")),
             Some(None) => "never".into(),
             None => return "too few samples".into(),
         };
@@ -60,22 +61,25 @@ impl BatchingFile {
                     |c: &&CellPart| format!("{} with {}", self.told(c), c.column.name(&columns));
                 cells.iter().map(told).collect::<Vec<_>>().join("; ")
             };
+            let against = if one.overloaded {
+                format!("where {reference} is overloaded")
+            } else {
+                format!("against {} with {reference}", self.told(one))
+            };
             let mut parts = Vec::new();
             let (worse, better) = (row(Against::Worse), row(Against::Better));
             if !worse.is_empty() {
                 parts.push(format!(
-                    "batching loses {}: {label} is {}, against {} with {reference}",
+                    "batching loses {}: {label} is {}, {against}",
                     self.listed(&worse),
-                    each(&worse),
-                    self.told(one)
+                    each(&worse)
                 ));
             }
             if !better.is_empty() {
                 parts.push(format!(
-                    "batching pays {}: {label} is {}, against {} with {reference}",
+                    "batching pays {}: {label} is {}, {against}",
                     self.listed(&better),
-                    each(&better),
-                    self.told(one)
+                    each(&better)
                 ));
             }
             for (against, words) in [
