@@ -89,7 +89,7 @@ fn tall(lines: usize) -> f64 {
     58.0 + 18.0 * lines as f64
 }
 
-#[allow(clippy::cast_possible_truncation)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn draw(map: &HeatMap, svg: &mut String) -> Drawn<Labels> {
     let lines = map.cells.iter().flatten().map(|c| c.small.len()).max().unwrap_or(0);
     let (left, top, width, height) = (160.0, 96.0, 1000.0, tall(lines));

@@ -154,7 +154,7 @@ fn batching_of_triton_is_changed_measured_and_put_back() {
     }
 }
 
-/// What MLServer counts of itself: inferences within requests.
+/// What `MLServer` counts of itself: inferences within requests.
 #[test]
 #[ignore = "needs tests/servers/start.sh"]
 fn mlserver_tells_its_time_for_inference() {

@@ -71,6 +71,7 @@ use std::time::Duration;
         "Folder of batching.json, batching.svg and batching.png; an older one is never overwritten"
     )),
 )]
+#[allow(clippy::doc_markdown, reason = "the text is for terminals")]
 #[allow(rustdoc::bare_urls)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
@@ -151,13 +152,7 @@ impl Args {
                 ));
             }
         };
-        let mut rows = Vec::new();
-        for setting in settings.iter().map(Some).chain(settings.is_empty().then_some(None)) {
-            for (batch, prepared) in batches.iter().zip(&all) {
-                let server = setting.map(ToString::to_string);
-                rows.push(Row { column: Column { batch: *batch, server }, setting, prepared });
-            }
-        }
+        let rows = rows(&settings, &all);
         let mut file = BatchingFile {
             schema: BATCHING.into(),
             tool: concat!("rooflens ", env!("CARGO_PKG_VERSION")).into(),
@@ -236,6 +231,18 @@ impl Args {
         all.sort_by_key(|s| *s != Setting::Off);
         Ok(all)
     }
+}
+
+/// Each batch with each setting.
+fn rows<'a>(settings: &'a [Setting], all: &'a [Prepared]) -> Vec<Row<'a>> {
+    let mut rows = Vec::new();
+    for setting in settings.iter().map(Some).chain(settings.is_empty().then_some(None)) {
+        for prepared in all {
+            let server = setting.map(ToString::to_string);
+            rows.push(Row { column: Column { batch: prepared.batch, server }, setting, prepared });
+        }
+    }
+    rows
 }
 
 /// What the runs have in common.

@@ -295,7 +295,7 @@ fn triton_stages(delta: &Stats, seconds: f64, instances: Option<u64>) -> Vec<Sta
     names.into_iter().filter_map(stage).collect()
 }
 
-/// Stages behind names that are known: name, label of the model, stage, seconds a unit. What MLServer
+/// Stages behind names that are known: name, label of the model, stage, seconds a unit. What `MLServer`
 /// calls the duration of an inference has the wait for its batching and its workers in it.
 const HISTOGRAMS: &[(&str, &str, &str, f64)] = &[
     (":tensorflow:serving:request_latency", "model_name", "total", 1e-6),
