@@ -5,11 +5,13 @@
 //! every node would read and write memory; what was measured hangs below, with an arrow to what is
 //! attainable and the factor on it. Knows quantities and labels, never graphs or devices.
 
+mod heatmap;
 mod labels;
 mod marks;
 #[cfg(feature = "png")]
 mod picture;
 
+pub use heatmap::{Cell, HeatMap, render_heatmap};
 #[cfg(feature = "png")]
 pub use picture::render_png;
 

@@ -39,6 +39,8 @@ enum Command {
     Analyze(analyze::Args),
     #[cfg(feature = "probe")]
     Assess(assess::Args),
+    #[cfg(feature = "serve")]
+    Batching(Box<probe::BatchingArgs>),
     Check(check::Args),
     Diff(diff::Args),
     Hw(hw::Args),
@@ -67,6 +69,8 @@ impl Cli {
             Command::Analyze(args) => args.run(),
             #[cfg(feature = "probe")]
             Command::Assess(args) => args.run(),
+            #[cfg(feature = "serve")]
+            Command::Batching(args) => args.run(),
             Command::Check(args) => args.run(),
             Command::Diff(args) => args.run(),
             Command::Hw(args) => args.run(),

@@ -51,7 +51,11 @@ impl Scene<'_, '_> {
             let text = format!("{} {}", m.label, si(m.achieved, "FLOP/s"));
             labels.place(&text, 15.0, MEASURED, spots);
             let gap = m.attainable / m.achieved;
-            let text = if gap >= 1.0 { format!("×{gap:.1}") } else { "above the roof".to_owned() };
+            let text = match gap {
+                100.0.. => format!("×{gap:.0}"),
+                1.0.. => format!("×{gap:.1}"),
+                _ => "above the roof".to_owned(),
+            };
             labels.place(&text, 16.0, MEASURED, factor);
         }
         for (i, roof) in self.chart.roofs.iter().enumerate() {
@@ -247,6 +251,11 @@ impl Scene<'_, '_> {
                 let right = Spot { x: x + gap, y: low + 5.0, anchor: "start", angle: 0.0 };
                 beside.extend(if first_left { [left, right] } else { [right, left] });
             }
+            // Below the point, ending before what is beside it.
+            for step in 1..8 {
+                let x = x + 28.0 * f64::from(step);
+                beside.push(Spot { x, y: low + 25.0, anchor: "end", angle: 0.0 });
+            }
             beside.extend(around((x, low), 14.0, 15.0));
             let mut factor = Vec::new();
             for step in 0..9 {
@@ -270,7 +279,7 @@ impl Scene<'_, '_> {
             entries.push(("whole model".into(), INK));
         }
         if !self.chart.measured.is_empty() {
-            entries.push(("measured".into(), MEASURED));
+            entries.push(("measured; × is how far the roof is above".into(), MEASURED));
         }
         let (mut x, mut y) = (96.0, 756.0);
         for (label, color) in entries {

@@ -131,7 +131,7 @@ pub(super) fn write(chart: &Chart, path: &Path) -> Result<()> {
 }
 
 #[cfg(feature = "png")]
-fn picture(svg: &str, path: &Path) -> Result<()> {
+pub(super) fn picture(svg: &str, path: &Path) -> Result<()> {
     let png = crate::chart::render_png(svg)?;
     let advice = "check the folder";
     std::fs::write(path, png)
@@ -139,7 +139,7 @@ fn picture(svg: &str, path: &Path) -> Result<()> {
 }
 
 #[cfg(not(feature = "png"))]
-fn picture(_: &str, path: &Path) -> Result<()> {
+pub(super) fn picture(_: &str, path: &Path) -> Result<()> {
     let message = format!("`{}`: this build makes no PNG", path.display());
     Err(hinted(message, "name a .svg, or build with the feature `png`"))
 }

@@ -97,7 +97,7 @@ impl Args {
         let mut notes = vec![if one {
             "a point is an operator, its area the share of the time bound"
         } else if sources.is_empty() {
-            "what servers achieved, at the intensity of inputs, weights and outputs moved once"
+            "what was achieved in inferences/s and FLOP/s, where inputs, weights and outputs move once"
         } else {
             "full: weights, inputs and outputs move once; hollow: every node reads and writes memory"
         }
@@ -108,7 +108,12 @@ impl Args {
             devices = vec![&roof.device];
         }
         let chart = Chart {
-            title: format!("{} on {}", files.join(", "), devices.join(", ")),
+            title: if sources.is_empty() {
+                let (files, devices) = (files.join(", "), devices.join(", "));
+                format!("{files}, measured, under the roof of {devices}")
+            } else {
+                format!("{} on {}", files.join(", "), devices.join(", "))
+            },
             subtitle: format!("points in {}; {}", roof.dtype, notes.join("; ")),
             roofs: lines.clone(),
             points,

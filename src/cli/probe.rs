@@ -1,5 +1,6 @@
 //! `rooflens probe`: a real server under load, measured from the instants at which requests were due.
 
+mod batching;
 mod meters;
 mod spawn;
 mod summary;
@@ -15,6 +16,7 @@ use crate::probe::record::Fault;
 use crate::probe::search::{Answer, Found, search};
 use crate::probe::target::{self, Body, Encoding, Options, Prepared, TargetError, Url};
 use anyhow::{Context, Result};
+pub(super) use batching::Args as BatchingArgs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -235,7 +237,8 @@ impl Args {
             let run = |plan: &Plan| -> Result<Measured> {
                 let session = meters.as_ref().map(meters::Meters::start).transpose()?;
                 let mut rule = until.map(|tolerance| Rule::new(tolerance, plan, &aims));
-                let outcome = watched(plan, prepared, &stop, rule.as_mut())?;
+                let name = plan.load.to_string();
+                let outcome = watched(plan, prepared, &name, &stop, rule.as_mut())?;
                 let log = session.and_then(crate::probe::meter::Session::finish);
                 let throttled = log.as_ref().and_then(|l| meters::Meters::throttled(l, &outcome));
                 let aims = Aims { throttled, ..aims.clone() };
@@ -495,6 +498,7 @@ fn first_answer(name: &str, prepared: &Prepared) -> Result<Option<Duration>> {
 fn watched(
     plan: &Plan,
     prepared: &Prepared,
+    name: &str,
     stop: &AtomicBool,
     mut rule: Option<&mut Rule>,
 ) -> Result<crate::probe::drive::Outcome> {
@@ -523,8 +527,7 @@ fn watched(
                         .map_or("–".into(), |v| crate::units::si(v as f64 * 1e-9, "s"));
                     let lost = live.lost.load(Ordering::Relaxed);
                     bar.set_message(format!(
-                        "{}  {:.0}/s  p99 {p99}  {lost} failed",
-                        plan.load,
+                        "{name}  {:.0}/s  p99 {p99}  {lost} failed",
                         (good - seen) as f64 / since
                     ));
                     seen = good;

@@ -4,6 +4,7 @@
 //! several machines merge into exactly what one machine would have written. The wire structs are
 //! here and nowhere else; `schemas/measurement.schema.json` describes them.
 
+mod batching;
 mod parts;
 mod start_up;
 mod sweep;
@@ -16,8 +17,8 @@ use super::record::{Fault, FaultRow, Interval, Record, Stage};
 use super::stats::{Metric, Percentile};
 use super::target::{Prepared, tensor::Slot};
 use super::{arrival, counts::Counts, hlog};
+pub use batching::{Against, BATCHING, BatchingFile, CellPart, Column, LossPart, PlateauPart};
 use serde::{Deserialize, Serialize};
-pub(crate) use start_up::median;
 pub use start_up::{
     CachePart, DefinitionPart, PollsPart, START_UP, SpreadPart, StartPart, StartUpFile, StartUpPart,
 };
@@ -378,21 +379,27 @@ pub enum FileError {
     Apart(String),
 }
 
-/// Judges an outcome.
-pub fn judged(plan: &Plan, outcome: &Outcome, aims: &Aims) -> Judgement {
-    let (open, level) = kind(plan);
-    judge::judge(&Case {
-        record: &outcome.record,
-        seconds: outcome.seconds,
-        open,
-        level,
-        headline: aims.headline,
-        warm_up: aims.warm_up,
-        health: &outcome.health,
-        stolen: outcome.stolen,
-        quota_stops: outcome.quota_stops,
-        throttled: aims.throttled.clone(),
-    })
+impl Aims {
+    /// A case to judge, of a client that nothing held up.
+    pub fn case<'a>(
+        &self,
+        record: &'a Record,
+        seconds: f64,
+        (open, level): (bool, bool),
+    ) -> Case<'a> {
+        Case {
+            record,
+            seconds,
+            open,
+            level,
+            headline: self.headline,
+            warm_up: self.warm_up,
+            health: &[],
+            stolen: 0.0,
+            quota_stops: 0,
+            throttled: self.throttled.clone(),
+        }
+    }
 }
 
 /// Whether requests are due at instants of their own, and whether the rate is meant to stay the same.
@@ -613,16 +620,10 @@ fn gather(file: &mut File, parts: &[Measured]) {
 fn compose(target: TargetPart, plan: PlanPart, run: RunPart, record: &Record, aims: &Aims) -> File {
     let health: Vec<Health> = run.senders.iter().map(SenderPart::health).collect();
     let j = judge::judge(&Case {
-        record,
-        seconds: run.seconds,
-        open: plan.open,
-        level: plan.level,
-        headline: aims.headline,
-        warm_up: aims.warm_up,
         health: &health,
         stolen: run.stolen_share,
         quota_stops: run.quota_stops,
-        throttled: aims.throttled.clone(),
+        ..aims.case(record, run.seconds, (plan.open, plan.level))
     });
     let step = record.step as f64 * 1e-9;
     let metric = |metric: Metric, list: &[Percentile]| {

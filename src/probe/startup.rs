@@ -9,8 +9,9 @@ pub mod cache;
 pub mod group;
 mod health;
 
-use super::measurement::{CachePart, PollsPart, StartPart, median};
+use super::measurement::{CachePart, PollsPart, StartPart};
 use super::record::Fault;
+use super::stats::median;
 use super::stream::{Address, Failure};
 use super::target::{Options, Prepared, TargetError, Url, explain};
 use group::Group;
@@ -315,12 +316,12 @@ fn settle(samples: &[(f64, f64)]) -> Result<(f64, f64), String> {
     let times: Vec<f64> = half.iter().map(|s| s.1).collect();
     let mean = |batch: &[(f64, f64)]| batch.iter().map(|s| s.1).sum::<f64>() / batch.len() as f64;
     let means: Vec<f64> = half.chunks_exact(TOGETHER).map(mean).collect();
-    let middle = median(&means).unwrap_or_default();
+    let middle = median(&means);
     let away: Vec<f64> = means.iter().map(|m| (m - middle).abs()).collect();
-    let band = middle + 3.0 * median(&away).unwrap_or_default();
+    let band = middle + 3.0 * median(&away);
     let first = samples.chunks_exact(TOGETHER).find(|batch| mean(batch) <= band);
     let at = first.and_then(|batch| batch.first()).map(|s| s.0);
-    at.zip(median(&times)).ok_or_else(|| "it was never steady".into())
+    at.map(|at| (at, median(&times))).ok_or_else(|| "it was never steady".into())
 }
 
 fn resolve(url: &Url) -> Result<Vec<SocketAddr>, StartError> {

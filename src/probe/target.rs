@@ -5,6 +5,7 @@ mod expect;
 mod kserve;
 mod messages;
 mod plain;
+pub mod repository;
 pub mod tensor;
 mod tfs;
 

@@ -1,6 +1,8 @@
 //! One test binary: the command as a user runs it, and the shipped models against their sources.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[cfg(feature = "serve")]
+mod batching;
 mod cli;
 mod contrib;
 mod corpus;

@@ -29,6 +29,8 @@ pub(crate) enum Manner {
     Stages(Duration, Duration),
     /// The Open Inference Protocol over HTTP, with JSON outputs of so many values.
     Kserve(usize),
+    /// The same with as many rows as are sent, one request at a time: so long, and so long for each row.
+    Batched(Duration, Duration),
 }
 
 /// A running server; it ends with this value.
@@ -91,15 +93,15 @@ impl Shared {
     fn connection(&self, mut stream: TcpStream) {
         let _ = stream.set_nodelay(true);
         let mut buffer = Vec::new();
-        while let Some(path) = request(&mut stream, &mut buffer) {
-            if self.answer(&mut stream, &path).is_none() {
+        while let Some((path, body)) = request(&mut stream, &mut buffer) {
+            if self.answer(&mut stream, &path, &body).is_none() {
                 return;
             }
         }
     }
 
     /// `None` when the connection ends with this answer.
-    fn answer(&self, stream: &mut TcpStream, path: &str) -> Option<()> {
+    fn answer(&self, stream: &mut TcpStream, path: &str, body: &str) -> Option<()> {
         let now = Instant::now();
         let begin = *self.begin.lock().unwrap().get_or_insert(now);
         match self.manner {
@@ -173,12 +175,27 @@ impl Shared {
                 let _ = stream.write_all(b"220 mail.example ready\r\n\r\n");
                 None
             }
-            Manner::Kserve(values) => {
-                let data = vec!["0.5"; values].join(",");
+            Manner::Kserve(_) | Manner::Batched(..) => {
+                let rows = body.split("\"shape\":[").nth(1).and_then(|s| s.split(',').next());
+                let rows = rows.map_or(1, |n| n.parse::<u32>().unwrap());
+                let values = match self.manner {
+                    Manner::Kserve(values) => values,
+                    _ => 3,
+                };
+                if let (Manner::Batched(fixed, each), true) = (self.manner, path.ends_with("infer"))
+                {
+                    let done = {
+                        let mut free = self.free.lock().unwrap();
+                        *free = (*free).max(now) + fixed + each * rows;
+                        *free
+                    };
+                    until(done);
+                }
+                let data = vec!["0.5"; values * rows as usize].join(",");
                 let body = match path {
                     "/v2" => r#"{"name":"fake","version":"1","extensions":[]}"#.to_owned(),
                     "/v2/models/m" => r#"{"name":"m","platform":"test","inputs":[{"name":"x","datatype":"FP32","shape":[-1,4]}],"outputs":[{"name":"y","datatype":"FP32","shape":[-1,3]}]}"#.to_owned(),
-                    "/v2/models/m/infer" => format!(r#"{{"outputs":[{{"name":"y","datatype":"FP32","shape":[1,{values}],"data":[{data}]}}]}}"#),
+                    "/v2/models/m/infer" => format!(r#"{{"outputs":[{{"name":"y","datatype":"FP32","shape":[{rows},{values}],"data":[{data}]}}]}}"#),
                     _ => return stream.write_all(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n").ok(),
                 };
                 ok(stream, "application/json", body.as_bytes())
@@ -199,8 +216,8 @@ fn ok(stream: &mut TcpStream, kind: &str, body: &[u8]) -> Option<()> {
     stream.write_all(&[head.as_bytes(), body].concat()).ok()
 }
 
-/// The path of the next request, whose body is read and forgotten.
-fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
+/// The path and the body of the next request.
+fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, String)> {
     let mut chunk = [0; 8192];
     loop {
         if let Some(head) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -208,8 +225,9 @@ fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
             let length = text.lines().find_map(|l| l.strip_prefix("Content-Length: "));
             let whole = head + 4 + length.map_or(0, |l| l.trim().parse::<usize>().unwrap());
             if buffer.len() >= whole {
+                let body = String::from_utf8_lossy(&buffer[head + 4..whole]).into_owned();
                 buffer.drain(..whole);
-                return text.split(' ').nth(1).map(ToOwned::to_owned);
+                return text.split(' ').nth(1).map(|path| (path.to_owned(), body));
             }
         }
         match stream.read(&mut chunk) {

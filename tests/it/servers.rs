@@ -1,6 +1,7 @@
 //! Real serving platforms, which `tests/servers/start.sh` starts; a server that is missing is a
 //! failure. Their answers are held against what onnxruntime makes of the same inputs.
 
+use crate::batching::study;
 use crate::probe::{probe, turn};
 use crate::run::rooflens;
 use serde_json::Value;
@@ -105,6 +106,73 @@ fn certificates_of_ones_own() {
     for target in [docs, "tfs+grpcs://localhost:18114/small"] {
         let run = rooflens(&["probe", target]);
         assert!(run.code == 2 && run.stderr.contains("hint: trust"), "{}", run.stderr);
+    }
+}
+
+/// The answer to a GET, with its head.
+fn get(port: u16, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// Triton holds requests back for 60 ms to fill a batch of eight, which at this load are never there:
+/// slower than without, and put back as it was found.
+#[test]
+#[ignore = "needs tests/servers/start.sh"]
+fn batching_of_triton_is_changed_measured_and_put_back() {
+    let _turn = turn();
+    let config = || get(18105, "/v2/models/small/config");
+    let before = config();
+    let settings = ["--server-batching", "delay=60ms", "--server-batching", "off"];
+    let load = ["--loads", "0.01", "--seconds", "5", "--in-flight", "8"];
+    let (run, file, _) =
+        study("kserve+http://127.0.0.1:18105/small", &[&settings[..], &load].concat());
+    let cells = file["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 2, "{}", run.stdout);
+    assert_eq!((&cells[0]["server"], &cells[1]["server"]), (&"off".into(), &"delay=60ms".into()));
+    assert_eq!(cells[1]["against"], "worse", "{}", run.stdout);
+    let mean = |c: &Value| c["executed_batch_mean"].as_f64().unwrap();
+    assert!((mean(&cells[0]) - 1.0).abs() < 1e-9 && mean(&cells[1]) > 1.2, "{}", run.stdout);
+    let p50 = |c: &Value| c["percentiles"][0]["seconds"].as_f64().unwrap();
+    assert!(p50(&cells[1]) > 0.02 && p50(&cells[0]) < 0.02, "{}", run.stdout);
+    let body = |text: &str| text.split("\r\n\r\n").nth(1).unwrap().to_owned();
+    assert!(before.contains("\"max_queue_delay_microseconds\":500"), "{before}");
+    assert_eq!(body(&before), body(&config()));
+
+    for (target, reason) in [
+        ("kserve+http://127.0.0.1:18102/small", "model-settings.json"),
+        ("kserve+grpc://127.0.0.1:18106/small", "over HTTP"),
+        ("tfs+http://127.0.0.1:18112/small", "only when it starts"),
+    ] {
+        let run = rooflens(&["batching", target, "--server-batching", "off"]);
+        assert!(run.code == 2 && run.stderr.contains(reason), "{}", run.stderr);
+    }
+}
+
+/// What `MLServer` counts of itself: inferences within requests.
+#[test]
+#[ignore = "needs tests/servers/start.sh"]
+fn mlserver_tells_its_time_for_inference() {
+    let _turn = turn();
+    let page = ["--metrics", "http://127.0.0.1:18104/metrics"];
+    for target in ["kserve+http://127.0.0.1:18102/small", "kserve+grpc://127.0.0.1:18103/small"] {
+        let (run, m) = probe(target, &[&LOAD[..], &page].concat());
+        let stage = |name: &str| {
+            let all = m["stages"].as_array().unwrap();
+            let found = all.iter().find(|s| s["name"] == name && s["source"] == "server metrics");
+            found.unwrap_or_else(|| panic!("{}", run.stdout))["mean_seconds"].as_f64().unwrap()
+        };
+        let service = m["service"]["mean_seconds"].as_f64().unwrap();
+        let (infer, total) = (stage("infer"), stage("total"));
+        assert!(0.0 < infer && infer < total && total < 1.05 * service, "{}", run.stdout);
+        let parts = m["pipeline"]["parts"].as_array().unwrap();
+        let compute = parts.iter().find(|p| p["role"] == "compute").unwrap();
+        assert_eq!(compute["stage"], "infer", "{}", run.stdout);
     }
 }
 

@@ -17,6 +17,8 @@ fn printed_text() {
         ("help", &["--help"]),
         ("help_analyze", &["analyze", "--help"]),
         ("help_plot", &["plot", "--help"]),
+        #[cfg(feature = "serve")]
+        ("help_batching", &["batching", "--help"]),
     ] {
         let run = rooflens(args);
         assert_eq!(run.code, 0, "{}", run.stderr);

@@ -214,7 +214,7 @@ fn servers_that_do_not_start_are_named_and_ended() {
 }
 
 /// Sends a signal to a probe that has run for a while; returns its exit code and output.
-fn interrupted(args: &[&str], after: Duration, signal: &str) -> (Option<i32>, String) {
+pub(crate) fn interrupted(args: &[&str], after: Duration, signal: &str) -> (Option<i32>, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_rooflens"))
         .args(args)
         .stdout(Stdio::piped())
@@ -249,6 +249,49 @@ fn an_interruption_keeps_what_was_measured() {
         assert_eq!(m["run"]["stopped"], true);
         assert!(m["window"]["good"].as_u64().unwrap() > 50, "{}", m["window"]);
     }
+}
+
+/// A process that is killed while requests are open: what came before counts, the rest is named.
+#[test]
+fn a_killed_server_leaves_results_and_an_error_table() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let (port, log) = (free_port(), folder.path().join("log"));
+    let mut server = Command::new("sh")
+        .args(["-c", &command(port, 0, 0, &log)])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "the server did not come up");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let killer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(2));
+        // SIGKILL: the process cannot say goodbye.
+        server.kill().unwrap();
+        server.wait().unwrap()
+    });
+    let begin = Instant::now();
+    let load = ["--load", "steady:100", "--seconds", "4", "--timeout", "1", "--warm-up", "0"];
+    let (run, m) = probe(&format!("http://127.0.0.1:{port}/"), &load);
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    let status = killer.join().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+    let count = |key: &str| m["window"][key].as_u64().unwrap();
+    assert_eq!((count("due"), count("good") + count("lost")), (400, 400));
+    assert!((50..=250).contains(&count("good")), "{}", m["window"]);
+    let errors = m["errors"].as_array().unwrap();
+    let kinds: Vec<&str> = errors.iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"refused"), "{errors:?}");
+    assert!(kinds.iter().all(|k| ["refused", "closed", "connect"].contains(k)), "{errors:?}");
+    let sum: u64 = errors.iter().map(|e| e["count"].as_u64().unwrap()).sum();
+    assert_eq!(sum, count("lost"));
+    let first = errors.iter().map(|e| e["first_seconds"].as_f64().unwrap()).fold(9.0, f64::min);
+    assert!((0.5..2.5).contains(&first), "{errors:?}");
+    assert_eq!(run.code, 1, "{}", run.stdout);
+    assert_ne!(m["verdict"]["verdict"], "VALID");
 }
 
 #[test]
@@ -322,7 +365,8 @@ fn measurements_are_points_under_a_roof() {
     // 8.1 TFLOP/s of the device over what was achieved; both runs have their arrow.
     let factor = format!("×{:.0}", 8.1e12 / product);
     assert_eq!(svg.matches("steady:100").count(), 2, "each run is named");
-    assert!(svg.contains("×") && svg.contains("FLOP/s"), "{factor}");
+    assert!(svg.contains(&format!(">{factor}<")), "{factor}");
+    assert!(svg.contains("measured, under the roof of") && svg.contains("GFLOP/s"), "{svg}");
     let none = rooflens(&["plot", &file("b"), "--on", "t4", "-o", &path("no.svg")]);
     assert_eq!(none.code, 2);
     assert!(none.stderr.contains("does not say what its model costs"), "{}", none.stderr);

@@ -2,7 +2,7 @@
 # Starts Triton from the PyPI wheel `nvidia-pytriton`, without a GPU, in the foreground:
 #   tests/servers/triton.sh FOLDER MODEL
 # FOLDER has the virtual environment `triton-venv` and gets the model repository. Ports: 18105 HTTP, 18106
-# gRPC, 18107 metrics.
+# gRPC, 18107 metrics. In explicit model control mode, so that its batching can be changed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$1
@@ -29,6 +29,7 @@ CONFIG
 # The stub embeds a Python, which must be the one the environment is of.
 export LD_LIBRARY_PATH="$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))'):$site/nvidia_pytriton.libs"
 export PACKAGES="$site" MODEL="$2"
-exec "$server/bin/tritonserver" --model-repository "$work/triton/models" \
+exec "$server/bin/tritonserver" --model-control-mode=explicit --load-model=small \
+  --model-repository "$work/triton/models" \
   --backend-directory "$work/triton/backends" --http-address 127.0.0.1 --http-port 18105 \
   --grpc-address 127.0.0.1 --grpc-port 18106 --metrics-address 127.0.0.1 --metrics-port 18107

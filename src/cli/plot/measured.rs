@@ -43,7 +43,7 @@ impl Measurement {
         let batch = value["target"]["batch"].as_i64().filter(|b| *b > 1);
         let verdict = text(&value["verdict"]["verdict"]);
         let label = format!(
-            "{}{}: {:.1} inferences/s{},",
+            "{}{}: {:.1}/s{},",
             text(&value["plan"]["load"]),
             batch.map_or(String::new(), |b| format!(", batch {b}")),
             value["window"]["inferences_per_second"].as_f64().unwrap_or_default(),

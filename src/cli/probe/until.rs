@@ -2,7 +2,6 @@
 
 use crate::probe::drive::{Live, Plan};
 use crate::probe::enough::Enough;
-use crate::probe::judge::Case;
 use crate::probe::measurement::{Aims, File, kind};
 use crate::probe::record::Record;
 use std::sync::atomic::Ordering;
@@ -11,8 +10,8 @@ use std::time::Duration;
 /// The rule at work beside a run.
 pub(super) struct Rule {
     enough: Enough,
-    open: bool,
-    level: bool,
+    /// Whether requests are due at instants of their own, and whether their rate stays the same.
+    kind: (bool, bool),
     aims: Aims,
     asked_at: Option<f64>,
 }
@@ -20,11 +19,9 @@ pub(super) struct Rule {
 impl Rule {
     pub(super) fn new(tolerance: f64, plan: &Plan, aims: &Aims) -> Self {
         let step = Duration::from_nanos(Record::new(plan.duration).step);
-        let (open, level) = kind(plan);
         Self {
             enough: Enough::new(tolerance, step),
-            open,
-            level,
+            kind: kind(plan),
             aims: aims.clone(),
             asked_at: None,
         }
@@ -41,22 +38,12 @@ impl Rule {
         };
         let Some(record) = live.answered(senders) else { return };
         self.asked_at = None;
-        let case = Case {
-            record: &record,
-            seconds,
-            open: self.open,
-            level: self.level,
-            headline: self.aims.headline,
-            warm_up: self.aims.warm_up,
-            health: &[],
-            stolen: 0.0,
-            quota_stops: 0,
-            throttled: None,
-        };
+        let case = self.aims.case(&record, seconds, self.kind);
         if self.enough.look(&case) {
             live.enough.store(true, Ordering::Relaxed);
         }
     }
+
     /// Says in the file how the run ended, unless it was interrupted.
     pub(super) fn tell(&self, file: &mut File) {
         if !file.run.stopped {

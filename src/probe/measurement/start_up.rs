@@ -1,5 +1,6 @@
 //! How the server started, over several starts.
 
+use crate::probe::stats::median;
 use serde::{Deserialize, Serialize};
 
 /// The schema's name and version where starts stand alone, in `start_up.json`.
@@ -129,15 +130,6 @@ const FIGURES: [Figure; 9] = [
     }),
 ];
 
-/// The middle of the values; of an even number, the mean of both.
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let n = sorted.len();
-    let upper = *sorted.get(n / 2)?;
-    Some(if n % 2 == 1 { upper } else { f64::midpoint(sorted[n / 2 - 1], upper) })
-}
-
 impl StartUpPart {
     /// Puts together what the starts were.
     pub fn new(
@@ -152,14 +144,16 @@ impl StartUpPart {
             for (name, unit, _, of) in FIGURES {
                 let own = starts.iter().filter(|s| s.counted && s.page_cache == state);
                 let values: Vec<f64> = own.filter_map(of).collect();
-                let Some(median) = median(&values) else { continue };
+                if values.is_empty() {
+                    continue;
+                }
                 summary.push(SpreadPart {
                     page_cache: state.into(),
                     name: name.into(),
                     unit: unit.into(),
                     count: values.len() as u64,
                     min: values.iter().copied().fold(f64::INFINITY, f64::min),
-                    median,
+                    median: median(&values),
                     max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
                 });
             }

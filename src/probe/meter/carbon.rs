@@ -71,10 +71,10 @@ mod tests {
         assert!(codes.is_sorted() && codes.contains(&"FRA"));
     }
 
-    /// Half a joule at the world's 475 g/kWh are 0.066 mg.
+    /// Half a joule at the world's 480 g/kWh are 0.067 mg.
     #[test]
     fn a_joule_in_milligrams() {
-        let grid = Grid { g_per_kwh: 475.0, pue: 1.0, origin: String::new() };
-        assert!((grid.milligrams(0.5) - 0.065_97).abs() < 1e-4);
+        let grid = Grid { g_per_kwh: 480.0, pue: 1.0, origin: String::new() };
+        assert!((grid.milligrams(0.5) - 0.066_67).abs() < 1e-4);
     }
 }

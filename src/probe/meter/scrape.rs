@@ -295,11 +295,15 @@ fn triton_stages(delta: &Stats, seconds: f64, instances: Option<u64>) -> Vec<Sta
     names.into_iter().filter_map(stage).collect()
 }
 
-/// Stages behind names that are known: name, label of the model, stage, seconds a unit.
+/// Stages behind names that are known: name, label of the model, stage, seconds a unit. What `MLServer`
+/// calls the duration of an inference has the wait for its batching and its workers in it.
 const HISTOGRAMS: &[(&str, &str, &str, f64)] = &[
     (":tensorflow:serving:request_latency", "model_name", "total", 1e-6),
     (":tensorflow:serving:runtime_latency", "model_name", "compute", 1e-6),
     (":tensorflow:serving:batching_session:queuing_latency", "", "queue", 1e-6),
+    ("rest_server_request_duration_seconds", "", "total", 1.0),
+    ("grpc_server_handling_seconds", "", "total", 1.0),
+    ("model_infer_request_duration", "model", "infer", 1.0),
 ];
 
 /// The same of counters, with the counter of requests, and of executions where batches form.
@@ -367,6 +371,14 @@ fn stages(
             _ => true,
         }
     };
+    // Servers time questions for metadata and readiness too.
+    let inference = |labels: &Labels| {
+        labels.iter().all(|(name, value)| match name.as_str() {
+            "path" => value.ends_with("/infer"),
+            "grpc_method" => value == "ModelInfer",
+            _ => true,
+        })
+    };
     let mut found = Vec::new();
     let mut add = |name: &str, count: f64, total: f64, busy: f64| {
         if count >= 1.0 && total.is_finite() && total >= 0.0 {
@@ -384,7 +396,8 @@ fn stages(
     for (name, label, stage, unit) in HISTOGRAMS {
         let (mut count, mut sum) = (0.0, 0.0);
         for ((own, labels), change) in changes {
-            if let (true, Change::Histogram(spread)) = (own == name && of(labels, label), change) {
+            let ours = own == name && of(labels, label) && inference(labels);
+            if let (true, Change::Histogram(spread)) = (ours, change) {
                 count += spread.count;
                 sum += spread.sum;
             }
@@ -455,6 +468,51 @@ mod tests {
         // 25 executions of 8 ms in two seconds.
         assert!((infer.busy_share - 0.1).abs() < 1e-12);
         assert_eq!(told.scrapes[0].series.len(), 8);
+    }
+
+    /// As MLServer writes it: 50 inferences of 8 ms, in requests of 10 ms, beside those for readiness.
+    #[test]
+    fn stages_of_mlserver_are_of_inferences_and_of_the_model() {
+        let text = |k: u32| {
+            let rest = |path: &str, seconds: f64| {
+                format!(
+                    "rest_server_request_duration_seconds_count{{method=\"POST\",path=\"{path}\"}} {}\n\
+                     rest_server_request_duration_seconds_sum{{method=\"POST\",path=\"{path}\"}} {}\n",
+                    50 * k,
+                    50.0 * f64::from(k) * seconds
+                )
+            };
+            let model = |name: &str, seconds: f64| {
+                format!(
+                    "model_infer_request_duration_count{{model=\"{name}\",version=\"None\"}} {}\n\
+                     model_infer_request_duration_sum{{model=\"{name}\",version=\"None\"}} {}\n",
+                    50 * k,
+                    50.0 * f64::from(k) * seconds
+                )
+            };
+            [
+                "# TYPE rest_server_request_duration_seconds histogram\n".into(),
+                rest("/v2/models/{model_name}/infer", 0.010),
+                rest("/v2/models/{model_name}/ready", 0.001),
+                "# TYPE model_infer_request_duration summary\n".into(),
+                model("m", 0.008),
+                model("other", 1.0),
+            ]
+            .concat()
+        };
+        let answers = Answers {
+            question: question(),
+            metrics: vec![(0.0, prometheus::parse(&text(1))), (2.0, prometheus::parse(&text(2)))],
+            stats: Vec::new(),
+            failure: None,
+        };
+        let told = join(&[answers], &(0.5..1.5));
+        let found: Vec<(&str, u64)> =
+            told.stages.iter().map(|s| (s.name.as_str(), s.count)).collect();
+        assert_eq!(found, [("total", 50), ("infer", 50)]);
+        assert!((told.stages[0].mean_seconds - 0.010).abs() < 1e-9);
+        assert!((told.stages[1].mean_seconds - 0.008).abs() < 1e-9);
+        assert!((told.stages[1].busy_share - 0.2).abs() < 1e-9);
     }
 
     #[test]

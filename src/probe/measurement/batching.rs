@@ -1,0 +1,295 @@
+//! Batch sizes and settings of the server's own batching, against loads.
+
+use super::{File, PercentilePart, same};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+mod words;
+
+/// The schema's name and version.
+pub const BATCHING: &str = "rooflens.batching/1";
+
+/// `batching.json`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct BatchingFile {
+    pub schema: String,
+    pub tool: String,
+    pub target: String,
+    pub platform: String,
+    pub seconds: f64,
+    pub seed: u64,
+    /// What the others are compared with.
+    pub reference: Column,
+    pub quantile: Option<f64>,
+    pub plateaus: Vec<PlateauPart>,
+    pub cells: Vec<CellPart>,
+    pub findings: Vec<LossPart>,
+    pub summary: Vec<String>,
+    pub stopped: bool,
+    pub notes: Vec<String>,
+}
+
+/// A batch that the client sends, and a setting of the server's own batching where that was varied.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Column {
+    pub batch: i64,
+    pub server: Option<String>,
+}
+
+/// Inferences a second with so many requests always in flight.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct PlateauPart {
+    #[serde(flatten)]
+    pub column: Column,
+    pub in_flight: u64,
+    pub inferences_per_second: f64,
+    pub executed_batch_mean: Option<f64>,
+    pub verdict: String,
+}
+
+/// A run of a column at a load; `load` is a share of the highest plateau.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct CellPart {
+    #[serde(flatten)]
+    pub column: Column,
+    pub load: f64,
+    pub wanted_inferences_per_second: f64,
+    pub inferences_per_second: f64,
+    pub gather_seconds: f64,
+    pub percentiles: Vec<PercentilePart>,
+    pub executed_batch_mean: Option<f64>,
+    pub verdict: String,
+    pub evidence: Vec<String>,
+    pub overloaded: bool,
+    pub against: Against,
+    pub due: u64,
+    pub lost: u64,
+}
+
+/// How a cell fares against the reference at the same load.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Against {
+    /// It is the reference itself.
+    Reference,
+    /// Faster, or in a steady state where the reference has none.
+    Better,
+    /// Within the margin.
+    Same,
+    /// Slower, or overloaded where the reference is not.
+    Worse,
+    /// Neither has a steady state.
+    Overloaded,
+    /// The intervals overlap, or one of the runs does not mean what it says.
+    #[default]
+    Undecided,
+}
+
+/// A place where batching does harm.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct LossPart {
+    pub kind: String,
+    #[serde(flatten)]
+    pub column: Column,
+    pub load: Option<f64>,
+    pub evidence: String,
+}
+
+/// A difference that two short runs may have by chance.
+const MARGIN: f64 = 0.05;
+
+impl Column {
+    /// As it is named beside others: what the columns have in common is left out.
+    pub fn name(&self, all: &[Self]) -> String {
+        let batches: BTreeSet<i64> = all.iter().map(|c| c.batch).collect();
+        match &self.server {
+            Some(server) if batches.len() < 2 => server.clone(),
+            Some(server) => format!("{server}, batch {}", self.batch),
+            None => format!("batch {}", self.batch),
+        }
+    }
+}
+
+impl CellPart {
+    /// Of a run that should do `wanted` inferences a second, where the column can do `most`. A run
+    /// whose client was late too is overloaded where that is more than can be done.
+    pub fn new(file: &File, column: Column, load: f64, wanted: f64, most: f64) -> Self {
+        let grows = file.verdict.findings.iter().any(|f| f.verdict == "OVERLOADED");
+        Self {
+            overloaded: file.verdict.verdict == "OVERLOADED" || grows && wanted > most,
+            gather_seconds: (column.batch - 1) as f64 / wanted,
+            column,
+            load,
+            wanted_inferences_per_second: wanted,
+            inferences_per_second: file.window.inferences_per_second,
+            percentiles: file.response.percentiles.clone(),
+            executed_batch_mean: None,
+            verdict: file.verdict.verdict.clone(),
+            evidence: {
+                let told = |f: &super::FindingPart| format!("{}: {}", f.verdict, f.evidence);
+                file.verdict.findings.iter().map(told).collect()
+            },
+            against: Against::Undecided,
+            due: file.window.due,
+            lost: file.window.lost,
+        }
+    }
+
+    /// Whether its percentiles, where they are supported, are those of the server in a steady state.
+    pub fn sound(&self) -> bool {
+        !self.overloaded && ["VALID", "TOO-FEW-SAMPLES"].contains(&self.verdict.as_str())
+    }
+
+    /// Whether its percentiles are at least those of the server: a client that is late makes times
+    /// longer, never shorter.
+    pub fn bounds(&self) -> bool {
+        let worse = |e: &String| e.starts_with("NOT-STATIONARY") || e.starts_with("THROTTLED");
+        let late = self.verdict == "CLIENT-LIMITED" && !self.overloaded;
+        self.sound() || late && !self.evidence.iter().any(worse)
+    }
+
+    /// A percentile of the response time, where enough requests lie beyond it.
+    pub fn at(&self, q: f64) -> Option<&PercentilePart> {
+        self.percentiles.iter().find(|p| same(p.quantile, q)).filter(|p| p.supported)
+    }
+
+    /// The percentile `q` with what its requests wait for a batch, where it means something.
+    pub fn seconds(&self, q: f64) -> Option<f64> {
+        let part = self.at(q).filter(|_| self.sound())?;
+        Some(part.seconds? + q * self.gather_seconds)
+    }
+
+    /// How it fares against `reference` at the percentile `q`. What a request waits for its batch
+    /// counts: of a batch that fills evenly, the share `q` of its requests waits at most `q` times
+    /// what the first one does.
+    fn against(&self, reference: &Self, q: f64) -> Against {
+        match (self.overloaded, reference.overloaded) {
+            (true, true) => return Against::Overloaded,
+            (true, false) if reference.sound() => return Against::Worse,
+            (false, true) if self.sound() => return Against::Better,
+            _ => {}
+        }
+        let (Some(own), Some(other)) = (self.at(q), reference.at(q)) else {
+            return Against::Undecided;
+        };
+        let gather = q * (self.gather_seconds - reference.gather_seconds);
+        // No time is that of requests without an answer.
+        let time = |t: Option<f64>| t.unwrap_or(f64::INFINITY);
+        let (a, b) = (time(own.seconds) + gather, time(other.seconds));
+        let (low, high) =
+            (own.low_seconds.unwrap_or(0.0) + gather, time(own.high_seconds) + gather);
+        let (least, most) = (other.low_seconds.unwrap_or(0.0), time(other.high_seconds));
+        let (slower, faster) = (self.sound(), reference.sound());
+        if a > b * (1.0 + MARGIN) && low > most && slower && reference.bounds() {
+            Against::Worse
+        } else if a < b * (1.0 - MARGIN) && high < least && faster && self.bounds() {
+            Against::Better
+        } else if (a / b - 1.0).abs() <= MARGIN && slower && faster {
+            Against::Same
+        } else {
+            Against::Undecided
+        }
+    }
+}
+
+impl BatchingFile {
+    /// The columns, in the order in which they were measured.
+    pub fn columns(&self) -> Vec<Column> {
+        self.plateaus.iter().map(|p| p.column.clone()).collect()
+    }
+
+    /// The loads of the cells, from the lowest.
+    pub fn loads(&self) -> Vec<f64> {
+        let mut loads: Vec<f64> = self.cells.iter().map(|c| c.load).collect();
+        loads.sort_by(f64::total_cmp);
+        loads.dedup();
+        loads
+    }
+
+    /// The highest plateau.
+    pub fn most(&self) -> f64 {
+        self.plateaus.iter().map(|p| p.inferences_per_second).fold(0.0, f64::max)
+    }
+
+    /// The cell of a column at a load.
+    pub fn cell(&self, column: &Column, load: f64) -> Option<&CellPart> {
+        self.cells.iter().find(|c| c.column == *column && same(c.load, load))
+    }
+
+    /// Chooses the percentile that all sound cells support, compares, and says where batching does
+    /// harm.
+    pub fn judge(&mut self) {
+        let sound = || self.cells.iter().filter(|c| c.sound());
+        let all = |q: &f64| sound().next().is_some() && sound().all(|c| c.at(*q).is_some());
+        self.quantile = [0.99, 0.95, 0.9, 0.5].into_iter().find(all);
+        // Without a percentile what is overloaded can still be told.
+        let q = self.quantile.unwrap_or(0.99);
+        let references: Vec<CellPart> =
+            self.cells.iter().filter(|c| c.column == self.reference).cloned().collect();
+        for cell in &mut self.cells {
+            cell.against = match references.iter().find(|r| same(r.load, cell.load)) {
+                Some(_) if cell.column == self.reference => Against::Reference,
+                Some(reference) => cell.against(reference, q),
+                None => Against::Undecided,
+            };
+        }
+        self.findings = self.losses();
+        self.summary = self.words();
+    }
+
+    fn losses(&self) -> Vec<LossPart> {
+        let (columns, mut findings) = (self.columns(), Vec::new());
+        let mut add = |kind: &str, column: &Column, load, evidence| {
+            findings.push(LossPart { kind: kind.into(), column: column.clone(), load, evidence });
+        };
+        for pair in self.plateaus.windows(2) {
+            let [before, after] = pair else { continue };
+            let (a, b) = (before.inferences_per_second, after.inferences_per_second);
+            if b < a * (1.0 - MARGIN) && before.column.server == after.column.server {
+                let (before, after) = (before.column.name(&columns), after.column.name(&columns));
+                let evidence = format!("{b:.1} inferences/s with {after}, {a:.1} with {before}");
+                add("throughput-falls", &pair[1].column, None, evidence);
+            }
+        }
+        let name = self.reference.name(&columns);
+        let one = self.plateaus.iter().find(|p| p.column == self.reference);
+        for (p, one) in self.plateaus.iter().filter_map(|p| Some((p, one?))) {
+            let (a, b) = (one.inferences_per_second, p.inferences_per_second);
+            if b < a * (1.0 - MARGIN) {
+                let evidence = format!("{b:.1} inferences/s at most, {a:.1} with {name}");
+                add("throughput-below-reference", &p.column, None, evidence);
+            }
+        }
+        for cell in self.cells.iter().filter(|c| c.against == Against::Worse) {
+            let Some(one) = self.cell(&self.reference, cell.load) else { continue };
+            let kind = if cell.overloaded { "overloaded-first" } else { "slower" };
+            let evidence = format!("{}, {} with {name}", self.told(cell), self.told(one));
+            add(kind, &cell.column, Some(cell.load), evidence);
+        }
+        for pair in self.cells.windows(2) {
+            let ([low, high], Some(q)) = (pair, self.quantile) else { continue };
+            let (true, Some(a), true, Some(b)) = (low.sound(), low.at(q), high.sound(), high.at(q))
+            else {
+                continue;
+            };
+            let (Some(least), Some(most)) = (a.low_seconds, b.high_seconds) else { continue };
+            if low.column == high.column && high.load > low.load && most < 0.9 * least {
+                let evidence = format!(
+                    "{} falls to {} at more load: requests are held back to fill batches, or the machine was disturbed",
+                    self.told(low),
+                    self.told(high)
+                );
+                add("held-at-low-load", &low.column, Some(low.load), evidence);
+            }
+        }
+        findings
+    }
+}
+
+#[cfg(test)]
+mod tests;
