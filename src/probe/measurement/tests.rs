@@ -27,6 +27,7 @@ pub(super) fn run(stripe: Stripe) -> Measured {
         // Answers of this server come in order only within its short times; the counter of what
         // is in flight is fed at the instants of arrival, which are in order.
         record.ended(began, sample, fault);
+        record.stage(due.at, ["pre", "infer"][usize::from(due.at > 5_000_000_000)], took / 3);
     }
     let health = vec![Health { wall: 10.0, cpu: 1.0, waited: 0.0 }];
     let outcome = Outcome {
@@ -59,6 +60,7 @@ fn stripes_through_files_are_the_whole_bit_for_bit() {
     assert_eq!(merged.record.faults, whole.record.faults);
     let (a, b) = (&merged.file, &whole.file);
     assert_eq!((&a.window, &a.response, &a.service), (&b.window, &b.response, &b.service));
+    assert_eq!((&a.stages, &a.intervals), (&b.stages, &b.intervals));
     assert_eq!(a.run.schedule_fingerprint, b.run.schedule_fingerprint);
     let log = |m: &Measured| hlog::write(&m.record, m.started).unwrap();
     assert_eq!(log(&merged), log(&whole));
