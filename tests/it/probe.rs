@@ -150,12 +150,8 @@ fn a_starved_client_is_named() {
     let findings = m["verdict"]["findings"].to_string();
     assert!(findings.contains("taken up late"), "{findings}");
     // The schedule was kept all the same: no request is missing.
-    let due: u64 = m["intervals"]["rows"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|r| r[0].as_u64().unwrap())
-        .sum();
+    let due: u64 =
+        m["intervals"]["rows"].as_array().unwrap().iter().map(|r| r[0].as_u64().unwrap()).sum();
     assert!((1499..=1501).contains(&due), "{due}");
 }
 
