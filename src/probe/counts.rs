@@ -161,7 +161,10 @@ impl Packed {
             let halves = [half(step), half(n)];
             bytes.push(halves[0] << 4 | halves[1]);
             for (half, mut rest) in halves.into_iter().zip([step, n]) {
-                while half == 0 {
+                if half != 0 {
+                    continue;
+                }
+                loop {
                     bytes.push(rest.to_le_bytes()[0] & 0x7f | u8::from(rest > 0x7f) << 7);
                     rest >>= 7;
                     if rest == 0 {
@@ -179,8 +182,11 @@ impl Packed {
         std::iter::from_fn(move || {
             let halves = bytes.next()?;
             let mut number = |half: u8| {
-                let (mut n, mut shift) = (u64::from(half), 0);
-                while half == 0 {
+                if half != 0 {
+                    return u64::from(half);
+                }
+                let (mut n, mut shift) = (0, 0);
+                loop {
                     let byte = bytes.next().unwrap_or(0);
                     n |= u64::from(byte & 0x7f) << shift;
                     shift += 7;
