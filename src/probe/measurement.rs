@@ -683,7 +683,6 @@ fn compose(target: TargetPart, plan: PlanPart, run: RunPart, record: &Record, ai
         lag: metric(Metric::Lag, &j.lag),
         lateness: metric(Metric::Lateness, &j.lateness),
         errors: record.faults.iter().map(|(fault, row)| ErrorPart::new(fault, row)).collect(),
-        // Of the requests that the durations above are of.
         stages: j
             .sum
             .stages
@@ -771,10 +770,9 @@ impl File {
         }
         for stage in &self.intervals.stages {
             for [index, count, nanoseconds] in &stage.rows {
-                let index = usize::try_from(*index).ok()?;
-                let interval = record.intervals.get_mut(index)?;
-                let stage_sum = Stage { count: *count, nanoseconds: *nanoseconds };
-                interval.stages.insert(stage.name.as_str().into(), stage_sum);
+                let interval = record.intervals.get_mut(usize::try_from(*index).ok()?)?;
+                let sum = Stage { count: *count, nanoseconds: *nanoseconds };
+                interval.stages.insert(stage.name.as_str().into(), sum);
             }
         }
         let counted = self.stages.iter().filter(|s| COUNTED.contains(&s.source.as_str()));
