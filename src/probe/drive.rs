@@ -354,8 +354,8 @@ impl Sender {
                     let since = |t: Instant| nanoseconds(t.saturating_duration_since(self.start));
                     ended = since(to);
                     let queued = since(from).saturating_sub(sent.get().unwrap_or(began));
-                    stages.push(("queue", queued as f64 * 1e-3));
-                    stages.push(("compute", (ended - since(from).min(ended)) as f64 * 1e-3));
+                    stages.push(("queue", queued));
+                    stages.push(("compute", ended - since(from).min(ended)));
                 }
                 stages.extend(answer.timing.iter().flat_map(|t| http::stages(t)));
                 let number = self.answers.get();
@@ -372,8 +372,8 @@ impl Sender {
                     record.checked += 1;
                     record.check_time += self.now() - arrived;
                 }
-                for (name, microseconds) in stages {
-                    record.stage(name, microseconds);
+                for (name, nanoseconds) in stages {
+                    record.stage(due.at, name, nanoseconds);
                 }
             }
             Ok(Err(failure)) => fault = Some(failure),

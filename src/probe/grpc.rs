@@ -1,7 +1,8 @@
 //! gRPC as a load generator needs it: unary calls on HTTP/2 streams, messages encoded beforehand.
 //!
 //! A call is a path, a length-prefixed message and a status in the trailers; that is all there is
-//! here. Several connections are used, since one that carries many streams delays them.
+//! here. Several connections are used, since one that carries many streams delays them. The head of
+//! a request is built once for each method, the message once for each variant.
 
 use super::record::Fault;
 use super::stream::{Address, Failure};
@@ -45,6 +46,8 @@ pub struct Pool {
     metadata: HeaderMap,
     connections: RefCell<Vec<Rc<Connection>>>,
     largest: usize,
+    /// Heads of requests, by path.
+    heads: RefCell<Vec<(&'static str, http::Request<()>)>>,
     /// Connections opened so far.
     pub opened: Cell<u64>,
 }
@@ -58,8 +61,8 @@ struct Connection {
 impl Pool {
     /// No connection yet; answers longer than `largest` bytes are given up.
     pub fn new(address: Address, secure: bool, metadata: HeaderMap, largest: usize) -> Self {
-        let (connections, opened) = (RefCell::default(), Cell::new(0));
-        Self { address, secure, metadata, connections, largest, opened }
+        let (connections, heads, opened) = (RefCell::default(), RefCell::default(), Cell::new(0));
+        Self { address, secure, metadata, connections, largest, heads, opened }
     }
 
     /// Calls; `sent` is called when the request is about to go out. Returns the message.
@@ -101,6 +104,25 @@ impl Pool {
         Ok(connection)
     }
 
+    /// The head of a call to `path`.
+    fn head(&self, path: &'static str) -> Result<http::Request<()>, Failure> {
+        if let Some((_, head)) = self.heads.borrow().iter().find(|(own, _)| *own == path) {
+            return Ok(head.clone());
+        }
+        let scheme = if self.secure { "https" } else { "http" };
+        let mut head = http::Request::builder()
+            .method(Method::POST)
+            .version(Version::HTTP_2)
+            .uri(format!("{scheme}://{}{path}", self.address.authority))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())
+            .map_err(|e| (Fault::Malformed, e.to_string()))?;
+        head.headers_mut().extend(self.metadata.clone());
+        self.heads.borrow_mut().push((path, head.clone()));
+        Ok(head)
+    }
+
     async fn exchange(
         &self,
         connection: &Connection,
@@ -109,16 +131,7 @@ impl Pool {
     ) -> Result<Bytes, Failure> {
         let closed = |e: h2::Error| (Fault::Closed, format!("the connection failed: {e}"));
         let mut sender = connection.sender.clone().ready().await.map_err(closed)?;
-        let scheme = if self.secure { "https" } else { "http" };
-        let mut request = http::Request::builder()
-            .method(Method::POST)
-            .version(Version::HTTP_2)
-            .uri(format!("{scheme}://{}{}", self.address.authority, call.path))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(())
-            .map_err(|e| (Fault::Malformed, e.to_string()))?;
-        request.headers_mut().extend(self.metadata.clone());
+        let request = self.head(call.path)?;
         sent();
         let (response, mut stream) = sender.send_request(request, false).map_err(closed)?;
         stream.send_data(call.message.clone(), true).map_err(closed)?;
@@ -131,16 +144,25 @@ impl Pool {
         if let Some(failure) = status(&head.headers) {
             return Err(failure);
         }
-        let mut message = BytesMut::new();
+        // Most answers are one frame, which is kept as it is.
+        let (mut first, mut more) = (Bytes::new(), BytesMut::new());
         while let Some(data) = body.data().await {
             let data = data.map_err(closed)?;
             let _ = body.flow_control().release_capacity(data.len());
-            if message.len() + data.len() > self.largest {
+            if first.len().max(more.len()) + data.len() > self.largest {
                 let text = format!("the answer has more than {} bytes", self.largest);
                 return Err((Fault::TooLarge, text));
             }
-            message.extend_from_slice(&data);
+            if first.is_empty() {
+                first = data;
+                continue;
+            }
+            if more.is_empty() {
+                more.extend_from_slice(&first);
+            }
+            more.extend_from_slice(&data);
         }
+        let message = if more.is_empty() { first } else { more.freeze() };
         let trailers = body.trailers().await.map_err(closed)?.unwrap_or_default();
         if let Some(failure) = status(&trailers) {
             return Err(failure);
@@ -155,7 +177,7 @@ impl Pool {
             let text = format!("{} bytes are not one uncompressed message", message.len());
             return Err((Fault::Malformed, text));
         }
-        Ok(message.freeze().slice(5..))
+        Ok(message.slice(5..))
     }
 }
 

@@ -316,6 +316,17 @@ pub struct IntervalsPart {
     pub step_nanoseconds: u64,
     pub columns: Vec<String>,
     pub rows: Vec<Vec<u64>>,
+    /// Of the server's stages that come with each answer.
+    #[serde(default)]
+    pub stages: Vec<StageRows>,
+}
+
+/// A stage in time: an interval's number, the answers that told it, and nanoseconds in all.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct StageRows {
+    pub name: String,
+    pub rows: Vec<[u64; 3]>,
 }
 
 /// Sources of stages that come with each answer, so that they are counted in the record.
@@ -673,10 +684,11 @@ fn compose(target: TargetPart, plan: PlanPart, run: RunPart, record: &Record, ai
         lag: metric(Metric::Lag, &j.lag),
         lateness: metric(Metric::Lateness, &j.lateness),
         errors: record.faults.iter().map(|(fault, row)| ErrorPart::new(fault, row)).collect(),
-        stages: record
+        stages: j
+            .sum
             .stages
             .iter()
-            .map(|(name, stage)| StagePart::new(name, *stage, run.seconds, target.in_process))
+            .map(|(name, stage)| StagePart::new(name, *stage, j.seconds, target.in_process))
             .collect(),
         meters: Vec::new(),
         scrapes: Vec::new(),
@@ -687,6 +699,7 @@ fn compose(target: TargetPart, plan: PlanPart, run: RunPart, record: &Record, ai
             step_nanoseconds: record.step,
             columns: COLUMNS.iter().map(ToString::to_string).collect(),
             rows: record.intervals.iter().map(columns).collect(),
+            stages: StageRows::all(record),
         },
         target,
         plan,
@@ -756,11 +769,16 @@ impl File {
             let row = FaultRow { count: error.count, first, message: error.message.clone() };
             record.faults.insert(error.kind.parse::<Fault>().ok()?, row);
         }
-        for stage in self.stages.iter().filter(|s| COUNTED.contains(&s.source.as_str())) {
-            let microseconds = stage.mean_seconds * 1e6 * stage.count as f64;
-            record.stages.insert(stage.name.clone(), Stage { count: stage.count, microseconds });
+        for stage in &self.intervals.stages {
+            for [index, count, nanoseconds] in &stage.rows {
+                let interval = record.intervals.get_mut(usize::try_from(*index).ok()?)?;
+                let sum = Stage { count: *count, nanoseconds: *nanoseconds };
+                interval.stages.insert(stage.name.as_str().into(), sum);
+            }
         }
-        Some(record)
+        let counted = self.stages.iter().filter(|s| COUNTED.contains(&s.source.as_str()));
+        let known = |name: &str| self.intervals.stages.iter().any(|s| s.name == name);
+        counted.clone().all(|s| known(&s.name)).then_some(record)
     }
 
     /// Exact sums and maxima, which histograms do not hold.

@@ -1,13 +1,14 @@
 //! What a run leaves behind: requests counted in the interval in which they were due.
 //!
 //! Memory does not grow with the number of requests: intervals are fixed by the duration alone, so
-//! that the records of several workers or machines add up to that of one. Knows no clock and no
-//! server; a simulation fills it as well as a socket does.
+//! that the records of several workers or machines add up to that of one, and those that are over
+//! are packed. Knows no clock and no server; a simulation fills it as well as a socket does.
 
 use super::arrival::{Fingerprint, nanoseconds};
 use super::counts::Counts;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One request from due to done; all in nanoseconds from the start of the run.
@@ -149,6 +150,8 @@ pub struct Interval {
     pub lag: Counts,
     /// From due to taken up, of all requests.
     pub lateness: Counts,
+    /// Stages of the requests due here, by name, as the server reported them.
+    pub stages: BTreeMap<Arc<str>, Stage>,
 }
 
 impl Interval {
@@ -164,16 +167,27 @@ impl Interval {
         self.service.add(&other.service);
         self.lag.add(&other.lag);
         self.lateness.add(&other.lateness);
+        for (name, stage) in &other.stages {
+            let own = self.stages.entry(name.clone()).or_default();
+            own.count += stage.count;
+            own.nanoseconds = own.nanoseconds.saturating_add(stage.nanoseconds);
+        }
+    }
+
+    fn pack(&mut self) {
+        for counts in [&mut self.response, &mut self.service, &mut self.lag, &mut self.lateness] {
+            counts.pack();
+        }
     }
 }
 
 /// Durations of a stage that the server reported of itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stage {
     /// Answers that reported it.
     pub count: u64,
-    /// Microseconds in all.
-    pub microseconds: f64,
+    /// Nanoseconds in all.
+    pub nanoseconds: u64,
 }
 
 /// Everything that was counted.
@@ -185,8 +199,6 @@ pub struct Record {
     pub intervals: Vec<Interval>,
     /// Faults by kind.
     pub faults: BTreeMap<Fault, FaultRow>,
-    /// Stages by name, as the server reported them.
-    pub stages: BTreeMap<String, Stage>,
     /// Of the requests that were due.
     pub fingerprint: Fingerprint,
     /// Connections opened.
@@ -199,12 +211,16 @@ pub struct Record {
     pub checked: u64,
     /// Nanoseconds spent on that.
     pub check_time: u64,
+    /// Names of all stages.
+    names: BTreeSet<Arc<str>>,
     in_flight: u64,
     changed: u64,
 }
 
 /// Intervals that a run is divided into, at least.
 const INTERVALS: u64 = 400;
+/// Names of stages that a sender counts.
+const STAGES: usize = 64;
 
 impl Record {
     /// Empty, for a run of `duration`: between 400 and 1000 intervals of a round length.
@@ -222,13 +238,13 @@ impl Record {
             step: step.max(1),
             intervals: Vec::new(),
             faults: BTreeMap::new(),
-            stages: BTreeMap::new(),
             fingerprint: Fingerprint::default(),
             connections: 0,
             bytes_sent: 0,
             bytes_received: 0,
             checked: 0,
             check_time: 0,
+            names: BTreeSet::new(),
             in_flight: 0,
             changed: 0,
         }
@@ -301,19 +317,27 @@ impl Record {
     fn interval(&mut self, at: u64) -> &mut Interval {
         let index = usize::try_from(at / self.step).unwrap_or(usize::MAX);
         if self.intervals.len() <= index {
+            // Most answers come soon; what comes later waits for the next interval to be packed.
+            let over = self.intervals.len().saturating_sub(1);
+            self.intervals[..over].iter_mut().for_each(Interval::pack);
             self.intervals.resize_with(index + 1, Interval::default);
         }
         &mut self.intervals[index]
     }
 
-    /// Adds a stage that the server reported.
-    pub fn stage(&mut self, name: &str, microseconds: f64) {
-        // A server that invents names must not fill the memory.
-        if self.stages.len() < 64 || self.stages.contains_key(name) {
-            let stage = self.stages.entry(name.into()).or_default();
-            stage.count += 1;
-            stage.microseconds += microseconds;
+    /// Adds a stage that the server reported of a request that was due at `due`.
+    pub fn stage(&mut self, due: u64, name: &str, nanoseconds: u64) {
+        if !self.names.contains(name) {
+            // A server that invents names must not fill the memory.
+            if self.names.len() >= STAGES {
+                return;
+            }
+            self.names.insert(name.into());
         }
+        let Some(name) = self.names.get(name).cloned() else { return };
+        let stage = self.interval(due).stages.entry(name).or_default();
+        stage.count += 1;
+        stage.nanoseconds = stage.nanoseconds.saturating_add(nanoseconds);
     }
 
     /// Adds what another worker or machine counted in the same intervals.
@@ -323,6 +347,7 @@ impl Record {
         }
         for (own, theirs) in self.intervals.iter_mut().zip(&other.intervals) {
             own.add(theirs);
+            own.pack();
         }
         for (fault, row) in &other.faults {
             let own =
@@ -333,11 +358,7 @@ impl Record {
                 own.message.clone_from(&row.message);
             }
         }
-        for (name, stage) in &other.stages {
-            let own = self.stages.entry(name.clone()).or_default();
-            own.count += stage.count;
-            own.microseconds += stage.microseconds;
-        }
+        self.names.extend(other.names.iter().cloned());
         self.fingerprint.merge(other.fingerprint);
         self.connections += other.connections;
         self.bytes_sent += other.bytes_sent;
@@ -359,6 +380,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::random::Random;
 
     fn sample(due: u64, ended: u64) -> Sample {
         Sample { due, began: due, sent: due, ended }
@@ -403,6 +425,56 @@ mod tests {
         let [mut first, second] = parts;
         first.merge(&second);
         assert_eq!(first, whole);
+    }
+
+    /// Half an hour at 5000/s, as a server of one millisecond and some answers it.
+    #[test]
+    fn intervals_that_are_over_take_little_memory() {
+        let (mut record, mut random) = (Record::new(Duration::from_mins(30)), Random::new(5));
+        let (mut half, each) = (0, 200_000);
+        let heap = |record: &Record| -> usize {
+            let all = record.intervals.iter();
+            all.map(|i| i.response.heap() + i.service.heap() + i.lag.heap() + i.lateness.heap())
+                .sum()
+        };
+        for i in 0..=200_000u64 {
+            let due = i * each;
+            let began = due + 2_000 + random.next() % 60_000;
+            let took = 300_000.0 + 700_000.0 * random.exponential();
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let ended = began + took as u64;
+            record.count(Sample { due, began, sent: began + 3_000, ended }, None);
+            if i == 100_000 {
+                half = heap(&record);
+            }
+        }
+        // Twenty intervals of 10,000 requests, and one that begins; as when it was half.
+        assert_eq!(record.intervals.len(), 21);
+        let over = (heap(&record) - half) / 10;
+        assert!(over < 20_000, "{over} bytes an interval");
+        // Late answers do not leave it unpacked.
+        for i in 0..50_000u64 {
+            let due = i * each;
+            let ended = due + 10_000_000_000;
+            record.count(Sample { due, began: due, sent: due, ended }, None);
+        }
+        record.count(sample(43_000_000_000, 43_000_000_001), None);
+        assert!(heap(&record) < 25 * 20_000, "{}", heap(&record));
+        assert_eq!(record.sum(0..22).response.len(), 250_002);
+    }
+
+    #[test]
+    fn stages_count_where_their_requests_were_due() {
+        let mut record = Record::with_step(10);
+        for (due, name) in [(3, "pre"), (4, "pre"), (25, "pre"), (26, "infer")] {
+            record.stage(due, name, 100);
+        }
+        assert_eq!(record.sum(0..2).stages.len(), 1);
+        assert_eq!(record.sum(0..3).stages["pre"], Stage { count: 3, nanoseconds: 300 });
+        (0..200).for_each(|i| record.stage(5, &format!("s{i}"), 1));
+        assert_eq!(record.sum(0..3).stages.len(), 64);
+        record.stage(5, "pre", u64::MAX);
+        assert_eq!(record.sum(0..1).stages["pre"].nanoseconds, u64::MAX);
     }
 
     #[test]

@@ -119,6 +119,56 @@ fn more_than_the_client_can_do_is_named() {
     assert_eq!((m["verdict"]["verdict"].as_str(), run.code), (Some("CLIENT-LIMITED"), 1));
 }
 
+/// A client that must share its core with others of a higher priority.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_starved_client_is_named() {
+    let _turn = turn();
+    let server = Server::start(Manner::Serve(Duration::ZERO));
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("m");
+    let mut others: Vec<_> = (0..2)
+        .map(|_| {
+            let mut other = std::process::Command::new("taskset");
+            other.args(["-c", "0", "timeout", "20", "sh", "-c", "while :; do :; done"]);
+            other.spawn().unwrap()
+        })
+        .collect();
+    let run = std::process::Command::new("taskset")
+        .args(["-c", "0", "nice", "-n", "19", env!("CARGO_BIN_EXE_rooflens"), "probe"])
+        .args([&server.url(), "--load", "steady:500", "--seconds", "3", "--no-meters", "-o"])
+        .arg(&out)
+        .output()
+        .unwrap();
+    for other in &mut others {
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+    let m = read(&out);
+    assert_eq!(m["verdict"]["verdict"], "CLIENT-LIMITED", "{m}");
+    assert_eq!(run.status.code(), Some(1));
+    let findings = m["verdict"]["findings"].to_string();
+    assert!(findings.contains("taken up late"), "{findings}");
+    // The schedule was kept all the same: no request is missing.
+    let due: u64 =
+        m["intervals"]["rows"].as_array().unwrap().iter().map(|r| r[0].as_u64().unwrap()).sum();
+    assert!((1499..=1501).contains(&due), "{due}");
+}
+
+#[test]
+fn what_is_no_grpc_is_refused_with_a_hint() {
+    for manner in [Manner::Noise, Manner::Serve(Duration::ZERO)] {
+        let server = Server::start(manner);
+        for scheme in ["kserve+grpc", "tfs+grpc"] {
+            let target = format!("{scheme}://127.0.0.1:{}/m", server.port);
+            let began = Instant::now();
+            let run = rooflens(&["probe", &target, "--patience", "2"]);
+            assert!(began.elapsed() < Duration::from_secs(6), "{target}: {:?}", began.elapsed());
+            assert!(run.code == 2 && run.stderr.contains("\n\nhint: "), "{target}: {}", run.stderr);
+        }
+    }
+}
+
 #[test]
 fn stripes_merge_into_the_schedule_of_one_machine() {
     let _turn = turn();

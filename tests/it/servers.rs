@@ -41,6 +41,9 @@ fn mlserver_over_http_and_grpc() {
     }
 }
 
+const TRITON_STAGES: [&str; 5] =
+    ["total", "queue", "compute_input", "compute_infer", "compute_output"];
+
 #[test]
 #[ignore = "needs tests/servers/start.sh"]
 fn triton_over_http_and_grpc() {
@@ -52,7 +55,19 @@ fn triton_over_http_and_grpc() {
         ("kserve+grpc://127.0.0.1:18106/small", &[], "binary"),
     ] {
         for batch in [1, 4] {
-            assert_eq!(right(target, batch, extra)["target"]["encoding"], encoding);
+            let m = right(target, batch, extra);
+            assert_eq!(m["target"]["encoding"], encoding);
+            // Its statistics come the way that the requests go.
+            let told = m["stages"].as_array().unwrap();
+            assert_eq!(names(&m), TRITON_STAGES, "{target}");
+            assert!(told.iter().all(|s| s["source"] == "Triton statistics"), "{told:?}");
+            let infer = &told[3];
+            assert_eq!(infer["servers"], 1, "{infer}");
+            // Requests count once whatever their batch; readings lie a second apart.
+            let (count, good) = (infer["count"].as_f64().unwrap(), &m["window"]["good"]);
+            assert!((count / good.as_f64().unwrap() - 1.0).abs() < 0.6, "{count} of {good}");
+            assert!(infer["mean_seconds"].as_f64() < m["service"]["mean_seconds"].as_f64());
+            assert_eq!(m["scrapes"][0]["series"][0]["name"], "inference_count");
         }
     }
 }

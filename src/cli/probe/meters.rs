@@ -5,7 +5,7 @@ use crate::probe::drive::{Outcome, Plan};
 use crate::probe::measurement::Measured;
 use crate::probe::meter::carbon::{self, Grid};
 use crate::probe::meter::scrape::{Asker, Kind, Question};
-use crate::probe::meter::{self, Asked, Log, Place, Session, Setup, process};
+use crate::probe::meter::{self, Asked, Log, Place, Session, Setup, process, triton};
 use crate::probe::stream::Trust;
 use crate::probe::target::{Prepared, Protocol, Url};
 use anyhow::{Context, Result};
@@ -130,11 +130,17 @@ impl Flags {
         let mut all = Vec::new();
         let grpc = matches!(url.protocol, Protocol::KserveGrpc);
         if let (true, Some(model)) = (platform.contains("triton"), &model) {
-            let (port, base) = (if grpc { 8000 } else { url.port }, format!("/v2/models/{model}"));
-            let hint = "Triton's HTTP port tells its stages: probe it over kserve+http, or give \
-                        --metrics http://HOST:8002/metrics";
-            let mut question = ask(Kind::Triton, at(port, &format!("{base}/stats"))?, hint);
-            question.instances = instances(&at(port, &format!("{base}/config"))?, ca);
+            let hint = "--metrics http://HOST:8002/metrics tells the same stages";
+            let question = if grpc {
+                let mut question = ask(Kind::TritonGrpc, url.clone(), hint);
+                question.instances = instances_grpc(&url, model, ca);
+                question
+            } else {
+                let base = format!("/v2/models/{model}");
+                let mut question = ask(Kind::Triton, at(url.port, &format!("{base}/stats"))?, hint);
+                question.instances = instances(&at(url.port, &format!("{base}/config"))?, ca);
+                question
+            };
             all.push(question);
         }
         let page = match (given, url.protocol) {
@@ -245,6 +251,11 @@ fn instances(url: &Url, ca: &Trust) -> Option<u64> {
         g["count"].as_u64().unwrap_or(1).saturating_mul(gpus)
     };
     Some(groups.iter().map(count).fold(0, u64::saturating_add)).filter(|n| *n > 0)
+}
+
+/// The same over gRPC.
+fn instances_grpc(url: &Url, model: &str, ca: &Trust) -> Option<u64> {
+    triton::instances(Asker::grpc(url, triton::configuration(model), ca).ok()?.ask().ok()?)
 }
 
 /// Where a server is, and which process it is.

@@ -1,10 +1,11 @@
 //! Parts of the file from what was recorded and judged.
 
-use super::{COUNTED, ErrorPart, PercentilePart, SenderPart, SlotPart, StagePart};
+use super::{COUNTED, ErrorPart, PercentilePart, SenderPart, SlotPart, StagePart, StageRows};
 use crate::probe::judge::{Health, TAIL};
-use crate::probe::record::{Fault, FaultRow, Stage};
+use crate::probe::record::{Fault, FaultRow, Record, Stage};
 use crate::probe::stats::Percentile;
 use crate::probe::target::tensor::Slot;
+use std::collections::BTreeMap;
 
 impl SlotPart {
     pub(super) fn new(slot: &Slot) -> Self {
@@ -53,9 +54,22 @@ impl StagePart {
             name: name.into(),
             source: COUNTED[usize::from(!in_process)].into(),
             count: stage.count,
-            mean_seconds: stage.microseconds * 1e-6 / (stage.count as f64).max(1.0),
-            busy_share: if seconds > 0.0 { stage.microseconds * 1e-6 / seconds } else { 0.0 },
+            mean_seconds: stage.nanoseconds as f64 * 1e-9 / (stage.count as f64).max(1.0),
+            busy_share: if seconds > 0.0 { stage.nanoseconds as f64 * 1e-9 / seconds } else { 0.0 },
             servers: None,
         }
+    }
+}
+
+impl StageRows {
+    /// All stages of a record, in time.
+    pub(super) fn all(record: &Record) -> Vec<Self> {
+        let mut all: BTreeMap<&str, Vec<[u64; 3]>> = BTreeMap::new();
+        for (index, interval) in (0..).zip(&record.intervals) {
+            for (name, stage) in &interval.stages {
+                all.entry(name).or_default().push([index, stage.count, stage.nanoseconds]);
+            }
+        }
+        all.into_iter().map(|(name, rows)| Self { name: name.into(), rows }).collect()
     }
 }

@@ -6,6 +6,11 @@ use crate::probe::record::Sample;
 
 /// A run of `stripe` against a server whose time depends on the request's number alone.
 pub(super) fn run(stripe: Stripe) -> Measured {
+    run_from(stripe, None)
+}
+
+/// The same with so many seconds cut at the start.
+fn run_from(stripe: Stripe, warm_up: Option<f64>) -> Measured {
     let plan = Plan {
         load: arrival::Load::Open(Arrival::Poisson(500.0)),
         seed: 3,
@@ -27,6 +32,7 @@ pub(super) fn run(stripe: Stripe) -> Measured {
         // Answers of this server come in order only within its short times; the counter of what
         // is in flight is fed at the instants of arrival, which are in order.
         record.ended(began, sample, fault);
+        record.stage(due.at, ["pre", "infer"][usize::from(due.at > 5_000_000_000)], took / 3);
     }
     let health = vec![Health { wall: 10.0, cpu: 1.0, waited: 0.0 }];
     let outcome = Outcome {
@@ -39,7 +45,7 @@ pub(super) fn run(stripe: Stripe) -> Measured {
         stopped: false,
         enough: false,
     };
-    let aims = Aims { headline: 0.99, slo: None, warm_up: None, throttled: None };
+    let aims = Aims { headline: 0.99, slo: None, warm_up, throttled: None };
     let target = Prepared::for_test();
     Measured::new(&plan, &target, outcome, &aims, None)
 }
@@ -59,7 +65,29 @@ fn stripes_through_files_are_the_whole_bit_for_bit() {
     assert_eq!(merged.record.faults, whole.record.faults);
     let (a, b) = (&merged.file, &whole.file);
     assert_eq!((&a.window, &a.response, &a.service), (&b.window, &b.response, &b.service));
+    assert_eq!((&a.stages, &a.intervals), (&b.stages, &b.intervals));
     assert_eq!(a.run.schedule_fingerprint, b.run.schedule_fingerprint);
     let log = |m: &Measured| hlog::write(&m.record, m.started).unwrap();
     assert_eq!(log(&merged), log(&whole));
+}
+
+#[test]
+fn stages_are_of_the_window_that_durations_are_of() {
+    let all = run(Stripe::WHOLE).file;
+    let names = |f: &File| f.stages.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&all), ["infer", "pre"]);
+    // After five seconds no request tells of `pre`; each takes three times as long as its `infer`.
+    let late = run_from(Stripe::WHOLE, Some(6.0)).file;
+    assert_eq!(names(&late), ["infer"]);
+    let infer = &late.stages[0];
+    assert_eq!((infer.count, late.window.from_seconds), (late.window.due, 6.0));
+    assert!((3.0 * infer.mean_seconds / late.service.mean_seconds - 1.0).abs() < 0.01);
+    let busy = infer.count as f64 * infer.mean_seconds / late.window.seconds;
+    assert!((infer.busy_share / busy - 1.0).abs() < 1e-9, "{infer:?}");
+    // Files that do not say when their stages were cannot be judged again.
+    let folder = tempfile::tempdir().unwrap();
+    let mut old = run(Stripe::WHOLE);
+    old.file.intervals.stages.clear();
+    old.save(folder.path()).unwrap();
+    assert!(Measured::load(folder.path()).is_err());
 }

@@ -2,11 +2,12 @@
 
 use super::prometheus::{self, Change, Exposition, Labels};
 use super::triton::{self, Stats};
-use crate::probe::http::{Pool, Request};
+use crate::probe::grpc::{self, Call};
+use crate::probe::http::{self, Request};
 use crate::probe::measurement::{ScrapePart, SeriesPart, StagePart};
 use crate::probe::record::Fault;
 use crate::probe::stream::{Address, Failure, Trust};
-use crate::probe::target::{Url, excerpt};
+use crate::probe::target::{Client, Encoded, Url};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub enum Kind {
     Metrics,
     /// Triton's statistics of a model.
     Triton,
+    /// The same over gRPC.
+    TritonGrpc,
 }
 
 /// A page that is asked for before, during and after the load.
@@ -25,7 +28,7 @@ pub enum Kind {
 pub struct Question {
     /// What it holds.
     pub kind: Kind,
-    /// Where it is: HTTP.
+    /// Where it is: HTTP, or gRPC.
     pub url: Url,
     /// Of every request.
     pub headers: Vec<(String, String)>,
@@ -48,8 +51,9 @@ const KEPT: usize = 200;
 /// A connection to ask over.
 pub struct Asker {
     runtime: tokio::runtime::Runtime,
-    pool: Pool,
-    request: Request,
+    local: tokio::task::LocalSet,
+    client: Client,
+    request: Encoded,
 }
 
 impl Asker {
@@ -59,19 +63,30 @@ impl Asker {
         let address = Address::resolve(&url.host, url.port, secure)?;
         let path = if url.path.is_empty() { "/" } else { &url.path };
         let request = Request::new("GET", path, &address.authority, headers, b"");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| (Fault::Connect, e.to_string()))?;
-        Ok(Self { runtime, pool: Pool::new(address, LARGEST), request })
+        let client = Client::Http(http::Pool::new(address, LARGEST));
+        Self::with(client, Encoded::Http(request))
     }
 
-    /// The page.
+    /// Looks a gRPC server up.
+    pub fn grpc(url: &Url, call: Call, trust: &Trust) -> Result<Self, Failure> {
+        let secure = url.secure.then_some((trust, b"h2".as_slice()));
+        let address = Address::resolve(&url.host, url.port, secure)?;
+        let pool = grpc::Pool::new(address, url.secure, ::http::HeaderMap::new(), LARGEST);
+        Self::with(Client::Grpc(pool), Encoded::Grpc(call))
+    }
+
+    fn with(client: Client, request: Encoded) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| (Fault::Connect, e.to_string()))?;
+        Ok(Self { runtime, local: tokio::task::LocalSet::new(), client, request })
+    }
+
+    /// The page, or the message.
     pub fn ask(&self) -> Result<bytes::Bytes, Failure> {
-        self.runtime.block_on(async {
-            let call = self.pool.call(&self.request, || {});
+        self.local.block_on(&self.runtime, async {
+            let call = self.client.call(&self.request, || {});
             match tokio::time::timeout(PATIENCE, call).await {
-                Ok(Ok(answer)) if (200..300).contains(&answer.status) => Ok(answer.body),
-                Ok(Ok(answer)) => Err((Fault::Http(answer.status), excerpt(&answer.body))),
-                Ok(Err(failure)) => Err(failure),
+                Ok(outcome) => outcome.map(|(answer, _)| answer.body),
                 Err(_) => Err((Fault::Timeout, format!("no answer in {PATIENCE:?}"))),
             }
         })
@@ -96,7 +111,13 @@ pub(super) struct Answers {
 
 impl Asked {
     pub(super) fn new(question: Question) -> Self {
-        let asker = Asker::new(&question.url, &question.headers, &question.trust);
+        let Question { url, headers, trust, model, .. } = &question;
+        let asker = if question.kind == Kind::TritonGrpc {
+            let call = triton::statistics(model.as_deref().unwrap_or_default());
+            Asker::grpc(url, call, trust)
+        } else {
+            Asker::new(url, headers, trust)
+        };
         let failure = asker.as_ref().err().map(|f| f.1.clone());
         let answers =
             Answers { question: question.clone(), metrics: Vec::new(), stats: Vec::new(), failure };
@@ -117,7 +138,7 @@ impl Asked {
                     self.answers.metrics.push((now, page));
                 }
             }
-            Ok(body) => match triton::parse(&body) {
+            Ok(body) => match self.statistics(body) {
                 Ok(stats) => self.answers.stats.push((now, stats)),
                 Err(why) => self.answers.failure = Some(format!("not Triton's statistics: {why}")),
             },
@@ -127,6 +148,13 @@ impl Asked {
             self.asker = None;
         }
         thin(&mut self.answers.metrics) | thin(&mut self.answers.stats)
+    }
+
+    fn statistics(&self, body: bytes::Bytes) -> Result<Stats, String> {
+        match self.question.kind {
+            Kind::TritonGrpc => triton::parse_grpc(body),
+            _ => triton::parse(&body),
+        }
     }
 
     pub(super) fn finish(self) -> Answers {

@@ -1,5 +1,8 @@
-//! Triton's own statistics of a model: `/v2/models/M/stats`.
+//! Triton's own statistics of a model: `/v2/models/M/stats`, and the same over gRPC.
 
+use crate::probe::grpc::Call;
+use bytes::Bytes;
+use prost::Message;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -60,8 +63,13 @@ struct Batch {
 /// Reads an answer.
 pub fn parse(bytes: &[u8]) -> Result<Stats, String> {
     let answer: Answer = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    Ok(sum(answer.model_stats.into_iter()))
+}
+
+/// All versions together.
+fn sum(models: impl Iterator<Item = Model>) -> Stats {
     let mut all = Stats::default();
-    for model in answer.model_stats.iter().take(64) {
+    for model in models.take(64) {
         all.inferences = all.inferences.saturating_add(model.inference_count);
         all.executions = all.executions.saturating_add(model.execution_count);
         for name in STAGES {
@@ -77,7 +85,143 @@ pub fn parse(bytes: &[u8]) -> Result<Stats, String> {
             *own = own.saturating_add(batch.compute_infer.count);
         }
     }
-    Ok(all)
+    all
+}
+
+/// `inference.ModelStatisticsRequest`, and `ModelConfigRequest`, which is alike; without a version,
+/// all are meant.
+#[derive(Clone, PartialEq, Message)]
+struct Ask {
+    #[prost(string, tag = "1")]
+    name: String,
+}
+
+/// `inference.ModelStatisticsResponse`.
+#[derive(Clone, PartialEq, Message)]
+struct StatisticsMessage {
+    #[prost(message, repeated, tag = "1")]
+    model_stats: Vec<ModelMessage>,
+}
+
+/// `inference.ModelStatistics`.
+#[derive(Clone, PartialEq, Message)]
+struct ModelMessage {
+    #[prost(uint64, tag = "4")]
+    inference_count: u64,
+    #[prost(uint64, tag = "5")]
+    execution_count: u64,
+    #[prost(message, optional, tag = "6")]
+    inference_stats: Option<InferMessage>,
+    #[prost(message, repeated, tag = "7")]
+    batch_stats: Vec<BatchMessage>,
+}
+
+/// `inference.InferStatistics`.
+#[derive(Clone, PartialEq, Message)]
+struct InferMessage {
+    #[prost(message, optional, tag = "1")]
+    success: Option<SpanMessage>,
+    #[prost(message, optional, tag = "3")]
+    queue: Option<SpanMessage>,
+    #[prost(message, optional, tag = "4")]
+    compute_input: Option<SpanMessage>,
+    #[prost(message, optional, tag = "5")]
+    compute_infer: Option<SpanMessage>,
+    #[prost(message, optional, tag = "6")]
+    compute_output: Option<SpanMessage>,
+}
+
+/// `inference.InferBatchStatistics`.
+#[derive(Clone, PartialEq, Message)]
+struct BatchMessage {
+    #[prost(uint64, tag = "1")]
+    batch_size: u64,
+    #[prost(message, optional, tag = "2")]
+    compute_input: Option<SpanMessage>,
+    #[prost(message, optional, tag = "3")]
+    compute_infer: Option<SpanMessage>,
+    #[prost(message, optional, tag = "4")]
+    compute_output: Option<SpanMessage>,
+}
+
+/// `inference.StatisticDuration`.
+#[derive(Clone, Copy, PartialEq, Message)]
+struct SpanMessage {
+    #[prost(uint64, tag = "1")]
+    count: u64,
+    #[prost(uint64, tag = "2")]
+    ns: u64,
+}
+
+/// `inference.ModelConfigResponse`.
+#[derive(Clone, PartialEq, Message)]
+struct ConfigMessage {
+    #[prost(message, optional, tag = "1")]
+    config: Option<ModelConfig>,
+}
+
+/// `inference.ModelConfig`.
+#[derive(Clone, PartialEq, Message)]
+struct ModelConfig {
+    #[prost(message, repeated, tag = "7")]
+    instance_group: Vec<InstanceGroup>,
+}
+
+/// `inference.ModelInstanceGroup`.
+#[derive(Clone, PartialEq, Message)]
+struct InstanceGroup {
+    #[prost(int32, tag = "2")]
+    count: i32,
+    #[prost(int32, repeated, tag = "3")]
+    gpus: Vec<i32>,
+}
+
+/// Asks for the statistics of a model over gRPC.
+pub fn statistics(model: &str) -> Call {
+    Call::new("/inference.GRPCInferenceService/ModelStatistics", &Ask { name: model.into() })
+}
+
+/// Asks for its configuration.
+pub fn configuration(model: &str) -> Call {
+    Call::new("/inference.GRPCInferenceService/ModelConfig", &Ask { name: model.into() })
+}
+
+/// Reads the answer to [`statistics`].
+pub fn parse_grpc(message: Bytes) -> Result<Stats, String> {
+    let answer = StatisticsMessage::decode(message).map_err(|e| e.to_string())?;
+    if answer.model_stats.is_empty() {
+        return Err("they name no model".into());
+    }
+    let span =
+        |s: Option<SpanMessage>| s.map_or(Span::default(), |s| Span { count: s.count, ns: s.ns });
+    let models = answer.model_stats.into_iter().map(|model| {
+        let own = model.inference_stats.unwrap_or_default();
+        let spans =
+            [own.success, own.queue, own.compute_input, own.compute_infer, own.compute_output];
+        let named = STAGES.iter().zip(spans).map(|(name, s)| ((*name).to_owned(), span(s)));
+        let batch = |b: BatchMessage| Batch {
+            requests: b.batch_size,
+            compute_input: span(b.compute_input),
+            compute_infer: span(b.compute_infer),
+            compute_output: span(b.compute_output),
+        };
+        Model {
+            inference_count: model.inference_count,
+            execution_count: model.execution_count,
+            inference_stats: named.collect(),
+            batch_stats: model.batch_stats.into_iter().map(batch).collect(),
+        }
+    });
+    Ok(sum(models))
+}
+
+/// Instances of a model, by the answer to [`configuration`].
+pub fn instances(message: Bytes) -> Option<u64> {
+    let groups = ConfigMessage::decode(message).ok()?.config?.instance_group;
+    let count = |g: &InstanceGroup| {
+        u64::try_from(g.count.max(1)).unwrap_or(1).saturating_mul(g.gpus.len().max(1) as u64)
+    };
+    Some(groups.iter().map(count).fold(0, u64::saturating_add)).filter(|n| *n > 0)
 }
 
 impl Span {
@@ -162,6 +306,38 @@ mod tests {
         assert!((delta.requests["queue"].mean().unwrap() - 10e-9).abs() < 1e-15);
         // A server that started anew has fewer.
         assert!(stats(10).since(&stats(30)).is_none());
+    }
+
+    #[test]
+    fn over_grpc_it_is_the_same() {
+        let span = |ns: u64| Some(SpanMessage { count: 30, ns: 30 * ns });
+        let own = InferMessage {
+            success: span(100),
+            queue: span(10),
+            compute_input: span(5),
+            compute_infer: span(80),
+            compute_output: span(5),
+        };
+        let batch = BatchMessage {
+            batch_size: 4,
+            compute_input: span(5),
+            compute_infer: span(80),
+            compute_output: span(5),
+        };
+        let model = ModelMessage {
+            inference_count: 120,
+            execution_count: 30,
+            inference_stats: Some(own),
+            batch_stats: vec![batch],
+        };
+        let message = StatisticsMessage { model_stats: vec![model] }.encode_to_vec();
+        assert_eq!(parse_grpc(message.into()).unwrap(), stats(30));
+        assert!(parse_grpc(Bytes::from_static(b"\xff\xff")).is_err());
+        assert!(parse_grpc(Bytes::new()).is_err());
+        let group = |count, gpus: &[i32]| InstanceGroup { count, gpus: gpus.to_vec() };
+        let config = ModelConfig { instance_group: vec![group(2, &[0, 1]), group(1, &[])] };
+        let message = ConfigMessage { config: Some(config) }.encode_to_vec();
+        assert_eq!((instances(message.into()), instances(Bytes::new())), (Some(5), None));
     }
 
     #[test]
