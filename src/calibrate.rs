@@ -67,6 +67,7 @@ pub fn calibrate(
         per_run_us: per_run * 1e6,
         per_kernel_us: per_kernel * 1e6,
         weights_gb_s: run.weights_gb_s()?,
+        sum_after_convolution: 1.0,
         sum_after_product: 1.0,
         ..Calibration::default()
     };
@@ -83,7 +84,8 @@ pub fn calibrate(
         let reason = calibration.left_out.first().cloned().unwrap_or_default();
         return Err(ProbeError::Load(format!("no micro-benchmark ran: {reason}")));
     }
-    calibration.sum_after_product = run.sum_after_product(&calibration)?;
+    let sums = [run.sum_after(true, &calibration)?, run.sum_after(false, &calibration)?];
+    [calibration.sum_after_convolution, calibration.sum_after_product] = sums;
     calibration.held_out_error = held_out_error(&calibration.points);
     calibration.benchmarks = u32::try_from(calibration.points.len()).unwrap_or(0);
     calibration.version = run.version;
@@ -129,17 +131,15 @@ impl Run<'_> {
         Ok(bytes / self.time(&large)?.seconds * 1e-9)
     }
 
-    /// The time of a sum that follows a product, as a share of the time that it takes alone.
-    fn sum_after_product(&mut self, c: &Calibration) -> Result<f64, ProbeError> {
-        let mut shares = Vec::new();
-        for convolution in [true, false] {
-            let with = self.time(&with_residual(true, convolution))?;
-            let without = self.time(&with_residual(false, convolution))?;
-            let sums = with.kernels.iter().filter(|k| k.after_product);
-            let alone: f64 = sums.map(|k| k.seconds(c, false).0).sum();
-            shares.push(((with.seconds - without.seconds) / alone).clamp(0.0, 2.0));
-        }
-        Ok(shares.iter().sum::<f64>() / shares.len() as f64)
+    /// The time of a sum that follows a convolution or a product, as a share of its time alone.
+    fn sum_after(&mut self, convolution: bool, c: &Calibration) -> Result<f64, ProbeError> {
+        let with = self.time(&with_residual(true, convolution))?;
+        let without = self.time(&with_residual(false, convolution))?;
+        let sums = with.kernels.iter().filter(|k| k.follows.is_some());
+        let alone: f64 = sums.map(|k| k.seconds(c, false).0).sum();
+        // What a runtime adds on the way may even cost less than nothing, within the noise.
+        let share = if alone > 0.0 { (with.seconds - without.seconds) / alone } else { 1.0 };
+        Ok(share.clamp(0.0, 20.0))
     }
 }
 

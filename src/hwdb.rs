@@ -109,7 +109,10 @@ pub struct Calibration {
     /// The last cache, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_bytes: Option<u64>,
-    /// Time of a sum that adds to what a product makes, as a share of its time alone.
+    /// Time of a sum that adds to what a convolution makes, as a share of its time alone.
+    #[serde(deserialize_with = "positive::or_zero")]
+    pub sum_after_convolution: f64,
+    /// The same after a matrix product.
     #[serde(deserialize_with = "positive::or_zero")]
     pub sum_after_product: f64,
     /// Median relative error of a kernel's time, predicted from the other benchmarks of its class.

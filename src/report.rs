@@ -15,7 +15,7 @@ mod text;
 pub use assessment::{ASSESSMENT_SCHEMA, Assessment, Gap, Machine, Measured};
 pub use bound::{BoundReport, op_time, place};
 pub use estimate::{EstimateReport, efficiency};
-pub use kernels::{Kernel, KernelClass, kernels};
+pub use kernels::{Follows, Kernel, KernelClass, kernels};
 pub use levels::{LevelReport, op_level};
 pub use model::{
     Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport, ModelInfo,

@@ -24,6 +24,8 @@ pub struct Roof {
     pub bandwidth: BytesPerSecond,
     /// Whether both were measured.
     pub measured: bool,
+    /// What caches keep from one run to the next; zero where not known.
+    pub cached: Bytes,
 }
 
 /// What holds work back.
@@ -62,12 +64,15 @@ impl Roof {
     /// The roof of `device` for `dtype`; `None` when a ceiling is not known.
     pub fn of(device: &Device, dtype: &str) -> Option<Self> {
         let (peak, dram) = (device.peak(dtype)?, device.dram()?);
+        let caches = device.memory.iter().filter(|m| m.level != "DRAM");
+        let caches = caches.filter_map(|m| m.capacity_bytes);
         Some(Self {
             device: device.name.clone(),
             dtype: dtype.to_owned(),
             peak: peak.rate(),
             bandwidth: dram.rate()?,
             measured: peak.kind == "measured" && dram.kind == "measured",
+            cached: Bytes(caches.max().unwrap_or(0) as f64),
         })
     }
 
@@ -79,6 +84,12 @@ impl Roof {
     /// The most that work of this intensity reaches.
     pub fn attainable(&self, intensity: Intensity) -> FlopsPerSecond {
         self.peak.min(self.bandwidth * intensity)
+    }
+
+    /// No run takes less, one after another: max(F/π, (Q − C)/β), C what the caches keep.
+    pub fn least(&self, flops: Flops, bytes: Bytes) -> Seconds {
+        let moved = Bytes((bytes.get() - self.cached.get()).max(0.0));
+        (flops / self.peak).max(moved / self.bandwidth)
     }
 
     /// Places work under the roof: time = max(F/π, Q/β).
@@ -113,6 +124,14 @@ mod tests {
         let above = roof.place(Flops(1e12), Bytes(1e9));
         assert_eq!((above.bound, above.attainable), (Bound::Compute, FlopsPerSecond(15.7e12)));
         assert!((above.time.get() - 1e12 / 15.7e12).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_a_cache_keeps_moves_once() {
+        let roof = Roof { cached: Bytes(6e6), ..v100() };
+        assert_eq!(roof.least(Flops(0.0), Bytes(6e6)), Seconds(0.0));
+        assert!((roof.least(Flops(1.0), Bytes(906e6)).get() - 1e-3).abs() < 1e-9);
+        assert!((roof.least(Flops(15.7e9), Bytes(906e6)).get() - 1e-3).abs() < 1e-9);
     }
 
     #[test]

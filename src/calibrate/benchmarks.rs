@@ -65,15 +65,16 @@ fn strided(a: i64, b: i64, size: i64, window: i64) -> Benchmark {
     chain(&format!("Conv {window}×{window}/2 to {b}"), &[1, a, size, size], 1, layer)
 }
 
-fn depthwise(channels: i64, size: i64, window: i64) -> Benchmark {
+fn depthwise(channels: i64, size: i64, window: i64, stride: i64) -> Benchmark {
     let layer = |s: &mut Sketch, x: &str, _: usize| {
         let (weight, bias) = (s.weight(&[channels, 1, window, window]), s.weight(&[channels]));
-        let ints: [(&str, &[i64]); 2] = [("pads", &[window / 2; 4]), ("group", &[channels])];
+        let ints: [(&str, &[i64]); 3] =
+            [("pads", &[window / 2; 4]), ("group", &[channels]), ("strides", &[stride; 2])];
         let y = s.node("Conv", &[x, &weight, &bias], &ints);
         s.node("Relu", &[&y], &[])
     };
-    let name = format!("Conv {window}×{window} of each channel");
-    chain(&name, &[1, channels, size, size], DEPTH, layer)
+    let name = format!("Conv {window}×{window}/{stride} of each channel");
+    chain(&name, &[1, channels, size, size], if stride == 1 { DEPTH } else { 1 }, layer)
 }
 
 fn products(rows: i64, a: i64, b: i64) -> Benchmark {
@@ -169,6 +170,12 @@ fn plain(elements: i64) -> Vec<Benchmark> {
     };
     all.extend([
         chain("Add", &rows, DEPTH, |s, x, _| s.node("Add", &[x, "x"], &[])),
+        // A function of its own result would be folded.
+        once("Relu", &|s, x| s.node("Relu", &[x], &[])),
+        chain("BatchNormalization", &image, 1, |s, x, _| {
+            let all: Vec<String> = (0..4).map(|_| s.weight(&[32])).collect();
+            s.node("BatchNormalization", &[x, &all[0], &all[1], &all[2], &all[3]], &[])
+        }),
         chain("Mul by channel", &image, DEPTH, |s, x, _| {
             let factor = s.weight(&[1, 32, 1, 1]);
             s.node("Mul", &[x, &factor], &[])
@@ -300,7 +307,19 @@ pub(super) fn all() -> Vec<Benchmark> {
         (384, 14, 7),
         (768, 7, 7),
     ] {
-        all.push(depthwise(channels, size, window));
+        all.push(depthwise(channels, size, window, 1));
+    }
+    for (channels, size, window) in [
+        (32, 112, 3),
+        (96, 112, 3),
+        (128, 56, 3),
+        (240, 28, 3),
+        (512, 14, 3),
+        (160, 56, 5),
+        (720, 14, 5),
+        (128, 28, 7),
+    ] {
+        all.push(depthwise(channels, size, window, 2));
     }
     for (rows, a, b) in [
         (1, 64, 64),

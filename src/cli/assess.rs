@@ -9,7 +9,7 @@ use crate::report::{
     ASSESSMENT_SCHEMA, Assessment, BoundReport, Gap, Machine, Measured, ModelReport, place,
 };
 use crate::roofline::Roof;
-use crate::units::{BytesPerSecond, FlopsPerSecond, si};
+use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond, si};
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -143,12 +143,14 @@ impl Args {
 
 /// Roofs of one thread and of all.
 fn roofs(host: &HostCeilings) -> (Roof, Roof) {
+    let cached = Bytes(crate::host::cpu().last_cache_bytes().unwrap_or(0) as f64);
     let roof = |peak: f64, bandwidth: f64| Roof {
         device: host.cpu.clone(),
         dtype: "f32".into(),
         peak: FlopsPerSecond(peak),
         bandwidth: BytesPerSecond(bandwidth),
         measured: true,
+        cached,
     };
     (
         roof(host.flops_one.median, host.triad_one.median),

@@ -6,7 +6,7 @@ use super::{Exit, charts, hinted};
 use crate::chart::{Chart, RoofLine};
 use crate::report::{Assessment, ModelReport};
 use crate::roofline::Roof;
-use crate::units::{BytesPerSecond, FlopsPerSecond};
+use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond};
 use anyhow::Result;
 use measured::Measurement;
 use std::path::{Path, PathBuf};
@@ -169,6 +169,8 @@ fn machine_roof(a: &Assessment) -> (Vec<RoofLine>, Roof) {
         peak: FlopsPerSecond(a.machine.peak_flops_all_threads),
         bandwidth: BytesPerSecond(a.machine.triad_bytes_per_second_all_threads),
         measured: true,
+        // Points are placed here; least times are `assess`'s.
+        cached: Bytes(0.0),
     };
     (charts::machine_roofs(a), roof)
 }

@@ -68,6 +68,14 @@ fn brand() -> Option<String> {
     None
 }
 
+impl Cpu {
+    /// The last caches that the threads of this process use, together.
+    pub fn last_cache_bytes(&self) -> Option<u64> {
+        let last = self.caches.last()?;
+        Some(last.bytes * super::survey::instances(last, self) as u64)
+    }
+}
+
 /// Describes this machine's CPU.
 pub fn cpu() -> Cpu {
     let clock = number("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq");

@@ -34,7 +34,8 @@ pub struct BoundReport {
     pub levels: Vec<LevelReport>,
     /// The least batch at which the model is bound by compute, where there is one below 2^20.
     pub critical_batch: Option<u64>,
-    /// max(F/π, Q/β) of the whole model, Q its compulsory bytes.
+    /// max(F/π, (Q − C)/β) of the whole model: F without padding and masked scores, Q its compulsory
+    /// bytes, C what the caches keep from one run to the next.
     pub least_seconds: f64,
     /// Σ max(F/π, Q/β) over kernels that take their epilogues, chains, norms and attention along.
     pub fused_seconds: f64,
@@ -69,7 +70,7 @@ impl BoundReport {
             bound: whole.bound.name().to_owned(),
             levels: Vec::new(),
             critical_batch: critical_batch(roof, report),
-            least_seconds: whole.time.get(),
+            least_seconds: roof.least(Flops(least_work(report)), compulsory(report)).get(),
             fused_seconds: report.groups.iter().map(|g| group_time(roof, g).get()).sum(),
             node_by_node_seconds: report.ops.iter().map(|op| op_time(roof, op).get()).sum(),
             estimates: Vec::new(),
@@ -117,9 +118,19 @@ fn work(report: &ModelReport) -> f64 {
     report.totals.flops as f64 + report.totals.int_ops as f64
 }
 
+/// The same without what a kernel may skip: padding, and scores that a mask hides.
+fn least_work(report: &ModelReport) -> f64 {
+    let skipped = report.totals.macs.saturating_sub(report.totals.effective_macs);
+    (work(report) - 2.0 * skipped as f64).max(0.0)
+}
+
+fn compulsory(report: &ModelReport) -> Bytes {
+    Bytes(report.totals.compulsory_bytes as f64)
+}
+
 /// The whole model under `roof`, moving its compulsory bytes.
 pub fn place(roof: &Roof, report: &ModelReport) -> Placement {
-    roof.place(Flops(work(report)), Bytes(report.totals.compulsory_bytes as f64))
+    roof.place(Flops(work(report)), compulsory(report))
 }
 
 /// The least time of one kernel.

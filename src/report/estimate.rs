@@ -5,7 +5,7 @@
 //! one run to the next.
 
 use super::ModelReport;
-use super::kernels::{Kernel, kernels};
+use super::kernels::{Follows, Kernel, kernels};
 use crate::hwdb::{Calibration, CalibrationPoint};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -54,8 +54,10 @@ impl Kernel {
         if cold {
             seconds = seconds.max(self.weight_bytes / (c.weights_gb_s * 1e9));
         }
-        if self.after_product {
-            seconds *= c.sum_after_product;
+        match self.follows {
+            Some(Follows::Convolution) => seconds *= c.sum_after_convolution,
+            Some(Follows::Product) => seconds *= c.sum_after_product,
+            None => {}
         }
         (seconds + c.per_kernel_us * 1e-6, found.is_some())
     }

@@ -12,7 +12,7 @@ pub struct KernelClass(&'static str, Of);
 /// What efficiency is a share of, and what it depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Of {
-    /// Of the peak; by rows, columns and depth.
+    /// Of the peak; by rows, columns and depth, and by the stride of a convolution.
     Product,
     /// Of the bandwidth; by bytes.
     Bytes,
@@ -47,8 +47,17 @@ pub struct Kernel {
     pub weight_bytes: f64,
     /// log2 of what its efficiency depends on.
     pub shape: Vec<f64>,
-    /// A sum that adds to what a product makes, which many runtimes do on the way.
-    pub after_product: bool,
+    /// For a sum: what made one of its terms, where many runtimes add on the way.
+    pub follows: Option<Follows>,
+}
+
+/// What a sum adds to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follows {
+    /// What a convolution makes.
+    Convolution,
+    /// What a matrix product makes.
+    Product,
 }
 
 /// Sequences of nodes that runtimes know as one function, by class.
@@ -76,13 +85,14 @@ const SINGLE: &[(&str, KernelClass)] = &[
     ("Gelu", KernelClass("gelu", Of::Bytes)),
     ("HardSwish", KernelClass("hard-swish", Of::Bytes)),
     ("Sigmoid", KernelClass("sigmoid", Of::Bytes)),
-    ("HardSigmoid", ELEMENTWISE),
+    ("HardSigmoid", UNARY),
+    ("Cast", UNARY),
     ("Tanh", KernelClass("tanh", Of::Bytes)),
     ("Erf", KernelClass("erf", Of::Bytes)),
     ("Exp", KernelClass("exp", Of::Bytes)),
     ("Softmax", KernelClass("softmax", Of::Rows)),
     ("LogSoftmax", KernelClass("softmax", Of::Rows)),
-    ("BatchNormalization", KernelClass("broadcast", Of::Bytes)),
+    ("BatchNormalization", KernelClass("batch-norm", Of::Bytes)),
     ("MaxPool", KernelClass("max-pool", Of::Bytes)),
     ("AveragePool", KernelClass("average-pool", Of::Bytes)),
     ("Global*", KernelClass("global-pool", Of::Bytes)),
@@ -95,11 +105,16 @@ const SINGLE: &[(&str, KernelClass)] = &[
     ("Pad", COPY),
     ("Expand", COPY),
     ("Tile", COPY),
+    ("ConstantOfShape", COPY),
+    ("Range", COPY),
+    ("Trilu", COPY),
+    ("Where", KernelClass("elementwise", Of::Bytes)),
     ("DepthToSpace", KernelClass("transpose", Of::Bytes)),
     ("SpaceToDepth", KernelClass("transpose", Of::Bytes)),
 ];
 
 const ELEMENTWISE: KernelClass = KernelClass("elementwise", Of::Bytes);
+const UNARY: KernelClass = KernelClass("unary", Of::Bytes);
 const BROADCAST: KernelClass = KernelClass("broadcast", Of::Bytes);
 const NORM: KernelClass = KernelClass("layer-norm", Of::Rows);
 const COPY: KernelClass = KernelClass("copy", Of::Bytes);
@@ -113,16 +128,18 @@ pub fn kernels(report: &ModelReport) -> Vec<Kernel> {
     for group in &report.groups {
         let ops: Vec<&OpReport> = group.nodes.iter().filter_map(|n| report.ops.get(*n)).collect();
         let mut rest = Vec::new();
-        let mut after_product = false;
+        let mut after = None;
         for op in ops {
             if let Some((class, shape)) = product(op) {
-                after_product = group.rule != "attention";
+                let convolves = op.class == "convolution";
+                let kind = if convolves { Follows::Convolution } else { Follows::Product };
+                after = (group.rule != "attention").then_some(kind);
                 all.push(Kernel { class: Some(class), shape, ..unclassed(op) });
-            } else if !(after_product && rides_along(op)) {
-                rest.push((op, after_product));
+            } else if after.is_none() || !rides_along(op) {
+                rest.push((op, after));
             }
         }
-        while let Some((first, after_product)) = rest.first().copied() {
+        while let Some((first, after)) = rest.first().copied() {
             let found = PATTERNS.iter().find(|(_, sequence)| matches(sequence, &rest));
             if let Some((class, sequence)) = found {
                 let last = rest[sequence.len() - 1].0;
@@ -134,8 +151,8 @@ pub fn kernels(report: &ModelReport) -> Vec<Kernel> {
                     Some(class) => classed(class, unclassed(first), first),
                     None => unclassed(first),
                 };
-                let after_product = after_product && first.op_type == "Add";
-                all.push(Kernel { after_product, ..kernel });
+                let follows = after.filter(|_| first.op_type == "Add");
+                all.push(Kernel { follows, ..kernel });
                 rest.remove(0);
             }
         }
@@ -143,9 +160,10 @@ pub fn kernels(report: &ModelReport) -> Vec<Kernel> {
     all
 }
 
-fn matches(sequence: &[&str], rest: &[(&OpReport, bool)]) -> bool {
-    let same =
-        |(wanted, (op, _)): (&&str, &(&OpReport, bool))| wanted.split('|').any(|w| w == op.op_type);
+fn matches(sequence: &[&str], rest: &[(&OpReport, Option<Follows>)]) -> bool {
+    let same = |(wanted, (op, _)): (&&str, &(&OpReport, Option<Follows>))| {
+        wanted.split('|').any(|w| w == op.op_type)
+    };
     sequence.len() <= rest.len() && sequence.iter().zip(rest).all(same)
 }
 
@@ -162,7 +180,7 @@ fn unclassed(op: &OpReport) -> Kernel {
         bytes: op.bytes_read as f64 + op.bytes_written as f64,
         weight_bytes: op.weight_bytes_read as f64,
         shape: Vec::new(),
-        after_product: false,
+        follows: None,
     }
 }
 
@@ -190,7 +208,14 @@ fn single(op: &OpReport) -> Option<KernelClass> {
             let sizes: Vec<f64> = op.inputs.iter().filter_map(elements).collect();
             let largest = sizes.iter().copied().fold(1.0, f64::max);
             let spread = sizes.iter().any(|n| *n > 1.0 && *n < largest);
-            Some(if spread { BROADCAST } else { ELEMENTWISE })
+            let large = sizes.iter().filter(|n| **n > 1.0).count();
+            Some(if spread {
+                BROADCAST
+            } else if large < 2 {
+                UNARY
+            } else {
+                ELEMENTWISE
+            })
         }
         "normalization" => Some(NORM),
         _ => None,
@@ -202,7 +227,8 @@ fn sizes(tensor: &TensorReport) -> Option<Vec<f64>> {
     tensor.shape.as_ref()?.iter().map(|d| d.map(|d| d.max(1) as f64)).collect()
 }
 
-/// Class and log2 of rows, columns and depth of a convolution or matrix product.
+/// Class and log2 of rows, columns and depth of a convolution or matrix product; of a convolution
+/// also of how many pixels it reads for one that it makes, a stride of two counting two.
 fn product(op: &OpReport) -> Option<(KernelClass, Vec<f64>)> {
     if op.macs == 0 {
         return None;
@@ -223,7 +249,11 @@ fn product(op: &OpReport) -> Option<(KernelClass, Vec<f64>)> {
                 (_, 1.0) => "pointwise",
                 _ => "conv",
             };
-            Some((class(name), logs(channels, pixels, depth)))
+            let read: f64 = sizes(op.inputs.first()?)?.iter().skip(2).product();
+            let made: f64 = output.iter().skip(2).product();
+            let mut shape = logs(channels, pixels, depth);
+            shape.push((read / made).log2());
+            Some((class(name), shape))
         }
         "matrix product" => {
             let columns = *output.last()?;
