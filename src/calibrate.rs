@@ -190,3 +190,102 @@ fn held_out_error(points: &[CalibrationPoint]) -> f64 {
     errors.sort_by(f64::total_cmp);
     errors.get(errors.len() / 2).copied().unwrap_or(0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::Runtime;
+    use std::collections::BTreeSet;
+
+    fn plan() -> CalibrationPlan {
+        CalibrationPlan {
+            options: RuntimeOptions::new(Runtime::Tract),
+            slice: Duration::from_millis(2),
+            peak_tflops: 1e-6,
+            bandwidth_gb_s: 20.0,
+            cache_bytes: Some(1 << 20),
+        }
+    }
+
+    #[test]
+    fn every_benchmark_is_of_one_kind_and_has_a_name_of_its_own() {
+        let mut names = BTreeSet::new();
+        let mut classes = BTreeSet::new();
+        for benchmark in benchmarks::all() {
+            assert!(names.insert(benchmark.name.clone()), "{} twice", benchmark.name);
+            let model = crate::formats::load_bytes(&benchmark.file.into()).unwrap();
+            let report = ModelReport::new(&model, "", &Bindings::new()).unwrap();
+            assert!(report.is_complete(), "{}", benchmark.name);
+            let kinds: BTreeSet<Option<&str>> =
+                kernels(&report).iter().map(|k| k.class.map(|c| c.name())).collect();
+            assert_eq!(kinds.len(), 1, "{}: {kinds:?}", benchmark.name);
+            classes.extend(kinds.into_iter().map(|k| k.unwrap_or("none").to_owned()));
+        }
+        let all = [
+            "average-pool",
+            "batch-norm",
+            "batched",
+            "broadcast",
+            "concat",
+            "conv",
+            "copy",
+            "depthwise",
+            "elementwise",
+            "erf",
+            "exp",
+            "gelu",
+            "gelu-tanh",
+            "gemm",
+            "global-pool",
+            "hard-swish",
+            "layer-norm",
+            "max-pool",
+            "norm",
+            "pointwise",
+            "reduce",
+            "sigmoid",
+            "silu",
+            "softmax",
+            "tanh",
+            "transpose",
+            "unary",
+        ];
+        assert_eq!(classes.iter().map(String::as_str).collect::<Vec<_>>(), all);
+    }
+
+    #[test]
+    fn a_kernel_that_was_measured_is_estimated_at_what_it_took() {
+        let plan = plan();
+        let mut run = Run { plan: &plan, version: String::new(), disturbed: 0 };
+        let benchmark = chain("Tanh", &[1, 4096], 3, |s, x, _| s.node("Tanh", &[x], &[]));
+        let timed = run.time(&benchmark).unwrap();
+        assert!(timed.undisturbed && timed.seconds > 0.0 && run.version.contains("tract"));
+        let c = Calibration {
+            peak_tflops: plan.peak_tflops,
+            bandwidth_gb_s: plan.bandwidth_gb_s,
+            weights_gb_s: 10.0,
+            ..Calibration::default()
+        };
+        let point = point(&c, &benchmark, &timed).unwrap();
+        assert_eq!((point.class.as_str(), timed.kernels.len()), ("tanh", 3));
+        let c = Calibration { points: vec![point], ..c };
+        let estimate: f64 = timed.kernels.iter().map(|k| k.seconds(&c, true).0).sum();
+        assert!((estimate / timed.seconds - 1.0).abs() < 1e-9, "{estimate} {}", timed.seconds);
+    }
+
+    #[test]
+    fn points_are_held_out_one_by_one() {
+        let point = |efficiency: f64| CalibrationPoint {
+            class: "tanh".into(),
+            shape: vec![10.0],
+            efficiency,
+            ..CalibrationPoint::default()
+        };
+        assert!(held_out_error(&[point(0.5), point(0.5), point(0.5)]).abs() < 1e-12);
+        let error = held_out_error(&[point(0.5), point(1.0)]);
+        // Half the time and twice the time: the greater error of the two.
+        assert!((error - 1.0).abs() < 1e-12, "{error}");
+        let other = CalibrationPoint { class: "exp".into(), ..point(0.1) };
+        assert!(held_out_error(&[point(0.5), point(0.5), other]).abs() < 1e-12);
+    }
+}

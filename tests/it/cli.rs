@@ -123,7 +123,7 @@ fn json(args: &[&str]) -> Value {
 }
 
 #[track_caller]
-fn follows(schema: &str, report: &Value) {
+pub(crate) fn follows(schema: &str, report: &Value) {
     let path = format!("{}/schemas/{schema}.schema.json", crate::run::ROOT);
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();

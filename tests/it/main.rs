@@ -6,6 +6,7 @@ mod batching;
 mod cli;
 mod contrib;
 mod corpus;
+mod estimates;
 mod formulas;
 mod hw;
 #[cfg(target_os = "linux")]
