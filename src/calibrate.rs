@@ -195,6 +195,7 @@ fn held_out_error(points: &[CalibrationPoint]) -> f64 {
 mod tests {
     use super::*;
     use crate::probe::Runtime;
+    use crate::report::KernelClass;
     use std::collections::BTreeSet;
 
     fn plan() -> CalibrationPlan {
@@ -217,7 +218,7 @@ mod tests {
             let report = ModelReport::new(&model, "", &Bindings::new()).unwrap();
             assert!(report.is_complete(), "{}", benchmark.name);
             let kinds: BTreeSet<Option<&str>> =
-                kernels(&report).iter().map(|k| k.class.map(|c| c.name())).collect();
+                kernels(&report).iter().map(|k| k.class.map(KernelClass::name)).collect();
             assert_eq!(kinds.len(), 1, "{}: {kinds:?}", benchmark.name);
             classes.extend(kinds.into_iter().map(|k| k.unwrap_or("none").to_owned()));
         }

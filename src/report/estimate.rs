@@ -5,7 +5,7 @@
 //! one run to the next.
 
 use super::ModelReport;
-use super::kernels::{Follows, Kernel, kernels};
+use super::kernels::{Follows, Kernel, KernelClass, kernels};
 use crate::hwdb::{Calibration, CalibrationPoint};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ impl Kernel {
     /// Seconds in the calibrated runtime, and whether its class was calibrated; `cold` where weights
     /// come from main memory in each run.
     pub fn seconds(&self, c: &Calibration, cold: bool) -> (f64, bool) {
-        let class = self.class.map(|c| c.name());
+        let class = self.class.map(KernelClass::name);
         let same = c.points.iter().filter(|p| Some(p.class.as_str()) == class);
         let found = efficiency(&same.collect::<Vec<_>>(), &self.shape);
         let mut seconds = self.least(c) / found.unwrap_or(1.0);

@@ -96,7 +96,7 @@ impl Args {
             }
         }
         if self.format == "json" {
-            print_json(&Measured { survey: &survey, gpus: &gpus })?;
+            print_json(&Measured { survey: &survey, gpus: &gpus, calibrations: &calibrations })?;
         } else {
             emit(&(table(&survey, &gpus, &written) + &calibrated(&calibrations)), None)?;
         }
@@ -142,6 +142,8 @@ struct Measured<'a> {
     survey: &'a Survey,
     #[serde(flatten)]
     gpus: &'a gpu::Gpus,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    calibrations: &'a [Calibration],
 }
 
 /// The id a file's name gives; an error where the file could not be written.
