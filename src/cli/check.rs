@@ -1,9 +1,10 @@
 //! `rooflens check`: limits on what a model may cost, for a build that must not let it grow.
 
 use super::{Exit, emit, hinted};
-use crate::report::ModelReport;
 use crate::units::{parse_si, si};
 use anyhow::Result;
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -49,6 +50,9 @@ pub(super) struct Args {
     /// Least share of nodes whose cost is known, in percent.
     #[arg(long, value_name = "PERCENT")]
     min_coverage: Option<f64>,
+    /// Form of the output.
+    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
+    format: String,
 }
 
 impl Args {
@@ -63,47 +67,90 @@ impl Args {
             ("peak activations", "B", t.peak_activation_bytes, "--max-peak", &self.max_peak),
             ("traffic, at least", "B", t.compulsory_bytes, "--max-traffic", &self.max_traffic),
         ];
-        let mut text = String::new();
-        let (mut checked, mut broken) = (0, 0);
-        for (label, unit, found, flag, limit) in limits {
+        let mut checks = Vec::new();
+        for (name, unit, found, flag, limit) in limits {
             let Some(limit) = limit else { continue };
             let most = number(limit, unit).ok_or_else(|| {
                 let hint =
                     if unit.is_empty() { "for example 5G" } else { "for example 100MB or 96MiB" };
                 hinted(format!("`{flag} {limit}` is not a number"), hint)
             })?;
-            let good = found as f64 <= most;
-            checked += 1;
-            broken += usize::from(!good);
-            let verdict = if good { "ok   " } else { "BREACH" };
-            let _ = writeln!(
-                text,
-                "{verdict:<7} {label:<18} {:>12} of {}",
-                si(found as f64, unit).trim_end(),
-                si(most, unit).trim_end()
-            );
+            let found = found as f64;
+            checks.push(Check { name, unit, found, limit: most, ok: found <= most });
         }
         if let Some(least) = self.min_coverage {
             if !(0.0..=100.0).contains(&least) {
                 let message = format!("`--min-coverage {least}` is not a share in percent");
                 return Err(hinted(message, "from 0 to 100"));
             }
-            let good = report.coverage.percent >= least;
-            checked += 1;
-            broken += usize::from(!good);
-            let verdict = if good { "ok" } else { "BREACH" };
-            let percent = report.coverage.percent;
-            let _ =
-                writeln!(text, "{verdict:<7} {:<18} {percent:>10.1} % of {least} %", "coverage");
+            let found = report.coverage.percent;
+            let ok = found >= least;
+            checks.push(Check { name: "coverage", unit: "%", found, limit: least, ok });
         }
-        if checked == 0 {
+        if checks.is_empty() {
             let hint = "for example --max-flops 5G; `rooflens check --help` lists them";
             return Err(hinted("no limit is given", hint));
         }
-        incomplete(&mut text, &report);
+        let checked = Checked {
+            schema: "rooflens.check/1",
+            file: report.model.file.clone(),
+            ok: checks.iter().all(|c| c.ok),
+            checks,
+            unknown: report.coverage.unknown.clone(),
+            assumed: crate::report::assumptions(&report),
+        };
+        let text = match self.format.as_str() {
+            "json" => serde_json::to_string_pretty(&checked)? + "\n",
+            _ => table(&checked),
+        };
         emit(&text, None)?;
-        Ok(if broken == 0 { Exit::Good } else { Exit::Failed })
+        Ok(if checked.ok { Exit::Good } else { Exit::Failed })
     }
+}
+
+/// A limit and what was found.
+#[derive(Serialize)]
+struct Check {
+    name: &'static str,
+    /// `B`, `%`, or nothing for a count.
+    unit: &'static str,
+    found: f64,
+    limit: f64,
+    ok: bool,
+}
+
+/// What is printed.
+#[derive(Serialize)]
+struct Checked {
+    schema: &'static str,
+    file: String,
+    ok: bool,
+    checks: Vec<Check>,
+    /// Operators whose cost is not in the numbers, and how many nodes of each.
+    unknown: BTreeMap<String, usize>,
+    /// What was taken for granted.
+    assumed: Vec<String>,
+}
+
+fn table(checked: &Checked) -> String {
+    let mut text = String::new();
+    for c in &checked.checks {
+        let verdict = if c.ok { "ok" } else { "BREACH" };
+        let _ = if c.unit == "%" {
+            writeln!(text, "{verdict:<7} {:<18} {:>10.1} % of {} %", c.name, c.found, c.limit)
+        } else {
+            let (found, limit) = (si(c.found, c.unit), si(c.limit, c.unit));
+            let (found, limit) = (found.trim_end(), limit.trim_end());
+            writeln!(text, "{verdict:<7} {:<18} {found:>12} of {limit}", c.name)
+        };
+    }
+    for (op, n) in &checked.unknown {
+        let _ = writeln!(text, "unknown: {op} × {n}: not in these numbers");
+    }
+    for line in &checked.assumed {
+        let _ = writeln!(text, "assumed: {line}");
+    }
+    text
 }
 
 /// A limit of zero or more; bytes may be in powers of 1,024.
@@ -118,14 +165,4 @@ fn number(text: &str, unit: &str) -> Option<f64> {
         Some(text.trim().strip_suffix(suffix)?.trim_end().parse::<f64>().ok()? * scale)
     });
     binary.or_else(|| parse_si(text, unit)).filter(|n| n.is_finite() && *n >= 0.0)
-}
-
-/// What the numbers leave out.
-fn incomplete(text: &mut String, report: &ModelReport) {
-    for (op, n) in &report.coverage.unknown {
-        let _ = writeln!(text, "unknown: {op} × {n}: not in these numbers");
-    }
-    for line in crate::report::assumptions(report) {
-        let _ = writeln!(text, "assumed: {line}");
-    }
 }

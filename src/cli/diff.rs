@@ -62,6 +62,8 @@ struct Diff {
     operations: Vec<Row>,
     /// Nodes by operator, where the models differ.
     nodes: Vec<Row>,
+    /// What was taken for granted in either, and what the numbers leave out.
+    remarks: Vec<String>,
 }
 
 impl Args {
@@ -77,10 +79,11 @@ impl Args {
             totals: totals(&a, &b),
             operations: by_operator(&a, &b, |t| t.flops + t.int_ops),
             nodes: by_operator(&a, &b, |t| u64::try_from(t.count).unwrap_or(u64::MAX)),
+            remarks: remarks(&a, &b),
         };
         let text = match self.format.as_str() {
             "json" => serde_json::to_string_pretty(&diff)? + "\n",
-            _ => table(&diff) + &remarks(&a, &b),
+            _ => table(&diff),
         };
         emit(&text, None)?;
         Ok(Exit::Good)
@@ -109,25 +112,25 @@ impl Args {
 }
 
 /// What was taken for granted in either, and what the numbers leave out.
-fn remarks(a: &ModelReport, b: &ModelReport) -> String {
-    let mut text = String::new();
+fn remarks(a: &ModelReport, b: &ModelReport) -> Vec<String> {
+    let mut all = Vec::new();
     let (ours, theirs) = (crate::report::assumptions(a), crate::report::assumptions(b));
     let line = |text: &str, of: &str| {
         let of = if of.is_empty() { String::new() } else { format!(" in {of}") };
-        format!("assumed{of}: {text}\n")
+        format!("assumed{of}: {text}")
     };
     for said in &ours {
-        text += &line(said, if theirs.contains(said) { "" } else { "a" });
+        all.push(line(said, if theirs.contains(said) { "" } else { "a" }));
     }
     for said in theirs.iter().filter(|said| !ours.contains(said)) {
-        text += &line(said, "b");
+        all.push(line(said, "b"));
     }
     for (name, report) in [("a", a), ("b", b)] {
         for (op, n) in &report.coverage.unknown {
-            let _ = writeln!(text, "unknown in {name}: {op} × {n}: not in these numbers");
+            all.push(format!("unknown in {name}: {op} × {n}: not in these numbers"));
         }
     }
-    if text.is_empty() { text } else { format!("\n{text}") }
+    all
 }
 
 fn totals(a: &ModelReport, b: &ModelReport) -> Vec<Row> {
@@ -141,11 +144,11 @@ fn totals(a: &ModelReport, b: &ModelReport) -> Vec<Row> {
         Row::new("parameters", "", x.params, y.params),
         Row::new("weights", "B", x.weight_bytes, y.weight_bytes),
         Row::new("traffic", "B", x.bytes_read + x.bytes_written, y.bytes_read + y.bytes_written),
-        Row::new("  fused", "B", x.fused_bytes, y.fused_bytes),
-        Row::new("  at least", "B", x.compulsory_bytes, y.compulsory_bytes),
+        Row::new("traffic, fused", "B", x.fused_bytes, y.fused_bytes),
+        Row::new("traffic, at least", "B", x.compulsory_bytes, y.compulsory_bytes),
         Row::new("peak activations", "B", x.peak_activation_bytes, y.peak_activation_bytes),
         Row::new("nodes", "", nodes(a), nodes(b)),
-        Row::new("  known", "", known(a), known(b)),
+        Row::new("nodes, known", "", known(a), known(b)),
     ]
 }
 
@@ -184,9 +187,7 @@ fn table(diff: &Diff) -> String {
         for r in rows {
             let show = |n: u64| match (title, r.unit) {
                 ("nodes", _) => n.to_string(),
-                _ if r.name.trim_start() == "nodes" || r.name.trim_start() == "known" => {
-                    n.to_string()
-                }
+                _ if r.name.starts_with("nodes") => n.to_string(),
                 (_, unit) => si(n as f64, unit).trim_end().to_owned(),
             };
             let ratio = match r.ratio {
@@ -197,6 +198,9 @@ fn table(diff: &Diff) -> String {
             };
             let _ = writeln!(text, "{:<28} {:>12} {:>12} {ratio:>9}", r.name, show(r.a), show(r.b));
         }
+    }
+    if !diff.remarks.is_empty() {
+        let _ = writeln!(text, "\n{}", diff.remarks.join("\n"));
     }
     text
 }

@@ -20,6 +20,7 @@ mod regressions;
 mod run;
 #[allow(dead_code)]
 mod scale;
+mod schemas;
 #[cfg(feature = "serve")]
 mod server;
 #[cfg(feature = "serve")]
