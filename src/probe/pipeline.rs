@@ -52,12 +52,14 @@ impl Role {
             None
         } else if begins(&["queue", "wait", "batching"]) {
             Some(Self::Queue)
+        } else if begins(&["predict", "prefill"]) {
+            Some(Self::Compute)
         } else if begins(&["pre", "computeinput", "decode", "resize", "tokeni", "copyin", "parse"])
         {
             Some(Self::Pre)
         } else if begins(&["post", "computeoutput", "encode", "copyout", "nms", "detokeni"]) {
             Some(Self::Post)
-        } else if begins(&["comp", "inf", "model", "predict", "forward", "exec", "run"]) {
+        } else if begins(&["comp", "inf", "model", "forward", "exec", "run"]) {
             Some(Self::Compute)
         } else {
             Some(Self::Other)
@@ -414,6 +416,9 @@ mod tests {
             ("compute_input", Role::Pre),
             ("compute_infer", Role::Compute),
             ("inference", Role::Compute),
+            ("predict", Role::Compute),
+            ("model-prediction", Role::Compute),
+            ("prefill", Role::Compute),
             ("compute_output", Role::Post),
             ("postprocess", Role::Post),
             ("queue", Role::Queue),

@@ -119,6 +119,25 @@ fn more_than_the_client_can_do_is_named() {
     assert_eq!((m["verdict"]["verdict"].as_str(), run.code), (Some("CLIENT-LIMITED"), 1));
 }
 
+/// Requests that are later than their time-out are not sent, and the client is back in time.
+#[test]
+fn a_client_behind_its_time_out_catches_up() {
+    let _turn = turn();
+    let server = Server::start(Manner::Serve(Duration::ZERO));
+    let load = ["--load", "steady:400000", "--seconds", "1", "--senders", "1", "--timeout", "0.01"];
+    let (run, m) = probe(&server.url(), &load);
+    assert_eq!(m["verdict"]["verdict"], "CLIENT-LIMITED", "{}", run.stdout);
+    let findings = m["verdict"]["findings"].to_string();
+    assert!(findings.contains("further behind than the time-out"), "{findings}");
+    let late = m["errors"].as_array().unwrap().iter().find(|e| e["kind"] == "late").unwrap();
+    assert!(late["count"].as_u64().unwrap() > 1000, "{late}");
+    // Of each interval some were sent in time, to the last.
+    let rows = m["intervals"]["rows"].as_array().unwrap();
+    let sent = |r: &&Value| r[2].as_u64() < r[0].as_u64();
+    assert!(rows.iter().rev().take(100).any(|r| sent(&r)), "{}", run.stdout);
+    assert!(run.stdout.contains("given up unsent"), "{}", run.stdout);
+}
+
 /// A client that must share its core with others of a higher priority.
 #[test]
 #[cfg(target_os = "linux")]

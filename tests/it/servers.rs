@@ -36,7 +36,8 @@ fn mlserver_over_http_and_grpc() {
     let _turn = turn();
     for target in ["kserve+http://127.0.0.1:18102/small", "kserve+grpc://127.0.0.1:18103/small"] {
         for batch in [1, 4] {
-            right(target, batch, &[]);
+            let m = right(target, batch, &[]);
+            assert!(m["target"]["platform"].as_str().unwrap().starts_with("mlserver "), "{m}");
         }
     }
 }
@@ -57,6 +58,7 @@ fn triton_over_http_and_grpc() {
         for batch in [1, 4] {
             let m = right(target, batch, extra);
             assert_eq!(m["target"]["encoding"], encoding);
+            assert!(m["target"]["platform"].as_str().unwrap().starts_with("triton "), "{m}");
             // Its statistics come the way that the requests go.
             let told = m["stages"].as_array().unwrap();
             assert_eq!(names(&m), TRITON_STAGES, "{target}");
