@@ -270,6 +270,7 @@ fn full_stage(
     let first = busy[0];
     let rate = first.stage.busy_share / first.stage.mean_seconds.max(1e-12);
     let servers = match (first.known, first.servers) {
+        (true, 1) => "one server".into(),
         (true, n) => format!("{n} servers"),
         (false, 1) => "one server, for all that the platform tells".into(),
         (false, n) => format!("at least {n} servers"),
