@@ -120,7 +120,8 @@ pub(super) struct Args {
     /// Also trust the certificates in this PEM file.
     #[arg(long, value_name = "FILE", help_heading = "Requests")]
     ca: Option<PathBuf>,
-    /// Seconds from due to answered, at most; later is an error.
+    /// Seconds from due to answered, at most; later is an error, and what the client itself is later
+    /// with is not sent.
     #[arg(long, value_name = "S", default_value_t = 10.0, help_heading = "Client")]
     timeout: f64,
     /// Seconds to wait for the first answer, before the load.

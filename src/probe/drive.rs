@@ -2,7 +2,8 @@
 //!
 //! One thread a core, each with its own runtime, connections, timer and stripe of the schedule, so
 //! that nothing is handed from thread to thread between an instant and its request. A late request
-//! is sent at once and keeps the instant at which it was due; the schedule is never moved.
+//! is sent at once and keeps the instant at which it was due; the schedule is never moved. One that is
+//! later than its time-out is lost already: it is counted and not sent, so that the client catches up.
 
 use super::arrival::{Arrival, Due, Load, Stripe, nanoseconds};
 use super::counts::Counts;
@@ -235,6 +236,7 @@ impl SenderPlan<'_> {
     async fn open(&self, sender: &Rc<Sender>, arrival: &Arrival) -> std::io::Result<()> {
         let stripe = self.plan.stripe.part(self.index as u64, self.senders as u64);
         let cap = self.plan.max_in_flight.div_ceil(self.senders);
+        let timeout = nanoseconds(self.plan.timeout);
         let mut pacer = Pacer::new()?;
         let mut shown = Instant::now();
         for due in arrival.schedule(self.plan.seed, self.plan.duration, stripe) {
@@ -254,8 +256,13 @@ impl SenderPlan<'_> {
             let mut record = sender.record.borrow_mut();
             record.fingerprint.add(due);
             let now = sender.now();
-            if sender.in_flight.get() >= cap {
-                record.dropped(due.at, now);
+            let unsent = if now.saturating_sub(due.at) > timeout {
+                Some(Fault::Late)
+            } else {
+                (sender.in_flight.get() >= cap).then_some(Fault::Dropped)
+            };
+            if let Some(fault) = unsent {
+                record.unsent(due.at, now, fault);
                 sender.lost.set(sender.lost.get() + 1);
                 continue;
             }

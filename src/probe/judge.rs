@@ -2,7 +2,7 @@
 //!
 //! Looks at a [`Record`] and at how the client fared; knows no server.
 
-use super::record::{Interval, Record};
+use super::record::{Fault, Interval, Record};
 use super::stats::{self, BATCHES, Metric, Percentile, mann_kendall, slope};
 use std::fmt;
 use std::ops::Range;
@@ -345,6 +345,16 @@ fn client(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, St
     }
     let mean = j.sum.response.mean() * 1e-9;
     let sent: u64 = case.record.intervals.iter().map(|i| i.due).sum();
+    if let Some(row) = case.record.faults.get(&Fault::Late) {
+        found(
+            Verdict::ClientLimited,
+            format!(
+                "the client was further behind than the time-out: {} of {sent} requests of the run were \
+                 given up unsent; lower the load, or share it between machines (--stripe)",
+                row.count
+            ),
+        );
+    }
     for (i, h) in case.health.iter().enumerate().filter(|(_, h)| h.wall > 0.0) {
         let (busy, waited) = (h.cpu / h.wall, h.waited / h.wall);
         if busy > 0.85 {
@@ -514,6 +524,29 @@ pub(super) mod tests {
         let j = judge(&case(&record, 10.0));
         assert_eq!(j.verdict, Verdict::ClientLimited);
         assert!(j.findings[0].evidence.contains("taken up late"), "{:?}", j.findings);
+    }
+
+    #[test]
+    fn a_client_further_behind_than_its_time_out_is_named() {
+        let mut record = Record::new(Duration::from_secs(10));
+        for i in 0..10_000u64 {
+            let due = i * 1_000_000;
+            // For one request of a thousand the client comes two seconds late: too few for the p99.
+            if i % 1000 == 999 {
+                record.unsent(due, due + 2_000_000_000, Fault::Late);
+                continue;
+            }
+            record.began(due);
+            let sample = Sample { due, began: due, sent: due, ended: due + 300_000 };
+            record.ended(due + 300_000, sample, None);
+        }
+        let j = judge(&case(&record, 10.0));
+        assert_eq!(j.verdict, Verdict::ClientLimited);
+        assert!(j.findings[0].evidence.contains("10 of 10000 requests"), "{:?}", j.findings);
+        assert_eq!((j.sum.lost, j.sum.lost_to_load), (10, 0));
+        record.faults.clear();
+        let j = judge(&case(&record, 10.0));
+        assert_ne!(j.verdict, Verdict::ClientLimited, "{:?}", j.findings);
     }
 
     #[test]

@@ -52,12 +52,14 @@ impl Role {
             None
         } else if begins(&["queue", "wait", "batching"]) {
             Some(Self::Queue)
+        } else if begins(&["predict", "prefill"]) {
+            Some(Self::Compute)
         } else if begins(&["pre", "computeinput", "decode", "resize", "tokeni", "copyin", "parse"])
         {
             Some(Self::Pre)
         } else if begins(&["post", "computeoutput", "encode", "copyout", "nms", "detokeni"]) {
             Some(Self::Post)
-        } else if begins(&["comp", "inf", "model", "predict", "forward", "exec", "run"]) {
+        } else if begins(&["comp", "inf", "model", "forward", "exec", "run"]) {
             Some(Self::Compute)
         } else {
             Some(Self::Other)
@@ -268,6 +270,7 @@ fn full_stage(
     let first = busy[0];
     let rate = first.stage.busy_share / first.stage.mean_seconds.max(1e-12);
     let servers = match (first.known, first.servers) {
+        (true, 1) => "one server".into(),
         (true, n) => format!("{n} servers"),
         (false, 1) => "one server, for all that the platform tells".into(),
         (false, n) => format!("at least {n} servers"),
@@ -414,6 +417,9 @@ mod tests {
             ("compute_input", Role::Pre),
             ("compute_infer", Role::Compute),
             ("inference", Role::Compute),
+            ("predict", Role::Compute),
+            ("model-prediction", Role::Compute),
+            ("prefill", Role::Compute),
             ("compute_output", Role::Post),
             ("postprocess", Role::Post),
             ("queue", Role::Queue),

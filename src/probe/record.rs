@@ -30,6 +30,8 @@ pub struct Sample {
 pub enum Fault {
     /// Never sent: too many were in flight.
     Dropped,
+    /// Never sent: the client took it up only after its time-out.
+    Late,
     /// No answer in time.
     Timeout,
     /// The name is not known.
@@ -72,6 +74,7 @@ impl fmt::Display for Fault {
             Self::Http(status) => write!(f, "http-{status}"),
             Self::Grpc(status) => write!(f, "grpc-{status}"),
             Self::Dropped => f.write_str("dropped"),
+            Self::Late => f.write_str("late"),
             Self::Timeout => f.write_str("timeout"),
             Self::Resolve => f.write_str("resolve"),
             Self::Refused => f.write_str("refused"),
@@ -98,6 +101,7 @@ impl std::str::FromStr for Fault {
         }
         let plain = [
             Self::Dropped,
+            Self::Late,
             Self::Timeout,
             Self::Resolve,
             Self::Refused,
@@ -263,12 +267,16 @@ impl Record {
         self.count(sample, fault);
     }
 
-    /// A request that never began.
-    pub fn dropped(&mut self, due: u64, now: u64) {
+    /// A request that was never sent, and why: [`Fault::Dropped`] or [`Fault::Late`].
+    pub fn unsent(&mut self, due: u64, now: u64, fault: Fault) {
         let sample = Sample { due, began: now, sent: now, ended: now };
-        let known = self.faults.contains_key(&Fault::Dropped);
-        let message = if known { String::new() } else { "too many requests were in flight".into() };
-        self.count(sample, Some((Fault::Dropped, message)));
+        let message = match &fault {
+            // Only the first message of a kind is kept.
+            known if self.faults.contains_key(known) => String::new(),
+            Fault::Late => "the client was further behind than the time-out".into(),
+            _ => "too many requests were in flight".into(),
+        };
+        self.count(sample, Some((fault, message)));
     }
 
     #[cfg(test)]

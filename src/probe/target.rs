@@ -87,10 +87,12 @@ impl Url {
     pub fn parse(text: &str) -> Result<Self, TargetError> {
         let known = SCHEMES.iter().map(|s| format!("{}://", s.0)).collect::<Vec<_>>().join(" ");
         let (scheme, rest) = text.split_once("://").ok_or_else(|| {
-            TargetError::new(
-                format!("`{text}` is not a target"),
-                format!("a target is tract:MODEL, ort:MODEL or a URL with one of: {known}"),
-            )
+            let hint = if std::path::Path::new(text).extension().is_some_and(|e| e == "onnx") {
+                format!("tract:{text} runs it in this process; a server's URL begins with one of: {known}")
+            } else {
+                format!("a target is tract:MODEL, ort:MODEL or a URL with one of: {known}")
+            };
+            TargetError::new(format!("`{text}` is not a target"), hint)
         })?;
         let (_, protocol, secure, port) =
             *SCHEMES.iter().find(|s| s.0 == scheme).ok_or_else(|| {

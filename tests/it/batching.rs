@@ -25,12 +25,21 @@ pub(crate) fn study(target: &str, extra: &[&str]) -> (Run, Value, String) {
     (run, read(&out), svg)
 }
 
+/// A study; once more, five times at most, where other work of this machine made the client late: such
+/// a study decides nothing.
+pub(crate) fn study_in_time(target: &str, extra: &[&str]) -> (Run, Value, String) {
+    let late = |file: &Value| file["cells"].to_string().contains("CLIENT-LIMITED");
+    let again = (0..4).map(|_| study(target, extra)).find(|(_, file, _)| !late(file));
+    again.unwrap_or_else(|| study(target, extra))
+}
+
 /// Two batches at half of the highest throughput of a server of known times.
 fn known(fixed: f64, each: f64) -> (Run, Value, String) {
     let [fixed, each] = [fixed, each].map(|ms| Duration::from_secs_f64(ms * 1e-3));
     let server = Server::start(Manner::Batched(fixed, each));
     let target = format!("kserve+http://127.0.0.1:{}/m", server.port);
-    study(&target, &["--batch", "4,1", "--loads", "0.5", "--seconds", "4", "--in-flight", "4"])
+    let load = ["--batch", "4,1", "--loads", "0.5", "--seconds", "4", "--in-flight", "4"];
+    study_in_time(&target, &load)
 }
 
 fn cell(file: &Value, batch: i64) -> &Value {
@@ -117,4 +126,6 @@ fn wrong_words_are_refused_with_a_hint() {
     let target = format!("kserve+http://127.0.0.1:{}/m", server.port);
     let run = rooflens(&["batching", &target, "--server-batching", "off"]);
     assert!(run.code == 2 && run.stderr.contains("only Triton's own"), "{}", run.stderr);
+    let run = rooflens(&["batching", &target, "--batch", "4,4"]);
+    assert!(run.code == 2 && run.stderr.contains("batch 4 alone"), "{}", run.stderr);
 }

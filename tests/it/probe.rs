@@ -41,6 +41,14 @@ pub(crate) fn probe(target: &str, extra: &[&str]) -> (Run, Value) {
     (run, value)
 }
 
+/// Probes once more, five times at most, where other work of this machine made the client late: such
+/// a run decides nothing.
+pub(crate) fn probe_in_time(target: &str, extra: &[&str]) -> (Run, Value) {
+    let late = |m: &Value| m["verdict"]["findings"].to_string().contains("CLIENT-LIMITED");
+    let again = (0..4).map(|_| probe(target, extra)).find(|(_, m)| !late(m));
+    again.unwrap_or_else(|| probe(target, extra))
+}
+
 fn percentile(m: &Value, metric: &str, q: f64) -> Value {
     let all = m[metric]["percentiles"].as_array().unwrap();
     all.iter().find(|p| (p["quantile"].as_f64().unwrap() - q).abs() < 1e-9).unwrap().clone()
@@ -81,8 +89,8 @@ fn the_interval_contains_the_truth_of_a_real_queue() {
 fn more_than_the_server_can_do_is_overload() {
     let _turn = turn();
     let server = Server::start(Manner::Serve(Duration::from_millis(5)));
-    let (run, m) =
-        probe(&server.url(), &["--load", "steady:230", "--seconds", "6", "--slo", "p90=10ms"]);
+    let load = ["--load", "steady:230", "--seconds", "6", "--slo", "p90=10ms"];
+    let (run, m) = probe_in_time(&server.url(), &load);
     let findings = m["verdict"]["findings"].to_string();
     assert!(findings.contains("OVERLOADED") && findings.contains("queue grows"), "{findings}");
     // Thirty a second more than the 200 that it can do, or a little more where sleeps are long.
@@ -117,6 +125,44 @@ fn more_than_the_client_can_do_is_named() {
         ["--load", "steady:200000", "--seconds", "1", "--senders", "1", "--max-in-flight", "32"];
     let (run, m) = probe(&server.url(), &load);
     assert_eq!((m["verdict"]["verdict"].as_str(), run.code), (Some("CLIENT-LIMITED"), 1));
+}
+
+/// A client that stood still for two seconds gives up what was due more than its time-out ago, and is in
+/// time again with the rest.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_client_behind_its_time_out_catches_up() {
+    let _turn = turn();
+    let server = Server::start(Manner::Serve(Duration::ZERO));
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("m");
+    let client = std::process::Command::new(env!("CARGO_BIN_EXE_rooflens"))
+        .args(["probe", &server.url(), "--load", "steady:200", "--seconds", "5"])
+        .args(["--timeout", "0.3", "--no-meters", "--warm-up", "0", "-o"])
+        .arg(&out)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    for (signal, then) in [("-STOP", 1), ("-CONT", 0)] {
+        std::thread::sleep(Duration::from_secs(1));
+        let id = client.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+        std::thread::sleep(Duration::from_secs(then));
+    }
+    let run = client.wait_with_output().unwrap();
+    let (text, m) = (String::from_utf8(run.stdout).unwrap(), read(&out));
+    assert_eq!(m["verdict"]["verdict"], "CLIENT-LIMITED", "{text}");
+    assert_eq!(run.status.code(), Some(1));
+    assert!(text.contains("further behind than the time-out") && text.contains("unsent"), "{text}");
+    // Of two seconds all but the last 0.3: 340 requests.
+    let late = m["errors"].as_array().unwrap().iter().find(|e| e["kind"] == "late").unwrap();
+    let count = late["count"].as_u64().unwrap();
+    assert!((330..600).contains(&count), "{late}");
+    let rows = m["intervals"]["rows"].as_array().unwrap();
+    let good: u64 = rows.iter().map(|r| r[1].as_u64().unwrap()).sum();
+    assert!(good > 300, "{text}");
+    let last = rows.iter().rev().take(50);
+    assert!(last.clone().any(|r| r[1].as_u64() > Some(0)), "{text}");
 }
 
 /// A client that must share its core with others of a higher priority.
@@ -280,8 +326,9 @@ fn good_answers_of_the_inference_protocol_and_large_ones() {
 #[test]
 fn wrong_words_are_refused_with_a_hint() {
     let target = "http://127.0.0.1:1/";
-    let cases: [(&[&str], &str); 13] = [
-        (&["probe", "resnet.onnx"], "is not a target"),
+    let cases: [(&[&str], &str); 14] = [
+        (&["probe", "resnet"], "is not a target"),
+        (&["probe", "resnet.onnx"], "tract:resnet.onnx runs it"),
         (&["probe", "gopher://x/"], "is not a known scheme"),
         (&["probe", "kserve+http://127.0.0.1:1"], "names no model"),
         (&["probe", target], "refused"),

@@ -1,7 +1,7 @@
 //! Real serving platforms, which `tests/servers/start.sh` starts; a server that is missing is a
 //! failure. Their answers are held against what onnxruntime makes of the same inputs.
 
-use crate::batching::study;
+use crate::batching::study_in_time;
 use crate::probe::{probe, turn};
 use crate::run::rooflens;
 use serde_json::Value;
@@ -36,7 +36,8 @@ fn mlserver_over_http_and_grpc() {
     let _turn = turn();
     for target in ["kserve+http://127.0.0.1:18102/small", "kserve+grpc://127.0.0.1:18103/small"] {
         for batch in [1, 4] {
-            right(target, batch, &[]);
+            let m = right(target, batch, &[]);
+            assert!(m["target"]["platform"].as_str().unwrap().starts_with("mlserver "), "{m}");
         }
     }
 }
@@ -57,6 +58,7 @@ fn triton_over_http_and_grpc() {
         for batch in [1, 4] {
             let m = right(target, batch, extra);
             assert_eq!(m["target"]["encoding"], encoding);
+            assert!(m["target"]["platform"].as_str().unwrap().starts_with("triton "), "{m}");
             // Its statistics come the way that the requests go.
             let told = m["stages"].as_array().unwrap();
             assert_eq!(names(&m), TRITON_STAGES, "{target}");
@@ -146,7 +148,7 @@ fn batching_of_triton_is_changed_measured_and_put_back() {
     let settings = ["--server-batching", "delay=60ms", "--server-batching", "off"];
     let load = ["--loads", "0.01", "--seconds", "5", "--in-flight", "8"];
     let (run, file, _) =
-        study("kserve+http://127.0.0.1:18105/small", &[&settings[..], &load].concat());
+        study_in_time("kserve+http://127.0.0.1:18105/small", &[&settings[..], &load].concat());
     let cells = file["cells"].as_array().unwrap();
     assert_eq!(cells.len(), 2, "{}", run.stdout);
     assert_eq!((&cells[0]["server"], &cells[1]["server"]), (&"off".into(), &"delay=60ms".into()));

@@ -104,7 +104,7 @@ fn phases_of_a_start_are_those_that_the_server_wrote_down() {
     let (ports, readies) = (logged("port "), logged("ready "));
     let starts = m["start_up"]["starts"].as_array().unwrap();
     assert_eq!((starts.len(), ports.len()), (4, 4), "one that does not count, and three");
-    let mut errors = Vec::new();
+    let (mut errors, mut warms) = (Vec::new(), Vec::new());
     for (i, start) in starts.iter().enumerate() {
         let number = |key: &str| start[key].as_f64().unwrap_or_else(|| panic!("{key}: {start}"));
         let spawned = number("spawned_unix_seconds");
@@ -125,12 +125,15 @@ fn phases_of_a_start_are_those_that_the_server_wrote_down() {
         );
         // Nine more answers of 20 ms come before the fast ones.
         let warm = number("warm_seconds") - number("first_answer_seconds");
-        assert!((0.1..0.5).contains(&warm), "{warm}");
+        assert!(warm > 0.1, "{warm}");
+        warms.push(warm);
         assert!(number("peak_rss_bytes") > 1e5 && number("polls") > 50.0);
     }
     // The median does not see a moment in which the machine was busy with something else.
     errors.sort_by(f64::total_cmp);
     assert!(errors[errors.len() / 2] < 0.010, "{errors:?}");
+    warms.sort_by(f64::total_cmp);
+    assert!(warms[warms.len() / 2] < 0.5, "{warms:?}");
     let spread = m["start_up"]["summary"].as_array().unwrap();
     let cold =
         spread.iter().find(|s| s["name"] == "cold start" && s["page_cache"] == "warm").unwrap();

@@ -41,7 +41,7 @@ use std::time::Duration;
 ///
 /// Examples:
 ///   rooflens batching kserve+grpc://localhost:8001/resnet50 --batch 1,2,4,8,16
-///   rooflens batching kserve+http://localhost:8000/resnet50 --server-batching off
+///   rooflens batching kserve+http://localhost:8000/resnet50 --server-batching off \
 ///       --server-batching delay=500us --server-batching delay=5ms,preferred=4+8
 ///   rooflens batching tract:resnet50.onnx --batch 1,4 --loads 0.5,0.9 --seconds 20
 ///
@@ -152,7 +152,7 @@ impl Args {
                 ));
             }
         };
-        let rows = rows(&settings, &all);
+        let rows = rows(&settings, &all)?;
         let mut file = BatchingFile {
             schema: BATCHING.into(),
             tool: concat!("rooflens ", env!("CARGO_PKG_VERSION")).into(),
@@ -233,8 +233,8 @@ impl Args {
     }
 }
 
-/// Each batch with each setting.
-fn rows<'a>(settings: &'a [Setting], all: &'a [Prepared]) -> Vec<Row<'a>> {
+/// Each batch with each setting; two at least.
+fn rows<'a>(settings: &'a [Setting], all: &'a [Prepared]) -> Result<Vec<Row<'a>>> {
     let mut rows = Vec::new();
     for setting in settings.iter().map(Some).chain(settings.is_empty().then_some(None)) {
         for prepared in all {
@@ -242,7 +242,13 @@ fn rows<'a>(settings: &'a [Setting], all: &'a [Prepared]) -> Vec<Row<'a>> {
             rows.push(Row { column: Column { batch: prepared.batch, server }, setting, prepared });
         }
     }
-    rows
+    if let [only] = &rows[..] {
+        return Err(hinted(
+            format!("a study of {} alone compares nothing", only.column.name(&[])),
+            "name two at least: --batch 1,4, or --server-batching off --server-batching delay=5ms",
+        ));
+    }
+    Ok(rows)
 }
 
 /// What the runs have in common.

@@ -103,6 +103,10 @@ mod tests {
         close(I8.at(&[0x80, 0x7F], 0), -128.0);
         close(I8.at(&[0x80, 0x7F], 1), 127.0);
         close(I32.at(&(-70_000i32).to_le_bytes(), 0), -70_000.0);
+        // 1 and the next number lie two of these apart.
+        let next = F16.at(&[0x01, 0x3C], 0) - F16.at(&[0x00, 0x3C], 0);
+        close(2.0 * F16.rounding(), next);
+        close(I8.rounding(), 0.0);
     }
 
     #[test]

@@ -498,7 +498,7 @@ mod tests {
         assert_eq!(told.scrapes[0].series.len(), 8);
     }
 
-    /// As MLServer writes it: 50 inferences of 8 ms, in requests of 10 ms, beside those for readiness.
+    /// As `MLServer` writes it: 50 inferences of 8 ms, in requests of 10 ms, beside those for readiness.
     #[test]
     fn stages_of_mlserver_are_of_inferences_and_of_the_model() {
         let text = |k: u32| {

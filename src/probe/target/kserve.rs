@@ -2,7 +2,8 @@
 
 use super::expect::{Contents, Wanted, missing};
 use super::messages::{
-    InferTensor, ModelInferRequest, ModelInferResponse, ModelMetadataRequest, ModelMetadataResponse,
+    InferTensor, ModelInferRequest, ModelInferResponse, ModelMetadataRequest,
+    ModelMetadataResponse, ServerMetadataResponse,
 };
 use super::tensor::{Dtype, Slot, Tensor};
 use super::{Answer, Asker, Check, Encoded, Encoding, Failure, Found, TargetError, sent};
@@ -48,15 +49,23 @@ pub(super) fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         Ok(Encoded::Http(Request::new("POST", &path, &asker.authority(), &headers, &body)))
     };
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    let platform = [text(&server["name"]), text(&server["version"]), text(&metadata["platform"])];
     Ok(Found {
-        platform: platform.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" "),
+        platform: platform([
+            text(&server["name"]),
+            text(&server["version"]),
+            text(&metadata["platform"]),
+        ]),
         encoding: if binary { "binary" } else { "JSON" },
         inputs: sent(&tensors),
         outputs,
         requests: tensors.iter().map(encode).collect::<Result<_, TargetError>>()?,
         check: Check::KserveHttp,
     })
+}
+
+/// Name and version of the server, and what runs the model in it, as far as they are told.
+fn platform(parts: [String; 3]) -> String {
+    parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn no_model(model: &str) -> TargetError {
@@ -145,6 +154,7 @@ pub(super) fn check_http(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Fai
     Ok(())
 }
 
+const SERVER: &str = "/inference.GRPCInferenceService/ServerMetadata";
 const METADATA: &str = "/inference.GRPCInferenceService/ModelMetadata";
 const INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
 
@@ -154,6 +164,9 @@ pub(super) fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
     let ask = ModelMetadataRequest { name: model.clone(), version: version.clone() };
     let metadata: ModelMetadataResponse =
         asker.call(Call::new(METADATA, &ask))?.ok_or_else(|| no_model(&model))?;
+    // A server that does not say what it is can be measured all the same.
+    let server: ServerMetadataResponse =
+        asker.call(Call::new(SERVER, &())).ok().flatten().unwrap_or_default();
     let slot = |t: &InferTensor| {
         Some(Slot {
             name: t.name.clone(),
@@ -181,7 +194,7 @@ pub(super) fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         ))
     };
     Ok(Found {
-        platform: metadata.platform.clone(),
+        platform: platform([server.name, server.version, metadata.platform]),
         encoding: "binary",
         inputs: sent(&tensors),
         outputs: metadata.outputs.iter().filter_map(slot).collect(),

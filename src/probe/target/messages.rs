@@ -7,6 +7,15 @@ use super::tensor::{Dtype, numbers};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
+/// `inference.ServerMetadataResponse`; its request is empty.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ServerMetadataResponse {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) version: String,
+}
+
 /// `inference.ModelMetadataRequest`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct ModelMetadataRequest {

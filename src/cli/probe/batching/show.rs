@@ -22,7 +22,8 @@ fn time(file: &BatchingFile, cell: &CellPart) -> String {
 
 /// The picture.
 pub(super) fn map(file: &BatchingFile, loads: &[f64]) -> HeatMap {
-    let quantile = file.quantile.map_or("No percentile".into(), name);
+    let quantile =
+        file.quantile.map_or("Too few requests to tell".into(), |q| format!("{} of", name(q)));
     let columns = file.columns();
     let reference = file.reference.name(&columns);
     let column = |column: &Column| {
@@ -79,7 +80,7 @@ pub(super) fn map(file: &BatchingFile, loads: &[f64]) -> HeatMap {
     let rate = |load: &f64| format!("{:.0}/s", file.most() * load);
     let server = columns.iter().any(|c| c.server.is_some());
     HeatMap {
-        title: format!("{quantile} of the response time: {}", file.target),
+        title: format!("{quantile} the response time: {}", file.target),
         subtitle: format!(
             "{}; {} s a cell, requests at random (poisson); darker is slower",
             file.platform, file.seconds
@@ -155,9 +156,10 @@ pub(super) fn text(file: &BatchingFile) -> String {
 
 /// Loads against columns, with a mark at what is not just a time.
 fn table(file: &BatchingFile, names: &[String]) -> String {
-    let label = file.quantile.map_or("no percentile is supported by all runs".into(), name);
+    let none = "too few requests in some run for a percentile (longer --seconds)";
+    let label = file.quantile.map_or(none.into(), |q| format!("{} of the response time", name(q)));
     let mut out = format!(
-        "\n{label} of the response time; > slower and < faster than {}, = as fast, ? not decided;\n! no steady state, the time means little\n",
+        "\n{label}; > slower and < faster than {}, = as fast, ? not decided;\n! no steady state, the time means little\n",
         file.reference.name(&file.columns())
     );
     let wide: Vec<usize> = names.iter().map(|n| n.chars().count().max(12) + 3).collect();

@@ -10,7 +10,7 @@ impl BatchingFile {
         if cell.overloaded {
             return "overloaded".into();
         }
-        let Some(q) = self.quantile else { return "no percentile".into() };
+        let Some(q) = self.quantile else { return "not overloaded".into() };
         let time = match cell.at(q).map(|p| p.seconds) {
             Some(Some(seconds)) if cell.sound() => si(seconds, "s"),
             Some(Some(seconds)) => format!("at most {}", si(seconds, "s")),
@@ -45,7 +45,7 @@ impl BatchingFile {
         let columns = self.columns();
         let reference = self.reference.name(&columns);
         out.extend(self.throughput(&reference));
-        let label = self.quantile.map_or("no percentile".into(), name);
+        let label = self.quantile.map_or("it".into(), name);
         for load in self.loads() {
             let row = |wanted: Against| -> Vec<&CellPart> {
                 let cells = columns.iter().filter_map(|c| self.cell(c, load));
@@ -63,6 +63,8 @@ impl BatchingFile {
             };
             let against = if one.overloaded {
                 format!("where {reference} is overloaded")
+            } else if self.quantile.is_none() {
+                format!("as it is not with {reference}")
             } else {
                 format!("against {} with {reference}", self.told(one))
             };
