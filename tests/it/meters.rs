@@ -122,7 +122,7 @@ struct Busy(Child);
 
 impl Busy {
     fn start() -> Self {
-        let script = "(while :; do :; done) & trap 'kill $!; exit' TERM; wait";
+        let script = "ulimit -t 60; (while :; do :; done) & trap 'kill $!; exit' TERM; wait";
         Self(Command::new("sh").args(["-c", script]).spawn().unwrap())
     }
 
