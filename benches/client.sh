@@ -17,22 +17,8 @@ port=${PORT:-18310}
 server=0
 client=1
 
-head -c 100 /dev/zero | tr '\0' x > "$work/small"
-cat > "$work/nginx.conf" <<CONF
-daemon off; worker_processes 1; pid $work/nginx.pid; error_log $work/error.log;
-events { worker_connections 4096; }
-http {
-  access_log off; keepalive_requests 100000000; keepalive_timeout 600s; open_file_cache max=10;
-  client_body_temp_path $work/body; proxy_temp_path $work/proxy; fastcgi_temp_path $work/fastcgi;
-  uwsgi_temp_path $work/uwsgi; scgi_temp_path $work/scgi;
-  server { listen 127.0.0.1:$port backlog=4096; root $work; }
-}
-CONF
-taskset -c $server nginx -c "$work/nginx.conf" 2>/dev/null &
-nginx=$!
-trap 'kill $nginx 2>/dev/null || true; wait 2>/dev/null || true' EXIT
-for _ in $(seq 50); do curl -sf -o /dev/null http://127.0.0.1:$port/small && break; sleep 0.1; done
-url=http://127.0.0.1:$port/small
+. "$(dirname "$0")/nginx.sh"
+serve "$work" "$port" taskset -c $server
 on() { taskset -c $client "$@"; }
 json() { python3 -c "import json, sys; m = json.load(open('$work/m/measurement.json')); print($1)"; }
 probe() {

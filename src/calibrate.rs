@@ -38,7 +38,7 @@ struct Timed {
 const PACE: f64 = 0.93;
 /// Times that a disturbed micro-benchmark is taken at most.
 const ATTEMPTS: usize = 6;
-/// Bytes of weights in products that no cache keeps.
+/// Rows and columns of weights that no cache keeps.
 const COLD: [i64; 2] = [4096, 4096];
 
 /// A calibration under way.
@@ -155,8 +155,13 @@ fn median_seconds(target: &dyn Target, slice: Duration) -> Result<f64, ProbeErro
         target.infer()?;
         times.push(run.elapsed().as_secs_f64());
     }
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    Ok(middle(times).unwrap_or(0.0))
+}
+
+/// The greater of the two in the middle, where there are two.
+fn middle(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 /// The kernels of a micro-benchmark are alike: their mean shape and their common efficiency.
@@ -186,9 +191,7 @@ fn held_out_error(points: &[CalibrationPoint]) -> f64 {
         let others: Vec<&CalibrationPoint> = others.map(|(_, o)| o).collect();
         Some((p.efficiency / efficiency(&others, &p.shape)? - 1.0).abs())
     };
-    let mut errors: Vec<f64> = points.iter().enumerate().filter_map(error).collect();
-    errors.sort_by(f64::total_cmp);
-    errors.get(errors.len() / 2).copied().unwrap_or(0.0)
+    middle(points.iter().enumerate().filter_map(error).collect()).unwrap_or(0.0)
 }
 
 #[cfg(test)]

@@ -320,6 +320,12 @@ impl Device {
         same.max_by(|a, b| a.dense_tflops.total_cmp(&b.dense_tflops))
     }
 
+    /// The largest cache whose size is known.
+    pub fn cache_bytes(&self) -> Option<u64> {
+        let caches = self.memory.iter().filter(|m| m.level != "DRAM");
+        caches.filter_map(|m| m.capacity_bytes).max()
+    }
+
     /// Main memory.
     pub fn dram(&self) -> Option<&MemoryLevel> {
         self.memory.iter().find(|m| m.level == "DRAM")

@@ -64,15 +64,13 @@ impl Roof {
     /// The roof of `device` for `dtype`; `None` when a ceiling is not known.
     pub fn of(device: &Device, dtype: &str) -> Option<Self> {
         let (peak, dram) = (device.peak(dtype)?, device.dram()?);
-        let caches = device.memory.iter().filter(|m| m.level != "DRAM");
-        let caches = caches.filter_map(|m| m.capacity_bytes);
         Some(Self {
             device: device.name.clone(),
             dtype: dtype.to_owned(),
             peak: peak.rate(),
             bandwidth: dram.rate()?,
             measured: peak.kind == "measured" && dram.kind == "measured",
-            cached: Bytes(caches.max().unwrap_or(0) as f64),
+            cached: Bytes(device.cache_bytes().unwrap_or(0) as f64),
         })
     }
 

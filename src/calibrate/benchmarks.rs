@@ -42,39 +42,37 @@ fn turn(a: i64, b: i64, i: usize) -> (i64, i64) {
     if i.is_multiple_of(2) { (a, b) } else { (b, a) }
 }
 
-/// Convolutions between `a` and `b` channels and back, with the epilogue that most have.
+/// A convolution of square windows with the epilogue that most have.
+fn convolution(s: &mut Sketch, x: &str, weight: [i64; 4], group: i64, stride: i64) -> String {
+    let (w, bias) = (s.weight(&weight), s.weight(&weight[..1]));
+    let ints: [(&str, &[i64]); 3] =
+        [("pads", &[weight[2] / 2; 4]), ("group", &[group]), ("strides", &[stride; 2])];
+    let y = s.node("Conv", &[x, &w, &bias], &ints);
+    s.node("Relu", &[&y], &[])
+}
+
+/// Convolutions between `a` and `b` channels and back.
 fn convolutions(a: i64, b: i64, size: i64, window: i64) -> Benchmark {
-    let layer = |s: &mut Sketch, x: &str, i: usize| {
-        let (from, to) = turn(a, b, i);
-        let (weight, bias) = (s.weight(&[to, from, window, window]), s.weight(&[to]));
-        let y = s.node("Conv", &[x, &weight, &bias], &[("pads", &[window / 2; 4])]);
-        s.node("Relu", &[&y], &[])
-    };
     let layers = depth(a * b * size * size * window * window);
-    chain(&format!("Conv {window}×{window} to {b}"), &[1, a, size, size], layers, layer)
+    let name = format!("Conv {window}×{window} to {b}");
+    chain(&name, &[1, a, size, size], layers, |s, x, i| {
+        let (from, to) = turn(a, b, i);
+        convolution(s, x, [to, from, window, window], 1, 1)
+    })
 }
 
 /// One convolution over every other pixel.
 fn strided(a: i64, b: i64, size: i64, window: i64) -> Benchmark {
-    let layer = |s: &mut Sketch, x: &str, _: usize| {
-        let (weight, bias) = (s.weight(&[b, a, window, window]), s.weight(&[b]));
-        let ints: [(&str, &[i64]); 2] = [("pads", &[window / 2; 4]), ("strides", &[2, 2])];
-        let y = s.node("Conv", &[x, &weight, &bias], &ints);
-        s.node("Relu", &[&y], &[])
-    };
-    chain(&format!("Conv {window}×{window}/2 to {b}"), &[1, a, size, size], 1, layer)
+    let name = format!("Conv {window}×{window}/2 to {b}");
+    chain(&name, &[1, a, size, size], 1, |s, x, _| convolution(s, x, [b, a, window, window], 1, 2))
 }
 
 fn depthwise(channels: i64, size: i64, window: i64, stride: i64) -> Benchmark {
-    let layer = |s: &mut Sketch, x: &str, _: usize| {
-        let (weight, bias) = (s.weight(&[channels, 1, window, window]), s.weight(&[channels]));
-        let ints: [(&str, &[i64]); 3] =
-            [("pads", &[window / 2; 4]), ("group", &[channels]), ("strides", &[stride; 2])];
-        let y = s.node("Conv", &[x, &weight, &bias], &ints);
-        s.node("Relu", &[&y], &[])
-    };
     let name = format!("Conv {window}×{window}/{stride} of each channel");
-    chain(&name, &[1, channels, size, size], if stride == 1 { DEPTH } else { 1 }, layer)
+    let layers = if stride == 1 { DEPTH } else { 1 };
+    chain(&name, &[1, channels, size, size], layers, |s, x, _| {
+        convolution(s, x, [channels, 1, window, window], channels, stride)
+    })
 }
 
 fn products(rows: i64, a: i64, b: i64) -> Benchmark {

@@ -60,44 +60,51 @@ pub enum Follows {
     Product,
 }
 
+// Classes that are named in more than one place.
+const BROADCAST: KernelClass = KernelClass("broadcast", Of::Bytes);
+const COPY: KernelClass = KernelClass("copy", Of::Bytes);
+const ELEMENTWISE: KernelClass = KernelClass("elementwise", Of::Bytes);
+const EXP: KernelClass = KernelClass("exp", Of::Bytes);
+const GELU: KernelClass = KernelClass("gelu", Of::Bytes);
+const GELU_TANH: KernelClass = KernelClass("gelu-tanh", Of::Bytes);
+const HARD_SWISH: KernelClass = KernelClass("hard-swish", Of::Bytes);
+const NORM: KernelClass = KernelClass("layer-norm", Of::Rows);
+const SOFTMAX: KernelClass = KernelClass("softmax", Of::Rows);
+const TRANSPOSE: KernelClass = KernelClass("transpose", Of::Bytes);
+const UNARY: KernelClass = KernelClass("unary", Of::Bytes);
+
 /// Sequences of nodes that runtimes know as one function, by class.
 const PATTERNS: &[(KernelClass, &[&str])] = &[
     (
         KernelClass("norm", Of::Rows),
         &["ReduceMean", "Sub", "Pow|Mul", "ReduceMean", "Add", "Sqrt", "Div", "Mul", "Add"],
     ),
-    (KernelClass("gelu", Of::Bytes), &["Div|Mul", "Erf", "Add", "Mul", "Mul"]),
-    (KernelClass("gelu", Of::Bytes), &["Mul", "Div|Mul", "Erf", "Add", "Mul"]),
-    (
-        KernelClass("gelu-tanh", Of::Bytes),
-        &["Pow", "Mul", "Add", "Mul", "Tanh", "Add", "Mul", "Mul"],
-    ),
-    (
-        KernelClass("gelu-tanh", Of::Bytes),
-        &["Mul", "Pow", "Mul", "Add", "Mul", "Tanh", "Add", "Mul"],
-    ),
+    (GELU, &["Div|Mul", "Erf", "Add", "Mul", "Mul"]),
+    (GELU, &["Mul", "Div|Mul", "Erf", "Add", "Mul"]),
+    (GELU_TANH, &["Pow", "Mul", "Add", "Mul", "Tanh", "Add", "Mul", "Mul"]),
+    (GELU_TANH, &["Mul", "Pow", "Mul", "Add", "Mul", "Tanh", "Add", "Mul"]),
     (KernelClass("silu", Of::Bytes), &["Sigmoid", "Mul"]),
-    (KernelClass("hard-swish", Of::Bytes), &["HardSigmoid", "Mul"]),
+    (HARD_SWISH, &["HardSigmoid", "Mul"]),
 ];
 
 /// Classes of single nodes by operator type; those that end in `*` by its beginning.
 const SINGLE: &[(&str, KernelClass)] = &[
-    ("Gelu", KernelClass("gelu", Of::Bytes)),
-    ("HardSwish", KernelClass("hard-swish", Of::Bytes)),
+    ("Gelu", GELU),
+    ("HardSwish", HARD_SWISH),
     ("Sigmoid", KernelClass("sigmoid", Of::Bytes)),
     ("HardSigmoid", UNARY),
     ("Cast", UNARY),
     ("Tanh", KernelClass("tanh", Of::Bytes)),
     ("Erf", KernelClass("erf", Of::Bytes)),
-    ("Exp", KernelClass("exp", Of::Bytes)),
-    ("Softmax", KernelClass("softmax", Of::Rows)),
-    ("LogSoftmax", KernelClass("softmax", Of::Rows)),
+    ("Exp", EXP),
+    ("Softmax", SOFTMAX),
+    ("LogSoftmax", SOFTMAX),
     ("BatchNormalization", KernelClass("batch-norm", Of::Bytes)),
     ("MaxPool", KernelClass("max-pool", Of::Bytes)),
     ("AveragePool", KernelClass("average-pool", Of::Bytes)),
     ("Global*", KernelClass("global-pool", Of::Bytes)),
     ("Reduce*", KernelClass("reduce", Of::Rows)),
-    ("Transpose", KernelClass("transpose", Of::Bytes)),
+    ("Transpose", TRANSPOSE),
     ("Concat", KernelClass("concat", Of::Bytes)),
     ("Slice", COPY),
     ("Split", COPY),
@@ -108,16 +115,10 @@ const SINGLE: &[(&str, KernelClass)] = &[
     ("ConstantOfShape", COPY),
     ("Range", COPY),
     ("Trilu", COPY),
-    ("Where", KernelClass("elementwise", Of::Bytes)),
-    ("DepthToSpace", KernelClass("transpose", Of::Bytes)),
-    ("SpaceToDepth", KernelClass("transpose", Of::Bytes)),
+    ("Where", ELEMENTWISE),
+    ("DepthToSpace", TRANSPOSE),
+    ("SpaceToDepth", TRANSPOSE),
 ];
-
-const ELEMENTWISE: KernelClass = KernelClass("elementwise", Of::Bytes);
-const UNARY: KernelClass = KernelClass("unary", Of::Bytes);
-const BROADCAST: KernelClass = KernelClass("broadcast", Of::Bytes);
-const NORM: KernelClass = KernelClass("layer-norm", Of::Rows);
-const COPY: KernelClass = KernelClass("copy", Of::Bytes);
 
 /// What costs next to nothing on the way out of a product.
 const RIDES_ALONG: &[&str] = &["Relu", "Clip", "LeakyRelu", "Min", "Max"];
@@ -203,7 +204,7 @@ fn single(op: &OpReport) -> Option<KernelClass> {
     }
     let elements = |t: &TensorReport| sizes(t).map(|s| s.iter().product::<f64>());
     match op.class.as_str() {
-        "element-wise" if op.transcendentals > 0 => Some(KernelClass("exp", Of::Bytes)),
+        "element-wise" if op.transcendentals > 0 => Some(EXP),
         "element-wise" | "quantization" => {
             let sizes: Vec<f64> = op.inputs.iter().filter_map(elements).collect();
             let largest = sizes.iter().copied().fold(1.0, f64::max);

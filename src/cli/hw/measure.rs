@@ -112,8 +112,7 @@ impl Args {
         let (Some(peak_tflops), Some(bandwidth_gb_s)) = (peak, bandwidth) else {
             return Err(hinted("the ceilings of one thread could not be measured", "run it again"));
         };
-        let cache_bytes =
-            one.memory.iter().find(|m| m.level == "L3").and_then(|m| m.capacity_bytes);
+        let cache_bytes = one.cache_bytes();
         let calibrate = |name: &String| {
             let runtime = if name == "ort" { Runtime::Ort } else { Runtime::Tract };
             let library = self.ort_library.clone();

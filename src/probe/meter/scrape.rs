@@ -463,6 +463,17 @@ mod tests {
         }
     }
 
+    /// What two pages, two seconds apart, say of the second in the middle.
+    fn between(first: &str, last: &str) -> Told {
+        let answers = Answers {
+            question: question(),
+            metrics: vec![(0.0, prometheus::parse(first)), (2.0, prometheus::parse(last))],
+            stats: Vec::new(),
+            failure: None,
+        };
+        join(&[answers], &(0.5..1.5))
+    }
+
     /// 100 requests of m in 25 executions: each waited 2 ms and saw its batch's 8 ms.
     #[test]
     fn stages_of_triton_metrics_are_of_the_model_and_of_executions() {
@@ -482,13 +493,7 @@ mod tests {
             ]
             .concat()
         };
-        let answers = Answers {
-            question: question(),
-            metrics: vec![(0.0, prometheus::parse(&text(1))), (2.0, prometheus::parse(&text(2)))],
-            stats: Vec::new(),
-            failure: None,
-        };
-        let told = join(&[answers], &(0.5..1.5));
+        let told = between(&text(1), &text(2));
         let find = |name: &str| told.stages.iter().find(|s| s.name == name).unwrap();
         assert!((find("queue").mean_seconds - 2e-3).abs() < 1e-12);
         let infer = find("compute_infer");
@@ -528,13 +533,7 @@ mod tests {
             ]
             .concat()
         };
-        let answers = Answers {
-            question: question(),
-            metrics: vec![(0.0, prometheus::parse(&text(1))), (2.0, prometheus::parse(&text(2)))],
-            stats: Vec::new(),
-            failure: None,
-        };
-        let told = join(&[answers], &(0.5..1.5));
+        let told = between(&text(1), &text(2));
         let found: Vec<(&str, u64)> =
             told.stages.iter().map(|s| (s.name.as_str(), s.count)).collect();
         assert_eq!(found, [("total", 50), ("infer", 50)]);
