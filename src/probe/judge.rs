@@ -123,6 +123,11 @@ pub struct Judgement {
 pub const QUANTILES: [f64; 5] = [0.5, 0.9, 0.95, 0.99, 0.999];
 /// A quantile needs this many requests beyond it.
 pub const TAIL: f64 = 10.0;
+/// A median that moves by more than this share of itself over a run says that the run is not steady:
+/// the share by which a growing queue counts too. Clocks and neighbours alone move it by less.
+const DRIFT: f64 = 0.10;
+/// A smaller drift is told beside the verdict, from this share on.
+const SEEN: f64 = 0.02;
 /// Two-sided one per cent of the normal distribution.
 const ONE_PERCENT: f64 = 2.576;
 
@@ -275,16 +280,15 @@ fn flow(
     if (case.level || !case.open) && !overloaded && drift.len() >= 20 && z.abs() > ONE_PERCENT {
         let (slope, _) = slope(&drift);
         let way = if z > 0.0 { "rises" } else { "falls" };
-        // A drift that nobody could see is no reason against a run.
-        let total = slope.abs() * drift.len() as f64;
-        if total > 0.05 * stats::median(&drift) {
-            found(
-                Verdict::NotStationary,
-                format!(
-                    "the median response time {way} by {:.0} % over the run (Mann-Kendall z = {z:.1})",
-                    100.0 * total / stats::median(&drift)
-                ),
-            );
+        let share = slope.abs() * drift.len() as f64 / stats::median(&drift);
+        let told = format!(
+            "the median response time {way} by {:.0} % over the run (Mann-Kendall z = {z:.1})",
+            100.0 * share
+        );
+        if share > DRIFT {
+            found(Verdict::NotStationary, told);
+        } else if share > SEEN {
+            j.notes.push(told);
         }
     }
 }
@@ -418,6 +422,17 @@ pub(super) mod tests {
         longest: f64,
         seed: u64,
     ) -> Record {
+        queue_of(rate, |_| service, seconds, longest, seed)
+    }
+
+    /// As [`queue`], with the service time of a request that is due at a nanosecond of the run.
+    fn queue_of(
+        rate: f64,
+        service: impl Fn(u64) -> u64,
+        seconds: f64,
+        longest: f64,
+        seed: u64,
+    ) -> Record {
         let duration = Duration::from_secs_f64(seconds);
         let mut record = Record::new(Duration::from_secs_f64(longest));
         let mut free = 0;
@@ -428,7 +443,7 @@ pub(super) mod tests {
                 record.ended(sample.ended, sample, None);
             }
             record.began(due.at);
-            free = free.max(due.at) + service;
+            free = free.max(due.at) + service(due.at);
             waiting.push_back(Sample { due: due.at, began: due.at, sent: due.at, ended: free });
         }
         for sample in waiting {
@@ -450,6 +465,22 @@ pub(super) mod tests {
             quota_stops: 0,
             throttled: None,
         }
+    }
+
+    #[test]
+    fn a_drift_is_told_and_a_large_one_is_the_verdict() {
+        // Service times that grow by a share over the run: the median response time grows with them.
+        let grown = |share: f64| {
+            let service = move |due: u64| 1_000_000 + (share * due as f64 / 40e9 * 1e6) as u64;
+            let record = queue_of(200.0, service, 40.0, 40.0, 1);
+            judge(&case(&record, 40.0))
+        };
+        let (none, small, large) = (grown(0.0), grown(0.06), grown(0.25));
+        assert_eq!((none.verdict, none.notes), (Verdict::Valid, vec![]));
+        assert_eq!(small.verdict, Verdict::Valid, "{:?}", small.findings);
+        assert!(small.notes[0].contains("rises by 6 %"), "{:?}", small.notes);
+        assert_eq!(large.verdict, Verdict::NotStationary);
+        assert!(large.findings[0].evidence.contains("rises by 2"), "{:?}", large.findings);
     }
 
     /// Distribution of the waiting time in M/D/1, in service times: Erlang 1909.
