@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The load generator beside others against nginx and Triton, server and client each on a core of its own:
 #   benches/client.sh FOLDER ROOFLENS [PART…]      parts: closed, lateness, triton, stall; all where left out
-# Needs nginx, wrk, h2load (Debian: nginx-light wrk nghttp2-client), curl, taskset; oha where it is on
-# the path. Port 18310, or $PORT. Prints the tables of docs/client.md. The last two parts need Triton of
+# Needs nginx, wrk, h2load (Debian: nginx-light wrk nghttp2-client), curl, taskset; oha and wrk2 where they
+# are on the path (wrk2's own build calls it wrk). Port 18310, or $PORT. Prints the tables of docs/client.md. The last two parts need Triton of
 # tests/servers/triton.sh, its process in $TRITON_PID, and perf_analyzer (in the wheel tritonclient 2.42.0).
 set -euo pipefail
 mkdir -p "$1"
@@ -60,6 +60,11 @@ if wanted lateness; then
     if command -v oha >/dev/null; then
       on oha --no-tui -c $connections -q $rate --latency-correction -z "${seconds}s" "$url" > "$work/last.txt" || true
       echo "oha $rate/s response $(grep -E '(50|99)\.00% in' "$work/last.txt" | tr -s ' ' | tr '\n' ' ')"
+    fi
+    # The first pair of numbers counts from when a request was due, the second from when it was sent.
+    if command -v wrk2 >/dev/null; then
+      on wrk2 -t1 -c$connections -d"${seconds}s" -R $rate --u_latency "$url" > "$work/last.txt" || true
+      echo "wrk2 $rate/s response, service $(grep -E '^ +(50|99)\.000%' "$work/last.txt" | tr -s ' ' | tr '\n' ' ')"
     fi
   done
 fi

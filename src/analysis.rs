@@ -134,12 +134,13 @@ impl Analysis {
     /// Activations laid out in memory at `bindings`; symbols without a value count as one.
     pub fn plan(&self, model: &Model, bindings: &Bindings) -> Plan {
         let graph = &model.graph;
+        let rest = memory::at_rest(graph, &self.order, &self.values);
         let bytes = |id: ValueId| -> u64 {
-            let info = &self.values[id.index()];
-            if graph.value(id).weight.is_some() || info.constant {
+            if rest[id.index()] {
                 return 0;
             }
-            let size = info.bytes().and_then(|b| b.eval(bindings).ok()).unwrap_or(0);
+            let size =
+                self.values[id.index()].bytes().and_then(|b| b.eval(bindings).ok()).unwrap_or(0);
             u64::try_from(size.max(0)).unwrap_or(u64::MAX)
         };
         let owner = memory::owners(graph, &self.order, &self.nodes);

@@ -164,6 +164,11 @@ impl Dim {
         self.0 == Repr::Const(1)
     }
 
+    /// Of how many terms the polynomial is; one for a number.
+    pub fn term_count(&self) -> usize {
+        self.poly().len().max(1)
+    }
+
     /// The name, where this is a single bare symbol.
     pub fn as_symbol(&self) -> Option<&str> {
         match self.single_atom() {

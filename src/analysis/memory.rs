@@ -63,6 +63,24 @@ fn learned(graph: &Graph, id: ValueId, value: &Value) -> Dim {
     Dim::ZERO
 }
 
+/// Which values follow from stored ones alone, so that no run holds them as activations: weights,
+/// constants, and weights that the graph dequantises on the way. A runtime does that within the kernel
+/// that reads them, or once, at load.
+pub(super) fn at_rest(graph: &Graph, order: &[NodeId], values: &[TensorInfo]) -> Vec<bool> {
+    let stored = |v: ValueId| graph.value(v).weight.is_some() || values[v.index()].constant;
+    let mut rest: Vec<bool> = graph.value_ids().map(stored).collect();
+    for node in order.iter().map(|id| graph.node(*id)) {
+        let mut inputs = node.inputs.iter().flatten().peekable();
+        let alone = inputs.peek().is_some() && node.subgraphs().next().is_none();
+        if alone && inputs.all(|v| rest[v.index()]) {
+            for output in node.outputs.iter().flatten() {
+                rest[output.index()] = true;
+            }
+        }
+    }
+    rest
+}
+
 /// Bytes of activations alive while each node runs: its inputs, its outputs, and whatever a later
 /// node still reads. Views share the memory of what they view; weights are counted apart.
 pub(super) fn live_bytes(
@@ -86,10 +104,10 @@ pub(super) fn live_bytes(
     for output in &graph.outputs {
         last_use[owner[output.index()].index()] = Some(order.len());
     }
+    let rest = at_rest(graph, order, values);
     let size = |value: ValueId| -> Dim {
-        let info = &values[value.index()];
-        let stored = graph.value(value).weight.is_some() || info.constant;
-        if stored { Dim::ZERO } else { info.bytes().unwrap_or_default() }
+        let bytes = || values[value.index()].bytes().unwrap_or_default();
+        if rest[value.index()] { Dim::ZERO } else { bytes() }
     };
     // Values by the step that ends them.
     let ending = graph.value_ids().filter_map(|v| Some((last_use[v.index()]?, v)));

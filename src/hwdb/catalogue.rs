@@ -125,7 +125,7 @@ impl Catalogue {
             })
             .collect();
         close.sort_unstable();
-        let limit = 2 + wanted.len() / 3;
+        let limit = 1 + wanted.len() / 4;
         let nearest = close.into_iter().filter(|(d, _)| *d <= limit).take(3);
         let nearest = nearest.map(|(_, id)| id.to_owned()).collect();
         Err(HwdbError::NotFound { name: name.to_owned(), nearest })
@@ -242,5 +242,7 @@ mod tests {
         }
         let Err(HwdbError::NotFound { nearest, .. }) = catalogue.find("h10") else { panic!() };
         assert!(nearest.contains(&"nvidia-h100-sxm5-80gb".to_owned()), "{nearest:?}");
+        let found = catalogue.find("nothing");
+        assert!(matches!(&found, Err(HwdbError::NotFound { nearest, .. }) if nearest.is_empty()));
     }
 }

@@ -151,15 +151,25 @@ fn non_max_suppression(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let ([n, count, _], [_, classes, _]) = (&boxes[..], &scores[..]) else {
         return invalid!("boxes of rank {}, scores of rank {}", boxes.len(), scores.len());
     };
+    // A sum over all levels of a pyramid gets a name, so that its square stays short.
+    let count = match count.term_count() {
+        0..8 => count.clone(),
+        _ => (cx.fresh)("boxes", Some(count.clone())),
+    };
+    // Exporters write "as many as there are" as the largest integer.
+    let least = |most: &Dim| match most.as_const() {
+        Some(most) if most >= i128::from(i32::MAX) => count.clone(),
+        _ => most.minimum(&count),
+    };
     let per_class = match cx.optional(2) {
-        Some(info) => info.ints().and_then(|v| v.first().map(|m| m.minimum(count))),
+        Some(info) => info.ints().and_then(|v| v.first().map(least)),
         None => Some(Dim::ZERO),
     };
     let per_class = per_class.unwrap_or_else(|| count.clone());
     let most = n.clone() * classes.clone() * per_class.clone();
     let chosen = if most.is_zero() { Dim::ZERO } else { (cx.fresh)("chosen", Some(most)) };
     let output = TensorInfo::new(Some(DType::I64), vec![chosen, Dim::from(3)]);
-    let overlaps = n.clone() * classes.clone() * count.clone() * per_class * Dim::from(16);
+    let overlaps = n.clone() * classes.clone() * count * per_class * Dim::from(16);
     Ok(Effect::one(output).other(overlaps).bound().integer(false))
 }
 

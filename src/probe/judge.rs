@@ -468,6 +468,7 @@ pub(super) mod tests {
     }
 
     #[test]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn a_drift_is_told_and_a_large_one_is_the_verdict() {
         // Service times that grow by a share over the run: the median response time grows with them.
         let grown = |share: f64| {

@@ -59,6 +59,9 @@ pub struct Loaded {
     pub first_seconds: f64,
 }
 
+/// What tract is called, with the version that this crate asks for.
+const TRACT: &str = "tract 0.23";
+
 impl Loaded {
     /// Loads the ONNX model `file`, its inputs at `shapes` (in the model's order).
     pub fn new(
@@ -74,7 +77,7 @@ impl Loaded {
                     load_seconds: target.load_seconds,
                     first_seconds: target.first_seconds,
                     target: Arc::new(target),
-                    name: "tract".into(),
+                    name: TRACT.into(),
                 })
             }
             Runtime::Ort => Self::ort(file, shapes, options),

@@ -107,3 +107,12 @@ fn no_file_is_too_long() {
         .collect();
     assert!(long.is_empty(), "{long:?}");
 }
+
+#[test]
+fn the_version_of_tract_is_that_of_the_manifest() {
+    let read = |path: &str| std::fs::read_to_string(format!("{ROOT}/{path}")).unwrap();
+    let manifest = read("Cargo.toml");
+    let asked = manifest.lines().find(|l| l.starts_with("tract-onnx = ")).unwrap();
+    let version = asked.split('"').nth(1).unwrap();
+    assert!(read("src/probe/runtime.rs").contains(&format!("\"tract {version}\"")), "{version}");
+}
