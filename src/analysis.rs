@@ -131,6 +131,16 @@ impl Analysis {
         best.into_iter().fold(Dim::ZERO, |a, b| if a.is_zero() { b.clone() } else { a.maximum(b) })
     }
 
+    /// Whether some sum has more terms than a formula may have, or is beyond any number.
+    pub fn overflows(&self) -> bool {
+        let sums = [&self.fused_bytes, &self.compulsory_bytes, &self.cache.bytes];
+        let moved = |g: &Group| g.bytes_read.is_overflow() || g.bytes_written.is_overflow();
+        self.totals.overflows()
+            || sums.into_iter().chain(&self.live_bytes).any(Dim::is_overflow)
+            || self.nodes.iter().any(|n| n.cost.overflows())
+            || self.groups.iter().any(moved)
+    }
+
     /// Activations laid out in memory at `bindings`; symbols without a value count as one.
     pub fn plan(&self, model: &Model, bindings: &Bindings) -> Plan {
         let graph = &model.graph;
@@ -155,10 +165,19 @@ impl Analysis {
 
 /// Analyses `model`, its symbols left open unless `bindings` fixes them.
 pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
+    walk(model, propagate::Walk::new(bindings, false), bindings)
+}
+
+/// As [`analyze`], with sizes that only the data decide at the most they can be, or at one where that is
+/// not known: for numbers where formulas grow too long to be held.
+pub fn analyze_at_most(model: &Model, bindings: &Bindings) -> Analysis {
+    walk(model, propagate::Walk::new(bindings, true), bindings)
+}
+
+fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analysis {
     let graph = &model.graph;
     let inputs: Vec<TensorInfo> =
         graph.inputs.iter().map(|id| bound(&graph.value(*id).info, bindings)).collect();
-    let walk = propagate::Walk::new(bindings);
     let outcome = walk.graph(graph, &inputs, &|_| None);
     let mut diagnostics = model.diagnostics.clone();
     let (found, limits) = walk.into_parts();
@@ -167,14 +186,20 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
     let mut totals = Cost::default();
     outcome.nodes.iter().for_each(|node| totals.add(&node.cost));
     let mut symbols = BTreeSet::new();
-    for dim in [&totals.flops, &totals.bytes_read, &totals.bytes_written, &totals.int_ops] {
-        dim.symbols(&mut symbols);
+    let mut named = |cost: &Cost| {
+        for dim in [&cost.flops, &cost.bytes_read, &cost.bytes_written, &cost.int_ops] {
+            dim.symbols(&mut symbols);
+        }
+    };
+    named(&totals);
+    if totals.overflows() {
+        outcome.nodes.iter().for_each(|node| named(&node.cost));
     }
     for dim in inputs.iter().filter_map(|i| i.shape.as_ref()).flatten() {
         dim.symbols(&mut symbols);
     }
     let (params, weight_bytes) = memory::weights(graph);
-    if totals.bytes().is_overflow() || totals.flops.is_overflow() {
+    if totals.overflows() {
         diagnostics.push(Diagnostic {
             severity: Severity::Incomplete,
             place: "totals".into(),

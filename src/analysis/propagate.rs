@@ -18,6 +18,8 @@ const MAX_DEPTH: usize = 32;
 /// A walk in progress, over a graph and the bodies inside it.
 pub(super) struct Walk<'b> {
     bindings: &'b Bindings,
+    /// Whether sizes that only the data decide are taken at the most they can be.
+    at_most: bool,
     diagnostics: RefCell<Vec<Diagnostic>>,
     limits: RefCell<BTreeMap<Arc<str>, Option<Dim>>>,
     depth: Cell<usize>,
@@ -32,9 +34,10 @@ pub(super) struct Outcome {
 }
 
 impl<'b> Walk<'b> {
-    pub(super) fn new(bindings: &'b Bindings) -> Self {
+    pub(super) fn new(bindings: &'b Bindings, at_most: bool) -> Self {
         Self {
             bindings,
+            at_most,
             diagnostics: RefCell::default(),
             limits: RefCell::default(),
             depth: Cell::new(0),
@@ -53,8 +56,12 @@ impl<'b> Walk<'b> {
         let name = format!("{stem}.{}", limits.len() + 1);
         let symbol = Dim::symbol(&name);
         let bound = limit.map(|l| l.bind(self.bindings));
+        let most = bound.as_ref().map_or(Dim::ONE, |b| b.maximum(&Dim::ZERO));
         limits.insert(name.as_str().into(), bound);
-        symbol.bind(self.bindings)
+        match symbol.bind(self.bindings) {
+            open if self.at_most && open.as_const().is_none() => most,
+            size => size,
+        }
     }
 
     fn report(&self, severity: Severity, place: &str, message: String, hint: Option<String>) {
@@ -228,7 +235,8 @@ impl<'b> Walk<'b> {
             for dim in [&cost.flops, &cost.int_ops, &cost.bytes_read, &cost.bytes_written] {
                 dim.symbols(&mut symbols);
             }
-            if symbols.iter().any(|s| limits.contains_key(s)) {
+            // What is too long to be held may have any of them in it.
+            if cost.overflows() || symbols.iter().any(|s| limits.contains_key(s)) {
                 report.status = Status::Bound;
             }
         }

@@ -67,6 +67,14 @@ impl Cost {
         sum(&mut self.bytes_written, &other.bytes_written);
     }
 
+    /// Whether some count has more terms than a formula may have, or is beyond any number.
+    pub fn overflows(&self) -> bool {
+        let Self { macs, effective_macs, flops, int_ops, transcendentals, comparisons, .. } = self;
+        let work = [macs, effective_macs, flops, int_ops, transcendentals, comparisons];
+        let bytes = [&self.bytes_read, &self.weight_bytes_read, &self.bytes_written];
+        work.into_iter().chain(bytes).any(Dim::is_overflow)
+    }
+
     /// The cost of doing this `count` times.
     #[must_use]
     pub fn times(&self, count: &Dim) -> Self {

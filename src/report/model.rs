@@ -1,7 +1,7 @@
 //! The analysis report: the JSON form, which the other forms are drawn from.
 
-use crate::analysis::{Analysis, NodeReport, analyze};
-use crate::dim::{Bindings, Dim, EvalError};
+use crate::analysis::{Analysis, NodeReport, analyze, analyze_at_most};
+use crate::dim::{Bindings, Dim, EvalError, MAX_TERMS};
 use crate::ir::{Model, Node, Severity, TensorInfo, ValueId};
 use crate::ops::Status;
 use serde::{Deserialize, Serialize};
@@ -255,8 +255,13 @@ impl ModelReport {
         let symbolic = &symbolic;
         // Numbers are the formulas at the bindings, unless numbers settle what symbols could not.
         let open = !symbolic.symbols.is_empty() && !symbolic.coverage.is_full();
-        let bound = open.then(|| analyze(model, &all));
-        let settles = |n: &&Analysis| n.coverage.known > symbolic.coverage.known;
+        let long = symbolic.overflows();
+        let bound = match (long, open) {
+            (true, _) => Some(at_most(model, &all, symbolic)),
+            (false, true) => Some(analyze(model, &all)),
+            (false, false) => None,
+        };
+        let settles = |n: &&Analysis| long || n.coverage.known > symbolic.coverage.known;
         let numeric = bound.as_ref().filter(settles).unwrap_or(symbolic);
         let number = Evaluator { bindings: &all, negative: RefCell::default() };
         let totals = number.totals(numeric)?;
@@ -300,14 +305,14 @@ impl ModelReport {
                 .collect(),
             assumptions,
             formulas: Formulas {
-                macs: symbolic.totals.macs.to_string(),
-                flops: symbolic.totals.flops.to_string(),
-                int_ops: symbolic.totals.int_ops.to_string(),
-                bytes: symbolic.totals.bytes().to_string(),
-                fused_bytes: symbolic.fused_bytes.to_string(),
-                compulsory_bytes: symbolic.compulsory_bytes.to_string(),
-                kv_cache_bytes: symbolic.cache.bytes.to_string(),
-                peak_activation_bytes: symbolic.peak_formula().to_string(),
+                macs: formula(&symbolic.totals.macs),
+                flops: formula(&symbolic.totals.flops),
+                int_ops: formula(&symbolic.totals.int_ops),
+                bytes: formula(&symbolic.totals.bytes()),
+                fused_bytes: formula(&symbolic.fused_bytes),
+                compulsory_bytes: formula(&symbolic.compulsory_bytes),
+                kv_cache_bytes: formula(&symbolic.cache.bytes),
+                peak_activation_bytes: formula(&symbolic.peak_formula()),
             },
             coverage: CoverageReport {
                 nodes: coverage.nodes,
@@ -362,6 +367,25 @@ impl ModelReport {
     pub fn is_complete(&self) -> bool {
         self.coverage.known == self.coverage.nodes
     }
+}
+
+/// A formula as text.
+fn formula(dim: &Dim) -> String {
+    if dim.is_overflow() {
+        return format!("too long to write down: more than {MAX_TERMS} terms");
+    }
+    dim.to_string()
+}
+
+/// Numbers of a model whose formulas are too long to be held; what is a bound by them stays one.
+fn at_most(model: &Model, bindings: &Bindings, symbolic: &Analysis) -> Analysis {
+    let mut numeric = analyze_at_most(model, bindings);
+    for (node, open) in numeric.nodes.iter_mut().zip(&symbolic.nodes) {
+        if node.status == Status::Exact && open.status == Status::Bound {
+            node.status = Status::Bound;
+        }
+    }
+    numeric
 }
 
 fn batch_symbol(model: &Model) -> Option<String> {
@@ -539,7 +563,10 @@ impl Evaluator<'_> {
         let bytes_read = self.count("bytes_read", &t.bytes_read)?;
         let bytes_written = self.count("bytes_written", &t.bytes_written)?;
         let bounds = analysis.nodes.iter().filter(|n| n.status == Status::Bound);
-        let bounded: Dim = bounds.map(|n| n.cost.flops.clone() + n.cost.int_ops.clone()).sum();
+        let mut bound_ops = 0u64;
+        for dim in bounds.flat_map(|n| [&n.cost.flops, &n.cost.int_ops]) {
+            bound_ops = bound_ops.saturating_add(self.count("bound_ops", dim)?);
+        }
         let mut peak = 0;
         let mut before: Option<&Dim> = None;
         for live in &analysis.live_bytes {
@@ -552,7 +579,7 @@ impl Evaluator<'_> {
             macs: self.count("macs", &t.macs)?,
             effective_macs: self.count("effective_macs", &t.effective_macs)?,
             flops,
-            bound_ops: self.count("bound_ops", &bounded)?,
+            bound_ops,
             int_ops,
             transcendentals: self.count("transcendentals", &t.transcendentals)?,
             comparisons: self.count("comparisons", &t.comparisons)?,

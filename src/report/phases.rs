@@ -21,7 +21,8 @@ pub struct PhaseReport {
     pub compulsory_bytes_formula: String,
 }
 
-/// Prefill and decode, where the model has a cache whose length is a symbol.
+/// Prefill and decode, where the model has a cache whose length is a symbol; without a phase whose numbers
+/// are too large to count.
 pub(super) fn phases(analysis: &Analysis, bindings: &Bindings) -> Vec<PhaseReport> {
     let cache = &analysis.cache;
     let (Some(past), Some(new)) = (&cache.past, &cache.new) else { return Vec::new() };
@@ -30,11 +31,10 @@ pub(super) fn phases(analysis: &Analysis, bindings: &Bindings) -> Vec<PhaseRepor
         let fixed: Bindings = [(symbol.clone(), value)].into();
         let mut all = bindings.clone();
         all.insert(symbol.clone(), value);
-        let number =
-            |dim: &Dim| u64::try_from(dim.eval(&all).unwrap_or(0).max(0)).unwrap_or(u64::MAX);
+        let number = |dim: &Dim| u64::try_from(dim.eval(&all).ok()?.max(0)).ok();
         let (flops, bytes) = (work.bind(&fixed), analysis.compulsory_bytes.bind(&fixed));
-        let (f, b) = (number(&flops), number(&bytes));
-        PhaseReport {
+        let (f, b) = (number(&flops)?, number(&bytes)?);
+        Some(PhaseReport {
             name: name.to_owned(),
             symbol: symbol.to_string(),
             value: u64::try_from(value).unwrap_or(0),
@@ -43,7 +43,7 @@ pub(super) fn phases(analysis: &Analysis, bindings: &Bindings) -> Vec<PhaseRepor
             intensity: (b > 0).then(|| f as f64 / b as f64),
             flops_formula: flops.to_string(),
             compulsory_bytes_formula: bytes.to_string(),
-        }
+        })
     };
-    vec![phase("prefill", past, 0), phase("decode", new, 1)]
+    [phase("prefill", past, 0), phase("decode", new, 1)].into_iter().flatten().collect()
 }

@@ -3,6 +3,7 @@
 //! sizes known, index vectors such as `arange(seq)` are constants and fold away.
 
 use crate::run::ROOT;
+use crate::wire::{Message, model, node, value};
 use rooflens::analysis::analyze;
 use rooflens::dim::Bindings;
 use std::path::Path;
@@ -33,4 +34,35 @@ fn symbolic_totals_equal_numeric_analysis() {
             assert!(ordered, "{name} at {at:?}: {cold}, {fused} and {least}");
         }
     }
+}
+
+/// As many sizes that only the data decide as a detector of a thousand classes has: no formula holds
+/// them all, and the numbers are there nevertheless, each a bound as where it does.
+#[test]
+fn numbers_stay_where_formulas_grow_too_long() {
+    let axis = Message::default().bytes(1, "axis").int(3, 1).int(20, 2);
+    let totals = |count: usize| {
+        let mut nodes = Vec::new();
+        for i in 0..count {
+            nodes.push(node("NonZero", &["x"], &[&format!("z{i}")]));
+        }
+        let names: Vec<String> = (0..count).map(|i| format!("z{i}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        nodes.push(node("Concat", &names, &["y"]).message(5, &axis));
+        let bytes = model(&nodes, &[value("x", &["N", "100"])], &[value("y", &["2", "found"])]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("many.onnx");
+        std::fs::write(&path, bytes).unwrap();
+        let model = rooflens::formats::load(&path).unwrap();
+        let at = [("N".into(), 3)].into();
+        let report = rooflens::report::ModelReport::new(&model, "many.onnx", &at).unwrap();
+        assert!(report.is_complete() && report.ops.iter().all(|op| op.status == "bound"));
+        assert_eq!(report.assumptions.len(), count);
+        (report.totals, report.formulas.bytes)
+    };
+    let ((few, short), (many, long)) = (totals(300), totals(900));
+    assert!(short.contains("nonzero.300") && long.contains("more than 512 terms"), "{long}");
+    assert_eq!(many.bytes_written, 3 * few.bytes_written);
+    assert_eq!(many.bytes_written, 2 * 900 * 2 * 300 * 8);
+    assert_eq!((many.int_ops, many.bound_ops), (3 * few.int_ops, 3 * few.bound_ops));
 }
