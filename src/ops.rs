@@ -12,6 +12,7 @@
 //! zero FLOPs and its bytes.
 
 mod attention;
+mod boxes;
 mod classic;
 mod context;
 mod contraction;

@@ -1,6 +1,7 @@
 //! Operators on images and boxes: sampling grids, regions, detections.
 
 use super::Class::{Convolution, Movement, Pooling, Reduction};
+use super::boxes::Suppression;
 use super::context::{OpCx, OpError, invalid};
 use super::shape::{Window, axes};
 use super::{Effect, Op};
@@ -167,10 +168,36 @@ fn non_max_suppression(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     };
     let per_class = per_class.unwrap_or_else(|| count.clone());
     let most = n.clone() * classes.clone() * per_class.clone();
-    let chosen = if most.is_zero() { Dim::ZERO } else { (cx.fresh)("chosen", Some(most)) };
+    let chosen = match kept(cx, [n, classes, &count, &per_class]) {
+        Some(kept) => kept,
+        None if most.is_zero() => Dim::ZERO,
+        None => (cx.fresh)("chosen", Some(most)),
+    };
     let output = TensorInfo::new(Some(DType::I64), vec![chosen, Dim::from(3)]);
     let overlaps = n.clone() * classes.clone() * count * per_class * Dim::from(16);
     Ok(Effect::one(output).other(overlaps).bound().integer(false))
+}
+
+/// How many boxes stay in all, where boxes, scores and limits are constants.
+fn kept(cx: &OpCx<'_>, sizes: [&Dim; 4]) -> Option<Dim> {
+    #[allow(clippy::cast_possible_truncation)]
+    let floats = |port: usize| -> Option<Vec<f32>> {
+        let value = cx.optional(port)?.value.as_ref()?;
+        value.iter().map(|e| e.as_f64().map(|x| x as f32)).collect()
+    };
+    // A limit that is given but not known leaves the answer open.
+    let limit = |port: usize| match cx.optional(port) {
+        None => Some(None),
+        Some(_) => floats(port)?.first().map(|x| Some(*x)),
+    };
+    let [images, classes, count, most] = sizes.map(Dim::as_usize);
+    let wanted = Suppression {
+        most: most?,
+        overlap: limit(3)?.unwrap_or(0.0),
+        score: limit(4)?,
+        centred: cx.attrs().int_or("center_point_box", 0).ok()? == 1,
+    };
+    wanted.kept((images?, classes?, count?), &floats(0)?, &floats(1)?).map(Dim::from)
 }
 
 fn roi_align(cx: &OpCx<'_>) -> Result<Effect, OpError> {

@@ -1,7 +1,7 @@
 //! The batching study against servers whose batches are known to pay or to lose.
 
-use crate::probe::{check, turn};
-use crate::run::{Run, rooflens};
+use crate::probe::check;
+use crate::run::{Run, rooflens, turn};
 use crate::server::{Manner, Server};
 use crate::startup::interrupted;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! The command with right and wrong arguments.
 
-use crate::run::{Run, rooflens};
+use crate::run::{Run, rooflens, turn};
 use crate::wire;
 use serde_json::Value;
 use std::path::Path;
@@ -175,6 +175,7 @@ fn every_shipped_model_follows_the_schema() {
 #[cfg(feature = "probe")]
 #[test]
 fn assess_measures_and_never_overwrites() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("report");
     let args = ["assess", "--seconds", "0.4", "-o", out.to_str().unwrap()];

@@ -1,6 +1,6 @@
 //! The device files against the figures of their sources, and `rooflens hw` as a user runs it.
 
-use crate::run::{ROOT, Run, rooflens, rooflens_with};
+use crate::run::{ROOT, Run, rooflens, rooflens_with, turn};
 use rooflens::hwdb::{Catalogue, Device};
 use rooflens::roofline::Roof;
 use std::path::Path;
@@ -305,6 +305,7 @@ fn nodes_are_bound_by_the_level_that_holds_their_data() {
 
 #[test]
 fn a_measured_machine_is_a_device_like_any_other() {
+    let _turn = turn();
     let config = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| rooflens_with(&[("XDG_CONFIG_HOME", config.path())], args);
     let measured = run(&["hw", "measure", "--save", "--repeats", "3", "--format", "json"]);

@@ -1,7 +1,7 @@
 //! Meters and the pipeline, against servers and processes of known behaviour.
 
-use crate::probe::{probe, read, turn};
-use crate::run::rooflens;
+use crate::probe::{probe, read};
+use crate::run::{rooflens, turn};
 use crate::server::{Manner, Server};
 use serde_json::Value;
 use std::process::{Child, Command};

@@ -1,17 +1,10 @@
 //! The load generator against servers of known behaviour, as a user runs it.
 
-use crate::run::{Run, rooflens};
+use crate::run::{Run, rooflens, turn};
 use crate::server::{Manner, Server};
 use serde_json::Value;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Timed runs take turns: two at a time would be each other's noise.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 pub(crate) fn read(folder: &Path) -> Value {
     let text = std::fs::read_to_string(folder.join("measurement.json")).unwrap();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The repository, which tests read models from.
 pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -32,4 +33,10 @@ pub(crate) fn rooflens_with(variables: &[(&str, &Path)], args: &[&str]) -> Run {
         stdout: String::from_utf8(stdout).unwrap(),
         stderr: String::from_utf8(stderr).unwrap(),
     }
+}
+
+/// Timed runs, and those that measure this machine, take turns: two at a time would be each other's noise.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

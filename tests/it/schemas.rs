@@ -1,7 +1,7 @@
 //! Every command that prints JSON follows a schema of `schemas/`.
 
 use crate::cli::follows;
-use crate::run::{rooflens, rooflens_with};
+use crate::run::{rooflens, rooflens_with, turn};
 use serde_json::Value;
 
 /// The JSON of a run, which ends with this code and follows this schema.
@@ -48,6 +48,7 @@ fn limits_and_differences() {
 
 #[test]
 fn a_measured_machine() {
+    let _turn = turn();
     let config = tempfile::tempdir().unwrap();
     let args = ["hw", "measure", "--save", "--repeats", "3", "--format", "json"];
     let run = rooflens_with(&[("XDG_CONFIG_HOME", config.path())], &args);

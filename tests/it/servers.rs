@@ -2,8 +2,8 @@
 //! failure. Their answers are held against what onnxruntime makes of the same inputs.
 
 use crate::batching::study_in_time;
-use crate::probe::{probe, turn};
-use crate::run::rooflens;
+use crate::probe::probe;
+use crate::run::{rooflens, turn};
 use serde_json::Value;
 
 const LOAD: [&str; 4] = ["--load", "poisson:20", "--seconds", "5"];

@@ -1,7 +1,7 @@
 //! Servers that the probe starts itself, of known phases; loads of several batches; interruptions.
 
-use crate::probe::{check, probe, turn};
-use crate::run::{ROOT, rooflens};
+use crate::probe::{check, probe};
+use crate::run::{ROOT, rooflens, turn};
 use crate::server::{Manner, Server};
 use serde_json::Value;
 use std::io::{Read, Write};
