@@ -93,6 +93,8 @@ pub struct Analysis {
     /// Bytes no runtime can avoid moving: what is read of every input and weight, and every output,
     /// once. Never more than the sum over nodes.
     pub compulsory_bytes: Dim,
+    /// The same by nodes alone whose cost is no bound: what is moved whatever the data decide.
+    pub sure_bytes: Dim,
     /// What a decoder keeps between steps; empty for other models.
     pub cache: Cache,
     /// Live activation bytes after each node, in order; their largest is the peak.
@@ -133,7 +135,7 @@ impl Analysis {
 
     /// Whether some sum has more terms than a formula may have, or is beyond any number.
     pub fn overflows(&self) -> bool {
-        let sums = [&self.fused_bytes, &self.compulsory_bytes, &self.cache.bytes];
+        let sums = [&self.fused_bytes, &self.compulsory_bytes, &self.sure_bytes, &self.cache.bytes];
         let moved = |g: &Group| g.bytes_read.is_overflow() || g.bytes_written.is_overflow();
         self.totals.overflows()
             || sums.into_iter().chain(&self.live_bytes).any(Dim::is_overflow)
@@ -208,7 +210,7 @@ fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analys
         });
     }
     let owner = memory::owners(graph, &outcome.order, &outcome.nodes);
-    let compulsory_bytes = traffic::compulsory(graph, &outcome, &owner);
+    let (compulsory_bytes, sure_bytes) = traffic::compulsory(graph, &outcome, &owner);
     let cache = cache::find(graph, &outcome, &owner);
     let groups = fusion::groups(graph, &outcome, &owner);
     let moved = |g: &Group| g.bytes_read.clone() + g.bytes_written.clone();
@@ -225,6 +227,7 @@ fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analys
         groups,
         fused_bytes,
         compulsory_bytes,
+        sure_bytes,
         cache,
         live_bytes,
         symbols,

@@ -9,6 +9,7 @@ mod estimate;
 mod kernels;
 mod levels;
 mod model;
+mod numbers;
 mod phases;
 mod text;
 

@@ -24,6 +24,8 @@ pub(super) struct Walk<'b> {
     limits: RefCell<BTreeMap<Arc<str>, Option<Dim>>>,
     depth: Cell<usize>,
     visits: Cell<usize>,
+    /// Nodes of the outermost graph that fail for want of what an earlier one would give.
+    following: Cell<usize>,
 }
 
 /// What the walk learned of one graph.
@@ -42,12 +44,23 @@ impl<'b> Walk<'b> {
             limits: RefCell::default(),
             depth: Cell::new(0),
             visits: Cell::new(0),
+            following: Cell::new(0),
         }
     }
 
     /// What could not be settled, and the sizes that only the data decide.
     pub(super) fn into_parts(self) -> (Vec<Diagnostic>, BTreeMap<Arc<str>, Option<Dim>>) {
-        (self.diagnostics.into_inner(), self.limits.into_inner())
+        let mut diagnostics = self.diagnostics.into_inner();
+        let following = self.following.get();
+        if following > 0 {
+            diagnostics.push(Diagnostic {
+                severity: Severity::Incomplete,
+                place: "graph".into(),
+                message: format!("{following} more nodes lack what these would give them"),
+                hint: None,
+            });
+        }
+        (diagnostics, self.limits.into_inner())
     }
 
     /// A symbol of a size that only the data decide.
@@ -101,7 +114,7 @@ impl<'b> Walk<'b> {
         };
         for id in &order {
             let node = graph.node(*id);
-            let (report, outputs) = self.node(graph, node, &values, outer);
+            let (report, outputs) = self.node(graph, node, &values, &nodes, outer);
             nodes[id.index()] = report;
             for (port, value) in node.outputs.iter().enumerate() {
                 let Some(value) = value else { continue };
@@ -149,6 +162,7 @@ impl<'b> Walk<'b> {
         graph: &Graph,
         node: &Node,
         values: &[TensorInfo],
+        before: &[NodeReport],
         outer: &dyn Fn(&str) -> Option<TensorInfo>,
     ) -> (NodeReport, Vec<TensorInfo>) {
         let inputs: Vec<Option<&TensorInfo>> =
@@ -193,8 +207,12 @@ impl<'b> Walk<'b> {
         let mut effect = match effect {
             Ok(effect) => effect,
             Err(error) => {
-                let text = format!("{}: {error}", node.qualified_op());
-                self.report(Severity::Incomplete, &node.name, text, None);
+                if !follows(&error, graph, node, before) {
+                    let text = format!("{}: {error}", node.qualified_op());
+                    self.report(Severity::Incomplete, &node.name, text, None);
+                } else if self.depth.get() == 0 {
+                    self.following.set(self.following.get() + 1);
+                }
                 return (unknown(op.class), Vec::new());
             }
         };
@@ -349,6 +367,13 @@ fn stored(graph: &Graph, value: ValueId, bytes: Dim) -> Dim {
         }
         _ => bytes,
     }
+}
+
+/// Whether a node fails only because one before it did, of which enough has been said.
+fn follows(error: &OpError, graph: &Graph, node: &Node, before: &[NodeReport]) -> bool {
+    let OpError::UnknownInput { port, .. } = error else { return false };
+    let maker = node.inputs.get(*port).copied().flatten().and_then(|v| graph.value(v).producer);
+    maker.is_some_and(|id| before[id.index()].status == Status::Unknown)
 }
 
 /// A node of which nothing is known but its kind.

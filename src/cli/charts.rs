@@ -34,7 +34,7 @@ pub(super) fn file_name(report: &ModelReport) -> String {
 pub(super) fn model_point(label: &str, report: &ModelReport, roof: &Roof) -> ModelPoint {
     let bound = BoundReport::new(roof, report);
     let t = &report.totals;
-    let work = t.flops as f64 + t.int_ops as f64;
+    let work = t.operations() as f64;
     let at = |bytes: u64| {
         let intensity = crate::units::Intensity(work / bytes as f64);
         (bytes > 0 && work > 0.0).then(|| (intensity.get(), roof.attainable(intensity).get()))
@@ -43,7 +43,7 @@ pub(super) fn model_point(label: &str, report: &ModelReport, roof: &Roof) -> Mod
         label: label.to_owned(),
         intensity: bound.intensity_flop_per_byte,
         performance: bound.attainable_flops,
-        node_by_node: at(t.bytes_read.saturating_add(t.bytes_written)),
+        node_by_node: at(t.bytes()),
         fused: at(t.fused_bytes),
     }
 }

@@ -60,7 +60,7 @@ impl Args {
         let report = super::analyze::report(&self.model, &self.shape, &self.dim, self.batch, None)?;
         let t = &report.totals;
         let limits = [
-            ("FLOPs", "", t.flops.saturating_add(t.int_ops), "--max-flops", &self.max_flops),
+            ("FLOPs", "", t.operations(), "--max-flops", &self.max_flops),
             ("MACs", "", t.macs, "--max-macs", &self.max_macs),
             ("parameters", "", t.params, "--max-params", &self.max_params),
             ("weights", "B", t.weight_bytes, "--max-weights", &self.max_weights),

@@ -77,7 +77,7 @@ impl Args {
             a: a.model.file.clone(),
             b: b.model.file.clone(),
             totals: totals(&a, &b),
-            operations: by_operator(&a, &b, |t| t.flops + t.int_ops),
+            operations: by_operator(&a, &b, crate::report::TypeReport::operations),
             nodes: by_operator(&a, &b, |t| u64::try_from(t.count).unwrap_or(u64::MAX)),
             remarks: remarks(&a, &b),
         };
@@ -143,7 +143,7 @@ fn totals(a: &ModelReport, b: &ModelReport) -> Vec<Row> {
         Row::new("integer ops", "", x.int_ops, y.int_ops),
         Row::new("parameters", "", x.params, y.params),
         Row::new("weights", "B", x.weight_bytes, y.weight_bytes),
-        Row::new("traffic", "B", x.bytes_read + x.bytes_written, y.bytes_read + y.bytes_written),
+        Row::new("traffic", "B", x.bytes(), y.bytes()),
         Row::new("traffic, fused", "B", x.fused_bytes, y.fused_bytes),
         Row::new("traffic, at least", "B", x.compulsory_bytes, y.compulsory_bytes),
         Row::new("peak activations", "B", x.peak_activation_bytes, y.peak_activation_bytes),

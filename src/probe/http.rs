@@ -114,7 +114,7 @@ impl Pool {
         stream.write_all(&request.bytes).await.map_err(early)?;
         stream.flush().await.map_err(early)?;
         let mut received = 0;
-        let head = loop {
+        let head = 'head: loop {
             buffer.reserve(16 << 10);
             let n = stream
                 .read_buf(buffer)
@@ -125,21 +125,17 @@ impl Pool {
                 return Err((Fault::Closed, text, received == 0));
             }
             received += n;
-            match Head::parse(buffer).map_err(|text| (Fault::Malformed, text, false))? {
-                // An interim answer says nothing.
-                Some(head) if (100..200).contains(&head.status) && head.status != 101 => {
-                    buffer.advance(head.length);
-                    if let Some(head) =
-                        Head::parse(buffer).map_err(|t| (Fault::Malformed, t, false))?
-                    {
-                        break head;
-                    }
+            while let Some(head) =
+                Head::parse(buffer).map_err(|text| (Fault::Malformed, text, false))?
+            {
+                // Interim answers say nothing, however many there are.
+                if !(100..200).contains(&head.status) || head.status == 101 {
+                    break 'head head;
                 }
-                Some(head) => break head,
-                None if buffer.len() > 64 << 10 => {
-                    return Err((Fault::Malformed, "the head is longer than 64 KiB".into(), false));
-                }
-                None => {}
+                buffer.advance(head.length);
+            }
+            if buffer.len() > 64 << 10 {
+                return Err((Fault::Malformed, "the head is longer than 64 KiB".into(), false));
             }
         };
         buffer.advance(head.length);

@@ -1,6 +1,7 @@
 //! What is probed: a server by its URL, its model's signature, requests encoded before the clock
 //! starts, and how an answer is told from a wrong one.
 
+mod asker;
 mod expect;
 mod kserve;
 mod messages;
@@ -8,63 +9,20 @@ mod plain;
 pub mod repository;
 pub mod tensor;
 mod tfs;
+mod url;
 
 use super::grpc::Call;
 use super::http::{self, Request, Response};
 use super::record::Fault;
 use super::stream::{Address, Failure, Trust};
 use super::{Target as InProcess, grpc};
+use asker::Asker;
 use bytes::Bytes;
 use expect::{Expected, Wanted};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tensor::{Given, Slot, Tensor, elements};
-
-/// How a server is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// Any HTTP server: a path and a body.
-    Http,
-    /// Open Inference Protocol over HTTP: Triton, `MLServer`, `KServe`.
-    KserveHttp,
-    /// The same over gRPC.
-    KserveGrpc,
-    /// TensorFlow Serving over HTTP.
-    TfsHttp,
-    /// The same over gRPC.
-    TfsGrpc,
-}
-
-/// Schemes with their protocol, whether they are encrypted, and the port that is usual.
-const SCHEMES: &[(&str, Protocol, bool, u16)] = &[
-    ("http", Protocol::Http, false, 80),
-    ("https", Protocol::Http, true, 443),
-    ("kserve+http", Protocol::KserveHttp, false, 8000),
-    ("kserve+https", Protocol::KserveHttp, true, 443),
-    ("kserve+grpc", Protocol::KserveGrpc, false, 8001),
-    ("kserve+grpcs", Protocol::KserveGrpc, true, 443),
-    ("tfs+http", Protocol::TfsHttp, false, 8501),
-    ("tfs+https", Protocol::TfsHttp, true, 443),
-    ("tfs+grpc", Protocol::TfsGrpc, false, 8500),
-    ("tfs+grpcs", Protocol::TfsGrpc, true, 443),
-];
-
-/// Where a target is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Url {
-    /// As typed.
-    pub text: String,
-    /// How it is spoken to.
-    pub protocol: Protocol,
-    /// Whether connections are encrypted.
-    pub secure: bool,
-    /// Name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// From the first `/` on, with the query; may be empty.
-    pub path: String,
-}
+use tensor::{Given, Slot, Tensor};
+pub use url::{Protocol, Url};
 
 /// Why a target cannot be probed.
 #[derive(Debug, thiserror::Error)]
@@ -79,73 +37,6 @@ pub struct TargetError {
 impl TargetError {
     pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into() }
-    }
-}
-
-impl Url {
-    /// Reads a URL.
-    pub fn parse(text: &str) -> Result<Self, TargetError> {
-        let known = SCHEMES.iter().map(|s| format!("{}://", s.0)).collect::<Vec<_>>().join(" ");
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| {
-            let hint = if std::path::Path::new(text).extension().is_some_and(|e| e == "onnx") {
-                format!("tract:{text} runs it in this process; a server's URL begins with one of: {known}")
-            } else {
-                format!("a target is tract:MODEL, ort:MODEL or a URL with one of: {known}")
-            };
-            TargetError::new(format!("`{text}` is not a target"), hint)
-        })?;
-        let (_, protocol, secure, port) =
-            *SCHEMES.iter().find(|s| s.0 == scheme).ok_or_else(|| {
-                TargetError::new(
-                    format!("`{scheme}` is not a known scheme"),
-                    format!("use one of: {known}"),
-                )
-            })?;
-        let split = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(split);
-        if authority.contains('@') {
-            return Err(TargetError::new(
-                "a password does not belong in a URL",
-                "send it with --header 'Authorization: …' or --token",
-            ));
-        }
-        let bad_port = || {
-            TargetError::new(
-                format!("`{authority}` has no valid port"),
-                "for example localhost:8000",
-            )
-        };
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => {
-                (host, port.parse().map_err(|_| bad_port())?)
-            }
-            _ => (authority, port),
-        };
-        if host.is_empty() {
-            return Err(TargetError::new(
-                format!("`{text}` names no host"),
-                "for example kserve+http://localhost:8000/MODEL",
-            ));
-        }
-        Ok(Self { text: text.into(), protocol, secure, host: host.into(), port, path: path.into() })
-    }
-
-    /// Model and version in the path, for the protocols that have them.
-    pub(crate) fn model(&self) -> Result<(String, Option<String>), TargetError> {
-        let parts: Vec<&str> = self.path.split('/').filter(|p| !p.is_empty()).collect();
-        let found = match parts.as_slice() {
-            [model] | ["v1" | "v2", "models", model] => Some((*model, None)),
-            [model, version]
-            | [model, "versions", version]
-            | ["v1" | "v2", "models", model, "versions", version] => Some((*model, Some(*version))),
-            _ => None,
-        };
-        found.map(|(m, v)| (m.trim_end_matches(":predict").to_owned(), v.map(ToOwned::to_owned))).ok_or_else(|| {
-            TargetError::new(
-                format!("`{}` names no model", self.text),
-                "put it behind the host: kserve+http://localhost:8000/MODEL or …/MODEL/versions/2",
-            )
-        })
     }
 }
 
@@ -529,142 +420,6 @@ impl Client {
     }
 }
 
-/// What the modules of protocols use to ask the server.
-struct Asker<'a> {
-    url: &'a Url,
-    prepared: &'a Prepared,
-    options: &'a Options,
-}
-
-impl Asker<'_> {
-    /// A GET of `path`; `None` when the server says that there is no such thing.
-    fn get(&self, path: &str) -> Result<Option<Bytes>, TargetError> {
-        let request = Request::new("GET", path, &self.authority(), &self.options.headers, b"");
-        match self.prepared.ask(&Encoded::Http(request)) {
-            Ok(answer) => Ok(Some(answer.body)),
-            Err((Fault::Http(404 | 405 | 501), _)) => Ok(None),
-            Err(failure) => Err(explain(self.url, &failure)),
-        }
-    }
-
-    /// A gRPC call with an answer of type `M`.
-    fn call<M: prost::Message + Default>(&self, call: Call) -> Result<Option<M>, TargetError> {
-        match self.prepared.ask(&Encoded::Grpc(call)) {
-            Ok(answer) => M::decode(answer.body).map(Some).map_err(|e| {
-                explain(
-                    self.url,
-                    &(Fault::Malformed, format!("not the message that was asked for: {e}")),
-                )
-            }),
-            Err((Fault::Grpc(5 | 12), _)) => Ok(None),
-            Err(failure) => Err(explain(self.url, &failure)),
-        }
-    }
-
-    fn authority(&self) -> String {
-        match &self.prepared.place {
-            Place::Remote { address, .. } => address.authority.clone(),
-            Place::Local(_) => String::new(),
-        }
-    }
-
-    /// Inputs for each variant, from the signature and what was said on the command line.
-    fn tensors(&self, declared: &[Slot]) -> Result<Vec<Vec<Tensor>>, TargetError> {
-        let options = self.options;
-        let mut slots = declared.to_vec();
-        for (name, given) in &options.inputs {
-            if !slots.is_empty() && !declared.iter().any(|s| s.name == *name) {
-                let names: Vec<&str> = declared.iter().map(|s| s.name.as_str()).collect();
-                return Err(TargetError::new(
-                    format!("the model has no input `{name}`"),
-                    format!("its inputs: {}", names.join(" ")),
-                ));
-            }
-            if declared.is_empty() {
-                let dtype = match given {
-                    Given::Shape(dtype, _) => dtype.or(tensor::Dtype::find("FP32")),
-                    Given::Contents(dtype, ..) => Some(*dtype),
-                };
-                slots.extend(dtype.map(|dtype| Slot {
-                    name: name.clone(),
-                    dtype,
-                    shape: Vec::new(),
-                }));
-            }
-        }
-        if slots.is_empty() {
-            return Err(TargetError::new(
-                "the server does not tell the model's inputs",
-                "name them: --input NAME=FP32:1x3x224x224",
-            ));
-        }
-        (0..options.variants.max(1))
-            .map(|v| slots.iter().zip(1..).map(|(s, n)| self.tensor(s, v * 1000 + n)).collect())
-            .collect()
-    }
-
-    fn tensor(&self, slot: &Slot, salt: u64) -> Result<Tensor, TargetError> {
-        let given = self.options.inputs.iter().find(|(n, _)| *n == slot.name).map(|(_, g)| g);
-        let shape = match given {
-            Some(Given::Contents(dtype, shape, data)) => {
-                if *dtype != slot.dtype {
-                    return Err(TargetError::new(
-                        format!(
-                            "input `{}` takes {}, the file has {}",
-                            slot.name,
-                            slot.dtype.name(),
-                            dtype.name()
-                        ),
-                        "convert the file with numpy's astype",
-                    ));
-                }
-                return Ok(Tensor {
-                    name: slot.name.clone(),
-                    dtype: *dtype,
-                    shape: shape.clone(),
-                    data: data.clone(),
-                });
-            }
-            Some(Given::Shape(_, shape)) => shape.clone(),
-            None => slot.shape.clone(),
-        };
-        let mut sized = shape.clone();
-        if let Some(first) = sized.first_mut().filter(|d| **d < 0) {
-            *first = self.options.batch;
-        } else if self.options.batch > 1 && given.is_none() {
-            return Err(TargetError::new(
-                format!(
-                    "input `{}` has a fixed first axis of {}, so that --batch {} does not fit",
-                    slot.name,
-                    sized.first().copied().unwrap_or(1),
-                    self.options.batch
-                ),
-                "leave --batch out, or export the model with an open batch axis",
-            ));
-        }
-        if sized.iter().any(|d| *d < 0) {
-            return Err(TargetError::new(
-                format!("input `{}` has open sizes: {}", slot.name, show(&shape)),
-                format!(
-                    "give them: --input {}={}",
-                    slot.name,
-                    show(&sized.iter().map(|d| if *d < 0 { 128 } else { *d }).collect::<Vec<_>>())
-                ),
-            ));
-        }
-        let too_large = || {
-            TargetError::new(
-                format!("input `{}` of {} is beyond any request", slot.name, show(&sized)),
-                "give smaller sizes with --input",
-            )
-        };
-        if elements(&sized).is_none() {
-            return Err(too_large());
-        }
-        Tensor::random(slot, sized.clone(), self.options.seed ^ (salt << 32)).ok_or_else(too_large)
-    }
-}
-
 /// `1x3x224x224`, open sizes as −1.
 pub(crate) fn show(shape: &[i64]) -> String {
     shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
@@ -720,27 +475,4 @@ pub fn explain(url: &Url, (fault, text): &Failure) -> TargetError {
         _ => "check the model's inputs with --input, or the body".to_owned(),
     };
     TargetError::new(format!("`{}` does not answer as it should: {fault}: {text}", url.text), hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls() {
-        let url = Url::parse("kserve+http://localhost:9000/resnet/versions/2").unwrap();
-        assert_eq!(
-            (url.protocol, url.port, url.host.as_str()),
-            (Protocol::KserveHttp, 9000, "localhost")
-        );
-        assert_eq!(url.model().unwrap(), ("resnet".into(), Some("2".into())));
-        assert_eq!(Url::parse("tfs+grpc://h/m").unwrap().port, 8500);
-        let six = Url::parse("http://[::1]:80/x?y=1").unwrap();
-        assert_eq!((six.host.as_str(), six.port, six.path.as_str()), ("[::1]", 80, "/x?y=1"));
-        assert_eq!(Url::parse("http://[::1]/").unwrap().port, 80);
-        for wrong in ["resnet.onnx", "gopher://x/", "http://:80/", "http://h:x/", "http://u:p@h/"] {
-            assert!(Url::parse(wrong).is_err(), "{wrong}");
-        }
-        assert!(Url::parse("kserve+grpc://h:1").unwrap().model().is_err());
-    }
 }

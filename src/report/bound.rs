@@ -35,7 +35,7 @@ pub struct BoundReport {
     /// The least batch at which the model is bound by compute, where there is one below 2^20.
     pub critical_batch: Option<u64>,
     /// max(F/π, (Q − C)/β) of the whole model: F without padding and masked scores, Q its compulsory
-    /// bytes, C what the caches keep from one run to the next.
+    /// bytes, both without what data may spare, C what the caches keep from one run to the next.
     pub least_seconds: f64,
     /// Σ max(F/π, Q/β) over kernels that take their epilogues, chains, norms and attention along.
     pub fused_seconds: f64,
@@ -70,7 +70,7 @@ impl BoundReport {
             bound: whole.bound.name().to_owned(),
             levels: Vec::new(),
             critical_batch: critical_batch(roof, report),
-            least_seconds: roof.least(Flops(least_work(report)), compulsory(report)).get(),
+            least_seconds: roof.least(Flops(least_work(report)), least_bytes(report)).get(),
             fused_seconds: report.groups.iter().map(|g| group_time(roof, g).get()).sum(),
             node_by_node_seconds: report.ops.iter().map(|op| op_time(roof, op).get()).sum(),
             estimates: Vec::new(),
@@ -115,13 +115,18 @@ fn critical_batch(roof: &Roof, report: &ModelReport) -> Option<u64> {
 
 /// Arithmetic of a whole model, float and integer.
 fn work(report: &ModelReport) -> f64 {
-    report.totals.flops as f64 + report.totals.int_ops as f64
+    report.totals.operations() as f64
 }
 
-/// The same without what a kernel may skip: padding, and scores that a mask hides.
+/// The same without what a kernel may skip: padding, scores that a mask hides, and whatever nodes do of
+/// which only the data decide how much.
 fn least_work(report: &ModelReport) -> f64 {
     let skipped = report.totals.macs.saturating_sub(report.totals.effective_macs);
-    (work(report) - 2.0 * skipped as f64).max(0.0)
+    (work(report) - report.totals.bound_ops as f64 - 2.0 * skipped as f64).max(0.0)
+}
+
+fn least_bytes(report: &ModelReport) -> Bytes {
+    Bytes(report.totals.compulsory_bytes.saturating_sub(report.totals.bound_bytes) as f64)
 }
 
 fn compulsory(report: &ModelReport) -> Bytes {
@@ -135,12 +140,12 @@ pub fn place(roof: &Roof, report: &ModelReport) -> Placement {
 
 /// The least time of one kernel.
 pub(super) fn group_time(roof: &Roof, group: &GroupReport) -> Seconds {
-    let work = Flops(group.flops as f64 + group.int_ops as f64);
-    roof.place(work, Bytes(group.bytes_read as f64 + group.bytes_written as f64)).time
+    let work = Flops(group.operations() as f64);
+    roof.place(work, Bytes(group.bytes() as f64)).time
 }
 
 /// The least time of one node that reads and writes memory.
 pub fn op_time(roof: &Roof, op: &OpReport) -> Seconds {
-    let work = Flops(op.flops as f64 + op.int_ops as f64);
-    roof.place(work, Bytes(op.bytes_read as f64 + op.bytes_written as f64)).time
+    let work = Flops(op.operations() as f64);
+    roof.place(work, Bytes(op.bytes() as f64)).time
 }

@@ -177,8 +177,8 @@ fn unclassed(op: &OpReport) -> Kernel {
     Kernel {
         class: None,
         op_type: op.op_type.clone(),
-        work: (op.flops + op.int_ops) as f64,
-        bytes: op.bytes_read as f64 + op.bytes_written as f64,
+        work: op.operations() as f64,
+        bytes: op.bytes() as f64,
         weight_bytes: op.weight_bytes_read as f64,
         shape: Vec::new(),
         follows: None,

@@ -28,7 +28,7 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
                     .to_vec(),
             );
             for t in report.by_type().into_iter().take(top) {
-                let work = t.flops + t.int_ops;
+                let work = t.operations();
                 let ratio = (t.bytes > 0).then(|| work as f64 / t.bytes as f64);
                 rows.push(vec![
                     t.op_type,
@@ -49,9 +49,7 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
             );
             let mut ops: Vec<&OpReport> = report.ops.iter().collect();
             if top < ops.len() {
-                ops.sort_by_key(|o| {
-                    std::cmp::Reverse((o.flops + o.int_ops, o.bytes_read + o.bytes_written))
-                });
+                ops.sort_by_key(|o| std::cmp::Reverse((o.operations(), o.bytes())));
             }
             for op in ops.into_iter().take(top) {
                 let output = op.outputs.first().map_or_else(String::new, |o| o.symbolic.clone());
@@ -60,8 +58,8 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
                     op.op_type.clone(),
                     output,
                     count(op.macs),
-                    count(op.flops + op.int_ops),
-                    bytes(op.bytes_read + op.bytes_written),
+                    count(op.operations()),
+                    bytes(op.bytes()),
                     intensity(op.intensity),
                     op.status.clone(),
                 ]);
@@ -80,27 +78,33 @@ fn effective(t: &super::Totals) -> String {
     format!(", {} without padding and masked scores", count(t.effective_macs))
 }
 
+/// In place of a total of which nothing is known.
+const NOT_KNOWN: &str = "not known";
+
 /// Totals as label and value.
 fn totals(report: &ModelReport) -> Vec<[String; 2]> {
     let t = &report.totals;
+    // A sum over no node at all is no number.
+    let none = report.coverage.known == 0 && report.coverage.nodes > 0;
     let exact = |n: u64, unit: &str| format!("{} {unit}", si(n as f64, "").trim_end());
+    let work = |n: u64| if none { NOT_KNOWN.into() } else { format!("{}  ({n})", exact(n, "")) };
     let mut rows = vec![
         ["parameters".to_owned(), format!("{}  ({})", exact(t.params, ""), t.params)],
         ["weights".to_owned(), bytes(t.weight_bytes)],
-        ["MACs".to_owned(), format!("{}  ({}){}", exact(t.macs, ""), t.macs, effective(t))],
-        ["FLOPs".to_owned(), format!("{}  ({})", exact(t.flops, ""), t.flops)],
+        ["MACs".to_owned(), work(t.macs) + &effective(t)],
+        ["FLOPs".to_owned(), work(t.flops)],
     ];
     if t.bound_ops > 0 {
         let text = format!("{} depend on data and are upper bounds", count(t.bound_ops));
         rows.push(["  of which".to_owned(), text]);
     }
     if t.int_ops > 0 {
-        rows.push(["integer ops".to_owned(), format!("{}  ({})", exact(t.int_ops, ""), t.int_ops)]);
+        rows.push(["integer ops".to_owned(), work(t.int_ops)]);
     }
-    let moved =
-        |label: &str, n: u64, what: &str| [label.to_owned(), format!("{} {what}", bytes(n))];
-    let cold = t.bytes_read.saturating_add(t.bytes_written);
-    rows.push(moved("traffic", cold, "if every node reads and writes memory"));
+    let moved = |label: &str, n: u64, what: &str| {
+        [label.to_owned(), if none { NOT_KNOWN.into() } else { format!("{} {what}", bytes(n)) }]
+    };
+    rows.push(moved("traffic", t.bytes(), "if every node reads and writes memory"));
     rows.push(moved("  fused", t.fused_bytes, "if kernels take epilogues, chains and norms along"));
     rows.push(moved("  at least", t.compulsory_bytes, "for inputs, weights and outputs, once"));
     rows.push(["intensity".to_owned(), format!("{} FLOP/B", intensity(t.intensity))]);
@@ -111,7 +115,8 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
         }
         _ => String::new(),
     };
-    rows.push(["peak activations".to_owned(), bytes(t.peak_activation_bytes) + &better]);
+    let peak = if none { NOT_KNOWN.into() } else { bytes(t.peak_activation_bytes) + &better };
+    rows.push(["peak activations".to_owned(), peak]);
     if m.kv_cache_bytes > 0 {
         rows.push(["KV cache".to_owned(), format!("{} after the run", bytes(m.kv_cache_bytes))]);
     }

@@ -90,6 +90,23 @@ fn unknown_operators_lower_the_coverage() {
 }
 
 #[test]
+fn what_follows_from_a_failure_is_counted_and_not_listed() {
+    let args = ["analyze", RESNET, "--shape", "input=1x4x224x224", "--by", "total"];
+    let run = rooflens(&args);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("MACs              not known\n"), "{}", run.stdout);
+    let remarks: Vec<&str> = run.stdout.lines().filter(|l| l.starts_with("incomplete: ")).collect();
+    assert_eq!(
+        remarks,
+        [
+            "incomplete: `/conv1/Conv`: Conv: input has 4 channels, weights expect 3",
+            "incomplete: `graph`: 174 more nodes lack what these would give them"
+        ]
+    );
+    assert_eq!(rooflens(&[args.as_slice(), &["--strict"]].concat()).code, 1);
+}
+
+#[test]
 fn devices_that_are_not_known() {
     refused(&rooflens(&["analyze", RESNET, "--on", "h10"]), "did you mean `nvidia-h100");
     refused(&rooflens(&["hw", "show", "v10"]), "did you mean `nvidia-v100");

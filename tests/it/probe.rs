@@ -315,6 +315,11 @@ fn good_answers_of_the_inference_protocol_and_large_ones() {
     let missing = rooflens(&["probe", &format!("kserve+http://127.0.0.1:{}/n", server.port)]);
     assert!(missing.code == 2 && missing.stderr.contains("no model `n`"), "{}", missing.stderr);
 
+    let server = Server::start(Manner::Interim);
+    let expect = ["--load", "steady:50", "--seconds", "1", "--expect", "done"];
+    let (_, m) = probe(&server.url(), &expect);
+    assert_eq!(m["errors"], serde_json::json!([]));
+
     let server = Server::start(Manner::Large(10 << 20));
     let (_, m) = probe(&server.url(), &["--load", "closed:2", "--seconds", "1"]);
     assert!(

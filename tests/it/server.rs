@@ -23,6 +23,8 @@ pub(crate) enum Manner {
     Large(usize),
     /// Gone so long after the first request.
     Die(Duration),
+    /// Two interim answers, then the answer, at once or in pieces.
+    Interim,
     /// No HTTP at all.
     Noise,
     /// Two stages, one request at a time in each, told by `Server-Timing`; `/metrics` counts.
@@ -106,12 +108,7 @@ impl Shared {
         let begin = *self.begin.lock().unwrap().get_or_insert(now);
         match self.manner {
             Manner::Serve(each) => {
-                let done = {
-                    let mut free = self.free.lock().unwrap();
-                    *free = (*free).max(now) + each;
-                    *free
-                };
-                until(done);
+                until(turn(&self.free, now, each));
                 ok(stream, "text/plain", b"done")
             }
             Manner::Stages(..) if path == "/metrics" => {
@@ -125,12 +122,7 @@ impl Shared {
                 ok(stream, "text/plain", text.as_bytes())
             }
             Manner::Stages(first, second) => {
-                let step = |free: &Mutex<Instant>, from: Instant, each| {
-                    let mut free = free.lock().unwrap();
-                    *free = (*free).max(from) + each;
-                    *free
-                };
-                until(step(&self.second, step(&self.free, now, first), second));
+                until(turn(&self.second, turn(&self.free, now, first), second));
                 self.served.fetch_add(1, Ordering::Relaxed);
                 let ms = |d: Duration| d.as_secs_f64() * 1e3;
                 let head = format!(
@@ -171,6 +163,7 @@ impl Shared {
                 }
                 ok(stream, "text/plain", b"done")
             }
+            Manner::Interim => interim(stream, self.served.fetch_add(1, Ordering::Relaxed)),
             Manner::Noise => {
                 let _ = stream.write_all(b"220 mail.example ready\r\n\r\n");
                 None
@@ -184,12 +177,7 @@ impl Shared {
                 };
                 if let (Manner::Batched(fixed, each), true) = (self.manner, path.ends_with("infer"))
                 {
-                    let done = {
-                        let mut free = self.free.lock().unwrap();
-                        *free = (*free).max(now) + fixed + each * rows;
-                        *free
-                    };
-                    until(done);
+                    until(turn(&self.free, now, fixed + each * rows));
                 }
                 let data = vec!["0.5"; values * rows as usize].join(",");
                 let body = match path {
@@ -202,6 +190,24 @@ impl Shared {
             }
         }
     }
+}
+
+/// When one that comes at `from` and takes so long is done, by what does one at a time and is next `free`.
+fn turn(free: &Mutex<Instant>, from: Instant, each: Duration) -> Instant {
+    let mut free = free.lock().unwrap();
+    *free = (*free).max(from) + each;
+    *free
+}
+
+/// Two interim answers and the answer, in one piece or in several.
+fn interim(stream: &mut TcpStream, number: u64) -> Option<()> {
+    let text = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n\
+                HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone";
+    for piece in text.as_bytes().chunks(if number.is_multiple_of(2) { text.len() } else { 30 }) {
+        stream.write_all(piece).ok()?;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Some(())
 }
 
 fn until(instant: Instant) {

@@ -350,7 +350,9 @@ fn measurements_are_points_under_a_roof() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (url, model) = (server.url(), format!("{ROOT}/models/mobilenet_v2.onnx"));
-    for (out, extra) in [("a", ["--model", &model]), ("b", ["--seed", "2"])] {
+    let integer = format!("{ROOT}/tests/models/resnet18_qdq.onnx");
+    let runs = [("a", ["--model", &model]), ("b", ["--seed", "2"]), ("c", ["--model", &integer])];
+    for (out, extra) in runs {
         let load = ["--load", "steady:100", "--seconds", "2", "-o", &path(out)];
         let run = rooflens(&[&["probe", &url], load.as_slice(), &extra].concat());
         assert!(run.code < 2, "{}{}", run.stdout, run.stderr);
@@ -359,6 +361,11 @@ fn measurements_are_points_under_a_roof() {
     let text = std::fs::read_to_string(file("a")).unwrap();
     let m: Value = serde_json::from_str(&text).unwrap();
     let number = |part: &str, key: &str| m[part][key].as_f64().unwrap();
+    // Integer operations count like others: 1.8 G multiply–adds.
+    let text = std::fs::read_to_string(file("c")).unwrap();
+    let quantized: Value = serde_json::from_str(&text).unwrap();
+    let operations = quantized["model"]["flops_per_request"].as_f64().unwrap();
+    assert!((3.6e9..4.0e9).contains(&operations), "{operations}");
     let product = number("window", "goodput_per_second") * number("model", "flops_per_request");
     assert!((number("model", "achieved_flops") / product - 1.0).abs() < 1e-9);
     let svg = path("roof.svg");

@@ -5,7 +5,9 @@ use crate::run::ROOT;
 use rooflens::analysis::analyze;
 use rooflens::dim::{Bindings, Dim};
 use rooflens::formats::load;
-use rooflens::report::ModelReport;
+use rooflens::report::{BoundReport, ModelReport};
+use rooflens::roofline::Roof;
+use rooflens::units::{Bytes, BytesPerSecond, FlopsPerSecond};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -108,6 +110,25 @@ fn exporters_and_formats_agree_on_macs() {
         .map(|name| observed(&PathBuf::from(format!("{ROOT}/tests/models/{name}.onnx"))).0.totals);
     assert_eq!(decoders[0].macs, decoders[1].macs);
     assert!(decoders[1].weight_bytes * 3 < decoders[0].weight_bytes);
+}
+
+/// What only the data decide may all be spared: "at least" of a detector is its convolutions.
+#[test]
+fn a_bound_counts_nothing_that_data_may_spare() {
+    let report = observed(&PathBuf::from(format!("{ROOT}/tests/models/ssdlite.onnx"))).0;
+    let roof = Roof {
+        device: "one".into(),
+        dtype: "f32".into(),
+        peak: FlopsPerSecond(1e9),
+        bandwidth: BytesPerSecond(1e12),
+        measured: false,
+        cached: Bytes(0.0),
+    };
+    let least = BoundReport::new(&roof, &report).least_seconds;
+    let products = 2.0 * report.totals.effective_macs as f64 / 1e9;
+    assert!((products..1.05 * products).contains(&least), "{least} and {products}");
+    assert!(report.totals.operations() as f64 / 1e9 > 10.0 * least);
+    assert!(report.totals.bound_bytes > 0, "the chosen boxes are bytes that data decide");
 }
 
 /// A detector of ninety classes keeps a formula that can be read, its largest integers left out.

@@ -3,7 +3,8 @@
 mod show;
 
 use super::super::{Exit, emit, hinted};
-use super::{first_answer, interruptible, senders, time, told, watched};
+use super::run::{first_answer, interruptible, watched};
+use super::{senders, time, told};
 use crate::probe::arrival::{Arrival, Load, Stripe};
 use crate::probe::drive::Plan;
 use crate::probe::measurement::{

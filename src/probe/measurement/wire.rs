@@ -275,6 +275,7 @@ pub struct BottleneckPart {
 #[allow(missing_docs)]
 pub struct ModelPart {
     pub file: String,
+    /// Operations, floating or integer.
     pub flops_per_request: f64,
     pub compulsory_bytes_per_request: f64,
     pub intensity_flop_per_byte: f64,

@@ -1,0 +1,147 @@
+//! Asking a server what it is before the load, and inputs made from what it says. Knows no protocol's messages.
+
+use super::tensor::{self, Given, Slot, Tensor, elements};
+use super::{Encoded, Options, Place, Prepared, TargetError, Url, explain, show};
+use crate::probe::grpc::Call;
+use crate::probe::http::Request;
+use crate::probe::record::Fault;
+use bytes::Bytes;
+
+/// What the modules of protocols use to ask the server.
+pub(super) struct Asker<'a> {
+    pub(super) url: &'a Url,
+    pub(super) prepared: &'a Prepared,
+    pub(super) options: &'a Options,
+}
+
+impl Asker<'_> {
+    /// A GET of `path`; `None` when the server says that there is no such thing.
+    pub(super) fn get(&self, path: &str) -> Result<Option<Bytes>, TargetError> {
+        let request = Request::new("GET", path, &self.authority(), &self.options.headers, b"");
+        match self.prepared.ask(&Encoded::Http(request)) {
+            Ok(answer) => Ok(Some(answer.body)),
+            Err((Fault::Http(404 | 405 | 501), _)) => Ok(None),
+            Err(failure) => Err(explain(self.url, &failure)),
+        }
+    }
+
+    /// A gRPC call with an answer of type `M`.
+    pub(super) fn call<M: prost::Message + Default>(
+        &self,
+        call: Call,
+    ) -> Result<Option<M>, TargetError> {
+        match self.prepared.ask(&Encoded::Grpc(call)) {
+            Ok(answer) => M::decode(answer.body).map(Some).map_err(|e| {
+                explain(
+                    self.url,
+                    &(Fault::Malformed, format!("not the message that was asked for: {e}")),
+                )
+            }),
+            Err((Fault::Grpc(5 | 12), _)) => Ok(None),
+            Err(failure) => Err(explain(self.url, &failure)),
+        }
+    }
+
+    pub(super) fn authority(&self) -> String {
+        match &self.prepared.place {
+            Place::Remote { address, .. } => address.authority.clone(),
+            Place::Local(_) => String::new(),
+        }
+    }
+
+    /// Inputs for each variant, from the signature and what was said on the command line.
+    pub(super) fn tensors(&self, declared: &[Slot]) -> Result<Vec<Vec<Tensor>>, TargetError> {
+        let options = self.options;
+        let mut slots = declared.to_vec();
+        for (name, given) in &options.inputs {
+            if !slots.is_empty() && !declared.iter().any(|s| s.name == *name) {
+                let names: Vec<&str> = declared.iter().map(|s| s.name.as_str()).collect();
+                return Err(TargetError::new(
+                    format!("the model has no input `{name}`"),
+                    format!("its inputs: {}", names.join(" ")),
+                ));
+            }
+            if declared.is_empty() {
+                let dtype = match given {
+                    Given::Shape(dtype, _) => dtype.or(tensor::Dtype::find("FP32")),
+                    Given::Contents(dtype, ..) => Some(*dtype),
+                };
+                slots.extend(dtype.map(|dtype| Slot {
+                    name: name.clone(),
+                    dtype,
+                    shape: Vec::new(),
+                }));
+            }
+        }
+        if slots.is_empty() {
+            return Err(TargetError::new(
+                "the server does not tell the model's inputs",
+                "name them: --input NAME=FP32:1x3x224x224",
+            ));
+        }
+        (0..options.variants.max(1))
+            .map(|v| slots.iter().zip(1..).map(|(s, n)| self.tensor(s, v * 1000 + n)).collect())
+            .collect()
+    }
+
+    fn tensor(&self, slot: &Slot, salt: u64) -> Result<Tensor, TargetError> {
+        let given = self.options.inputs.iter().find(|(n, _)| *n == slot.name).map(|(_, g)| g);
+        let shape = match given {
+            Some(Given::Contents(dtype, shape, data)) => {
+                if *dtype != slot.dtype {
+                    return Err(TargetError::new(
+                        format!(
+                            "input `{}` takes {}, the file has {}",
+                            slot.name,
+                            slot.dtype.name(),
+                            dtype.name()
+                        ),
+                        "convert the file with numpy's astype",
+                    ));
+                }
+                return Ok(Tensor {
+                    name: slot.name.clone(),
+                    dtype: *dtype,
+                    shape: shape.clone(),
+                    data: data.clone(),
+                });
+            }
+            Some(Given::Shape(_, shape)) => shape.clone(),
+            None => slot.shape.clone(),
+        };
+        let mut sized = shape.clone();
+        if let Some(first) = sized.first_mut().filter(|d| **d < 0) {
+            *first = self.options.batch;
+        } else if self.options.batch > 1 && given.is_none() {
+            return Err(TargetError::new(
+                format!(
+                    "input `{}` has a fixed first axis of {}, so that --batch {} does not fit",
+                    slot.name,
+                    sized.first().copied().unwrap_or(1),
+                    self.options.batch
+                ),
+                "leave --batch out, or export the model with an open batch axis",
+            ));
+        }
+        if sized.iter().any(|d| *d < 0) {
+            return Err(TargetError::new(
+                format!("input `{}` has open sizes: {}", slot.name, show(&shape)),
+                format!(
+                    "give them: --input {}={}",
+                    slot.name,
+                    show(&sized.iter().map(|d| if *d < 0 { 128 } else { *d }).collect::<Vec<_>>())
+                ),
+            ));
+        }
+        let too_large = || {
+            TargetError::new(
+                format!("input `{}` of {} is beyond any request", slot.name, show(&sized)),
+                "give smaller sizes with --input",
+            )
+        };
+        if elements(&sized).is_none() {
+            return Err(too_large());
+        }
+        Tensor::random(slot, sized.clone(), self.options.seed ^ (salt << 32)).ok_or_else(too_large)
+    }
+}

@@ -1,0 +1,139 @@
+//! Where a target is and how it is spoken to: its URL. Opens no connection.
+
+use super::TargetError;
+
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Any HTTP server: a path and a body.
+    Http,
+    /// Open Inference Protocol over HTTP: Triton, `MLServer`, `KServe`.
+    KserveHttp,
+    /// The same over gRPC.
+    KserveGrpc,
+    /// TensorFlow Serving over HTTP.
+    TfsHttp,
+    /// The same over gRPC.
+    TfsGrpc,
+}
+
+/// Schemes with their protocol, whether they are encrypted, and the port that is usual.
+const SCHEMES: &[(&str, Protocol, bool, u16)] = &[
+    ("http", Protocol::Http, false, 80),
+    ("https", Protocol::Http, true, 443),
+    ("kserve+http", Protocol::KserveHttp, false, 8000),
+    ("kserve+https", Protocol::KserveHttp, true, 443),
+    ("kserve+grpc", Protocol::KserveGrpc, false, 8001),
+    ("kserve+grpcs", Protocol::KserveGrpc, true, 443),
+    ("tfs+http", Protocol::TfsHttp, false, 8501),
+    ("tfs+https", Protocol::TfsHttp, true, 443),
+    ("tfs+grpc", Protocol::TfsGrpc, false, 8500),
+    ("tfs+grpcs", Protocol::TfsGrpc, true, 443),
+];
+
+/// Where a target is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// As typed.
+    pub text: String,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// Whether connections are encrypted.
+    pub secure: bool,
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// From the first `/` on, with the query; may be empty.
+    pub path: String,
+}
+
+impl Url {
+    /// Reads a URL.
+    pub fn parse(text: &str) -> Result<Self, TargetError> {
+        let known = SCHEMES.iter().map(|s| format!("{}://", s.0)).collect::<Vec<_>>().join(" ");
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| {
+            let hint = if std::path::Path::new(text).extension().is_some_and(|e| e == "onnx") {
+                format!("tract:{text} runs it in this process; a server's URL begins with one of: {known}")
+            } else {
+                format!("a target is tract:MODEL, ort:MODEL or a URL with one of: {known}")
+            };
+            TargetError::new(format!("`{text}` is not a target"), hint)
+        })?;
+        let (_, protocol, secure, port) =
+            *SCHEMES.iter().find(|s| s.0 == scheme).ok_or_else(|| {
+                TargetError::new(
+                    format!("`{scheme}` is not a known scheme"),
+                    format!("use one of: {known}"),
+                )
+            })?;
+        let split = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(split);
+        if authority.contains('@') {
+            return Err(TargetError::new(
+                "a password does not belong in a URL",
+                "send it with --header 'Authorization: …' or --token",
+            ));
+        }
+        let bad_port = || {
+            TargetError::new(
+                format!("`{authority}` has no valid port"),
+                "for example localhost:8000",
+            )
+        };
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => {
+                (host, port.parse().map_err(|_| bad_port())?)
+            }
+            _ => (authority, port),
+        };
+        if host.is_empty() {
+            return Err(TargetError::new(
+                format!("`{text}` names no host"),
+                "for example kserve+http://localhost:8000/MODEL",
+            ));
+        }
+        Ok(Self { text: text.into(), protocol, secure, host: host.into(), port, path: path.into() })
+    }
+
+    /// Model and version in the path, for the protocols that have them.
+    pub(crate) fn model(&self) -> Result<(String, Option<String>), TargetError> {
+        let parts: Vec<&str> = self.path.split('/').filter(|p| !p.is_empty()).collect();
+        let found = match parts.as_slice() {
+            [model] | ["v1" | "v2", "models", model] => Some((*model, None)),
+            [model, version]
+            | [model, "versions", version]
+            | ["v1" | "v2", "models", model, "versions", version] => Some((*model, Some(*version))),
+            _ => None,
+        };
+        found.map(|(m, v)| (m.trim_end_matches(":predict").to_owned(), v.map(ToOwned::to_owned))).ok_or_else(|| {
+            TargetError::new(
+                format!("`{}` names no model", self.text),
+                "put it behind the host: kserve+http://localhost:8000/MODEL or …/MODEL/versions/2",
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        let url = Url::parse("kserve+http://localhost:9000/resnet/versions/2").unwrap();
+        assert_eq!(
+            (url.protocol, url.port, url.host.as_str()),
+            (Protocol::KserveHttp, 9000, "localhost")
+        );
+        assert_eq!(url.model().unwrap(), ("resnet".into(), Some("2".into())));
+        assert_eq!(Url::parse("tfs+grpc://h/m").unwrap().port, 8500);
+        let six = Url::parse("http://[::1]:80/x?y=1").unwrap();
+        assert_eq!((six.host.as_str(), six.port, six.path.as_str()), ("[::1]", 80, "/x?y=1"));
+        assert_eq!(Url::parse("http://[::1]/").unwrap().port, 80);
+        for wrong in ["resnet.onnx", "gopher://x/", "http://:80/", "http://h:x/", "http://u:p@h/"] {
+            assert!(Url::parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(Url::parse("kserve+grpc://h:1").unwrap().model().is_err());
+    }
+}
