@@ -159,12 +159,14 @@ fn draw(chart: &Chart, svg: &mut String) -> Drawn<Labels> {
         .flat_map(|r| r.peaks.iter().filter_map(|p| r.slopes.first().map(|s| p.value / s.value)));
     let x = chart.points.iter().map(|p| p.intensity).chain(ridges);
     let x = x.chain(chart.models.iter().map(|m| m.intensity));
-    let x = x.chain(chart.models.iter().filter_map(|m| m.node_by_node.map(|n| n.0)));
+    let steps = || chart.models.iter().flat_map(|m| [m.node_by_node, m.fused]).flatten();
+    let x = x.chain(steps().map(|s| s.0));
     let x = x.chain(chart.measured.iter().map(|m| m.intensity));
     let (x0, x1) = range(x, 0.4, 12.0);
     let y = chart.points.iter().map(|p| p.performance);
     let y = y.chain(chart.roofs.iter().flat_map(|r| r.peaks.iter().map(|p| p.value)));
     let y = y.chain(chart.measured.iter().flat_map(|m| [m.achieved, m.attainable]));
+    let y = y.chain(chart.models.iter().map(|m| m.performance)).chain(steps().map(|s| s.1));
     let (y0, y1) = range(y, 0.4, 4.0);
 
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
@@ -285,6 +287,38 @@ mod tests {
         let svg = render_svg(&chart).unwrap();
         assert!(svg.contains("a &lt;model&gt; &amp; a machine"), "escaped");
         assert!(svg.trim_end().ends_with("</svg>"));
+    }
+
+    /// A decoder far below a network, and a model whose label is too long for any place.
+    #[test]
+    fn models_are_inside_and_named() {
+        let mut chart = example();
+        let model = |label: &str, intensity: f64, performance: f64| ModelPoint {
+            label: label.into(),
+            intensity,
+            performance,
+            node_by_node: Some((intensity / 2.0, performance / 2.0)),
+            fused: Some((intensity / 1.5, performance / 1.5)),
+        };
+        let long = format!("network (n = {})", "9".repeat(300));
+        chart.models = vec![model("decoder", 0.02, 5.2e8), model(&long, 300.0, 2.3e11)];
+        let mut svg = String::new();
+        let labels = draw(&chart, &mut svg).unwrap();
+        assert_eq!(labels.texts().filter(|t| *t == "decoder").count(), 2, "beside it, and below");
+        assert_eq!(labels.texts().filter(|t| *t == "network").count(), 2, "without its sizes");
+        let number = |circle: &str, name: &str| -> f64 {
+            let (_, rest) = circle.split_once(&format!("{name}=\"")).unwrap();
+            rest.split('"').next().unwrap().parse().unwrap()
+        };
+        let circles: Vec<(f64, f64)> =
+            svg.split("<circle").skip(1).map(|c| (number(c, " cx"), number(c, " cy"))).collect();
+        let frame = labels.frame();
+        let inside = |(x, y): &(f64, f64)| {
+            (frame.x0..=frame.x1).contains(x) && (frame.y0..=frame.y1).contains(y)
+        };
+        let below = circles.iter().filter(|c| !inside(c)).count();
+        // Five classes, two models, what was measured: the legend, and nothing else.
+        assert_eq!(below, 8, "{circles:?}");
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl Labels {
 
     /// Puts a label at the best of its spots: never on another label or outside the plot, and on as
     /// few marks as can be; an early spot is better than a late one.
-    pub(super) fn place(&mut self, text: &str, size: f64, color: RGBColor, spots: &[Spot]) {
+    pub(super) fn place(&mut self, text: &str, size: f64, color: RGBColor, spots: &[Spot]) -> bool {
         let mut best: Option<(f64, Spot, Vec<Area>)> = None;
         for (rank, spot) in spots.iter().enumerate() {
             let areas = cover(text, *spot, size);
@@ -145,9 +145,9 @@ impl Labels {
                 best = Some((cost, *spot, areas));
             }
         }
-        if let Some((_, spot, areas)) = best {
-            self.placed.push(Placed { text: text.to_owned(), spot, size, color, areas });
-        }
+        let Some((_, spot, areas)) = best else { return false };
+        self.placed.push(Placed { text: text.to_owned(), spot, size, color, areas });
+        true
     }
 
     /// The labels as SVG elements, each with a white rim.
@@ -179,6 +179,10 @@ impl Labels {
 impl Labels {
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         self.placed.iter().map(|p| p.text.as_str())
+    }
+
+    pub(super) fn frame(&self) -> Area {
+        self.frame
     }
 
     /// Labels that leave the plot or touch another.

@@ -1,7 +1,7 @@
 //! Lines, points, arrows and the legend, and where each one's label would like to stand.
 
 use super::labels::{self, Labels, Spot};
-use super::{Ceiling, Chart, Drawn, INK, MeasuredPoint, Point, RoofLine};
+use super::{Ceiling, Chart, Drawn, INK, MeasuredPoint, ModelPoint, Point, RoofLine};
 use crate::units::si;
 use plotters::coord::Shift;
 use plotters::element::DashedPathElement;
@@ -62,7 +62,10 @@ impl Scene<'_, '_> {
             self.plateau_labels(i, roof, labels);
         }
         for (text, color, spots) in &models {
-            labels.place(text, 15.0, *color, spots);
+            // Where the sizes find no room beside it, a model's name may.
+            if !labels.place(text, 15.0, *color, spots) {
+                labels.place(name(text), 15.0, *color, spots);
+            }
         }
         for (i, roof) in self.chart.roofs.iter().enumerate() {
             self.slope_labels(i, roof, labels);
@@ -275,8 +278,15 @@ impl Scene<'_, '_> {
         let colored = |(i, class): (usize, &String)| (class.clone(), CLASSES[i % CLASSES.len()]);
         let mut entries: Vec<(String, RGBColor)> =
             classes.iter().enumerate().map(colored).collect();
-        if !self.chart.models.is_empty() {
-            entries.push(("whole model".into(), INK));
+        match &self.chart.models[..] {
+            [] => {}
+            [_] => entries.push(("whole model".into(), INK)),
+            models => {
+                let colored = |(i, m): (usize, &ModelPoint)| {
+                    (name(&m.label).to_owned(), MODELS[i % MODELS.len()])
+                };
+                entries.extend(models.iter().enumerate().map(colored));
+            }
         }
         if !self.chart.measured.is_empty() {
             entries.push(("measured; × is how far the roof is above".into(), MEASURED));
@@ -293,6 +303,11 @@ impl Scene<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// A model's label without its sizes.
+fn name(label: &str) -> &str {
+    label.split(" (").next().unwrap_or(label)
 }
 
 /// A ceiling's name after its roof's.

@@ -90,7 +90,7 @@ impl Args {
         let mut files: Vec<String> =
             files.chain(measurements.iter().map(|m| m.file.clone())).collect();
         files.dedup();
-        let at = sources.iter().flat_map(|s| &s.analysis.bindings);
+        let at = sources.iter().flat_map(|s| s.analysis.given());
         let at: Vec<String> = at.map(|(k, v)| format!("{k} = {v}")).collect();
         let points = sources.iter().filter(|_| one);
         let points = points.flat_map(|s| charts::op_points(&s.analysis, &roof)).collect();
@@ -179,8 +179,7 @@ fn machine_roof(a: &Assessment) -> (Vec<RoofLine>, Roof) {
 fn short(source: &Source) -> String {
     let file = Path::new(&source.analysis.model.file);
     let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let at: Vec<String> =
-        source.analysis.bindings.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let at: Vec<String> = source.analysis.given().map(|(k, v)| format!("{k}={v}")).collect();
     if at.is_empty() { stem } else { format!("{stem} ({})", at.join(", ")) }
 }
 

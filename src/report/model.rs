@@ -6,7 +6,7 @@ use crate::dim::{Bindings, Dim, EvalError, MAX_TERMS};
 use crate::ir::{Model, ValueId};
 use crate::ops::Status;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the JSON form, in its `schema` field.
 pub(super) const SCHEMA: &str = "rooflens.analysis/1";
@@ -388,6 +388,14 @@ impl ModelReport {
         }
         let most = work.into_iter().filter(|(_, n)| *n > 0).max_by_key(|(_, n)| *n);
         most.map_or("f32", |(dtype, _)| if dtype == "u8" { "i8" } else { dtype })
+    }
+
+    /// The values of symbols that somebody chose, without sizes that only the data decide.
+    pub fn given(&self) -> impl Iterator<Item = (&str, u64)> {
+        let decided: BTreeSet<&str> =
+            self.assumptions.iter().filter(|a| a.data_dependent).map(|a| &*a.symbol).collect();
+        let pairs = self.bindings.iter().map(|(k, v)| (k.as_str(), *v));
+        pairs.filter(move |(k, _)| !decided.contains(k))
     }
 
     /// Whether every node's cost is known.

@@ -165,10 +165,7 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
             let _ = writeln!(out, "integer ops       = {}", readable(ints));
         }
         let _ = writeln!(out, "bytes             = {}", readable(&report.formulas.bytes));
-        let decided =
-            |k: &String| report.assumptions.iter().any(|a| a.data_dependent && a.symbol == *k);
-        let given = report.bindings.iter().filter(|(k, _)| !decided(k));
-        let at: Vec<String> = given.map(|(k, v)| format!("{k} = {v}")).collect();
+        let at: Vec<String> = report.given().map(|(k, v)| format!("{k} = {v}")).collect();
         if !at.is_empty() {
             let _ = writeln!(out, "at                  {}", at.join(", "));
         }
