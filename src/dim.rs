@@ -261,10 +261,39 @@ impl Dim {
         match divisor.as_const() {
             Some(d) if d > 0 => self.floor_div_const(d),
             Some(_) => Self::atom(Atom::FloorDiv(self.clone(), divisor.clone())),
-            None => self
-                .exact_div(divisor)
-                .unwrap_or_else(|| Self::atom(Atom::FloorDiv(self.clone(), divisor.clone()))),
+            None => self.exact_div(divisor).unwrap_or_else(|| {
+                let common = self.common_symbols(divisor);
+                if common.is_empty() {
+                    return Self::atom(Atom::FloorDiv(self.clone(), divisor.clone()));
+                }
+                // ⌊(s·x)/(s·y)⌋ = ⌊x/y⌋, as s is at least one.
+                self.without(&common).floor_div(&divisor.without(&common))
+            }),
         }
+    }
+
+    /// The symbols, with powers, that every term of both has.
+    fn common_symbols(&self, other: &Self) -> Vec<(Atom, u32)> {
+        let (mine, theirs) = (self.terms(), other.terms());
+        let mut terms = mine.iter().chain(theirs.iter());
+        let mut common: Vec<(Atom, u32)> =
+            terms.next().map_or_else(Vec::new, |t| t.factors.to_vec());
+        common.retain(|(atom, _)| matches!(atom, Atom::Symbol(_)));
+        for term in terms {
+            common.retain_mut(|(atom, power)| {
+                let found = term.factors.iter().find(|(a, _)| a == atom);
+                *power = found.map_or(0, |(_, p)| *p).min(*power);
+                *power > 0
+            });
+        }
+        common
+    }
+
+    /// Each term divided by a product that it has.
+    fn without(&self, product: &[(Atom, u32)]) -> Self {
+        let divided =
+            |t: &Term| Some((quotient_factors(&t.factors, product)?, Some(t.coefficient)));
+        Self::collect(self.terms().iter().filter_map(divided))
     }
 
     /// `⌈self / divisor⌉`.

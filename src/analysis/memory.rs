@@ -2,19 +2,35 @@
 
 use super::NodeReport;
 use crate::dim::Dim;
-use crate::ir::{Graph, NodeId, TensorInfo, Value, ValueId};
+use crate::ir::{Graph, NodeId, TensorInfo, ValueId};
 use crate::ops::Class;
+use std::collections::BTreeMap;
 
-/// Learned parameters and bytes of all initialisers, bodies included.
+/// Learned parameters and bytes of all weights, bodies included.
 pub(super) fn weights(graph: &Graph) -> (Dim, Dim) {
     let (mut params, mut bytes) = (Dim::ZERO, Dim::ZERO);
+    let mut inside = BTreeMap::new();
+    places(graph, &|id| Some(id), MAX_DEPTH, &mut inside);
     for id in graph.value_ids() {
         let value = graph.value(id);
-        let Some(weight) = value.weight.as_ref().filter(|w| w.initializer) else { continue };
+        let Some(weight) = &value.weight else { continue };
         bytes = bytes + weight.bytes.clone();
-        params = params + learned(graph, id, value);
+        if value.info.rank() == Some(0) {
+            continue;
+        }
+        let bodies = inside.get(&id).into_iter().flatten().copied();
+        let learned = std::iter::once((graph, id))
+            .chain(bodies)
+            .find_map(|(graph, id)| learned(graph, id, weight.float));
+        match learned {
+            Some(Learned::Elements) => {
+                params = params + value.info.elements().unwrap_or_default();
+            }
+            Some(Learned::Packed(count)) => params = params + count,
+            None => {}
+        }
     }
-    for body in graph.nodes.iter().flat_map(crate::ir::Node::subgraphs).map(|(_, body)| body) {
+    for body in bodies(graph) {
         let (inner_params, inner_bytes) = weights(body);
         params = params + inner_params;
         bytes = bytes + inner_bytes;
@@ -22,14 +38,47 @@ pub(super) fn weights(graph: &Graph) -> (Dim, Dim) {
     (params, bytes)
 }
 
-/// How many learned numbers an initialiser holds: those that training changes, or that were quantised
-/// from such. Not running statistics, scales and zero points, bounds, or constants of arithmetic.
-fn learned(graph: &Graph, id: ValueId, value: &Value) -> Dim {
-    if value.info.rank() == Some(0) {
-        return Dim::ZERO;
+fn bodies(graph: &Graph) -> impl Iterator<Item = &Graph> {
+    graph.nodes.iter().flat_map(crate::ir::Node::subgraphs).map(|(_, body)| body)
+}
+
+/// Bodies inside bodies are searched no deeper for the use of a weight.
+const MAX_DEPTH: usize = 32;
+
+/// The values of an outer graph that the bodies inside `graph` read, each with what it is in there.
+fn places<'g>(
+    graph: &'g Graph,
+    outer: &dyn Fn(ValueId) -> Option<ValueId>,
+    depth: usize,
+    into: &mut BTreeMap<ValueId, Vec<(&'g Graph, ValueId)>>,
+) {
+    if depth == 0 {
+        return;
     }
-    let stored_float = value.weight.as_ref().is_some_and(|w| w.float);
-    for node in &value.consumers {
+    for body in bodies(graph) {
+        let mut known = BTreeMap::new();
+        for (name, inner) in &body.captures {
+            if let Some(id) = graph.find_value(name).and_then(outer) {
+                into.entry(id).or_default().push((body, *inner));
+                known.insert(*inner, id);
+            }
+        }
+        places(body, &|id| known.get(&id).copied(), depth - 1, into);
+    }
+}
+
+/// How the learned numbers of a weight are counted.
+enum Learned {
+    /// Its elements.
+    Elements,
+    /// Several to an element: so many in all.
+    Packed(Dim),
+}
+
+/// Whether a weight holds learned numbers: those that training changes, or that were quantised from
+/// such. Not running statistics, scales and zero points, bounds, or constants of arithmetic.
+fn learned(graph: &Graph, id: ValueId, stored_float: bool) -> Option<Learned> {
+    for node in &graph.value(id).consumers {
         let node = graph.node(*node);
         let ports = node.inputs.iter().enumerate().filter(|(_, v)| **v == Some(id));
         for (port, _) in ports {
@@ -43,7 +92,7 @@ fn learned(graph: &Graph, id: ValueId, value: &Value) -> Dim {
                 "MatMulNBits" | "MatMulBnb4" => {
                     if port == 1 {
                         let size = |name| Dim::from(node.attrs.int_or(name, 0).unwrap_or(0));
-                        return size("K") * size("N");
+                        return Some(Learned::Packed(size("K") * size("N")));
                     }
                     Some(port == 5)
                 }
@@ -56,11 +105,11 @@ fn learned(graph: &Graph, id: ValueId, value: &Value) -> Dim {
                     _ => true,
                 };
             if quantized.unwrap_or(float) {
-                return value.info.elements().unwrap_or_default();
+                return Some(Learned::Elements);
             }
         }
     }
-    Dim::ZERO
+    None
 }
 
 /// Which values follow from stored ones alone, so that no run holds them as activations: weights,

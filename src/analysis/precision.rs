@@ -70,7 +70,7 @@ fn recast_graph(graph: &mut Graph, precision: Precision) {
             continue;
         }
         value.info.dtype = Some(precision.activations);
-        if let Some(weight) = value.weight.as_mut().filter(|w| w.initializer) {
+        if let Some(weight) = &mut value.weight {
             weight.dtype = Some(precision.weights);
             weight.bytes = value.info.elements().map_or(Dim::ZERO, |n| precision.weights.bytes(&n));
         }

@@ -284,7 +284,10 @@ impl<'b> Walk<'b> {
         outcome.nodes.iter().for_each(|n| cost.add(&n.cost));
         let outputs = body.outputs.iter().map(|v| outcome.values[v.index()].clone()).collect();
         if outcome.nodes.iter().any(|n| n.status == Status::Unknown) {
-            return Err(OpError::Unsupported("a body with operators of unknown cost".into()));
+            return Err(OpError::Unsupported(
+                "a body with operators of unknown cost (--value fixes an input that decides a branch)"
+                    .into(),
+            ));
         }
         Ok((outputs, cost))
     }
@@ -369,11 +372,16 @@ fn stored(graph: &Graph, value: ValueId, bytes: Dim) -> Dim {
     }
 }
 
-/// Whether a node fails only because one before it did, of which enough has been said.
+/// Whether a node fails only because one before it did, here or in a graph around, of which enough has
+/// been said.
 fn follows(error: &OpError, graph: &Graph, node: &Node, before: &[NodeReport]) -> bool {
     let OpError::UnknownInput { port, .. } = error else { return false };
-    let maker = node.inputs.get(*port).copied().flatten().and_then(|v| graph.value(v).producer);
-    maker.is_some_and(|id| before[id.index()].status == Status::Unknown)
+    let Some(value) = node.inputs.get(*port).copied().flatten() else { return false };
+    match graph.value(value).producer {
+        Some(id) => before[id.index()].status == Status::Unknown,
+        // From outside a body: said there.
+        None => graph.captures.contains_key(&graph.value(value).name),
+    }
 }
 
 /// A node of which nothing is known but its kind.

@@ -48,5 +48,8 @@ fn moved(
     let results = marked(&mut graph.outputs.iter().map(|v| owner[v.index()]));
     let writes = nodes().flat_map(|n| &n.writes);
     let written = writes.filter(|(v, _)| results[v.index()]).map(|(_, b)| b);
-    read.iter().flatten().sum::<Dim>() + written.sum::<Dim>()
+    // A branch that is taken reads its weights once.
+    let branches = graph.nodes.iter().zip(&outcome.nodes).filter(|(n, _)| &*n.op_type == "If");
+    let inside = branches.filter(|(_, r)| counts(r)).map(|(_, r)| &r.cost.weight_bytes_read);
+    read.iter().flatten().sum::<Dim>() + written.sum::<Dim>() + inside.sum::<Dim>()
 }

@@ -3,7 +3,7 @@
 use super::{Exit, emit, hinted, nearest};
 use crate::analysis::Precision;
 use crate::dim::{Bindings, Dim};
-use crate::ir::Model;
+use crate::ir::{DType, Elem, Model, ValueId};
 use crate::report::{BoundReport, ModelReport};
 use anyhow::Result;
 use std::collections::BTreeSet;
@@ -18,14 +18,19 @@ use std::sync::Arc;
 ///   rooflens analyze resnet50.onnx --batch 8
 ///   rooflens analyze bert.onnx --dim batch=1 --dim seq=128 --by op --top 10
 ///   rooflens analyze net.onnx --shape images=1x3x640x640 --format json -o net.json
+///   rooflens analyze decoder_merged.onnx --value use_cache_branch=true
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
+#[allow(clippy::doc_markdown, reason = "the text is for terminals")]
 pub(super) struct Args {
     /// The model file (.onnx).
     model: PathBuf,
     /// Fix the shape of an input: NAME=1x3x224x224. Repeatable.
     #[arg(long, value_name = "NAME=DIMS")]
     shape: Vec<String>,
+    /// Fix what a small input holds, such as a flag or a size: NAME=V or NAME=V,V. Repeatable.
+    #[arg(long, value_name = "NAME=V")]
+    value: Vec<String>,
     /// Give a symbol a value: SYMBOL=N. Repeatable.
     #[arg(long, value_name = "SYMBOL=N")]
     dim: Vec<String>,
@@ -61,7 +66,8 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let mut report = report(&self.model, &self.shape, &self.dim, self.batch, self.dtype)?;
+        let (shape, value) = (&self.shape, &self.value);
+        let mut report = report(&self.model, shape, value, &self.dim, self.batch, self.dtype)?;
         if !self.on.is_empty() {
             report.bounds = self.bounds(&report)?;
         }
@@ -93,8 +99,11 @@ impl Args {
     }
 }
 
-fn load(path: &Path) -> Result<Model> {
-    crate::formats::load(path).map_err(|e| match e.hint() {
+/// The model at `path`, some inputs of which will get another shape.
+fn load(path: &Path, shapes: &[String]) -> Result<Model> {
+    let given: Vec<&str> =
+        shapes.iter().filter_map(|text| Some(text.rsplit_once('=')?.0)).collect();
+    crate::formats::load_for(path, &given).map_err(|e| match e.hint() {
         Some(hint) => hinted(e.to_string(), hint),
         None => e.into(),
     })
@@ -104,13 +113,17 @@ fn load(path: &Path) -> Result<Model> {
 pub(super) fn report(
     path: &Path,
     shapes: &[String],
+    values: &[String],
     dims: &[String],
     batch: Option<u64>,
     dtype: Option<Precision>,
 ) -> Result<ModelReport> {
-    let mut model = load(path)?;
+    let mut model = load(path, shapes)?;
     for text in shapes {
         set_shape(&mut model, text)?;
+    }
+    for text in values {
+        set_value(&mut model, text)?;
     }
     let bindings = bindings(&model, dims, batch)?;
     if let Some(precision) = dtype {
@@ -130,7 +143,7 @@ pub(super) fn shared_report(
     dims: &[String],
     batch: Option<u64>,
 ) -> Result<(ModelReport, BTreeSet<Arc<str>>)> {
-    let model = load(path)?;
+    let model = load(path, &[])?;
     let known = every_symbol(&model, dims);
     let has = |text: &&String| text.split_once('=').is_none_or(|(n, _)| known.contains(n.trim()));
     let dims: Vec<String> = dims.iter().filter(has).cloned().collect();
@@ -199,6 +212,57 @@ fn every_symbol(model: &Model, dims: &[String]) -> BTreeSet<Arc<str>> {
     symbols
 }
 
+/// The input of this name.
+fn input(model: &Model, name: &str) -> Result<ValueId> {
+    let inputs = &model.graph.inputs;
+    inputs.iter().copied().find(|id| model.graph.value(*id).name == name).ok_or_else(|| {
+        let names: Vec<&str> =
+            inputs.iter().map(|id| model.graph.value(*id).name.as_str()).collect();
+        let hint = match nearest(name, names.iter().copied()) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => format!("its inputs are: {}", names.join(", ")),
+        };
+        hinted(format!("the model has no input `{name}`"), hint)
+    })
+}
+
+/// Applies `NAME=16000` or `NAME=true`: an input of as many numbers as are given.
+fn set_value(model: &mut Model, text: &str) -> Result<()> {
+    let usage = |why: &str| {
+        hinted(
+            format!("`--value {text}` is not NAME=V[,V…]: {why}"),
+            "for example --value sample_rate=16000 or --value use_cache=true",
+        )
+    };
+    let (name, list) = text.rsplit_once('=').ok_or_else(|| usage("there is no `=`"))?;
+    let id = input(model, name)?;
+    let info = &mut model.graph.value_mut(id).info;
+    let float = info.dtype.is_some_and(DType::is_float);
+    let element = |word: &str| match word.trim() {
+        "true" => Some(Elem::Int(Dim::ONE)),
+        "false" => Some(Elem::Int(Dim::ZERO)),
+        number if float => number.parse().ok().map(Elem::Float),
+        number => number.parse::<i64>().ok().map(|n| Elem::Int(Dim::from(n))),
+    };
+    let value: Option<Vec<Elem>> = list.split(',').map(element).collect();
+    let value = value.ok_or_else(|| usage("a value is no number, true or false"))?;
+    // An open length is that of the list.
+    let count = Dim::from(value.len());
+    if info.shape.as_deref().is_some_and(|s| matches!(s, [size] if size.as_const().is_none())) {
+        info.shape = Some(vec![count.clone()]);
+    }
+    if info.elements() != Some(count) {
+        let message = format!("input `{name}` is {info}, `--value` gives {} values", value.len());
+        return Err(hinted(message, "give as many as it holds, or fix its --shape first"));
+    }
+    let given = std::mem::take(info).with_value(value);
+    if given.value.is_none() {
+        return Err(usage("too many values to follow"));
+    }
+    *info = given;
+    Ok(())
+}
+
 /// Applies `NAME=1x3x224x224`.
 fn set_shape(model: &mut Model, text: &str) -> Result<()> {
     let usage = || {
@@ -218,16 +282,7 @@ fn set_shape(model: &mut Model, text: &str) -> Result<()> {
             "sizes go up to 2^40",
         ));
     }
-    let inputs = &model.graph.inputs;
-    let Some(id) = inputs.iter().copied().find(|id| model.graph.value(*id).name == name) else {
-        let names: Vec<&str> =
-            inputs.iter().map(|id| model.graph.value(*id).name.as_str()).collect();
-        let hint = match nearest(name, names.iter().copied()) {
-            Some(close) => format!("did you mean `{close}`?"),
-            None => format!("its inputs are: {}", names.join(", ")),
-        };
-        return Err(hinted(format!("the model has no input `{name}`"), hint));
-    };
+    let id = input(model, name)?;
     let info = &mut model.graph.value_mut(id).info;
     if let Some(rank) = info.rank().filter(|r| *r != sizes.len()) {
         let message = format!("input `{name}` has {rank} axes, `--shape` gives {}", sizes.len());

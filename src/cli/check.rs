@@ -26,6 +26,9 @@ pub(super) struct Args {
     /// Fix the shape of an input: NAME=1x3x224x224. Repeatable.
     #[arg(long, value_name = "NAME=DIMS")]
     shape: Vec<String>,
+    /// Fix what a small input holds, such as a flag or a size: NAME=V or NAME=V,V. Repeatable.
+    #[arg(long, value_name = "NAME=V")]
+    value: Vec<String>,
     /// Give the batch symbol a value.
     #[arg(long, value_name = "N")]
     batch: Option<u64>,
@@ -57,7 +60,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let report = super::analyze::report(&self.model, &self.shape, &self.dim, self.batch, None)?;
+        let (shape, value) = (&self.shape, &self.value);
+        let report =
+            super::analyze::report(&self.model, shape, value, &self.dim, self.batch, None)?;
         let t = &report.totals;
         let limits = [
             ("FLOPs", "", t.operations(), "--max-flops", &self.max_flops),

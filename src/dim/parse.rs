@@ -1,5 +1,7 @@
 //! Reading a [`Dim`]: the language that [`Dim`] prints, and the one exporters write into
-//! `dim_param` (`past + 1`, `2*s0`, `floor(h/2)`, `h//2`).
+//! `dim_param` (`past + 1`, `2*s0`, `h//2`, `floor(h/2 - 1/2) + 1`, `Max(1, s0)`).
+//!
+//! Division is exact until something asks for a whole number: `h/2 - 1/2` is (h − 1)/2.
 
 use super::Dim;
 use std::str::FromStr;
@@ -26,7 +28,8 @@ impl FromStr for Dim {
         if text.len() > MAX_LENGTH {
             return Err(parser.error("formula too long"));
         }
-        let dim = parser.sum()?;
+        let ratio = parser.sum()?;
+        let dim = parser.whole(&ratio)?;
         parser.space();
         if parser.at < parser.chars.len() {
             return Err(parser.error("unexpected character"));
@@ -67,17 +70,25 @@ impl Parser {
         if self.eat(c) { Ok(()) } else { Err(self.error(reason)) }
     }
 
-    fn sum(&mut self) -> Result<Dim, DimParseError> {
+    /// A ratio where a whole number must be; one by a name may be a path, and is none.
+    fn whole(&self, ratio: &Ratio) -> Result<Dim, DimParseError> {
+        if ratio.under.as_const().is_none() {
+            return Err(self.error("division by a name"));
+        }
+        Ok(ratio.floor())
+    }
+
+    fn sum(&mut self) -> Result<Ratio, DimParseError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(self.error("formula nested too deeply"));
         }
-        let mut total = if self.eat('-') { -self.product()? } else { self.product()? };
+        let mut total = if self.eat('-') { self.product()?.negated() } else { self.product()? };
         loop {
             if self.eat('+') {
-                total = total + self.product()?;
+                total = total.plus(self.product()?);
             } else if self.eat('-') {
-                total = total - self.product()?;
+                total = total.plus(self.product()?.negated());
             } else {
                 self.depth -= 1;
                 return Ok(total);
@@ -85,27 +96,33 @@ impl Parser {
         }
     }
 
-    fn product(&mut self) -> Result<Dim, DimParseError> {
+    fn product(&mut self) -> Result<Ratio, DimParseError> {
         let mut total = self.power()?;
         loop {
             if self.eat('*') || self.eat('·') {
-                total = total * self.power()?;
+                total = total.times(self.power()?);
             } else if self.eat('/') {
-                self.eat('/');
+                let whole = self.eat('/');
                 let divisor = self.power()?;
-                if divisor.is_zero() {
+                if divisor.top.is_zero() {
                     return Err(self.error("division by zero"));
                 }
-                total = total.floor_div(&divisor);
+                total = total.times(divisor.inverted());
+                if whole {
+                    total = total.floor().into();
+                }
             } else {
                 return Ok(total);
             }
         }
     }
 
-    fn power(&mut self) -> Result<Dim, DimParseError> {
+    fn power(&mut self) -> Result<Ratio, DimParseError> {
         let base = self.atom()?;
-        if !self.eat('^') {
+        let stars = self.peek() == Some('*') && self.chars.get(self.at + 1) == Some(&'*');
+        if stars {
+            self.at += 2;
+        } else if !self.eat('^') {
             return Ok(base);
         }
         let exponent = self.number()?;
@@ -113,20 +130,42 @@ impl Parser {
         if i128::from(exponent) > MAX_EXPONENT {
             return Err(self.error("exponent too large"));
         }
-        Ok(base.pow(exponent))
+        Ok(Ratio { top: base.top.pow(exponent), under: base.under.pow(exponent) })
     }
 
     fn number(&mut self) -> Result<i128, DimParseError> {
         self.space();
+        let digits = self.digits();
+        digits.parse().map_err(|_| self.error("expected a number"))
+    }
+
+    fn digits(&mut self) -> String {
         let start = self.at;
         while self.chars.get(self.at).is_some_and(char::is_ascii_digit) {
             self.at += 1;
         }
-        let digits: String = self.chars.iter().take(self.at).skip(start).collect();
-        digits.parse().map_err(|_| self.error("expected a number"))
+        self.chars.iter().take(self.at).skip(start).collect()
     }
 
-    fn atom(&mut self) -> Result<Dim, DimParseError> {
+    /// A number, which may have decimals: `0.5*h`.
+    fn decimal(&mut self) -> Result<Ratio, DimParseError> {
+        let whole = self.number()?;
+        if self.chars.get(self.at) != Some(&'.') {
+            return Ok(Dim::from(whole).into());
+        }
+        self.at += 1;
+        let decimals = self.digits();
+        let places = u32::try_from(decimals.len()).unwrap_or(u32::MAX);
+        let read = || {
+            let scale = 10i128.checked_pow(places)?;
+            let part = if decimals.is_empty() { 0 } else { decimals.parse::<i128>().ok()? };
+            Some((whole.checked_mul(scale)?.checked_add(part)?, scale))
+        };
+        let (top, under) = read().ok_or_else(|| self.error("too many decimals"))?;
+        Ok(Ratio { top: Dim::from(top), under: Dim::from(under) })
+    }
+
+    fn atom(&mut self) -> Result<Ratio, DimParseError> {
         match self.peek() {
             Some('(') => {
                 self.at += 1;
@@ -134,8 +173,8 @@ impl Parser {
                 self.expect(')', "expected `)`")?;
                 Ok(inner)
             }
-            Some(c) if c.is_ascii_digit() => self.number().map(Dim::from),
-            Some(c) if c.is_alphabetic() || c == '_' => self.name(),
+            Some(c) if c.is_ascii_digit() => self.decimal(),
+            Some(c) if c.is_alphabetic() || c == '_' => self.name().map(Ratio::from),
             _ => Err(self.error("expected a number, a name or `(`")),
         }
     }
@@ -151,22 +190,79 @@ impl Parser {
             return Ok(Dim::symbol(&name));
         }
         self.at += 1;
-        let first = self.sum()?;
-        let result = match name.to_ascii_lowercase().as_str() {
-            "floor" => first,
-            "min" | "max" | "mod" => {
-                self.expect(',', "expected `,`")?;
-                let second = self.sum()?;
-                match name.to_ascii_lowercase().as_str() {
-                    "min" => first.minimum(&second),
-                    "max" => first.maximum(&second),
-                    _ if second.is_zero() => return Err(self.error("division by zero")),
-                    _ => first.modulo(&second),
+        let mut arguments = vec![self.sum()?];
+        while self.eat(',') {
+            arguments.push(self.sum()?);
+        }
+        let name = name.to_ascii_lowercase();
+        let result = match (&*name, &arguments[..]) {
+            ("floor", [x]) => x.floor(),
+            ("ceiling" | "ceil", [x]) => -x.clone().negated().floor(),
+            ("floordiv", [a, b]) if !b.top.is_zero() => {
+                a.clone().times(b.clone().inverted()).floor()
+            }
+            ("mod", [a, b]) => match (self.whole(a)?, self.whole(b)?) {
+                (_, b) if b.is_zero() => return Err(self.error("division by zero")),
+                (a, b) => a.modulo(&b),
+            },
+            ("min" | "max", [first, rest @ ..]) if !rest.is_empty() => {
+                let pick = if name == "min" { Dim::minimum } else { Dim::maximum };
+                let mut best = self.whole(first)?;
+                for other in rest {
+                    best = pick(&best, &self.whole(other)?);
                 }
+                best
+            }
+            ("floor" | "ceiling" | "ceil" | "floordiv" | "mod" | "min" | "max", _) => {
+                return Err(self.error("wrong number of arguments"));
             }
             _ => return Err(self.error("unknown function")),
         };
         self.expect(')', "expected `)`")?;
         Ok(result)
+    }
+}
+
+/// A fraction on its way to a whole number.
+#[derive(Clone)]
+struct Ratio {
+    top: Dim,
+    under: Dim,
+}
+
+impl From<Dim> for Ratio {
+    fn from(top: Dim) -> Self {
+        Self { top, under: Dim::ONE }
+    }
+}
+
+impl Ratio {
+    fn negated(self) -> Self {
+        Self { top: -self.top, ..self }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        if self.under == other.under {
+            return Self { top: self.top + other.top, under: self.under };
+        }
+        let top = self.top * other.under.clone() + other.top * self.under.clone();
+        Self { top, under: self.under * other.under }
+    }
+
+    fn times(self, other: Self) -> Self {
+        Self { top: self.top * other.top, under: self.under * other.under }
+    }
+
+    /// One over it; what is below stays positive where it is a number.
+    fn inverted(self) -> Self {
+        let negative = self.top.as_const().is_some_and(|c| c < 0);
+        if negative {
+            return Self { top: -self.under, under: -self.top };
+        }
+        Self { top: self.under, under: self.top }
+    }
+
+    fn floor(&self) -> Dim {
+        self.top.floor_div(&self.under)
     }
 }

@@ -62,6 +62,24 @@ fn unbound_symbols_are_named() {
     assert_eq!(error.to_string(), "symbol `batch` has no value");
 }
 
+/// As torch, sympy and onnxruntime write sizes.
+#[test]
+fn formulas_of_exporters() {
+    let at = |text: &str, h: i128| dim(text).eval(&[("h".into(), h)].into()).unwrap();
+    for h in [1, 7, 319, 320, 321] {
+        assert_eq!(at("floor(h/2 - 1/2) + 1", h), (h - 1).div_euclid(2) + 1, "{h}");
+        assert_eq!(at("floor(0.5*h - 0.5) + 1", h), (h - 1).div_euclid(2) + 1, "{h}");
+        assert_eq!(at("ceiling(h/4)", h), (h + 3).div_euclid(4));
+        assert_eq!(at("floor(floor(h/2)/2 + 3/4)", h), ((h / 2) * 2 + 3).div_euclid(4));
+        assert_eq!(at("Max(1, h - 300, 2**3)", h), 8.max(h - 300));
+        assert_eq!(at("FloorDiv(h + 1, 2)*Mod(h, 3)", h), (h + 1) / 2 * (h % 3));
+    }
+    assert_eq!(dim("floor(h/2 - 1/2) + 1"), dim("(h + 1)//2"));
+    assert_eq!(dim("floor(b*h/(160*b))"), dim("h//160"));
+    // A path is no division.
+    assert!("decoder/rnn/Unsqueeze".parse::<Dim>().is_err());
+}
+
 #[test]
 fn hostile_text_is_refused() {
     let deep = "(".repeat(10_000);

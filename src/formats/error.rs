@@ -28,6 +28,14 @@ pub enum LoadErrorKind {
     /// The bytes do not follow the format.
     #[error("is not a valid ONNX model, or is cut short: {0}")]
     Malformed(String),
+    /// An input of the size −1, which some exporters write where they mean any.
+    #[error("{place}: axis {axis} has the negative size -1")]
+    Open {
+        /// The input.
+        place: String,
+        /// Which axis.
+        axis: usize,
+    },
     /// The parts contradict each other.
     #[error("{place}: {message}")]
     Invalid {
@@ -53,6 +61,10 @@ impl LoadError {
             LoadErrorKind::Malformed(_) => "check the file with `onnx.checker`, or export it again",
             LoadErrorKind::Invalid { .. } => {
                 "the exporter wrote a contradictory model; export it again"
+            }
+            LoadErrorKind::Open { .. } => {
+                "if the exporter means any size, give the whole shape: \
+                 `rooflens analyze FILE --shape NAME=1x3x224x224`"
             }
             LoadErrorKind::Io(_) => "check the path",
         })

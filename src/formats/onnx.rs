@@ -2,6 +2,7 @@
 
 mod build;
 mod census;
+mod constants;
 mod messages;
 mod tensor;
 mod write;
@@ -14,8 +15,12 @@ use bytes::Bytes;
 use prost::Message;
 use std::path::Path;
 
-/// Reads a model; `folder` is where files it names may lie.
-pub(super) fn read(file: &Bytes, folder: Option<&Path>) -> Result<Model, LoadError> {
+/// Reads a model; `folder` is where files it names may lie, `given` are inputs whose shape others will set.
+pub(super) fn read(
+    file: &Bytes,
+    folder: Option<&Path>,
+    given: &[&str],
+) -> Result<Model, LoadError> {
     if file.is_empty() {
         return Err(LoadErrorKind::Empty.into());
     }
@@ -27,7 +32,7 @@ pub(super) fn read(file: &Bytes, folder: Option<&Path>) -> Result<Model, LoadErr
     if proto.opset_import.is_empty() && graph.node.is_empty() {
         return Err(missing("operator set and no node").into());
     }
-    let mut model = build::model(&proto, graph, folder)?;
+    let mut model = build::model(&proto, graph, folder, given)?;
     model.file_bytes = u64::try_from(file.len()).unwrap_or(u64::MAX);
     Ok(model)
 }

@@ -39,8 +39,18 @@ pub struct Weight {
     pub float: bool,
     /// Whether the contents lie in another file.
     pub external: bool,
-    /// Whether it is an initialiser of the graph, not the output of a Constant node.
-    pub initializer: bool,
+}
+
+impl Weight {
+    /// Of a tensor that is stored in the file itself.
+    pub fn of(info: &TensorInfo) -> Self {
+        Self {
+            bytes: info.bytes().unwrap_or_default(),
+            dtype: info.dtype,
+            float: info.dtype.is_some_and(DType::is_float),
+            external: false,
+        }
+    }
 }
 
 /// A tensor that flows along an edge.

@@ -187,6 +187,7 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
     for line in assumptions(report) {
         let _ = writeln!(out, "assumed: {line}");
     }
+    out.push_str(&choices(report));
     for (op, n) in &report.coverage.unknown {
         let _ = writeln!(out, "unknown: {op} × {n}: not in the totals");
     }
@@ -195,6 +196,25 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
         let _ = writeln!(out, "{}: `{}`: {}", d.severity, d.place, d.message);
     }
     out
+}
+
+/// What the analysis took for granted on the way, each remark once; a few of many.
+fn choices(report: &ModelReport) -> String {
+    const SHOWN: usize = 4;
+    let taken = report.diagnostics.iter().filter(|d| d.severity == "assumption");
+    let mut seen = std::collections::BTreeSet::new();
+    let mut lines = Vec::new();
+    for d in taken {
+        if seen.insert(d.message.as_str()) {
+            lines.push(format!("assumed: `{}`: {}\n", d.place, d.message));
+        }
+    }
+    let more = lines.len().saturating_sub(SHOWN);
+    lines.truncate(SHOWN);
+    if more > 0 {
+        lines.push(format!("assumed: {more} more, which --format json lists\n"));
+    }
+    lines.concat()
 }
 
 /// A formula short enough to read.

@@ -7,6 +7,7 @@ mod cli;
 mod contrib;
 mod corpus;
 mod estimates;
+mod exports;
 mod formulas;
 mod hw;
 #[cfg(target_os = "linux")]

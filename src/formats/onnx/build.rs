@@ -4,7 +4,7 @@ use super::messages::{
     AttributeProto, FunctionProto, GraphProto, InnerType, ModelProto, NodeProto, Size, TensorProto,
     TypeProto, ValueInfo,
 };
-use super::tensor;
+use super::{constants, tensor};
 use crate::dim::Dim;
 use crate::formats::{LoadError, LoadErrorKind};
 use crate::ir::{
@@ -23,6 +23,8 @@ const MAX_NODES: usize = 2_000_000;
 struct Builder<'a> {
     functions: HashMap<(&'a str, &'a str), &'a FunctionProto>,
     folder: Option<&'a Path>,
+    /// Inputs whose shape others will set.
+    given: &'a [&'a str],
     names: HashMap<&'a str, Arc<str>>,
     nodes: usize,
     diagnostics: Vec<Diagnostic>,
@@ -55,6 +57,7 @@ pub(super) fn model(
     proto: &ModelProto,
     graph: &GraphProto,
     folder: Option<&Path>,
+    given: &[&str],
 ) -> Result<Model, LoadError> {
     let mut builder = Builder {
         functions: proto
@@ -63,6 +66,7 @@ pub(super) fn model(
             .map(|f| ((plain_domain(&f.domain), f.name.as_str()), f))
             .collect(),
         folder,
+        given,
         names: HashMap::new(),
         nodes: 0,
         diagnostics: Vec::new(),
@@ -74,7 +78,8 @@ pub(super) fn model(
         attrs: BTreeMap::new(),
         depth: 0,
     };
-    let built = builder.graph(graph, &scope)?;
+    let mut built = builder.graph(graph, &scope)?;
+    constants::mark(&mut built);
     if let Order::Cycle(ids) = Order::of(&built) {
         let names: Vec<String> =
             ids.iter().take(8).map(|id| format!("`{}`", built.node(*id).name)).collect();
@@ -117,7 +122,7 @@ impl<'a> Builder<'a> {
             let id = graph.intern(&scope.name(&input.name));
             // Until IR version 4 every initialiser was listed as an input too.
             if graph.value(id).weight.is_none() {
-                graph.value_mut(id).info = declared(input, true)?;
+                graph.value_mut(id).info = declared(input, true, self.given)?;
                 graph.inputs.push(id);
             }
         }
@@ -125,7 +130,7 @@ impl<'a> Builder<'a> {
             let id = graph.intern(&scope.name(&value.name));
             let value_mut = graph.value_mut(id);
             if value_mut.weight.is_none() && value_mut.info == TensorInfo::default() {
-                value_mut.info = declared(value, false)?;
+                value_mut.info = declared(value, false, self.given)?;
             }
         }
         for node in &proto.node {
@@ -168,13 +173,7 @@ impl<'a> Builder<'a> {
             let message = format!("has the unknown element type {}", tensor.data_type);
             return Err(invalid(format!("tensor `{}`", tensor.name), message));
         }
-        value.weight = Some(Weight {
-            bytes: info.bytes().unwrap_or_default(),
-            dtype: info.dtype,
-            float: info.dtype.is_some_and(DType::is_float),
-            external: tensor.data_location == 1,
-            initializer: true,
-        });
+        value.weight = Some(Weight { external: tensor.data_location == 1, ..Weight::of(&info) });
         value.info = info;
         Ok(())
     }
@@ -342,16 +341,18 @@ fn kind(proto: &AttributeProto) -> i32 {
 }
 
 /// What the file says of a value. Sizes that an input leaves open become symbols of their own.
-fn declared(value: &ValueInfo, input: bool) -> Result<TensorInfo, LoadError> {
+fn declared(value: &ValueInfo, input: bool, given: &[&str]) -> Result<TensorInfo, LoadError> {
+    let open = given.contains(&value.name.as_str()) || (!input && !given.is_empty());
     match &value.kind {
-        Some(kind) => typed(kind, &value.name, input),
+        Some(kind) => typed(kind, &value.name, input, open),
         None => Ok(TensorInfo::default()),
     }
 }
 
-fn typed(kind: &TypeProto, name: &str, input: bool) -> Result<TensorInfo, LoadError> {
+/// `open` says that a size of −1 means any.
+fn typed(kind: &TypeProto, name: &str, input: bool, open: bool) -> Result<TensorInfo, LoadError> {
     let inner = |inner: &InnerType| match &inner.element {
-        Some(element) => typed(element, name, false),
+        Some(element) => typed(element, name, false, open),
         None => Ok(TensorInfo::default()),
     };
     if let Some(sequence) = &kind.sequence {
@@ -372,7 +373,13 @@ fn typed(kind: &TypeProto, name: &str, input: bool) -> Result<TensorInfo, LoadEr
     let mut dims = Vec::with_capacity(shape.dim.len());
     for (axis, dim) in shape.dim.iter().enumerate() {
         dims.push(match &dim.size {
-            Some(Size::Value(size)) => tensor::checked_dim(name, axis, *size)?,
+            Some(Size::Value(-1)) if input && !open => {
+                let place = format!("tensor `{name}`");
+                return Err(LoadErrorKind::Open { place, axis }.into());
+            }
+            Some(Size::Value(size)) if *size != -1 || !open => {
+                tensor::checked_dim(name, axis, *size)?
+            }
             Some(Size::Param(text)) if !text.trim().is_empty() => symbol(text.trim()),
             _ if input => Dim::symbol(&format!("{name}.{axis}")),
             _ => return Ok(TensorInfo { dtype, ..TensorInfo::default() }),
