@@ -25,10 +25,8 @@ from onnx import TensorProto, helper
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent.parent / "models"))
+import observe  # noqa: E402
 from make import strip  # noqa: E402
-
-COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "ConvInteger", "MatMulInteger",
-           "MatMulNBits", "FusedMatMul", "LSTM", "GRU")
 
 
 def legacy(model, inputs, names, axes=None, opset=17, **options):
@@ -303,50 +301,7 @@ def feeds(model):
 def observed(model):
     """Operator and MACs of every node that sums products, in order; the shapes of the inputs."""
     inputs, given = feeds(model)
-    outputs = [o.name for o in model.graph.output]
-    fixed = {t.name: list(t.dims) for t in model.graph.initializer}
-    nodes = [n for n in model.graph.node if n.op_type in COUNTED]
-    wanted = {n for node in nodes for n in [*node.input, *node.output] if n}
-    wanted -= set(fixed) | set(inputs) | set(outputs)
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    for name in sorted(wanted):
-        probe.graph.output.append(onnx.ValueInfoProto(name=name))
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(probe.SerializeToString(), options)
-    names = [o.name for o in session.get_outputs()]
-    shapes = dict(fixed)
-    shapes.update({n: list(np.shape(v)) for n, v in zip(names, session.run(names, inputs))})
-    shapes.update({n: list(v.shape) for n, v in inputs.items()})
-    rows = []
-    for node in nodes:
-        attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        a, y = shapes[node.input[0]], shapes[node.output[0]] if node.output[0] else []
-        b = shapes[node.input[1]] if node.op_type != "Einsum" else None
-        if node.op_type in ("Conv", "ConvInteger"):
-            macs = math.prod(y) * math.prod(b[1:])
-        elif node.op_type == "ConvTranspose":
-            macs = math.prod(a) * math.prod(b[1:])
-        elif node.op_type == "Gemm":
-            macs = math.prod(y) * (a[0] if attrs.get("transA") else a[1])
-        elif node.op_type in ("MatMul", "MatMulInteger"):
-            macs = math.prod(y) * a[-1]
-        elif node.op_type == "FusedMatMul":
-            macs = math.prod(y) * (a[-2] if attrs.get("transA") else a[-1])
-        elif node.op_type == "MatMulNBits":
-            macs = math.prod(y) * attrs["K"]
-        elif node.op_type in ("LSTM", "GRU"):
-            r = shapes[node.input[2]]
-            macs = a[0] * a[1] * math.prod(r[:2]) * (a[2] + r[2])
-        else:
-            extents = {}
-            terms = attrs["equation"].decode().split("->")[0].replace(" ", "").split(",")
-            for term, name in zip(terms, node.input):
-                extents.update(zip(term, shapes[name]))
-            macs = math.prod(extents.values())
-        rows.append((node.op_type, macs))
-    return rows, given
+    return observe.products(model, inputs)[0], given
 
 
 def main():
