@@ -20,23 +20,23 @@ fn constant(name: &str, sizes: &[i64]) -> Message {
 
 #[test]
 fn weights_in_constants_count_where_products_read_them() {
-    let (x, y) = (value("x", &["1", "3", "8", "8"]), value("y", &[]));
+    let (x, y) = ([value("x", &["1", "3", "8", "8"])], [value("y", &[])]);
     let conv = [
         constant("w", &[8, 3, 3, 3]),
         constant("b", &[8, 1, 1]),
         node("Conv", &["x", "w"], &["c"]),
         node("Add", &["c", "b"], &["y"]),
     ];
-    let report = analyzed(&model(&conv, &[x.clone()], &[y.clone()]), &[]);
+    let report = analyzed(&model(&conv, &x, &y), &[]);
     assert_eq!(total(&report, "params"), 8 * 27 + 8);
     assert_eq!(total(&report, "weight_bytes"), 4 * (8 * 27 + 8));
     // As if cast, the weights shrink like initialisers.
-    let bytes = model(&conv, &[x.clone()], &[y.clone()]);
+    let bytes = model(&conv, &x, &y);
     let cast = analyzed(&bytes, &["--dtype", "w8a32"]);
     assert_eq!((total(&cast, "params"), total(&cast, "weight_bytes")), (224, 224));
     // A file that keeps no weights so has numbers of arithmetic in its Constants.
     let arithmetic = [constant("b", &[3, 1, 1]), node("Add", &["x", "b"], &["y"])];
-    let report = analyzed(&model(&arithmetic, &[x], &[y]), &[]);
+    let report = analyzed(&model(&arithmetic, &x, &y), &[]);
     assert_eq!((total(&report, "params"), total(&report, "weight_bytes")), (0, 0));
 }
 
