@@ -207,7 +207,7 @@ impl<'b> Walk<'b> {
         let mut effect = match effect {
             Ok(effect) => effect,
             Err(error) => {
-                if !follows(&error, graph, node, before) {
+                if !self.follows(&error, graph, node, before) {
                     let text = format!("{}: {error}", node.qualified_op());
                     self.report(Severity::Incomplete, &node.name, text, None);
                 } else if self.depth.get() == 0 {
@@ -242,6 +242,18 @@ impl<'b> Walk<'b> {
             output.constant = constant;
         }
         (report, effect.outputs)
+    }
+
+    /// Whether a node fails only because one before it did, here or in a graph around, of which enough has
+    /// been said.
+    fn follows(&self, error: &OpError, graph: &Graph, node: &Node, before: &[NodeReport]) -> bool {
+        let OpError::UnknownInput { port, .. } = error else { return false };
+        let Some(value) = node.inputs.get(*port).copied().flatten() else { return false };
+        let said = || self.diagnostics.borrow().iter().any(|d| d.severity == Severity::Incomplete);
+        match graph.value(value).producer {
+            Some(id) => before[id.index()].status == Status::Unknown,
+            None => graph.captures.contains_key(&graph.value(value).name) && said(),
+        }
     }
 
     /// A cost in sizes that only the data decide is a bound.
@@ -369,18 +381,6 @@ fn stored(graph: &Graph, value: ValueId, bytes: Dim) -> Dim {
             (bytes * Dim::from(stored.bits())).ceil_div(&Dim::from(used.bits()))
         }
         _ => bytes,
-    }
-}
-
-/// Whether a node fails only because one before it did, here or in a graph around, of which enough has
-/// been said.
-fn follows(error: &OpError, graph: &Graph, node: &Node, before: &[NodeReport]) -> bool {
-    let OpError::UnknownInput { port, .. } = error else { return false };
-    let Some(value) = node.inputs.get(*port).copied().flatten() else { return false };
-    match graph.value(value).producer {
-        Some(id) => before[id.index()].status == Status::Unknown,
-        // From outside a body: said there.
-        None => graph.captures.contains_key(&graph.value(value).name),
     }
 }
 
