@@ -213,7 +213,7 @@ fn every_symbol(model: &Model, dims: &[String]) -> BTreeSet<Arc<str>> {
 }
 
 /// The input of this name.
-fn input(model: &Model, name: &str) -> Result<ValueId> {
+pub(super) fn input(model: &Model, name: &str) -> Result<ValueId> {
     let inputs = &model.graph.inputs;
     inputs.iter().copied().find(|id| model.graph.value(*id).name == name).ok_or_else(|| {
         let names: Vec<&str> =
@@ -264,7 +264,7 @@ fn set_value(model: &mut Model, text: &str) -> Result<()> {
 }
 
 /// Applies `NAME=1x3x224x224`.
-fn set_shape(model: &mut Model, text: &str) -> Result<()> {
+pub(super) fn set_shape(model: &mut Model, text: &str) -> Result<()> {
     let usage = || {
         hinted(
             format!("`--shape {text}` is not NAME=DIMS"),

@@ -13,6 +13,7 @@ use super::{Exit, emit, hinted};
 use crate::probe::arrival::{Arrival, Load, Stripe};
 use crate::probe::drive::Plan;
 use crate::probe::measurement::{Aims, File, Measured, ModelPart};
+use crate::probe::target::tensor::Given;
 use crate::probe::target::{Body, Encoding, Options, Prepared, TargetError, Url};
 use anyhow::Result;
 pub(super) use batching::Args as BatchingArgs;
@@ -185,11 +186,7 @@ impl Args {
                 "for example --slo p99=50ms",
             ));
         }
-        let mut batches = self.batch.clone();
-        batches.dedup();
-        if batches.is_empty() {
-            batches.push(prescribed.unwrap_or(1));
-        }
+        let batches = self.batches(prescribed)?;
         let aims = Aims {
             headline: slo.map(|s| s.0).or(judged_by).unwrap_or(0.99),
             slo,
@@ -201,10 +198,10 @@ impl Args {
             return dry_run(&plan);
         }
         self.meters.check()?;
-        let costs = batches
-            .iter()
-            .map(|batch| self.model.as_deref().map(|path| cost(path, *batch)).transpose())
-            .collect::<Result<Vec<_>>>()?;
+        // A model that cannot be counted is told before a server is loaded.
+        if let Some(path) = &self.model {
+            analysed(path, batches[0], &self.sizes(), false)?;
+        }
         let stop = interruptible()?;
         let (study, folder) = match &self.start_up.spawn {
             Some(command) => {
@@ -222,6 +219,7 @@ impl Args {
             None => (None, None),
         };
         let all = batches.iter().map(|b| self.prepare(*b)).collect::<Result<Vec<_>>>()?;
+        let costs = all.iter().map(|p| self.cost(p)).collect::<Result<Vec<_>>>()?;
         let answers = all
             .iter()
             .map(|prepared| first_answer(&self.target, prepared))
@@ -249,7 +247,10 @@ impl Args {
                 if let Some(rule) = rule {
                     rule.tell(&mut measured.file);
                 }
-                measured.file.model = costs[i].clone().map(|m| achieved(m, &measured.file));
+                if let Some((model, assumed)) = costs[i].clone() {
+                    measured.file.model = Some(achieved(model, &measured.file));
+                    measured.file.verdict.notes.extend(assumed);
+                }
                 measured.file.start_up = study.as_ref().map(|s| s.part.clone());
                 Ok(measured)
             };
@@ -267,6 +268,24 @@ impl Args {
         save(&measured, &folder)?;
         emit(&summary(&measured.file, Some(&folder)), None)?;
         Ok(exit(&measured.file))
+    }
+
+    /// The batches to measure, one after another.
+    fn batches(&self, prescribed: Option<i64>) -> Result<Vec<i64>> {
+        let mut batches = self.batch.clone();
+        batches.dedup();
+        if batches.is_empty() {
+            batches.push(prescribed.unwrap_or(1));
+        }
+        let sizes = self.sizes();
+        let held = |b: &i64| *b == 1 || sizes.iter().any(|(_, shape)| shape.first() == Some(b));
+        match batches.iter().find(|b| !sizes.is_empty() && !held(b)) {
+            Some(batch) => Err(hinted(
+                format!("--batch {batch}, and no --input has so many rows"),
+                "give sizes with the batch in them, or leave one of the two out",
+            )),
+            None => Ok(batches),
+        }
     }
 
     fn plan(&self, load: Load) -> Result<Plan> {
@@ -293,6 +312,42 @@ impl Args {
         }
         let url = Url::parse(&self.target).map_err(told)?;
         Prepared::remote(&url, &self.options(batch)?).map_err(told)
+    }
+
+    /// The sizes of inputs that the command line gives.
+    fn sizes(&self) -> Vec<(String, Vec<i64>)> {
+        let given = self.input.iter().filter_map(|text| load::input(text).ok());
+        let sized = |(name, given)| match given {
+            Given::Shape(_, shape) | Given::Contents(_, shape, _) => (name, shape),
+        };
+        given.map(sized).collect()
+    }
+
+    /// What a request costs by the model's file, and what was assumed for it: at the sizes that are sent, where
+    /// the platform tells the inputs' names.
+    fn cost(&self, prepared: &Prepared) -> Result<Option<(ModelPart, Option<String>)>> {
+        let Some(path) = &self.model else { return Ok(None) };
+        let mut sent = self.sizes();
+        sent.extend(prepared.inputs.iter().map(|s| (s.name.clone(), s.shape.clone())));
+        let (report, _) = analysed(path, prepared.batch, &sent, false)?;
+        let t = &report.totals;
+        let (flops, bytes) = (t.operations() as f64, t.compulsory_bytes as f64);
+        let part = ModelPart {
+            file: path.display().to_string(),
+            flops_per_request: flops,
+            compulsory_bytes_per_request: bytes,
+            intensity_flop_per_byte: if bytes > 0.0 { flops / bytes } else { 0.0 },
+            achieved_flops: 0.0,
+        };
+        let ones = report.assumptions.iter().filter(|a| !a.data_dependent);
+        let ones: Vec<String> = ones.map(|a| format!("{} = {}", a.symbol, a.value)).collect();
+        let assumed = (!ones.is_empty()).then(|| {
+            format!(
+                "the model is counted at {}; --input gives other sizes, as in --input x=1x3x224x224",
+                ones.join(", ")
+            )
+        });
+        Ok(Some((part, assumed)))
     }
 
     /// How requests to a server are made.
@@ -338,7 +393,16 @@ impl Args {
         if !ort && self.threads > 1 {
             return Err(hinted("tract runs an inference on one thread", "leave out --threads"));
         }
-        let ((_, shapes), bytes) = (analysed(path, batch)?, read(path)?);
+        for text in &self.input {
+            if let (name, Given::Contents(..)) = load::input(text)? {
+                return Err(hinted(
+                    format!("inputs are random in this process, also `{name}`"),
+                    "give its sizes, as in --input x=1x3x224x224",
+                ));
+            }
+        }
+        let (report, shapes) = analysed(path, batch, &self.sizes(), true)?;
+        let bytes = read(path)?;
         let options = RuntimeOptions {
             runtime,
             library: self.ort_library.clone(),
@@ -348,8 +412,14 @@ impl Args {
         };
         let bar = super::progress_bar("loading the model");
         let loaded = Loaded::new(&bytes, &shapes, &options).map_err(|e| {
-            let advice = "`rooflens analyze` works without running the model";
-            hinted(e.to_string(), e.hint().unwrap_or(advice))
+            let open: Vec<&str> = report.given().map(|(symbol, _)| symbol).collect();
+            let advice = match open[..] {
+                [] => "`rooflens analyze` works without running the model".to_owned(),
+                _ => {
+                    format!("{} are taken as small as they go: --input sets sizes", open.join(", "))
+                }
+            };
+            hinted(e.to_string(), e.hint().map_or(advice, ToOwned::to_owned))
         })?;
         bar.finish_and_clear();
         let threads = if self.threads > 1 {
@@ -431,28 +501,36 @@ pub(super) fn exit(file: &File) -> Exit {
     if file.verdict.verdict == "VALID" && !failed && !missed { Exit::Good } else { Exit::Failed }
 }
 
-/// What a request costs, by the model's file.
-fn cost(path: &Path, batch: i64) -> Result<ModelPart> {
-    let t = analysed(path, batch)?.0.totals;
-    let (flops, bytes) = (t.operations() as f64, t.compulsory_bytes as f64);
-    Ok(ModelPart {
-        file: path.display().to_string(),
-        flops_per_request: flops,
-        compulsory_bytes_per_request: bytes,
-        intensity_flop_per_byte: if bytes > 0.0 { flops / bytes } else { 0.0 },
-        achieved_flops: 0.0,
-    })
-}
-
 fn achieved(model: ModelPart, file: &File) -> ModelPart {
     ModelPart { achieved_flops: file.window.goodput_per_second * model.flops_per_request, ..model }
 }
 
-/// A model's costs at a batch, and its inputs' shapes.
-fn analysed(path: &Path, batch: i64) -> Result<(crate::report::ModelReport, Vec<Vec<usize>>)> {
-    let model = crate::formats::load(path)
+/// A model's costs at a batch and at sizes of its inputs, and the shapes of all inputs. Sizes of what is no input
+/// are an error where it is `strict`.
+fn analysed(
+    path: &Path,
+    batch: i64,
+    sizes: &[(String, Vec<i64>)],
+    strict: bool,
+) -> Result<(crate::report::ModelReport, Vec<Vec<usize>>)> {
+    let names: Vec<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();
+    let mut model = crate::formats::load_for(path, &names)
         .map_err(|e| hinted(e.to_string(), e.hint().unwrap_or("check the file")))?;
-    let wanted = u64::try_from(batch).ok().filter(|b| *b > 1);
+    for (name, shape) in sizes {
+        let known = super::analyze::input(&model, name);
+        let fits = known.as_ref().is_ok_and(|id| {
+            model.graph.value(*id).info.rank().is_none_or(|rank| rank == shape.len())
+        });
+        if strict || fits {
+            known?;
+            let text = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
+            super::analyze::set_shape(&mut model, &format!("{name}={text}"))?;
+        }
+    }
+    // A batch that the sizes hold already is no size to look for.
+    let first = model.graph.inputs.first().map(|id| model.graph.value(*id));
+    let held = first.is_some_and(|v| names.contains(&v.name.as_str()));
+    let wanted = u64::try_from(batch).ok().filter(|b| *b > 1 && !held);
     let bindings = super::analyze::bindings(&model, &[], wanted)?;
     let report = crate::report::ModelReport::new(&model, &path.display().to_string(), &bindings)
         .map_err(|e| hinted(e.to_string(), "use a smaller --batch"))?;

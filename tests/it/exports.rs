@@ -105,3 +105,30 @@ fn a_size_of_minus_one_needs_the_shape() {
     let other = rooflens(&["analyze", path.to_str().unwrap(), "--shape", "z=5x3"]);
     assert_eq!(other.code, 2, "the shape of another input is no help");
 }
+
+/// A network whose sizes are open cannot run at one pixel; `--input` gives it some, and the costs of what was
+/// sent are those of the same sizes.
+#[test]
+#[cfg(all(feature = "serve", feature = "probe"))]
+fn a_probe_in_process_takes_sizes() {
+    let _turn = crate::run::turn();
+    let model = "tests/models/unet.onnx";
+    let target = format!("tract:{model}");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("m");
+    let load = ["--load", "closed:1", "--seconds", "1", "--no-meters", "-o", out.to_str().unwrap()];
+    let probe = |extra: &[&str]| rooflens(&[&["probe", &target], extra, load.as_slice()].concat());
+    let small = probe(&[]);
+    assert_eq!(small.code, 2, "{}", small.stdout);
+    assert!(small.stderr.contains("height, width are taken as small"), "{}", small.stderr);
+    let rows = probe(&["--input", "input=1x3x32x48", "--batch", "2"]);
+    assert!(rows.stderr.contains("no --input has so many rows"), "{}", rows.stderr);
+    let run = probe(&["--input", "input=1x3x32x48", "--model", model]);
+    assert!(run.code < 2, "{}", run.stderr);
+    let text = std::fs::read_to_string(out.join("measurement.json")).unwrap();
+    let m: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let args = ["analyze", model, "--shape", "input=1x3x32x48", "--format", "json"];
+    let report: serde_json::Value = serde_json::from_str(&rooflens(&args).stdout).unwrap();
+    let operations = total(&report, "flops") + total(&report, "int_ops");
+    assert_eq!(m["model"]["flops_per_request"].as_f64(), Some(operations as f64));
+}
