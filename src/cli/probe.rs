@@ -171,6 +171,9 @@ pub(super) struct Args {
     dry_run: bool,
 }
 
+/// Shapes of inputs, by name.
+type Sizes = Vec<(String, Vec<i64>)>;
+
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let until = self.until.as_deref().map(load::tolerance).transpose()?;
@@ -186,7 +189,8 @@ impl Args {
                 "for example --slo p99=50ms",
             ));
         }
-        let batches = self.batches(prescribed)?;
+        let sizes = self.sizes();
+        let batches = self.batches(prescribed, &sizes)?;
         let aims = Aims {
             headline: slo.map(|s| s.0).or(judged_by).unwrap_or(0.99),
             slo,
@@ -200,7 +204,7 @@ impl Args {
         self.meters.check()?;
         // A model that cannot be counted is told before a server is loaded.
         if let Some(path) = &self.model {
-            analysed(path, batches[0], &self.sizes(), false)?;
+            analysed(path, batches[0], &sizes, false)?;
         }
         let stop = interruptible()?;
         let (study, folder) = match &self.start_up.spawn {
@@ -218,8 +222,8 @@ impl Args {
             }
             None => (None, None),
         };
-        let all = batches.iter().map(|b| self.prepare(*b)).collect::<Result<Vec<_>>>()?;
-        let costs = all.iter().map(|p| self.cost(p)).collect::<Result<Vec<_>>>()?;
+        let all = batches.iter().map(|b| self.prepare(*b, &sizes)).collect::<Result<Vec<_>>>()?;
+        let costs = all.iter().map(|p| self.cost(p, &sizes)).collect::<Result<Vec<_>>>()?;
         let answers = all
             .iter()
             .map(|prepared| first_answer(&self.target, prepared))
@@ -271,13 +275,12 @@ impl Args {
     }
 
     /// The batches to measure, one after another.
-    fn batches(&self, prescribed: Option<i64>) -> Result<Vec<i64>> {
+    fn batches(&self, prescribed: Option<i64>, sizes: &Sizes) -> Result<Vec<i64>> {
         let mut batches = self.batch.clone();
         batches.dedup();
         if batches.is_empty() {
             batches.push(prescribed.unwrap_or(1));
         }
-        let sizes = self.sizes();
         let held = |b: &i64| *b == 1 || sizes.iter().any(|(_, shape)| shape.first() == Some(b));
         match batches.iter().find(|b| !sizes.is_empty() && !held(b)) {
             Some(batch) => Err(hinted(
@@ -306,16 +309,16 @@ impl Args {
         self.seconds.unwrap_or(if self.until.is_some() { 120.0 } else { 20.0 })
     }
 
-    fn prepare(&self, batch: i64) -> Result<Prepared> {
+    fn prepare(&self, batch: i64, sizes: &Sizes) -> Result<Prepared> {
         if let Some(("tract" | "ort", path)) = self.target.split_once(':') {
-            return self.in_process(Path::new(path), batch);
+            return self.in_process(Path::new(path), batch, sizes);
         }
         let url = Url::parse(&self.target).map_err(told)?;
         Prepared::remote(&url, &self.options(batch)?).map_err(told)
     }
 
     /// The sizes of inputs that the command line gives.
-    fn sizes(&self) -> Vec<(String, Vec<i64>)> {
+    fn sizes(&self) -> Sizes {
         let given = self.input.iter().filter_map(|text| load::input(text).ok());
         let sized = |(name, given)| match given {
             Given::Shape(_, shape) | Given::Contents(_, shape, _) => (name, shape),
@@ -325,9 +328,13 @@ impl Args {
 
     /// What a request costs by the model's file, and what was assumed for it: at the sizes that are sent, where
     /// the platform tells the inputs' names.
-    fn cost(&self, prepared: &Prepared) -> Result<Option<(ModelPart, Option<String>)>> {
+    fn cost(
+        &self,
+        prepared: &Prepared,
+        sizes: &Sizes,
+    ) -> Result<Option<(ModelPart, Option<String>)>> {
         let Some(path) = &self.model else { return Ok(None) };
-        let mut sent = self.sizes();
+        let mut sent = sizes.clone();
         sent.extend(prepared.inputs.iter().map(|s| (s.name.clone(), s.shape.clone())));
         let (report, _) = analysed(path, prepared.batch, &sent, false)?;
         let t = &report.totals;
@@ -386,7 +393,7 @@ impl Args {
     }
 
     #[cfg(feature = "probe")]
-    fn in_process(&self, path: &Path, batch: i64) -> Result<Prepared> {
+    fn in_process(&self, path: &Path, batch: i64, sizes: &Sizes) -> Result<Prepared> {
         use crate::probe::{Loaded, Runtime, RuntimeOptions};
         let ort = self.target.starts_with("ort:");
         let runtime = if ort { Runtime::Ort } else { Runtime::Tract };
@@ -401,7 +408,7 @@ impl Args {
                 ));
             }
         }
-        let (report, shapes) = analysed(path, batch, &self.sizes(), true)?;
+        let (report, shapes) = analysed(path, batch, sizes, true)?;
         let bytes = read(path)?;
         let options = RuntimeOptions {
             runtime,
@@ -434,7 +441,7 @@ impl Args {
 
     #[cfg(not(feature = "probe"))]
     #[allow(clippy::unused_self, reason = "as in a build with a runtime")]
-    fn in_process(&self, _: &Path, _: i64) -> Result<Prepared> {
+    fn in_process(&self, _: &Path, _: i64, _: &Sizes) -> Result<Prepared> {
         Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
     }
 
@@ -510,7 +517,7 @@ fn achieved(model: ModelPart, file: &File) -> ModelPart {
 fn analysed(
     path: &Path,
     batch: i64,
-    sizes: &[(String, Vec<i64>)],
+    sizes: &Sizes,
     strict: bool,
 ) -> Result<(crate::report::ModelReport, Vec<Vec<usize>>)> {
     let names: Vec<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();

@@ -136,7 +136,9 @@ impl Args {
         batches.sort_unstable();
         batches.dedup();
         self.plan(Load::Closed(1))?;
-        let all = batches.iter().map(|b| own.prepare(*b)).collect::<Result<Vec<_>>>()?;
+        let sizes = own.sizes();
+        let prepare = |b: &i64| own.prepare(*b, &sizes);
+        let all = batches.iter().map(prepare).collect::<Result<Vec<_>>>()?;
         for prepared in &all {
             first_answer(&own.target, prepared)?;
         }
