@@ -264,7 +264,7 @@ fn set_value(model: &mut Model, text: &str) -> Result<()> {
 }
 
 /// Applies `NAME=1x3x224x224`.
-pub(super) fn set_shape(model: &mut Model, text: &str) -> Result<()> {
+fn set_shape(model: &mut Model, text: &str) -> Result<()> {
     let usage = || {
         hinted(
             format!("`--shape {text}` is not NAME=DIMS"),
@@ -276,18 +276,24 @@ pub(super) fn set_shape(model: &mut Model, text: &str) -> Result<()> {
         .split(['x', ','])
         .map(|d| d.trim().parse().map_err(|_| usage()))
         .collect::<Result<_>>()?;
+    let id = input(model, name)?;
+    set_sizes(model, id, &sizes, "--shape")
+}
+
+/// Gives an input these sizes, as `flag` says.
+pub(super) fn set_sizes(model: &mut Model, id: ValueId, sizes: &[u64], flag: &str) -> Result<()> {
     if let Some(size) = sizes.iter().find(|s| **s > 1 << 40) {
         return Err(hinted(
             format!("the size {size} is beyond any real tensor"),
             "sizes go up to 2^40",
         ));
     }
-    let id = input(model, name)?;
-    let info = &mut model.graph.value_mut(id).info;
+    let value = model.graph.value_mut(id);
+    let (name, info) = (&value.name, &mut value.info);
     if let Some(rank) = info.rank().filter(|r| *r != sizes.len()) {
-        let message = format!("input `{name}` has {rank} axes, `--shape` gives {}", sizes.len());
+        let message = format!("input `{name}` has {rank} axes, `{flag}` gives {}", sizes.len());
         return Err(hinted(message, format!("it is declared as {info}")));
     }
-    info.shape = Some(sizes.into_iter().map(Dim::from).collect());
+    info.shape = Some(sizes.iter().map(|s| Dim::from(*s)).collect());
     Ok(())
 }

@@ -524,14 +524,16 @@ fn analysed(
     let mut model = crate::formats::load_for(path, &names)
         .map_err(|e| hinted(e.to_string(), e.hint().unwrap_or("check the file")))?;
     for (name, shape) in sizes {
-        let known = super::analyze::input(&model, name);
-        let fits = known.as_ref().is_ok_and(|id| {
-            model.graph.value(*id).info.rank().is_none_or(|rank| rank == shape.len())
-        });
-        if strict || fits {
-            known?;
-            let text = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
-            super::analyze::set_shape(&mut model, &format!("{name}={text}"))?;
+        let id = match super::analyze::input(&model, name) {
+            Ok(id) => id,
+            Err(error) if strict => return Err(error),
+            Err(_) => continue,
+        };
+        let declared = model.graph.value(id).info.rank();
+        if strict || declared.is_none_or(|rank| rank == shape.len()) {
+            // Sizes that are sent are not negative.
+            let sizes: Vec<u64> = shape.iter().map(|d| d.unsigned_abs()).collect();
+            super::analyze::set_sizes(&mut model, id, &sizes, "--input")?;
         }
     }
     // A batch that the sizes hold already is no size to look for.
