@@ -1,7 +1,7 @@
 //! The batching study against servers whose batches are known to pay or to lose.
 
 use crate::probe::check;
-use crate::run::{Run, rooflens, turn};
+use crate::run::{Run, rooflens, steadily};
 use crate::server::{Manner, Server};
 use crate::startup::interrupted;
 use serde_json::Value;
@@ -25,21 +25,13 @@ pub(crate) fn study(target: &str, extra: &[&str]) -> (Run, Value, String) {
     (run, read(&out), svg)
 }
 
-/// A study; once more, five times at most, where other work of this machine made the client late: such
-/// a study decides nothing.
-pub(crate) fn study_in_time(target: &str, extra: &[&str]) -> (Run, Value, String) {
-    let late = |file: &Value| file["cells"].to_string().contains("CLIENT-LIMITED");
-    let again = (0..4).map(|_| study(target, extra)).find(|(_, file, _)| !late(file));
-    again.unwrap_or_else(|| study(target, extra))
-}
-
 /// Two batches at half of the highest throughput of a server of known times.
 fn known(fixed: f64, each: f64) -> (Run, Value, String) {
     let [fixed, each] = [fixed, each].map(|ms| Duration::from_secs_f64(ms * 1e-3));
     let server = Server::start(Manner::Batched(fixed, each));
     let target = format!("kserve+http://127.0.0.1:{}/m", server.port);
     let load = ["--batch", "4,1", "--loads", "0.5", "--seconds", "4", "--in-flight", "4"];
-    study_in_time(&target, &load)
+    study(&target, &load)
 }
 
 fn cell(file: &Value, batch: i64) -> &Value {
@@ -50,58 +42,62 @@ fn cell(file: &Value, batch: i64) -> &Value {
 /// be done one by one.
 #[test]
 fn batching_pays_where_a_request_costs_more_than_its_rows() {
-    let _turn = turn();
-    let (run, file, svg) = known(8.0, 0.25);
-    for (plateau, most) in file["plateaus"].as_array().unwrap().iter().zip([121.2, 444.4]) {
-        let rate = plateau["inferences_per_second"].as_f64().unwrap();
-        assert!((0.8..1.03).contains(&(rate / most)), "{rate} is not {most}");
-    }
-    assert_eq!(file["reference"], serde_json::json!({"batch": 1, "server": null}));
-    let (one, four) = (cell(&file, 1), cell(&file, 4));
-    assert_eq!((&one["overloaded"], &one["against"]), (&true.into(), &"reference".into()));
-    assert_eq!(four["against"], "better", "{}", run.stdout);
-    assert!(file["findings"].as_array().unwrap().is_empty(), "{}", run.stdout);
-    assert!(run.stdout.contains("batching pays with batch 4"), "{}", run.stdout);
-    assert!(run.stdout.contains("batching loses nowhere"), "{}", run.stdout);
-    assert!(svg.contains(">overloaded<") && svg.contains("to gather"), "{svg}");
-    assert_eq!(run.code, 0);
+    steadily(|| {
+        let (run, file, svg) = known(8.0, 0.25);
+        for (plateau, most) in file["plateaus"].as_array().unwrap().iter().zip([121.2, 444.4]) {
+            let rate = plateau["inferences_per_second"].as_f64().unwrap();
+            assert!((0.8..1.03).contains(&(rate / most)), "{rate} is not {most}");
+        }
+        assert_eq!(file["reference"], serde_json::json!({"batch": 1, "server": null}));
+        let (one, four) = (cell(&file, 1), cell(&file, 4));
+        assert_eq!((&one["overloaded"], &one["against"]), (&true.into(), &"reference".into()));
+        assert_eq!(four["against"], "better", "{}", run.stdout);
+        assert!(file["findings"].as_array().unwrap().is_empty(), "{}", run.stdout);
+        assert!(run.stdout.contains("batching pays with batch 4"), "{}", run.stdout);
+        assert!(run.stdout.contains("batching loses nowhere"), "{}", run.stdout);
+        assert!(svg.contains(">overloaded<") && svg.contains("to gather"), "{svg}");
+        assert_eq!(run.code, 0);
+    });
 }
 
 /// Each row takes 3 ms however many are sent: a batch of four takes four times as long, and must be
 /// gathered first.
 #[test]
 fn batching_loses_where_rows_are_all_that_a_request_costs() {
-    let _turn = turn();
-    let (run, file, svg) = known(0.0, 3.0);
-    let four = cell(&file, 4);
-    assert_eq!(four["against"], "worse", "{}", run.stdout);
-    let found = file["findings"].as_array().unwrap();
-    assert!(found.iter().any(|f| f["kind"] == "slower" && f["batch"] == 4), "{found:?}");
-    let wanted = four["wanted_inferences_per_second"].as_f64().unwrap();
-    let gather = four["gather_seconds"].as_f64().unwrap();
-    assert!((gather * wanted - 3.0).abs() < 1e-9, "three more requests are waited for");
-    assert!(run.stdout.contains("batching loses with batch 4: p"), "{}", run.stdout);
-    assert!(svg.contains(">slower, "), "{svg}");
-    assert_eq!(run.code, 0, "what loses was measured well");
+    steadily(|| {
+        let (run, file, svg) = known(0.0, 3.0);
+        let four = cell(&file, 4);
+        assert_eq!(four["against"], "worse", "{}", run.stdout);
+        let found = file["findings"].as_array().unwrap();
+        assert!(found.iter().any(|f| f["kind"] == "slower" && f["batch"] == 4), "{found:?}");
+        let wanted = four["wanted_inferences_per_second"].as_f64().unwrap();
+        let gather = four["gather_seconds"].as_f64().unwrap();
+        assert!((gather * wanted - 3.0).abs() < 1e-9, "three more requests are waited for");
+        assert!(run.stdout.contains("batching loses with batch 4: p"), "{}", run.stdout);
+        assert!(svg.contains(">slower, "), "{svg}");
+        assert_eq!(run.code, 0, "what loses was measured well");
+    });
 }
 
 #[test]
 fn an_interrupted_study_keeps_what_was_measured() {
-    let _turn = turn();
-    let server = Server::start(Manner::Batched(Duration::ZERO, Duration::from_millis(1)));
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("b");
-    let (url, to) = (format!("kserve+http://127.0.0.1:{}/m", server.port), out.to_str().unwrap());
-    let args = ["batching", &url, "--seconds", "2", "--batch", "1,2,4", "-o", to];
-    let begin = Instant::now();
-    let (code, text) = interrupted(&args, Duration::from_secs(5), "-INT");
-    assert!(begin.elapsed() < Duration::from_secs(20));
-    assert_eq!(code, Some(1), "{text}");
-    let file = read(&out);
-    assert_eq!(file["stopped"], true);
-    let plateaus = file["plateaus"].as_array().unwrap().len();
-    assert!((1..=2).contains(&plateaus) && file["cells"] == serde_json::json!([]), "{text}");
-    assert!(text.contains("what was measured is kept"), "{text}");
+    steadily(|| {
+        let server = Server::start(Manner::Batched(Duration::ZERO, Duration::from_millis(1)));
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("b");
+        let (url, to) =
+            (format!("kserve+http://127.0.0.1:{}/m", server.port), out.to_str().unwrap());
+        let args = ["batching", &url, "--seconds", "2", "--batch", "1,2,4", "-o", to];
+        let begin = Instant::now();
+        let (code, text) = interrupted(&args, Duration::from_secs(5), "-INT");
+        assert!(begin.elapsed() < Duration::from_secs(20));
+        assert_eq!(code, Some(1), "{text}");
+        let file = read(&out);
+        assert_eq!(file["stopped"], true);
+        let plateaus = file["plateaus"].as_array().unwrap().len();
+        assert!((1..=2).contains(&plateaus) && file["cells"] == serde_json::json!([]), "{text}");
+        assert!(text.contains("what was measured is kept"), "{text}");
+    });
 }
 
 #[test]

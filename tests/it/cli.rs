@@ -1,6 +1,6 @@
 //! The command with right and wrong arguments.
 
-use crate::run::{Run, rooflens, turn};
+use crate::run::{Run, rooflens, steadily};
 use crate::wire;
 use serde_json::Value;
 use std::path::Path;
@@ -192,47 +192,48 @@ fn every_shipped_model_follows_the_schema() {
 #[cfg(feature = "probe")]
 #[test]
 fn assess_measures_and_never_overwrites() {
-    let _turn = turn();
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("report");
-    let args = ["assess", "--seconds", "0.4", "-o", out.to_str().unwrap()];
-    let run = rooflens(&args);
-    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    for words in ["bound by", "single stream", "all cores", "assumed    batch = 1"] {
-        assert!(run.stdout.contains(words), "`{words}` is not in: {}", run.stdout);
-    }
-    let text = std::fs::read_to_string(out.join("report.json")).unwrap();
-    let report: Value = serde_json::from_str(&text).unwrap();
-    follows("assessment", &report);
-    assert_eq!(report["analysis"]["totals"]["macs"], 300_774_272);
-    for run in report["measured"].as_array().unwrap() {
-        assert!(run["count"].as_u64().unwrap() > 0, "{run}");
-        assert_eq!(run["errors"], 0, "{run}");
-        // A bound that a measurement beats is no bound.
-        assert!(run["gap"]["total"].as_f64().unwrap() >= 1.0, "{run}");
-    }
-    let svg = std::fs::read_to_string(out.join("roofline.svg")).unwrap();
-    assert!(svg.contains("single stream") && svg.contains("ridge"), "{svg}");
-    if cfg!(feature = "png") {
-        let png = std::fs::read(out.join("roofline.png")).unwrap();
-        assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
-    }
-    let again = rooflens(&args);
-    assert!(again.stdout.contains("report-2/"), "{}", again.stdout);
-    assert_eq!(std::fs::read_to_string(out.join("report.json")).unwrap(), text);
+    steadily(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("report");
+        let args = ["assess", "--seconds", "0.4", "-o", out.to_str().unwrap()];
+        let run = rooflens(&args);
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        for words in ["bound by", "single stream", "all cores", "assumed    batch = 1"] {
+            assert!(run.stdout.contains(words), "`{words}` is not in: {}", run.stdout);
+        }
+        let text = std::fs::read_to_string(out.join("report.json")).unwrap();
+        let report: Value = serde_json::from_str(&text).unwrap();
+        follows("assessment", &report);
+        assert_eq!(report["analysis"]["totals"]["macs"], 300_774_272);
+        for run in report["measured"].as_array().unwrap() {
+            assert!(run["count"].as_u64().unwrap() > 0, "{run}");
+            assert_eq!(run["errors"], 0, "{run}");
+            // A bound that a measurement beats is no bound.
+            assert!(run["gap"]["total"].as_f64().unwrap() >= 1.0, "{run}");
+        }
+        let svg = std::fs::read_to_string(out.join("roofline.svg")).unwrap();
+        assert!(svg.contains("single stream") && svg.contains("ridge"), "{svg}");
+        if cfg!(feature = "png") {
+            let png = std::fs::read(out.join("roofline.png")).unwrap();
+            assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
+        }
+        let again = rooflens(&args);
+        assert!(again.stdout.contains("report-2/"), "{}", again.stdout);
+        assert_eq!(std::fs::read_to_string(out.join("report.json")).unwrap(), text);
 
-    let drawn = folder.path().join("drawn.svg");
-    let (report, drawn) = (out.join("report.json"), drawn.to_str().unwrap());
-    let report = report.to_str().unwrap();
-    assert_eq!(rooflens(&["plot", report, "-o", drawn]).code, 0);
-    assert!(std::fs::read_to_string(drawn).unwrap().contains("all cores"));
-    refused(&rooflens(&["plot", report, "-o", drawn]), "is already there");
-    let both = ["plot", report, "--on", "t4", "--on", "v100", "-o", drawn, "--force"];
-    assert_eq!(rooflens(&both).code, 0);
-    refused(
-        &rooflens(&["plot", report, "--on", "t4", "--dtype", "f8", "-o", "no.svg"]),
-        "no known f8 roof",
-    );
+        let drawn = folder.path().join("drawn.svg");
+        let (report, drawn) = (out.join("report.json"), drawn.to_str().unwrap());
+        let report = report.to_str().unwrap();
+        assert_eq!(rooflens(&["plot", report, "-o", drawn]).code, 0);
+        assert!(std::fs::read_to_string(drawn).unwrap().contains("all cores"));
+        refused(&rooflens(&["plot", report, "-o", drawn]), "is already there");
+        let both = ["plot", report, "--on", "t4", "--on", "v100", "-o", drawn, "--force"];
+        assert_eq!(rooflens(&both).code, 0);
+        refused(
+            &rooflens(&["plot", report, "--on", "t4", "--dtype", "f8", "-o", "no.svg"]),
+            "no known f8 roof",
+        );
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The device files against the figures of their sources, and `rooflens hw` as a user runs it.
 
-use crate::run::{ROOT, Run, rooflens, rooflens_with, turn};
+use crate::run::{ROOT, Run, rooflens, rooflens_with, steadily};
 use rooflens::hwdb::{Catalogue, Device};
 use rooflens::roofline::Roof;
 use std::path::Path;
@@ -305,22 +305,23 @@ fn nodes_are_bound_by_the_level_that_holds_their_data() {
 
 #[test]
 fn a_measured_machine_is_a_device_like_any_other() {
-    let _turn = turn();
-    let config = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| rooflens_with(&[("XDG_CONFIG_HOME", config.path())], args);
-    let measured = run(&["hw", "measure", "--save", "--repeats", "3", "--format", "json"]);
-    assert_eq!(measured.code, 0, "{}", measured.stderr);
-    let survey: serde_json::Value = serde_json::from_str(&measured.stdout).unwrap();
-    assert!(survey["readings"].as_array().unwrap().len() >= 8);
-    // Either GPUs were measured, or it is said why none was.
-    let gpus = survey["gpus"].as_array().unwrap();
-    assert_eq!(gpus.is_empty(), survey["no_gpus_because"].is_string(), "{survey}");
-    let files = std::fs::read_dir(config.path().join("rooflens/hwdb")).unwrap().count();
-    assert!((2..=2 + gpus.len()).contains(&files), "{files}");
-    for name in ["host", "host-one-thread"] {
-        assert_eq!(run(&["hw", "show", name]).code, 0);
-        assert_eq!(run(&["hw", "check", name]).code, 0);
-        let on = run(&["analyze", "models/mobilenet_v2.onnx", "--batch", "1", "--on", name]);
-        assert_eq!(on.code, 0, "{}", on.stderr);
-    }
+    steadily(|| {
+        let config = tempfile::tempdir().unwrap();
+        let run = |args: &[&str]| rooflens_with(&[("XDG_CONFIG_HOME", config.path())], args);
+        let measured = run(&["hw", "measure", "--save", "--repeats", "3", "--format", "json"]);
+        assert_eq!(measured.code, 0, "{}", measured.stderr);
+        let survey: serde_json::Value = serde_json::from_str(&measured.stdout).unwrap();
+        assert!(survey["readings"].as_array().unwrap().len() >= 8);
+        // Either GPUs were measured, or it is said why none was.
+        let gpus = survey["gpus"].as_array().unwrap();
+        assert_eq!(gpus.is_empty(), survey["no_gpus_because"].is_string(), "{survey}");
+        let files = std::fs::read_dir(config.path().join("rooflens/hwdb")).unwrap().count();
+        assert!((2..=2 + gpus.len()).contains(&files), "{files}");
+        for name in ["host", "host-one-thread"] {
+            assert_eq!(run(&["hw", "show", name]).code, 0);
+            assert_eq!(run(&["hw", "check", name]).code, 0);
+            let on = run(&["analyze", "models/mobilenet_v2.onnx", "--batch", "1", "--on", name]);
+            assert_eq!(on.code, 0, "{}", on.stderr);
+        }
+    });
 }

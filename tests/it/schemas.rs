@@ -1,7 +1,7 @@
 //! Every command that prints JSON follows a schema of `schemas/`.
 
 use crate::cli::follows;
-use crate::run::{rooflens, rooflens_with, turn};
+use crate::run::{rooflens, rooflens_with, steadily};
 use serde_json::Value;
 
 /// The JSON of a run, which ends with this code and follows this schema.
@@ -48,13 +48,14 @@ fn limits_and_differences() {
 
 #[test]
 fn a_measured_machine() {
-    let _turn = turn();
-    let config = tempfile::tempdir().unwrap();
-    let args = ["hw", "measure", "--save", "--repeats", "3", "--format", "json"];
-    let run = rooflens_with(&[("XDG_CONFIG_HOME", config.path())], &args);
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    follows("survey", &serde_json::from_str(&run.stdout).unwrap());
-    let shown = ["hw", "compare", "host", "host-one-thread", "--format", "json"];
-    let shown = rooflens_with(&[("XDG_CONFIG_HOME", config.path())], &shown);
-    follows("devices", &serde_json::from_str(&shown.stdout).unwrap());
+    steadily(|| {
+        let config = tempfile::tempdir().unwrap();
+        let args = ["hw", "measure", "--save", "--repeats", "3", "--format", "json"];
+        let run = rooflens_with(&[("XDG_CONFIG_HOME", config.path())], &args);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        follows("survey", &serde_json::from_str(&run.stdout).unwrap());
+        let shown = ["hw", "compare", "host", "host-one-thread", "--format", "json"];
+        let shown = rooflens_with(&[("XDG_CONFIG_HOME", config.path())], &shown);
+        follows("devices", &serde_json::from_str(&shown.stdout).unwrap());
+    });
 }
