@@ -395,7 +395,7 @@ fn compose(target: TargetPart, plan: PlanPart, run: RunPart, record: &Record, ai
             .sum
             .stages
             .iter()
-            .map(|(name, stage)| StagePart::new(name, *stage, j.seconds, target.in_process))
+            .map(|(name, stage)| StagePart::new(name, *stage, &j, target.in_process))
             .collect(),
         meters: Vec::new(),
         scrapes: Vec::new(),

@@ -1,7 +1,7 @@
 //! Parts of the file from what was recorded and judged.
 
 use super::{COUNTED, ErrorPart, PercentilePart, SenderPart, SlotPart, StagePart, StageRows};
-use crate::probe::judge::{Health, TAIL};
+use crate::probe::judge::{Health, Judgement, TAIL};
 use crate::probe::record::{Fault, FaultRow, Record, Stage};
 use crate::probe::stats::Percentile;
 use crate::probe::target::tensor::Slot;
@@ -49,13 +49,16 @@ impl ErrorPart {
 }
 
 impl StagePart {
-    pub(super) fn new(name: &str, stage: Stage, seconds: f64, in_process: bool) -> Self {
+    /// The stage is busy for its share of the time that requests stay, as many of which as were in
+    /// flight within the window: those that are still open at its end count with what is in it.
+    pub(super) fn new(name: &str, stage: Stage, j: &Judgement, in_process: bool) -> Self {
+        let share = stage.nanoseconds as f64 / (j.sum.stay as f64).max(1.0);
         Self {
             name: name.into(),
             source: COUNTED[usize::from(!in_process)].into(),
             count: stage.count,
             mean_seconds: stage.nanoseconds as f64 * 1e-9 / (stage.count as f64).max(1.0),
-            busy_share: if seconds > 0.0 { stage.nanoseconds as f64 * 1e-9 / seconds } else { 0.0 },
+            busy_share: share * j.in_flight,
             servers: None,
         }
     }
