@@ -8,7 +8,7 @@ use crate::host::pace;
 use crate::hwdb::{Calibration, CalibrationPoint};
 use crate::probe::{Loaded, ProbeError, RuntimeOptions, Target};
 use crate::report::{Kernel, ModelReport, efficiency, kernels};
-use benchmarks::{Benchmark, chain, with_residual};
+use benchmarks::{Benchmark, chain, with_look_up, with_residual};
 use std::time::{Duration, Instant};
 
 /// How to calibrate.
@@ -40,10 +40,17 @@ const PACE: f64 = 0.93;
 const ATTEMPTS: usize = 6;
 /// Rows and columns of weights that no cache keeps.
 const COLD: [i64; 2] = [4096, 4096];
+/// Words of a look-up and what is looked up of each: no powers of two, whose rows fall on each other in caches.
+const TABLE: [i64; 2] = [20_000, 640];
 
 /// A calibration under way.
 struct Run<'p> {
     plan: &'p CalibrationPlan,
+    /// A small product, which is run before each run that is timed, as networks run products between
+    /// whatever else they do. tract 0.23 leaves the upper halves of x86's vector registers in use after a
+    /// product, and what it has no vector code for, as depthwise convolutions over every other pixel,
+    /// takes up to three times as long from then on.
+    product: Loaded,
     version: String,
     disturbed: u32,
 }
@@ -53,7 +60,7 @@ pub fn calibrate(
     plan: &CalibrationPlan,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Calibration, ProbeError> {
-    let mut run = Run { plan, version: String::new(), disturbed: 0 };
+    let mut run = Run::new(plan)?;
     let tiny = |layers| chain("Tanh", &[1, 16], layers, |s, x, _| s.node("Tanh", &[x], &[]));
     let (few, many) = (run.time(&tiny(8))?, run.time(&tiny(64))?);
     let per_kernel = ((many.seconds - few.seconds) / 56.0).max(0.0);
@@ -75,6 +82,10 @@ pub fn calibrate(
     let total = all.len() as f64;
     for (i, benchmark) in all.iter().enumerate() {
         progress(i as f64 / total);
+        if i == all.len() / 2 {
+            // Neighbours take bandwidth for a while, and never give any: the most of three moments counts.
+            calibration.weights_gb_s = calibration.weights_gb_s.max(run.weights_gb_s()?);
+        }
         match run.time(benchmark) {
             Ok(timed) => calibration.points.extend(point(&calibration, benchmark, &timed)),
             Err(error) => calibration.left_out.push(format!("{}: {error}", benchmark.name)),
@@ -84,8 +95,10 @@ pub fn calibrate(
         let reason = calibration.left_out.first().cloned().unwrap_or_default();
         return Err(ProbeError::Load(format!("no micro-benchmark ran: {reason}")));
     }
+    calibration.weights_gb_s = calibration.weights_gb_s.max(run.weights_gb_s()?);
     let sums = [run.sum_after(true, &calibration)?, run.sum_after(false, &calibration)?];
     [calibration.sum_after_convolution, calibration.sum_after_product] = sums;
+    calibration.shared_weights_gb_s = run.shared_weights_gb_s()?;
     calibration.held_out_error = held_out_error(&calibration.points);
     calibration.benchmarks = u32::try_from(calibration.points.len()).unwrap_or(0);
     calibration.version = run.version;
@@ -93,7 +106,16 @@ pub fn calibrate(
     Ok(calibration)
 }
 
-impl Run<'_> {
+impl<'p> Run<'p> {
+    fn new(plan: &'p CalibrationPlan) -> Result<Self, ProbeError> {
+        let product = chain("MatMul", &[16, 16], 1, |s, x, _| {
+            let weight = s.weight(&[16, 16]);
+            s.node("MatMul", &[x, &weight], &[])
+        });
+        let product = Loaded::new(&product.file, &[vec![16, 16]], &plan.options)?;
+        Ok(Self { plan, version: product.name.clone(), product, disturbed: 0 })
+    }
+
     /// Loads and runs a micro-benchmark: its kernels, and the median time of a run. It is taken
     /// again while the machine is slower than its ceiling; the fastest counts.
     fn time(&mut self, benchmark: &Benchmark) -> Result<Timed, ProbeError> {
@@ -104,13 +126,12 @@ impl Run<'_> {
         let report = report.map_err(|e| load(&e))?;
         let shape = benchmark.input.iter().map(|n| usize::try_from(*n).unwrap_or(1)).collect();
         let loaded = Loaded::new(&benchmark.file, &[shape], &self.plan.options)?;
-        self.version = loaded.name;
         let mut timed =
             Timed { kernels: kernels(&report), seconds: f64::INFINITY, undisturbed: false };
         let fast = || pace() >= PACE * self.plan.peak_tflops * 1e12;
         for _ in 0..ATTEMPTS {
             let before = fast();
-            timed.seconds = timed.seconds.min(median_seconds(&*loaded.target, self.plan.slice)?);
+            timed.seconds = timed.seconds.min(self.median_seconds(&*loaded.target)?);
             timed.undisturbed = before && fast();
             if timed.undisturbed {
                 break;
@@ -131,6 +152,16 @@ impl Run<'_> {
         Ok(bytes / self.time(&large)?.seconds * 1e-9)
     }
 
+    /// 10^9 bytes a second at which weights that a look-up reads too are laid out for a product; nothing
+    /// where that takes no time.
+    fn shared_weights_gb_s(&mut self) -> Result<Option<f64>, ProbeError> {
+        let shared = self.time(&with_look_up(true, TABLE))?.seconds;
+        let apart = self.time(&with_look_up(false, TABLE))?.seconds;
+        let bytes = (TABLE[0] * TABLE[1]) as f64 * 4.0;
+        // Less than a quarter is noise: the look-up takes other rows from memory, or the same.
+        Ok((shared > 1.25 * apart).then(|| bytes / (shared - apart) * 1e-9))
+    }
+
     /// The time of a sum that follows a convolution or a product, as a share of its time alone.
     fn sum_after(&mut self, convolution: bool, c: &Calibration) -> Result<f64, ProbeError> {
         let with = self.time(&with_residual(true, convolution))?;
@@ -141,21 +172,26 @@ impl Run<'_> {
         let share = if alone > 0.0 { (with.seconds - without.seconds) / alone } else { 1.0 };
         Ok(share.clamp(0.0, 20.0))
     }
-}
 
-/// The median of the runs that fit into `slice`, five at least.
-fn median_seconds(target: &dyn Target, slice: Duration) -> Result<f64, ProbeError> {
-    let warm_up = Instant::now();
-    while warm_up.elapsed() < slice / 4 {
-        target.infer()?;
+    /// The median of the runs that fit into the slice of time, five at least.
+    fn median_seconds(&self, target: &dyn Target) -> Result<f64, ProbeError> {
+        let slice = self.plan.slice;
+        let timed = || {
+            self.product.target.infer()?;
+            let run = Instant::now();
+            target.infer()?;
+            Ok(run.elapsed().as_secs_f64())
+        };
+        let warm_up = Instant::now();
+        while warm_up.elapsed() < slice / 4 {
+            timed()?;
+        }
+        let (start, mut times) = (Instant::now(), Vec::new());
+        while start.elapsed() < slice || times.len() < 5 {
+            times.push(timed()?);
+        }
+        Ok(middle(times).unwrap_or(0.0))
     }
-    let (start, mut times) = (Instant::now(), Vec::new());
-    while start.elapsed() < slice || times.len() < 5 {
-        let run = Instant::now();
-        target.infer()?;
-        times.push(run.elapsed().as_secs_f64());
-    }
-    Ok(middle(times).unwrap_or(0.0))
 }
 
 /// The greater of the two in the middle, where there are two.
@@ -260,7 +296,7 @@ mod tests {
     #[test]
     fn a_kernel_that_was_measured_is_estimated_at_what_it_took() {
         let plan = plan();
-        let mut run = Run { plan: &plan, version: String::new(), disturbed: 0 };
+        let mut run = Run::new(&plan).unwrap();
         let benchmark = chain("Tanh", &[1, 4096], 3, |s, x, _| s.node("Tanh", &[x], &[]));
         let timed = run.time(&benchmark).unwrap();
         assert!(timed.undisturbed && timed.seconds > 0.0 && run.version.contains("tract"));

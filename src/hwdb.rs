@@ -106,6 +106,10 @@ pub struct Calibration {
     /// 10^9 bytes a second at which weights that no cache keeps come into a product.
     #[serde(deserialize_with = "positive::one")]
     pub weights_gb_s: f64,
+    /// 10^9 bytes a second at which the weights of a product are laid out anew in each run because another
+    /// node reads them too; none where the runtime does no such thing.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "positive::some")]
+    pub shared_weights_gb_s: Option<f64>,
     /// The last cache, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_bytes: Option<u64>,

@@ -15,12 +15,12 @@ mod text;
 
 pub use assessment::{ASSESSMENT_SCHEMA, Assessment, Gap, Machine, Measured};
 pub use bound::{BoundReport, op_time, place};
-pub use estimate::{EstimateReport, efficiency};
+pub use estimate::{EstimatePart, EstimateReport, efficiency};
 pub use kernels::{Follows, Kernel, KernelClass, kernels};
 pub use levels::{LevelReport, op_level};
 pub use model::{
     Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport, ModelInfo,
-    ModelReport, OpReport, ReportError, TensorReport, Totals, TypeReport,
+    ModelReport, OpReport, ReportError, TensorReport, Totals, TypeReport, batch_symbol,
 };
 pub use phases::PhaseReport;
 pub use text::{assumptions, bounds, count, csv, markdown, table};

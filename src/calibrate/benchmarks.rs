@@ -113,6 +113,22 @@ pub(super) fn with_residual(residual: bool, convolution: bool) -> Benchmark {
     chain("product and sum", input, 2 * DEPTH, layer)
 }
 
+/// A product whose weights are also those of a look-up, as in language models, or other ones of that size.
+pub(super) fn with_look_up(shared: bool, [rows, columns]: [i64; 2]) -> Benchmark {
+    let layer = |s: &mut Sketch, x: &str, _: usize| {
+        let table = s.weight(&[rows, columns]);
+        let weights = if shared { table.clone() } else { s.weight(&[rows, columns]) };
+        let weights = s.node("Transpose", &[&weights], &[("perm", &[1, 0])]);
+        let product = s.node("MatMul", &[x, &weights], &[]);
+        let [start, end, axis] = [[0], [1], [1]].map(|v| s.integers(&v));
+        let first = s.node("Slice", &[x, &start, &end, &axis], &[]);
+        let index = s.node("Cast", &[&first], &[("to", &[7])]);
+        let looked_up = s.node("GatherND", &[&table, &index], &[]);
+        s.node("Concat", &[&product, &looked_up], &[("axis", &[1])])
+    };
+    chain("product and look-up", &[1, columns], 1, layer)
+}
+
 /// The norm over the last axis, written out.
 fn norm(s: &mut Sketch, x: &str, width: i64) -> String {
     let (scale, shift) = (s.weight(&[width]), s.weight(&[width]));
@@ -333,12 +349,16 @@ const PRODUCTS: &[(i64, i64, i64)] = &[
     (49, 768, 768),
     (49, 768, 3072),
     (64, 64, 64),
+    (64, 1024, 1024),
     (128, 768, 768),
     (128, 1024, 4096),
     (196, 384, 384),
     (196, 384, 1536),
+    (200, 768, 768),
+    (200, 768, 3072),
     (256, 512, 512),
     (400, 768, 3072),
+    (512, 768, 768),
     (784, 192, 192),
     (784, 192, 768),
     (3136, 96, 96),

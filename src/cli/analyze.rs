@@ -4,9 +4,9 @@ use super::{Exit, emit, hinted, nearest};
 use crate::analysis::Precision;
 use crate::dim::{Bindings, Dim};
 use crate::ir::{DType, Elem, Model, ValueId};
-use crate::report::{BoundReport, ModelReport};
+use crate::report::{BoundReport, ModelReport, batch_symbol};
 use anyhow::Result;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) struct Args {
     /// Give a symbol a value: SYMBOL=N. Repeatable.
     #[arg(long, value_name = "SYMBOL=N")]
     dim: Vec<String>,
-    /// Give the batch symbol (the open first axis of the first input) a value.
+    /// Give the batch a value: a size called so, else the open first axis of an input.
     #[arg(long, value_name = "N")]
     batch: Option<u64>,
     /// List every node, sums by operator type, or the totals alone.
@@ -119,9 +119,8 @@ pub(super) fn report(
     dtype: Option<Precision>,
 ) -> Result<ModelReport> {
     let mut model = load(path, shapes)?;
-    for text in shapes {
-        set_shape(&mut model, text)?;
-    }
+    let given = shapes.iter().map(|text| shape(&model, text)).collect::<Result<Vec<_>>>()?;
+    set_sizes(&mut model, &given, "--shape")?;
     for text in values {
         set_value(&mut model, text)?;
     }
@@ -147,9 +146,7 @@ pub(super) fn shared_report(
     let known = every_symbol(&model, dims);
     let has = |text: &&String| text.split_once('=').is_none_or(|(n, _)| known.contains(n.trim()));
     let dims: Vec<String> = dims.iter().filter(has).cloned().collect();
-    let first =
-        model.graph.inputs.first().and_then(|id| model.graph.value(*id).info.shape.as_ref());
-    let open = first.and_then(|s| s.first()).is_some_and(|d| d.as_symbol().is_some());
+    let open = batch_symbol(&model).is_some();
     let bindings = bindings(&model, &dims, batch.filter(|_| open))?;
     let report = ModelReport::new(&model, &path.display().to_string(), &bindings)
         .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim"))?;
@@ -178,11 +175,12 @@ pub(super) fn bindings(model: &Model, dims: &[String], batch: Option<u64>) -> Re
         bindings.insert(name.into(), value.into());
     }
     if let Some(batch) = batch {
-        let first = model.graph.inputs.first().map(|id| &model.graph.value(*id).info);
-        let axis = first.and_then(|info| info.shape.as_ref()).and_then(|s| s.first());
-        let Some(symbol) = axis.and_then(Dim::as_symbol) else {
+        let Some(symbol) = batch_symbol(model) else {
             let hint = "fix the whole shape with --shape NAME=DIMS";
-            return Err(hinted("the first axis of the first input is not a symbol", hint));
+            return Err(hinted(
+                "no input leaves its first axis open, nor is a size called batch",
+                hint,
+            ));
         };
         bindings.insert(symbol.into(), batch.into());
     }
@@ -263,8 +261,8 @@ fn set_value(model: &mut Model, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Applies `NAME=1x3x224x224`.
-fn set_shape(model: &mut Model, text: &str) -> Result<()> {
+/// The input and the sizes of `NAME=1x3x224x224`.
+fn shape(model: &Model, text: &str) -> Result<(ValueId, Vec<u64>)> {
     let usage = || {
         hinted(
             format!("`--shape {text}` is not NAME=DIMS"),
@@ -276,24 +274,51 @@ fn set_shape(model: &mut Model, text: &str) -> Result<()> {
         .split(['x', ','])
         .map(|d| d.trim().parse().map_err(|_| usage()))
         .collect::<Result<_>>()?;
-    let id = input(model, name)?;
-    set_sizes(model, id, &sizes, "--shape")
+    Ok((input(model, name)?, sizes))
 }
 
-/// Gives an input these sizes, as `flag` says.
-pub(super) fn set_sizes(model: &mut Model, id: ValueId, sizes: &[u64], flag: &str) -> Result<()> {
-    if let Some(size) = sizes.iter().find(|s| **s > 1 << 40) {
-        return Err(hinted(
-            format!("the size {size} is beyond any real tensor"),
-            "sizes go up to 2^40",
-        ));
+/// Gives inputs these sizes, as `flag` says. A symbol among what they declared has the same size in
+/// the inputs that are not given, as ONNX has it, unless two of those given disagree on it.
+pub(super) fn set_sizes(
+    model: &mut Model,
+    given: &[(ValueId, Vec<u64>)],
+    flag: &str,
+) -> Result<()> {
+    let mut sized: BTreeMap<Arc<str>, Option<u64>> = BTreeMap::new();
+    for (id, sizes) in given {
+        if let Some(size) = sizes.iter().find(|s| **s > 1 << 40) {
+            return Err(hinted(
+                format!("the size {size} is beyond any real tensor"),
+                "sizes go up to 2^40",
+            ));
+        }
+        let value = model.graph.value_mut(*id);
+        let (name, info) = (&value.name, &mut value.info);
+        if let Some(rank) = info.rank().filter(|r| *r != sizes.len()) {
+            let message = format!("input `{name}` has {rank} axes, `{flag}` gives {}", sizes.len());
+            return Err(hinted(message, format!("it is declared as {info}")));
+        }
+        for (dim, size) in info.shape.iter().flatten().zip(sizes) {
+            if let Some(symbol) = dim.as_symbol() {
+                let known = sized.entry(symbol.into()).or_insert(Some(*size));
+                *known = known.filter(|k| k == size);
+            }
+        }
+        info.shape = Some(sizes.iter().map(|s| Dim::from(*s)).collect());
     }
-    let value = model.graph.value_mut(id);
-    let (name, info) = (&value.name, &mut value.info);
-    if let Some(rank) = info.rank().filter(|r| *r != sizes.len()) {
-        let message = format!("input `{name}` has {rank} axes, `{flag}` gives {}", sizes.len());
-        return Err(hinted(message, format!("it is declared as {info}")));
+    let at: Bindings =
+        sized.into_iter().filter_map(|(name, size)| Some((name, size?.into()))).collect();
+    let others: Vec<ValueId> = model
+        .graph
+        .inputs
+        .iter()
+        .copied()
+        .filter(|id| given.iter().all(|(g, _)| g != id))
+        .collect();
+    for id in others {
+        for dim in model.graph.value_mut(id).info.shape.iter_mut().flatten() {
+            *dim = dim.bind(&at);
+        }
     }
-    info.shape = Some(sizes.iter().map(|s| Dim::from(*s)).collect());
     Ok(())
 }

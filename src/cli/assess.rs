@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// Give a symbol a value: SYMBOL=N. Repeatable; others are set to one.
     #[arg(long, value_name = "SYMBOL=N")]
     dim: Vec<String>,
-    /// Give the batch symbol (the open first axis of the first input) a value.
+    /// Give the batch a value: a size called so, else the open first axis of an input.
     #[arg(long, value_name = "N")]
     batch: Option<u64>,
     /// Seconds to run the model for, single stream and again on all cores.

@@ -104,7 +104,7 @@ impl Args {
             return Err(hinted(format!("neither model has a symbol `{}`", name.trim()), hint));
         }
         if self.batch.is_some() && !open {
-            let message = "in neither model is the first axis of the first input a symbol";
+            let message = "in neither model does an input leave its first axis open, nor is a size called batch";
             return Err(hinted(message, "leave --batch out"));
         }
         Ok(())

@@ -77,8 +77,8 @@ pub(super) struct Args {
     /// Of the schedule and of made-up inputs; the same seed gives the same load.
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Load")]
     seed: u64,
-    /// First axis of the inputs, where the model leaves it open. Several, as 1,2,4,8, are measured
-    /// one after the other, and compared.
+    /// First axis of the inputs, where the model leaves it open, also in place of a 1 in --input.
+    /// Several, as 1,2,4,8, are measured one after the other, and compared.
     #[arg(long, value_name = "N[,N…]", help_heading = "Requests", value_delimiter = ',', value_parser = clap::value_parser!(i64).range(1..))]
     batch: Vec<i64>,
     /// Shape, type and shape, or contents of an input: NAME=1x3x224x224, NAME=INT64:1x128,
@@ -190,7 +190,7 @@ impl Args {
             ));
         }
         let sizes = self.sizes();
-        let batches = self.batches(prescribed, &sizes)?;
+        let batches = self.batches(prescribed);
         let aims = Aims {
             headline: slo.map(|s| s.0).or(judged_by).unwrap_or(0.99),
             slo,
@@ -275,20 +275,13 @@ impl Args {
     }
 
     /// The batches to measure, one after another.
-    fn batches(&self, prescribed: Option<i64>, sizes: &Sizes) -> Result<Vec<i64>> {
+    fn batches(&self, prescribed: Option<i64>) -> Vec<i64> {
         let mut batches = self.batch.clone();
         batches.dedup();
         if batches.is_empty() {
             batches.push(prescribed.unwrap_or(1));
         }
-        let held = |b: &i64| *b == 1 || sizes.iter().any(|(_, shape)| shape.first() == Some(b));
-        match batches.iter().find(|b| !sizes.is_empty() && !held(b)) {
-            Some(batch) => Err(hinted(
-                format!("--batch {batch}, and no --input has so many rows"),
-                "give sizes with the batch in them, or leave one of the two out",
-            )),
-            None => Ok(batches),
-        }
+        batches
     }
 
     fn plan(&self, load: Load) -> Result<Plan> {
@@ -523,23 +516,48 @@ fn analysed(
     let names: Vec<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();
     let mut model = crate::formats::load_for(path, &names)
         .map_err(|e| hinted(e.to_string(), e.hint().unwrap_or("check the file")))?;
+    let symbol = crate::report::batch_symbol(&model).map(str::to_owned);
+    let rows = batch.unsigned_abs();
+    let (mut given, mut held) = (Vec::new(), false);
     for (name, shape) in sizes {
         let id = match super::analyze::input(&model, name) {
             Ok(id) => id,
             Err(error) if strict => return Err(error),
             Err(_) => continue,
         };
-        let declared = model.graph.value(id).info.rank();
-        if strict || declared.is_none_or(|rank| rank == shape.len()) {
-            // Sizes that are sent are not negative.
-            let sizes: Vec<u64> = shape.iter().map(|d| d.unsigned_abs()).collect();
-            super::analyze::set_sizes(&mut model, id, &sizes, "--input")?;
+        let declared = model.graph.value(id).info.shape.as_ref();
+        if !strict && declared.is_some_and(|s| s.len() != shape.len()) {
+            continue;
         }
+        // Sizes that are sent are not negative.
+        let mut sizes: Vec<u64> = shape.iter().map(|d| d.unsigned_abs()).collect();
+        for (axis, size) in sizes.iter_mut().enumerate() {
+            let dim = declared.and_then(|s| s.get(axis));
+            // The first axis is a batch where nothing is said of it.
+            if dim.map_or(axis == 0, |d| {
+                d.as_symbol().is_some() && d.as_symbol() == symbol.as_deref()
+            }) {
+                *size = if *size == 1 { rows } else { *size };
+                held |= *size == rows;
+            }
+        }
+        given.push((id, sizes));
     }
+    super::analyze::set_sizes(&mut model, &given, "--input")?;
     // A batch that the sizes hold already is no size to look for.
-    let first = model.graph.inputs.first().map(|id| model.graph.value(*id));
-    let held = first.is_some_and(|v| names.contains(&v.name.as_str()));
     let wanted = u64::try_from(batch).ok().filter(|b| *b > 1 && !held);
+    if wanted.is_some() && crate::report::batch_symbol(&model) != symbol.as_deref() {
+        return Err(hinted(
+            format!("--batch {batch}, and --input gives another one"),
+            "give one row, as in --input x=1x3x224x224: --batch takes its place",
+        ));
+    }
+    if wanted.is_some() && symbol.is_none() {
+        return Err(hinted(
+            format!("the model leaves no first axis open: --batch {batch} does not fit"),
+            "leave --batch out, or export the model with an open batch axis",
+        ));
+    }
     let bindings = super::analyze::bindings(&model, &[], wanted)?;
     let report = crate::report::ModelReport::new(&model, &path.display().to_string(), &bindings)
         .map_err(|e| hinted(e.to_string(), "use a smaller --batch"))?;

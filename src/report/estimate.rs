@@ -2,13 +2,13 @@
 //!
 //! Σ over kernels of max(F/(π·ηc), W/βw) or Q/(β·ηm), and overheads; η of a kernel comes from
 //! measured kernels of its class that are nearest in shape, W are weights that no cache keeps from
-//! one run to the next.
+//! one run to the next. Weights that two nodes read may be laid out anew in each run.
 
 use super::ModelReport;
 use super::kernels::{Follows, Kernel, KernelClass, kernels};
 use crate::hwdb::{Calibration, CalibrationPoint};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A likely time, apart from any bound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,20 @@ pub struct EstimateReport {
     /// Their operator types.
     #[serde(default)]
     pub uncalibrated_types: BTreeSet<String>,
+    /// What the sum is of, by kind of kernel, longest first.
+    #[serde(default)]
+    pub parts: Vec<EstimatePart>,
+}
+
+/// The kernels of one kind in an estimate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EstimatePart {
+    /// A class of kernels, or the operator type of what was not calibrated.
+    pub kind: String,
+    /// How many.
+    pub kernels: usize,
+    /// Seconds of all of them in one run.
+    pub seconds: f64,
 }
 
 impl Kernel {
@@ -53,6 +67,9 @@ impl Kernel {
         let mut seconds = self.least(c) / found.unwrap_or(1.0);
         if cold {
             seconds = seconds.max(self.weight_bytes / (c.weights_gb_s * 1e9));
+        }
+        if let Some(rate) = c.shared_weights_gb_s.filter(|_| self.shared) {
+            seconds += self.weight_bytes / (rate * 1e9);
         }
         match self.follows {
             Some(Follows::Convolution) => seconds *= c.sum_after_convolution,
@@ -100,6 +117,25 @@ impl EstimateReport {
             kernels: kernels.len(),
             uncalibrated: without().count(),
             uncalibrated_types: without().map(|k| k.op_type.clone()).collect(),
+            parts: parts(&kernels, &times),
         }
     }
+}
+
+/// The sums of `times` by kind of kernel.
+fn parts(kernels: &[Kernel], times: &[(f64, bool)]) -> Vec<EstimatePart> {
+    let mut kinds: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+    for (kernel, (seconds, _)) in kernels.iter().zip(times) {
+        let kind = kernel.class.as_ref().map_or(kernel.op_type.as_str(), |class| class.name());
+        let (count, sum) = kinds.entry(kind).or_default();
+        (*count, *sum) = (*count + 1, *sum + seconds);
+    }
+    let part = |(kind, (kernels, seconds)): (&str, _)| EstimatePart {
+        kind: kind.into(),
+        kernels,
+        seconds,
+    };
+    let mut parts: Vec<EstimatePart> = kinds.into_iter().map(part).collect();
+    parts.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    parts
 }

@@ -4,6 +4,7 @@
 //! Knows operators by the names and figures of a report; knows no device and no runtime.
 
 use super::{ModelReport, OpReport, TensorReport};
+use std::collections::BTreeMap;
 
 /// Kinds of kernels whose efficiencies have a curve of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct Kernel {
     pub bytes: f64,
     /// Weights among them.
     pub weight_bytes: f64,
+    /// Whether other nodes read these weights too, as of an embedding that is also the last product.
+    pub shared: bool,
     /// log2 of what its efficiency depends on.
     pub shape: Vec<f64>,
     /// For a sum: what made one of its terms, where many runtimes add on the way.
@@ -126,6 +129,7 @@ const RIDES_ALONG: &[&str] = &["Relu", "Clip", "LeakyRelu", "Min", "Max"];
 /// The kernels of a model, as a CPU runtime runs them.
 pub fn kernels(report: &ModelReport) -> Vec<Kernel> {
     let mut all = Vec::new();
+    let readers = Readers::new(report);
     for group in &report.groups {
         let ops: Vec<&OpReport> = group.nodes.iter().filter_map(|n| report.ops.get(*n)).collect();
         let mut rest = Vec::new();
@@ -135,7 +139,8 @@ pub fn kernels(report: &ModelReport) -> Vec<Kernel> {
                 let convolves = op.class == "convolution";
                 let kind = if convolves { Follows::Convolution } else { Follows::Product };
                 after = (group.rule != "attention").then_some(kind);
-                all.push(Kernel { class: Some(class), shape, ..unclassed(op) });
+                let shared = readers.share(op);
+                all.push(Kernel { class: Some(class), shape, shared, ..unclassed(op) });
             } else if after.is_none() || !rides_along(op) {
                 rest.push((op, after));
             }
@@ -161,6 +166,42 @@ pub fn kernels(report: &ModelReport) -> Vec<Kernel> {
     all
 }
 
+/// Who reads the tensors of a model, what is made of weights alone counting as the weights.
+struct Readers<'r> {
+    /// What a folded node makes, and the first that it makes it of.
+    made_of: BTreeMap<&'r str, &'r str>,
+    count: BTreeMap<&'r str, usize>,
+}
+
+impl<'r> Readers<'r> {
+    fn new(report: &'r ModelReport) -> Self {
+        let mut readers = Self { made_of: BTreeMap::new(), count: BTreeMap::new() };
+        for op in &report.ops {
+            if let ("folded", [from, ..], [to]) =
+                (op.status.as_str(), &op.inputs[..], &op.outputs[..])
+            {
+                let root = readers.root(&from.name);
+                readers.made_of.insert(&to.name, root);
+            } else {
+                for tensor in &op.inputs {
+                    *readers.count.entry(readers.root(&tensor.name)).or_default() += 1;
+                }
+            }
+        }
+        readers
+    }
+
+    fn root(&self, name: &'r str) -> &'r str {
+        self.made_of.get(name).copied().unwrap_or(name)
+    }
+
+    /// Whether another node reads the weights of a product.
+    fn share(&self, op: &'r OpReport) -> bool {
+        let weights = op.inputs.get(1).map(|t| self.root(&t.name));
+        op.weight_bytes_read > 0 && weights.and_then(|w| self.count.get(w)).is_some_and(|n| *n > 1)
+    }
+}
+
 fn matches(sequence: &[&str], rest: &[(&OpReport, Option<Follows>)]) -> bool {
     let same = |(wanted, (op, _)): (&&str, &(&OpReport, Option<Follows>))| {
         wanted.split('|').any(|w| w == op.op_type)
@@ -180,6 +221,7 @@ fn unclassed(op: &OpReport) -> Kernel {
         work: op.operations() as f64,
         bytes: op.bytes() as f64,
         weight_bytes: op.weight_bytes_read as f64,
+        shared: false,
         shape: Vec::new(),
         follows: None,
     }
@@ -228,8 +270,11 @@ fn sizes(tensor: &TensorReport) -> Option<Vec<f64>> {
     tensor.shape.as_ref()?.iter().map(|d| d.map(|d| d.max(1) as f64)).collect()
 }
 
+/// How much more the stride of a convolution counts than the logarithm of a size.
+const STRIDE: f64 = 3.0;
+
 /// Class and log2 of rows, columns and depth of a convolution or matrix product; of a convolution
-/// also of how many pixels it reads for one that it makes, a stride of two counting two.
+/// also, three times, of how many pixels it reads for one that it makes.
 fn product(op: &OpReport) -> Option<(KernelClass, Vec<f64>)> {
     if op.macs == 0 {
         return None;
@@ -253,7 +298,8 @@ fn product(op: &OpReport) -> Option<(KernelClass, Vec<f64>)> {
             let read: f64 = sizes(op.inputs.first()?)?.iter().skip(2).product();
             let made: f64 = output.iter().skip(2).product();
             let mut shape = logs(channels, pixels, depth);
-            shape.push((read / made).log2());
+            // A kernel of every other pixel is like others of its stride before those of its size.
+            shape.push(STRIDE * (read / made).log2());
             Some((class(name), shape))
         }
         "matrix product" => {

@@ -69,7 +69,7 @@ pub struct ModelInfo {
     pub name: String,
     /// Where the numbers are as if the model were cast.
     pub precision: Option<String>,
-    /// The symbol of the first axis of the first input.
+    /// The symbol of the batch, as [`batch_symbol`] finds it.
     pub batch_symbol: Option<String>,
     pub file: String,
     pub file_bytes: u64,
@@ -317,7 +317,7 @@ impl ModelReport {
             model: ModelInfo {
                 name: graph.name.clone(),
                 precision: None,
-                batch_symbol: batch_symbol(model),
+                batch_symbol: batch_symbol(model).map(str::to_owned),
                 file: file.to_owned(),
                 file_bytes: model.file_bytes,
                 format: model.format.clone(),
@@ -423,9 +423,19 @@ fn at_most(model: &Model, bindings: &Bindings, symbolic: &Analysis) -> Analysis 
     numeric
 }
 
-fn batch_symbol(model: &Model) -> Option<String> {
-    let first = model.graph.value(*model.graph.inputs.first()?);
-    first.info.shape.as_ref()?.first()?.as_symbol().map(str::to_owned)
+/// The symbol of a model's batch: one that is called so on any axis of an input, as `batch_size`; else the
+/// first axis of the first input that leaves its first axis open.
+pub fn batch_symbol(model: &Model) -> Option<&str> {
+    let shapes = || {
+        let inputs = model.graph.inputs.iter();
+        inputs.filter_map(|id| model.graph.value(*id).info.shape.as_deref())
+    };
+    let called = |name: &&str| {
+        let name = name.to_ascii_lowercase();
+        name.starts_with("batch") || name.ends_with("batch") || name.ends_with("batch_size")
+    };
+    let named = shapes().flatten().filter_map(Dim::as_symbol).find(called);
+    named.or_else(|| shapes().find_map(|shape| shape.first()?.as_symbol()))
 }
 
 /// Sizes that only the data decide, each at the most it can be; at one where that is not known.

@@ -284,6 +284,14 @@ pub fn bounds(report: &ModelReport) -> String {
                 100.0 * e.held_out_error,
                 e.version
             );
+            let most = e.parts.iter().take(4).filter(|p| p.seconds >= 0.02 * e.seconds);
+            let share = |p: &super::EstimatePart| {
+                format!("{} {:.0} % in {}", p.kind, 100.0 * p.seconds / e.seconds, p.kernels)
+            };
+            let most: Vec<String> = most.map(share).collect();
+            if !most.is_empty() {
+                let _ = writeln!(out, "{:<17} of it {}", "", most.join(", "));
+            }
             if e.uncalibrated > 0 {
                 let _ = writeln!(
                     out,

@@ -102,6 +102,7 @@ fn an_estimate_is_the_sum_of_its_kernels() {
     assert!(text.contains("± 12 % (median of kernels held out), tract 1.2.3, 1 thread"), "{text}");
     assert!(text.contains("1 of 31 kernels are of kinds that were not calibrated"), "{text}");
     assert!(text.contains("count at the roof: MaxPool"), "{text}");
+    assert!(text.contains("of it conv ") && text.contains(" % in 17, "), "{text}");
 }
 
 #[test]
@@ -118,6 +119,34 @@ fn weights_that_no_cache_keeps_bound_an_estimate() {
     // 46.8 MB of weights at 10 MB a second.
     assert!(seconds(&slow) > 4.6, "{}", seconds(&slow));
     assert!((seconds(&kept) - seconds(&calibration())).abs() < 1e-9);
+}
+
+/// The embedding of GPT-2 is also its last product: 154 MB that tract lays out anew in each run. What
+/// the other products weigh, nobody shares.
+#[test]
+fn weights_of_two_nodes_cost_their_layout_in_each_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let laid_out = "benchmarks = 5\nshared_weights_gb_s = 0.1";
+    let hwdb = folder.path().to_str().unwrap();
+    for (model, seconds) in [("models/gpt2.onnx", 1.543_895), ("models/resnet50.onnx", 0.0)] {
+        let [without, with] = ["benchmarks = 5", laid_out].map(|line| {
+            let text = calibration().replace("benchmarks = 5", line);
+            std::fs::write(folder.path().join("box.toml"), text).unwrap();
+            let run =
+                rooflens(&["analyze", model, "--on", "box", "--hwdb", hwdb, "--format", "json"]);
+            let report: Value = serde_json::from_str(&run.stdout).unwrap();
+            let estimate = &report["bounds"][0]["estimates"][0];
+            let parts = estimate["parts"].as_array().unwrap().iter();
+            let sum: f64 = parts.map(|p| p["seconds"].as_f64().unwrap()).sum();
+            let all = estimate["seconds"].as_f64().unwrap();
+            assert!(
+                (sum + 100e-6 - all).abs() < 1e-9 * all,
+                "parts are the whole without a run's own"
+            );
+            all
+        });
+        assert!((with - without - seconds).abs() < 1e-6, "{model}: {with} {without}");
+    }
 }
 
 #[test]

@@ -106,29 +106,62 @@ fn a_size_of_minus_one_needs_the_shape() {
     assert_eq!(other.code, 2, "the shape of another input is no help");
 }
 
+/// A batch is the size called so on whichever axis it is, and sizes of one input are those of the others
+/// that declare the same.
+#[test]
+fn symbols_have_one_size_in_all_inputs() {
+    let analyzed = |model: &str, extra: &[&str]| -> serde_json::Value {
+        let args = [&["analyze", model, "--format", "json"], extra].concat();
+        let run = rooflens(&args);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        serde_json::from_str(&run.stdout).unwrap()
+    };
+    let recurrent = "tests/models/recurrent.onnx";
+    let four = analyzed(recurrent, &["--batch", "4", "--dim", "steps=7"]);
+    assert_eq!(four["model"]["inputs"][0]["shape"], json!([7, 4, 40]));
+    assert_eq!(four["model"]["batch_symbol"], "batch");
+    let decoder = "tests/models/decoder.onnx";
+    let ids = analyzed(decoder, &["--shape", "ids=2x5"]);
+    let dims = analyzed(decoder, &["--dim", "batch=2", "--dim", "seq=5"]);
+    let shapes = |report: &serde_json::Value| -> Vec<serde_json::Value> {
+        report["model"]["inputs"].as_array().unwrap().iter().map(|i| i["shape"].clone()).collect()
+    };
+    assert_eq!(shapes(&ids), shapes(&dims));
+    assert_eq!(ids["totals"], dims["totals"]);
+    // Two that disagree: the others keep the symbol.
+    let odd = analyzed(decoder, &["--shape", "ids=2x5", "--shape", "position=2x4"]);
+    assert_eq!(odd["model"]["inputs"][2]["shape"][0], 2);
+    assert_eq!(odd["model"]["inputs"][2]["symbolic"], "f32[2,1,seq,past + seq]");
+}
+
 /// A network whose sizes are open cannot run at one pixel; `--input` gives it some, and the costs of what was
 /// sent are those of the same sizes.
 #[test]
 #[cfg(all(feature = "serve", feature = "probe"))]
 fn a_probe_in_process_takes_sizes() {
-    let _turn = crate::run::turn();
-    let model = "tests/models/unet.onnx";
-    let target = format!("tract:{model}");
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("m");
-    let load = ["--load", "closed:1", "--seconds", "1", "--no-meters", "-o", out.to_str().unwrap()];
-    let probe = |extra: &[&str]| rooflens(&[&["probe", &target], extra, load.as_slice()].concat());
-    let small = probe(&[]);
-    assert_eq!(small.code, 2, "{}", small.stdout);
-    assert!(small.stderr.contains("height, width are taken as small"), "{}", small.stderr);
-    let rows = probe(&["--input", "input=1x3x32x48", "--batch", "2"]);
-    assert!(rows.stderr.contains("no --input has so many rows"), "{}", rows.stderr);
-    let run = probe(&["--input", "input=1x3x32x48", "--model", model]);
-    assert!(run.code < 2, "{}", run.stderr);
-    let text = std::fs::read_to_string(out.join("measurement.json")).unwrap();
-    let m: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let args = ["analyze", model, "--shape", "input=1x3x32x48", "--format", "json"];
-    let report: serde_json::Value = serde_json::from_str(&rooflens(&args).stdout).unwrap();
-    let operations = total(&report, "flops") + total(&report, "int_ops");
-    assert_eq!(m["model"]["flops_per_request"].as_f64(), Some(operations as f64));
+    crate::run::steadily(|| {
+        let model = "tests/models/unet.onnx";
+        let target = format!("tract:{model}");
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("m");
+        let load =
+            ["--load", "closed:1", "--seconds", "1", "--no-meters", "-o", out.to_str().unwrap()];
+        let probe =
+            |extra: &[&str]| rooflens(&[&["probe", &target], extra, load.as_slice()].concat());
+        let small = probe(&[]);
+        assert_eq!(small.code, 2, "{}", small.stdout);
+        assert!(small.stderr.contains("height, width are taken as small"), "{}", small.stderr);
+        let rows = probe(&["--input", "input=2x3x32x48", "--batch", "3"]);
+        assert!(rows.stderr.contains("--input gives another one"), "{}", rows.stderr);
+        // One row stands for the batch.
+        let given = ["--input", "input=1x3x32x48", "--batch", "2", "--model", model];
+        let run = probe(&given);
+        assert!(run.code < 2, "{}", run.stderr);
+        let text = std::fs::read_to_string(out.join("measurement.json")).unwrap();
+        let m: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let args = ["analyze", model, "--shape", "input=2x3x32x48", "--format", "json"];
+        let report: serde_json::Value = serde_json::from_str(&rooflens(&args).stdout).unwrap();
+        let operations = total(&report, "flops") + total(&report, "int_ops");
+        assert_eq!(m["model"]["flops_per_request"].as_f64(), Some(operations as f64));
+    });
 }

@@ -135,8 +135,8 @@ impl Args {
         }
         batches.sort_unstable();
         batches.dedup();
-        self.plan(Load::Closed(1))?;
         let sizes = own.sizes();
+        self.plan(Load::Closed(1))?;
         let prepare = |b: &i64| own.prepare(*b, &sizes);
         let all = batches.iter().map(prepare).collect::<Result<Vec<_>>>()?;
         for prepared in &all {

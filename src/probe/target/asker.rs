@@ -79,9 +79,20 @@ impl Asker<'_> {
                 "name them: --input NAME=FP32:1x3x224x224",
             ));
         }
-        (0..options.variants.max(1))
-            .map(|v| slots.iter().zip(1..).map(|(s, n)| self.tensor(s, v * 1000 + n)).collect())
-            .collect()
+        let variant = |v: u64| -> Result<Vec<Tensor>, TargetError> {
+            slots.iter().zip(1..).map(|(s, n)| self.tensor(s, v * 1000 + n)).collect()
+        };
+        let all = (0..options.variants.max(1)).map(variant).collect::<Result<Vec<_>, _>>()?;
+        let batch = options.batch;
+        if batch > 1 && all[0].iter().all(|t| t.shape.first() != Some(&batch)) {
+            let shapes: Vec<String> =
+                all[0].iter().map(|t| format!("`{}` {}", t.name, show(&t.shape))).collect();
+            return Err(TargetError::new(
+                format!("--batch {batch}, and no input takes so many rows: {}", shapes.join(", ")),
+                "a first axis that the model leaves open takes the batch, and a file needs as many rows",
+            ));
+        }
+        Ok(all)
     }
 
     fn tensor(&self, slot: &Slot, salt: u64) -> Result<Tensor, TargetError> {
@@ -110,18 +121,10 @@ impl Asker<'_> {
             None => slot.shape.clone(),
         };
         let mut sized = shape.clone();
-        if let Some(first) = sized.first_mut().filter(|d| **d < 0) {
+        // One row that is given stands for as many as the batch has, where the model does not forbid it.
+        let open = slot.shape.first().is_none_or(|d| *d < 0);
+        if let Some(first) = sized.first_mut().filter(|d| **d < 0 || **d == 1 && open) {
             *first = self.options.batch;
-        } else if self.options.batch > 1 && given.is_none() {
-            return Err(TargetError::new(
-                format!(
-                    "input `{}` has a fixed first axis of {}, so that --batch {} does not fit",
-                    slot.name,
-                    sized.first().copied().unwrap_or(1),
-                    self.options.batch
-                ),
-                "leave --batch out, or export the model with an open batch axis",
-            ));
         }
         if sized.iter().any(|d| *d < 0) {
             return Err(TargetError::new(
