@@ -7,7 +7,8 @@
 
 Measures the ceilings and calibrates both runtimes, which takes minutes, unless CONFIG is a
 configuration folder in which `hw measure --calibrate --save` was run before. None of the models is part
-of a calibration. Sizes that a model leaves open are one; weights that its file lacks are random. Each
+of a calibration. Sizes that a model leaves open are one, but for a network that takes no image of one
+pixel; weights that its file lacks are random. Each
 model is measured in three rounds, and the least median counts: what disturbs a run makes it slower.
 Models that a runtime or the estimate cannot take are named. Prints Markdown. Run it on an idle machine.
 """
@@ -24,6 +25,7 @@ import time
 ROUNDS = 3
 SECONDS = "1"
 RUNTIMES = ["tract", "ort"]
+SIZES = {"unet": "input=1x3x128x128"}
 rooflens = os.path.abspath(sys.argv[1])
 root = pathlib.Path(__file__).resolve().parent.parent
 models = sorted(glob.glob(f"{root}/models/*.onnx") + glob.glob(f"{root}/tests/models/*.onnx"))
@@ -41,11 +43,18 @@ def first_line(run):
     return lines[0].removeprefix("error: ")[:110]
 
 
+def sizes(flag, model):
+    """The sizes of the model's inputs, where they must be given."""
+    given = SIZES.get(pathlib.Path(model).stem)
+    return [flag, given] if given else []
+
+
 def measured(model, runtime):
     """Seconds of one inference: the median of a probe; a reason where there is none."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "probe")
-        run = call("probe", f"{runtime}:{model}", "--seconds", SECONDS, "-o", out)
+        target = [f"{runtime}:{model}", *sizes("--input", model)]
+        run = call("probe", *target, "--seconds", SECONDS, "-o", out)
         if not os.path.exists(f"{out}/measurement.json"):
             return None, first_line(run)
         measurement = json.load(open(f"{out}/measurement.json"))
@@ -56,11 +65,14 @@ def measured(model, runtime):
 if len(sys.argv) < 3:
     run = call("hw", "measure", "--calibrate", "--runtime", "tract", "--runtime", "ort", "--save")
     print(run.stdout or run.stderr, file=sys.stderr)
+    if run.returncode:
+        sys.exit("the machine could not be measured")
 
 left_out, bounds = [], {}
 for model in models:
     name = pathlib.Path(model).stem
-    analysis = call("analyze", model, "--on", "host-one-thread", "--format", "json")
+    on = ["--on", "host-one-thread", "--format", "json"]
+    analysis = call("analyze", model, *sizes("--shape", model), *on)
     if analysis.returncode:
         left_out.append(f"{name}: {first_line(analysis)}")
         continue

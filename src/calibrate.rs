@@ -55,6 +55,20 @@ struct Run<'p> {
     disturbed: u32,
 }
 
+/// A small product in a runtime.
+fn product(options: &RuntimeOptions) -> Result<Loaded, ProbeError> {
+    let product = chain("MatMul", &[16, 16], 1, |s, x, _| {
+        let weight = s.weight(&[16, 16]);
+        s.node("MatMul", &[x, &weight], &[])
+    });
+    Loaded::new(&product.file, &[vec![16, 16]], options)
+}
+
+/// Whether a runtime can be calibrated at all, which is worth knowing before minutes of measurements.
+pub fn ready(options: &RuntimeOptions) -> Result<(), ProbeError> {
+    product(options)?.target.infer()
+}
+
 /// Calibrates a runtime; a micro-benchmark that it refuses is left out and named.
 pub fn calibrate(
     plan: &CalibrationPlan,
@@ -108,11 +122,7 @@ pub fn calibrate(
 
 impl<'p> Run<'p> {
     fn new(plan: &'p CalibrationPlan) -> Result<Self, ProbeError> {
-        let product = chain("MatMul", &[16, 16], 1, |s, x, _| {
-            let weight = s.weight(&[16, 16]);
-            s.node("MatMul", &[x, &weight], &[])
-        });
-        let product = Loaded::new(&product.file, &[vec![16, 16]], &plan.options)?;
+        let product = product(&plan.options)?;
         Ok(Self { plan, version: product.name.clone(), product, disturbed: 0 })
     }
 

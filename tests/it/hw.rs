@@ -303,6 +303,20 @@ fn nodes_are_bound_by_the_level_that_holds_their_data() {
     assert!(seconds >= bound["least_seconds"].as_f64().unwrap());
 }
 
+/// What cannot be calibrated is told, before minutes of measurements.
+#[test]
+#[cfg(feature = "ort")]
+fn a_runtime_that_is_missing_is_told_at_once() {
+    let config = tempfile::tempdir().unwrap();
+    let args = ["hw", "measure", "--calibrate", "--runtime", "tract", "--runtime", "ort"];
+    let own = ["--save", "--ort-library", "/no/such/library.so"];
+    let run =
+        rooflens_with(&[("XDG_CONFIG_HOME", config.path())], &[&args[..], own.as_slice()].concat());
+    assert_eq!(run.code, 2, "{}", run.stdout);
+    assert!(run.stderr.contains("/no/such/library.so"), "{}", run.stderr);
+    assert!(run.stderr.contains("hint: ") && run.stdout.is_empty(), "{}", run.stdout);
+}
+
 #[test]
 fn a_measured_machine_is_a_device_like_any_other() {
     steadily(|| {

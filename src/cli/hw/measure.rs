@@ -61,6 +61,9 @@ impl Args {
         let output = output.transpose()?;
         let folder = if self.save { Some(made_folder()?) } else { None };
 
+        if self.calibrate {
+            self.ready()?;
+        }
         let plan = SurveyPlan { repeats: self.repeats, ..SurveyPlan::default() };
         let bar = crate::cli::progress_bar("measuring this machine");
         let survey = survey(&plan, &mut |x| bar.set_position(crate::cli::permille(x)));
@@ -106,7 +109,6 @@ impl Args {
     #[cfg(feature = "probe")]
     fn calibrations(&self, one: &Device) -> Result<Vec<Calibration>> {
         use crate::calibrate::{CalibrationPlan, calibrate};
-        use crate::probe::{Runtime, RuntimeOptions};
         let peak = one.peak("f32").map(|p| p.dense_tflops);
         let bandwidth = one.dram().and_then(|m| m.bandwidth_gb_s);
         let (Some(peak_tflops), Some(bandwidth_gb_s)) = (peak, bandwidth) else {
@@ -114,17 +116,34 @@ impl Args {
         };
         let cache_bytes = one.cache_bytes();
         let calibrate = |name: &String| {
-            let runtime = if name == "ort" { Runtime::Ort } else { Runtime::Tract };
-            let library = self.ort_library.clone();
-            let options = RuntimeOptions { library, ..RuntimeOptions::new(runtime) };
+            let options = self.options(name);
             let slice = std::time::Duration::from_millis(80);
             let plan = CalibrationPlan { options, slice, peak_tflops, bandwidth_gb_s, cache_bytes };
             let bar = crate::cli::progress_bar("calibrating");
             let done = calibrate(&plan, &mut |x| bar.set_position(crate::cli::permille(x)));
             bar.finish_and_clear();
-            done.map_err(|e| hinted(e.to_string(), e.hint().unwrap_or("leave out --calibrate")))
+            done.map_err(|e| refused(&e))
         };
         self.runtime.iter().map(calibrate).collect()
+    }
+
+    #[cfg(feature = "probe")]
+    fn options(&self, runtime: &str) -> crate::probe::RuntimeOptions {
+        use crate::probe::{Runtime, RuntimeOptions};
+        let runtime = if runtime == "ort" { Runtime::Ort } else { Runtime::Tract };
+        RuntimeOptions { library: self.ort_library.clone(), ..RuntimeOptions::new(runtime) }
+    }
+
+    /// Runs a little in each runtime that is to be calibrated.
+    #[cfg(feature = "probe")]
+    fn ready(&self) -> Result<()> {
+        let tried = |name: &String| crate::calibrate::ready(&self.options(name));
+        self.runtime.iter().try_for_each(tried).map_err(|e| refused(&e))
+    }
+
+    #[cfg(not(feature = "probe"))]
+    fn ready(&self) -> Result<()> {
+        self.calibrations(&Device::default()).map(|_| ())
     }
 
     #[cfg(not(feature = "probe"))]
@@ -132,6 +151,11 @@ impl Args {
     fn calibrations(&self, _: &Device) -> Result<Vec<Calibration>> {
         Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
     }
+}
+
+#[cfg(feature = "probe")]
+fn refused(error: &crate::probe::ProbeError) -> anyhow::Error {
+    hinted(error.to_string(), error.hint().unwrap_or("leave out --calibrate"))
 }
 
 /// What is printed as JSON.
