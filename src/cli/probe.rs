@@ -2,6 +2,7 @@
 
 mod batching;
 mod meters;
+mod model;
 mod run;
 mod spawn;
 mod summary;
@@ -13,10 +14,10 @@ use super::{Exit, emit, hinted};
 use crate::probe::arrival::{Arrival, Load, Stripe};
 use crate::probe::drive::Plan;
 use crate::probe::measurement::{Aims, File, Measured, ModelPart};
-use crate::probe::target::tensor::Given;
 use crate::probe::target::{Body, Encoding, Options, Prepared, TargetError, Url};
 use anyhow::Result;
 pub(super) use batching::Args as BatchingArgs;
+use model::{Sizes, analysed};
 use run::{dry_run, first_answer, highest, interruptible, watched};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -171,9 +172,6 @@ pub(super) struct Args {
     dry_run: bool,
 }
 
-/// Shapes of inputs, by name.
-type Sizes = Vec<(String, Vec<i64>)>;
-
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let until = self.until.as_deref().map(load::tolerance).transpose()?;
@@ -303,51 +301,20 @@ impl Args {
     }
 
     fn prepare(&self, batch: i64, sizes: &Sizes) -> Result<Prepared> {
-        if let Some(("tract" | "ort", path)) = self.target.split_once(':') {
-            return self.in_process(Path::new(path), batch, sizes);
+        let prepared = if let Some(("tract" | "ort", path)) = self.target.split_once(':') {
+            self.in_process(Path::new(path), batch, sizes)?
+        } else {
+            let url = Url::parse(&self.target).map_err(told)?;
+            Prepared::remote(&url, &self.options(batch)?).map_err(told)?
+        };
+        // Rows that are given are a batch where none is asked for.
+        if self.batch.contains(&batch) && prepared.batch != batch {
+            return Err(hinted(
+                format!("--batch {batch}, and --input gives {} rows", prepared.batch),
+                "leave one of the two out",
+            ));
         }
-        let url = Url::parse(&self.target).map_err(told)?;
-        Prepared::remote(&url, &self.options(batch)?).map_err(told)
-    }
-
-    /// The sizes of inputs that the command line gives.
-    fn sizes(&self) -> Sizes {
-        let given = self.input.iter().filter_map(|text| load::input(text).ok());
-        let sized = |(name, given)| match given {
-            Given::Shape(_, shape) | Given::Contents(_, shape, _) => (name, shape),
-        };
-        given.map(sized).collect()
-    }
-
-    /// What a request costs by the model's file, and what was assumed for it: at the sizes that are sent, where
-    /// the platform tells the inputs' names.
-    fn cost(
-        &self,
-        prepared: &Prepared,
-        sizes: &Sizes,
-    ) -> Result<Option<(ModelPart, Option<String>)>> {
-        let Some(path) = &self.model else { return Ok(None) };
-        let mut sent = sizes.clone();
-        sent.extend(prepared.inputs.iter().map(|s| (s.name.clone(), s.shape.clone())));
-        let (report, _) = analysed(path, prepared.batch, &sent, false)?;
-        let t = &report.totals;
-        let (flops, bytes) = (t.operations() as f64, t.compulsory_bytes as f64);
-        let part = ModelPart {
-            file: path.display().to_string(),
-            flops_per_request: flops,
-            compulsory_bytes_per_request: bytes,
-            intensity_flop_per_byte: if bytes > 0.0 { flops / bytes } else { 0.0 },
-            achieved_flops: 0.0,
-        };
-        let ones = report.assumptions.iter().filter(|a| !a.data_dependent);
-        let ones: Vec<String> = ones.map(|a| format!("{} = {}", a.symbol, a.value)).collect();
-        let assumed = (!ones.is_empty()).then(|| {
-            format!(
-                "the model is counted at {}; --input gives other sizes, as in --input x=1x3x224x224",
-                ones.join(", ")
-            )
-        });
-        Ok(Some((part, assumed)))
+        Ok(prepared)
     }
 
     /// How requests to a server are made.
@@ -383,59 +350,6 @@ impl Args {
             patience: time("--patience", self.patience)?,
             ..Options::default()
         })
-    }
-
-    #[cfg(feature = "probe")]
-    fn in_process(&self, path: &Path, batch: i64, sizes: &Sizes) -> Result<Prepared> {
-        use crate::probe::{Loaded, Runtime, RuntimeOptions};
-        let ort = self.target.starts_with("ort:");
-        let runtime = if ort { Runtime::Ort } else { Runtime::Tract };
-        if !ort && self.threads > 1 {
-            return Err(hinted("tract runs an inference on one thread", "leave out --threads"));
-        }
-        for text in &self.input {
-            if let (name, Given::Contents(..)) = load::input(text)? {
-                return Err(hinted(
-                    format!("inputs are random in this process, also `{name}`"),
-                    "give its sizes, as in --input x=1x3x224x224",
-                ));
-            }
-        }
-        let (report, shapes) = analysed(path, batch, sizes, true)?;
-        let bytes = read(path)?;
-        let options = RuntimeOptions {
-            runtime,
-            library: self.ort_library.clone(),
-            threads: self.threads.into(),
-            instances: self.instances.into(),
-            seed: 1,
-        };
-        let bar = super::progress_bar("loading the model");
-        let loaded = Loaded::new(&bytes, &shapes, &options).map_err(|e| {
-            let open: Vec<&str> = report.given().map(|(symbol, _)| symbol).collect();
-            let advice = match open[..] {
-                [] => "`rooflens analyze` works without running the model".to_owned(),
-                _ => {
-                    format!("{} are taken as small as they go: --input sets sizes", open.join(", "))
-                }
-            };
-            hinted(e.to_string(), e.hint().map_or(advice, ToOwned::to_owned))
-        })?;
-        bar.finish_and_clear();
-        let threads = if self.threads > 1 {
-            format!(", {} threads an inference", self.threads)
-        } else {
-            String::new()
-        };
-        let platform = format!("{}, in this process{threads}", loaded.name);
-        let instances = usize::from(self.instances);
-        Ok(Prepared::local(&self.target, &platform, &loaded.target, instances, batch))
-    }
-
-    #[cfg(not(feature = "probe"))]
-    #[allow(clippy::unused_self, reason = "as in a build with a runtime")]
-    fn in_process(&self, _: &Path, _: i64, _: &Sizes) -> Result<Prepared> {
-        Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
     }
 
     fn body(&self) -> Result<Option<Body>> {
@@ -503,72 +417,6 @@ pub(super) fn exit(file: &File) -> Exit {
 
 fn achieved(model: ModelPart, file: &File) -> ModelPart {
     ModelPart { achieved_flops: file.window.goodput_per_second * model.flops_per_request, ..model }
-}
-
-/// A model's costs at a batch and at sizes of its inputs, and the shapes of all inputs. Sizes of what is no input
-/// are an error where it is `strict`.
-fn analysed(
-    path: &Path,
-    batch: i64,
-    sizes: &Sizes,
-    strict: bool,
-) -> Result<(crate::report::ModelReport, Vec<Vec<usize>>)> {
-    let names: Vec<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();
-    let mut model = crate::formats::load_for(path, &names)
-        .map_err(|e| hinted(e.to_string(), e.hint().unwrap_or("check the file")))?;
-    let symbol = crate::report::batch_symbol(&model).map(str::to_owned);
-    let rows = batch.unsigned_abs();
-    let (mut given, mut held) = (Vec::new(), false);
-    for (name, shape) in sizes {
-        let id = match super::analyze::input(&model, name) {
-            Ok(id) => id,
-            Err(error) if strict => return Err(error),
-            Err(_) => continue,
-        };
-        let declared = model.graph.value(id).info.shape.as_ref();
-        if !strict && declared.is_some_and(|s| s.len() != shape.len()) {
-            continue;
-        }
-        // Sizes that are sent are not negative.
-        let mut sizes: Vec<u64> = shape.iter().map(|d| d.unsigned_abs()).collect();
-        for (axis, size) in sizes.iter_mut().enumerate() {
-            let dim = declared.and_then(|s| s.get(axis));
-            // The first axis is a batch where nothing is said of it.
-            if dim.map_or(axis == 0, |d| {
-                d.as_symbol().is_some() && d.as_symbol() == symbol.as_deref()
-            }) {
-                *size = if *size == 1 { rows } else { *size };
-                held |= *size == rows;
-            }
-        }
-        given.push((id, sizes));
-    }
-    super::analyze::set_sizes(&mut model, &given, "--input")?;
-    // A batch that the sizes hold already is no size to look for.
-    let wanted = u64::try_from(batch).ok().filter(|b| *b > 1 && !held);
-    if wanted.is_some() && crate::report::batch_symbol(&model) != symbol.as_deref() {
-        return Err(hinted(
-            format!("--batch {batch}, and --input gives another one"),
-            "give one row, as in --input x=1x3x224x224: --batch takes its place",
-        ));
-    }
-    if wanted.is_some() && symbol.is_none() {
-        return Err(hinted(
-            format!("the model leaves no first axis open: --batch {batch} does not fit"),
-            "leave --batch out, or export the model with an open batch axis",
-        ));
-    }
-    let bindings = super::analyze::bindings(&model, &[], wanted)?;
-    let report = crate::report::ModelReport::new(&model, &path.display().to_string(), &bindings)
-        .map_err(|e| hinted(e.to_string(), "use a smaller --batch"))?;
-    let at: crate::dim::Bindings =
-        report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
-    let shape = |id: &crate::ir::ValueId| {
-        let dims = model.graph.value(*id).info.shape.iter().flatten();
-        dims.map(|d| d.bind(&at).as_usize().unwrap_or(1)).collect()
-    };
-    let shapes = model.graph.inputs.iter().map(shape).collect();
-    Ok((report, shapes))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

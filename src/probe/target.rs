@@ -199,6 +199,8 @@ struct Found {
     encoding: &'static str,
     inputs: Vec<Slot>,
     outputs: Vec<Slot>,
+    /// Rows of a request.
+    batch: i64,
     requests: Vec<Encoded>,
     check: Check,
 }
@@ -238,7 +240,8 @@ impl Prepared {
             Protocol::TfsHttp => tfs::prepare_http(&asker),
             Protocol::TfsGrpc => tfs::prepare_grpc(&asker),
         }?;
-        let Found { platform, encoding, inputs, outputs, requests, check } = found;
+        let Found { platform, encoding, inputs, outputs, batch, requests, check } = found;
+        prepared.batch = batch;
         (prepared.platform, prepared.encoding) = (platform, encoding);
         (prepared.inputs, prepared.outputs) = (inputs, outputs);
         (prepared.requests, prepared.check) = (requests, check);

@@ -26,12 +26,12 @@ pub(crate) fn study(target: &str, extra: &[&str]) -> (Run, Value, String) {
 }
 
 /// Two batches at half of the highest throughput of a server of known times.
-fn known(fixed: f64, each: f64) -> (Run, Value, String) {
+fn known(fixed: f64, each: f64, extra: &[&str]) -> (Run, Value, String) {
     let [fixed, each] = [fixed, each].map(|ms| Duration::from_secs_f64(ms * 1e-3));
     let server = Server::start(Manner::Batched(fixed, each));
     let target = format!("kserve+http://127.0.0.1:{}/m", server.port);
     let load = ["--batch", "4,1", "--loads", "0.5", "--seconds", "4", "--in-flight", "4"];
-    study(&target, &load)
+    study(&target, &[&load, extra].concat())
 }
 
 fn cell(file: &Value, batch: i64) -> &Value {
@@ -43,7 +43,7 @@ fn cell(file: &Value, batch: i64) -> &Value {
 #[test]
 fn batching_pays_where_a_request_costs_more_than_its_rows() {
     steadily(|| {
-        let (run, file, svg) = known(8.0, 0.25);
+        let (run, file, svg) = known(8.0, 0.25, &[]);
         for (plateau, most) in file["plateaus"].as_array().unwrap().iter().zip([121.2, 444.4]) {
             let rate = plateau["inferences_per_second"].as_f64().unwrap();
             assert!((0.8..1.03).contains(&(rate / most)), "{rate} is not {most}");
@@ -65,7 +65,8 @@ fn batching_pays_where_a_request_costs_more_than_its_rows() {
 #[test]
 fn batching_loses_where_rows_are_all_that_a_request_costs() {
     steadily(|| {
-        let (run, file, svg) = known(0.0, 3.0);
+        // One row that is given stands for the batch.
+        let (run, file, svg) = known(0.0, 3.0, &["--input", "x=1x4"]);
         let four = cell(&file, 4);
         assert_eq!(four["against"], "worse", "{}", run.stdout);
         let found = file["findings"].as_array().unwrap();

@@ -153,7 +153,10 @@ fn a_probe_in_process_takes_sizes() {
         assert!(small.stderr.contains("height, width are taken as small"), "{}", small.stderr);
         let rows = probe(&["--input", "input=2x3x32x48", "--batch", "3"]);
         assert!(rows.stderr.contains("--input gives another one"), "{}", rows.stderr);
-        // One row stands for the batch.
+        // Rows that are given are the batch, and one stands for as many as are asked for.
+        let run = probe(&["--input", "input=2x3x32x48"]);
+        assert!(run.stdout.contains(", batch 2\n"), "{}{}", run.stdout, run.stderr);
+        std::fs::remove_dir_all(&out).unwrap();
         let given = ["--input", "input=1x3x32x48", "--batch", "2", "--model", model];
         let run = probe(&given);
         assert!(run.code < 2, "{}", run.stderr);

@@ -321,6 +321,17 @@ fn good_answers_of_the_inference_protocol_and_large_ones() {
             (0, &"JSON".into())
         );
         assert_eq!(m["target"]["inputs"][0]["shape"], serde_json::json!([1, 4]));
+        // Rows that are given are the batch, unless another one is asked for.
+        let rows = ["--input", "x=5x4", "--load", "steady:100", "--seconds", "1"];
+        let (_, m) = probe(&target, &rows);
+        assert_eq!((&m["target"]["batch"], m["errors"].as_array().unwrap().len()), (&5.into(), 0));
+        let rate = |key: &str| m["window"][key].as_f64().unwrap();
+        let inferences = rate("inferences_per_second") / rate("goodput_per_second");
+        assert!((inferences - 5.0).abs() < 1e-9, "{inferences}");
+        for (batch, told) in [("1", "--input gives 5 rows"), ("3", "no input takes so many rows")] {
+            let run = rooflens(&["probe", &target, "--input", "x=5x4", "--batch", batch]);
+            assert!(run.code == 2 && run.stderr.contains(told), "{}", run.stderr);
+        }
         let missing = rooflens(&["probe", &format!("kserve+http://127.0.0.1:{}/n", server.port)]);
         assert!(missing.code == 2 && missing.stderr.contains("no model `n`"), "{}", missing.stderr);
 

@@ -87,11 +87,12 @@ fn head(file: &File, out: &mut String) {
         })
         .collect();
     let inputs = if inputs.is_empty() { String::new() } else { format!("; {}", inputs.join(", ")) };
-    let _ = writeln!(
-        out,
-        "  {platform}, {} encoding, batch {}{inputs}",
-        file.target.encoding, file.target.batch
-    );
+    // What stays in this process, or has no body, is not encoded.
+    let encoding = match file.target.encoding.as_str() {
+        "none" => String::new(),
+        other => format!(", {other} encoding"),
+    };
+    let _ = writeln!(out, "  {platform}{encoding}, batch {}{inputs}", file.target.batch);
     let loop_ = if file.plan.open {
         "open loop: time from when a request was due"
     } else {

@@ -95,6 +95,19 @@ impl Asker<'_> {
         Ok(all)
     }
 
+    /// The rows of a request: the batch, or where none is asked for, those of the inputs that leave their
+    /// first axis open, if they have the same.
+    pub(super) fn rows(&self, declared: &[Slot], tensors: &[Vec<Tensor>]) -> i64 {
+        let open = |t: &&Tensor| {
+            let slot = declared.iter().find(|s| s.name == t.name);
+            slot.and_then(|s| s.shape.first()).is_some_and(|d| *d < 0)
+        };
+        let mut rows =
+            tensors.iter().flatten().filter(open).filter_map(|t| t.shape.first().copied());
+        let first = rows.next().filter(|_| self.options.batch == 1);
+        first.filter(|n| rows.all(|other| other == *n)).unwrap_or(self.options.batch)
+    }
+
     fn tensor(&self, slot: &Slot, salt: u64) -> Result<Tensor, TargetError> {
         let given = self.options.inputs.iter().find(|(n, _)| *n == slot.name).map(|(_, g)| g);
         let shape = match given {

@@ -56,6 +56,7 @@ pub(super) fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
             text(&metadata["platform"]),
         ]),
         encoding: if binary { "binary" } else { "JSON" },
+        batch: asker.rows(&inputs, &tensors),
         inputs: sent(&tensors),
         outputs,
         requests: tensors.iter().map(encode).collect::<Result<_, TargetError>>()?,
@@ -196,6 +197,7 @@ pub(super) fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
     Ok(Found {
         platform: platform([server.name, server.version, metadata.platform]),
         encoding: "binary",
+        batch: asker.rows(&inputs, &tensors),
         inputs: sent(&tensors),
         outputs: metadata.outputs.iter().filter_map(slot).collect(),
         requests: tensors.iter().map(encode).collect(),

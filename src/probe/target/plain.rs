@@ -31,6 +31,7 @@ pub(super) fn prepare(asker: &Asker<'_>) -> Found {
         encoding: if options.body.is_some() { "body" } else { "none" },
         inputs: Vec::new(),
         outputs: Vec::new(),
+        batch: options.batch,
         requests: requests.collect(),
         check: Check::Text(options.expect.clone()),
     }

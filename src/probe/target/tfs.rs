@@ -57,6 +57,7 @@ pub(super) fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
     Ok(Found {
         platform: "TensorFlow Serving REST".into(),
         encoding: "JSON",
+        batch: asker.rows(&inputs, &tensors),
         inputs: sent(&tensors),
         outputs,
         requests: tensors.iter().map(encode).collect::<Result<_, TargetError>>()?,
@@ -149,7 +150,8 @@ pub(super) fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         };
         infos.iter().filter_map(slot).collect::<Vec<_>>()
     };
-    let tensors = asker.tensors(&slots(&signature.inputs))?;
+    let inputs = slots(&signature.inputs);
+    let tensors = asker.tensors(&inputs)?;
     let encode = |tensors: &Vec<Tensor>| {
         let inputs = tensors.iter().map(|t| (t.name.clone(), proto(t))).collect();
         Encoded::Grpc(Call::new(PREDICT, &PredictRequest { model_spec: spec(SIGNATURE), inputs }))
@@ -157,6 +159,7 @@ pub(super) fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
     Ok(Found {
         platform: "TensorFlow Serving gRPC".into(),
         encoding: "binary",
+        batch: asker.rows(&inputs, &tensors),
         inputs: sent(&tensors),
         outputs: slots(&signature.outputs),
         requests: tensors.iter().map(encode).collect(),

@@ -1,0 +1,188 @@
+//! The model's file beside a probe: run in this process, or counted for what a server achieves.
+
+#[cfg(feature = "probe")]
+use super::super::progress_bar;
+use super::super::{analyze, hinted, load};
+use super::Args;
+#[cfg(feature = "probe")]
+use super::read;
+use crate::probe::measurement::ModelPart;
+use crate::probe::target::Prepared;
+use crate::probe::target::tensor::Given;
+use crate::report::{ModelReport, batch_symbol};
+use anyhow::Result;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Shapes of inputs, by name.
+pub(super) type Sizes = Vec<(String, Vec<i64>)>;
+
+impl Args {
+    /// The sizes of inputs that the command line gives.
+    pub(super) fn sizes(&self) -> Sizes {
+        let given = self.input.iter().filter_map(|text| load::input(text).ok());
+        let sized = |(name, given)| match given {
+            Given::Shape(_, shape) | Given::Contents(_, shape, _) => (name, shape),
+        };
+        given.map(sized).collect()
+    }
+
+    /// What a request costs by the model's file, and what was assumed for it: at the sizes that are sent, where
+    /// the platform tells the inputs' names.
+    pub(super) fn cost(
+        &self,
+        prepared: &Prepared,
+        sizes: &Sizes,
+    ) -> Result<Option<(ModelPart, Option<String>)>> {
+        let Some(path) = &self.model else { return Ok(None) };
+        let mut sent = sizes.clone();
+        sent.extend(prepared.inputs.iter().map(|s| (s.name.clone(), s.shape.clone())));
+        let report = analysed(path, prepared.batch, &sent, false)?.report;
+        let t = &report.totals;
+        let (flops, bytes) = (t.operations() as f64, t.compulsory_bytes as f64);
+        let part = ModelPart {
+            file: path.display().to_string(),
+            flops_per_request: flops,
+            compulsory_bytes_per_request: bytes,
+            intensity_flop_per_byte: if bytes > 0.0 { flops / bytes } else { 0.0 },
+            achieved_flops: 0.0,
+        };
+        let ones = report.assumptions.iter().filter(|a| !a.data_dependent);
+        let ones: Vec<String> = ones.map(|a| format!("{} = {}", a.symbol, a.value)).collect();
+        let assumed = (!ones.is_empty()).then(|| {
+            format!(
+                "the model is counted at {}; --input gives other sizes, as in --input x=1x3x224x224",
+                ones.join(", ")
+            )
+        });
+        Ok(Some((part, assumed)))
+    }
+
+    #[cfg(feature = "probe")]
+    pub(super) fn in_process(&self, path: &Path, batch: i64, sizes: &Sizes) -> Result<Prepared> {
+        use crate::probe::{Loaded, Runtime, RuntimeOptions};
+        let ort = self.target.starts_with("ort:");
+        let runtime = if ort { Runtime::Ort } else { Runtime::Tract };
+        if !ort && self.threads > 1 {
+            return Err(hinted("tract runs an inference on one thread", "leave out --threads"));
+        }
+        for text in &self.input {
+            if let (name, Given::Contents(..)) = load::input(text)? {
+                return Err(hinted(
+                    format!("inputs are random in this process, also `{name}`"),
+                    "give its sizes, as in --input x=1x3x224x224",
+                ));
+            }
+        }
+        let Analysed { report, shapes, batch } = analysed(path, batch, sizes, true)?;
+        let bytes = read(path)?;
+        let options = RuntimeOptions {
+            runtime,
+            library: self.ort_library.clone(),
+            threads: self.threads.into(),
+            instances: self.instances.into(),
+            seed: 1,
+        };
+        let bar = progress_bar("loading the model");
+        let loaded = Loaded::new(&bytes, &shapes, &options).map_err(|e| {
+            let open: Vec<&str> = report.given().map(|(symbol, _)| symbol).collect();
+            let advice = match open[..] {
+                [] => "`rooflens analyze` works without running the model".to_owned(),
+                _ => {
+                    format!("{} are taken as small as they go: --input sets sizes", open.join(", "))
+                }
+            };
+            hinted(e.to_string(), e.hint().map_or(advice, ToOwned::to_owned))
+        })?;
+        bar.finish_and_clear();
+        let threads = if self.threads > 1 {
+            format!(", {} threads an inference", self.threads)
+        } else {
+            String::new()
+        };
+        let platform = format!("{}, in this process{threads}", loaded.name);
+        let instances = usize::from(self.instances);
+        Ok(Prepared::local(&self.target, &platform, &loaded.target, instances, batch))
+    }
+
+    #[cfg(not(feature = "probe"))]
+    #[allow(clippy::unused_self, reason = "as in a build with a runtime")]
+    pub(super) fn in_process(&self, _: &Path, _: i64, _: &Sizes) -> Result<Prepared> {
+        Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
+    }
+}
+
+/// A model's file at a batch and at sizes of its inputs.
+pub(super) struct Analysed {
+    pub(super) report: ModelReport,
+    /// The shapes of all inputs.
+    #[cfg_attr(not(feature = "probe"), allow(dead_code))]
+    shapes: Vec<Vec<usize>>,
+    /// The batch that the sizes make of a batch of one.
+    #[cfg_attr(not(feature = "probe"), allow(dead_code))]
+    batch: i64,
+}
+
+/// Analyses a model's file. Sizes of what is no input are an error where it is `strict`.
+pub(super) fn analysed(path: &Path, batch: i64, sizes: &Sizes, strict: bool) -> Result<Analysed> {
+    let names: Vec<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();
+    let mut model = crate::formats::load_for(path, &names)
+        .map_err(|e| hinted(e.to_string(), e.hint().unwrap_or("check the file")))?;
+    let symbol = batch_symbol(&model).map(str::to_owned);
+    let rows = batch.unsigned_abs();
+    let (mut given, mut held) = (Vec::new(), BTreeSet::new());
+    for (name, shape) in sizes {
+        let id = match analyze::input(&model, name) {
+            Ok(id) => id,
+            Err(error) if strict => return Err(error),
+            Err(_) => continue,
+        };
+        let declared = model.graph.value(id).info.shape.as_ref();
+        if !strict && declared.is_some_and(|s| s.len() != shape.len()) {
+            continue;
+        }
+        // Sizes that are sent are not negative.
+        let mut sizes: Vec<u64> = shape.iter().map(|d| d.unsigned_abs()).collect();
+        for (axis, size) in sizes.iter_mut().enumerate() {
+            let called = match declared.and_then(|s| s.get(axis)) {
+                Some(dim) if symbol.is_some() => dim.as_symbol() == symbol.as_deref(),
+                Some(_) => axis == 0 && *size == rows,
+                // Nothing is said of any axis: the first is a batch.
+                None => axis == 0,
+            };
+            if called {
+                // One row that is given stands for as many as the batch has.
+                *size = if *size == 1 { rows } else { *size };
+                held.insert(*size);
+            }
+        }
+        given.push((id, sizes));
+    }
+    analyze::set_sizes(&mut model, &given, "--input")?;
+    if strict && rows > 1 && held.iter().any(|n| *n != rows) {
+        return Err(hinted(
+            format!("--batch {batch}, and --input gives another one"),
+            "give one row, as in --input x=1x3x224x224: --batch takes its place",
+        ));
+    }
+    // A batch that the sizes hold already is no size to look for.
+    let wanted = (rows > 1 && held.is_empty()).then_some(rows);
+    if wanted.is_some() && symbol.is_none() {
+        return Err(hinted(
+            format!("the model leaves no first axis open: --batch {batch} does not fit"),
+            "leave --batch out, or export the model with an open batch axis",
+        ));
+    }
+    let bindings = analyze::bindings(&model, &[], wanted)?;
+    let report = ModelReport::new(&model, &path.display().to_string(), &bindings)
+        .map_err(|e| hinted(e.to_string(), "use a smaller --batch"))?;
+    let at: crate::dim::Bindings =
+        report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
+    let shape = |id: &crate::ir::ValueId| {
+        let dims = model.graph.value(*id).info.shape.iter().flatten();
+        dims.map(|d| d.bind(&at).as_usize().unwrap_or(1)).collect()
+    };
+    let shapes = model.graph.inputs.iter().map(shape).collect();
+    let same = held.first().filter(|_| held.len() == 1).and_then(|n| i64::try_from(*n).ok());
+    Ok(Analysed { report, shapes, batch: same.unwrap_or(batch) })
+}
