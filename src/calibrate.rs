@@ -8,7 +8,7 @@ use crate::host::pace;
 use crate::hwdb::{Calibration, CalibrationPoint};
 use crate::probe::{Loaded, ProbeError, RuntimeOptions, Target};
 use crate::report::{Kernel, ModelReport, efficiency, kernels};
-use benchmarks::{Benchmark, chain, with_look_up, with_residual};
+use benchmarks::{Benchmark, bare_products, chain, with_look_up, with_residual};
 use std::time::{Duration, Instant};
 
 /// How to calibrate.
@@ -39,7 +39,7 @@ const PACE: f64 = 0.93;
 /// Times that a disturbed micro-benchmark is taken at most.
 const ATTEMPTS: usize = 6;
 /// Rows and columns of weights that no cache keeps.
-const COLD: [i64; 2] = [4096, 4096];
+const COLD: i64 = 4096;
 /// Words of a look-up and what is looked up of each: no powers of two, whose rows fall on each other in caches.
 const TABLE: [i64; 2] = [20_000, 640];
 
@@ -55,18 +55,9 @@ struct Run<'p> {
     disturbed: u32,
 }
 
-/// A small product in a runtime.
-fn product(options: &RuntimeOptions) -> Result<Loaded, ProbeError> {
-    let product = chain("MatMul", &[16, 16], 1, |s, x, _| {
-        let weight = s.weight(&[16, 16]);
-        s.node("MatMul", &[x, &weight], &[])
-    });
-    Loaded::new(&product.file, &[vec![16, 16]], options)
-}
-
 /// Whether a runtime can be calibrated at all, which is worth knowing before minutes of measurements.
 pub fn ready(options: &RuntimeOptions) -> Result<(), ProbeError> {
-    product(options)?.target.infer()
+    bare_products(16, 16, 1).load(options)?.target.infer()
 }
 
 /// Calibrates a runtime; a micro-benchmark that it refuses is left out and named.
@@ -122,7 +113,7 @@ pub fn calibrate(
 
 impl<'p> Run<'p> {
     fn new(plan: &'p CalibrationPlan) -> Result<Self, ProbeError> {
-        let product = product(&plan.options)?;
+        let product = bare_products(16, 16, 1).load(&plan.options)?;
         Ok(Self { plan, version: product.name.clone(), product, disturbed: 0 })
     }
 
@@ -134,8 +125,7 @@ impl<'p> Run<'p> {
         let model = model.map_err(|e| load(&e))?;
         let report = ModelReport::new(&model, "micro-benchmark", &Bindings::new());
         let report = report.map_err(|e| load(&e))?;
-        let shape = benchmark.input.iter().map(|n| usize::try_from(*n).unwrap_or(1)).collect();
-        let loaded = Loaded::new(&benchmark.file, &[shape], &self.plan.options)?;
+        let loaded = benchmark.load(&self.plan.options)?;
         let mut timed =
             Timed { kernels: kernels(&report), seconds: f64::INFINITY, undisturbed: false };
         let fast = || pace() >= PACE * self.plan.peak_tflops * 1e12;
@@ -154,11 +144,8 @@ impl<'p> Run<'p> {
     /// 10^9 bytes a second at which weights come from main memory into a product of one row.
     fn weights_gb_s(&mut self) -> Result<f64, ProbeError> {
         let layers = 4;
-        let large = chain("MatMul", &[1, COLD[0]], layers, |s, x, _| {
-            let weight = s.weight(&COLD);
-            s.node("MatMul", &[x, &weight], &[])
-        });
-        let bytes = (COLD[0] * COLD[1]) as f64 * 4.0 * layers as f64;
+        let large = bare_products(1, COLD, layers);
+        let bytes = (COLD * COLD) as f64 * 4.0 * layers as f64;
         Ok(bytes / self.time(&large)?.seconds * 1e-9)
     }
 
@@ -321,6 +308,23 @@ mod tests {
         let c = Calibration { points: vec![point], ..c };
         let estimate: f64 = timed.kernels.iter().map(|k| k.seconds(&c, true).0).sum();
         assert!((estimate / timed.seconds - 1.0).abs() < 1e-9, "{estimate} {}", timed.seconds);
+    }
+
+    #[test]
+    fn weights_are_shared_where_another_node_reads_them_too() {
+        let shared = |benchmark: Benchmark| {
+            let model = crate::formats::load_bytes(&benchmark.file.into()).unwrap();
+            let report = ModelReport::new(&model, "", &Bindings::new()).unwrap();
+            kernels(&report).iter().any(|k| k.shared)
+        };
+        assert!(shared(with_look_up(true, [64, 16])));
+        assert!(!shared(with_look_up(false, [64, 16])));
+        // Weights on the left; what they are multiplied with has two readers, and is no weight.
+        assert!(!shared(chain("MatMul", &[16, 16], 1, |s, x, _| {
+            let weight = s.weight(&[16, 16]);
+            let y = s.node("MatMul", &[&weight, x], &[]);
+            s.node("Sub", &[x, &y], &[])
+        })));
     }
 
     #[test]

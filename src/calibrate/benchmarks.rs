@@ -3,6 +3,7 @@
 //! None is a part of a known network as a whole.
 
 use crate::formats::Sketch;
+use crate::probe::{Loaded, ProbeError, RuntimeOptions};
 
 /// A micro-benchmark: a chain of layers, which load and run as any model does.
 pub(super) struct Benchmark {
@@ -10,6 +11,14 @@ pub(super) struct Benchmark {
     pub(super) name: String,
     pub(super) file: Vec<u8>,
     pub(super) input: Vec<i64>,
+}
+
+impl Benchmark {
+    /// Loads it into a runtime.
+    pub(super) fn load(&self, options: &RuntimeOptions) -> Result<Loaded, ProbeError> {
+        let shape = self.input.iter().map(|n| usize::try_from(*n).unwrap_or(1)).collect();
+        Loaded::new(&self.file, &[shape], options)
+    }
 }
 
 /// Layers in a chain: enough that what a run costs beyond its kernels counts little.
@@ -83,6 +92,14 @@ fn products(rows: i64, a: i64, b: i64) -> Benchmark {
         s.node("Add", &[&y, &bias], &[])
     };
     chain(&format!("MatMul to {b}"), &[1, rows, a], depth(rows * a * b), layer)
+}
+
+/// Products with square weights and nothing else.
+pub(super) fn bare_products(rows: i64, size: i64, layers: usize) -> Benchmark {
+    chain("MatMul", &[rows, size], layers, |s, x, _| {
+        let weight = s.weight(&[size, size]);
+        s.node("MatMul", &[x, &weight], &[])
+    })
 }
 
 /// Products of a batch of matrices, as in attention: `[h, s, d]·[h, d, s]` and back.

@@ -308,14 +308,8 @@ pub(super) fn set_sizes(
     }
     let at: Bindings =
         sized.into_iter().filter_map(|(name, size)| Some((name, size?.into()))).collect();
-    let others: Vec<ValueId> = model
-        .graph
-        .inputs
-        .iter()
-        .copied()
-        .filter(|id| given.iter().all(|(g, _)| g != id))
-        .collect();
-    for id in others {
+    // What is given holds no symbol any more.
+    for id in model.graph.inputs.clone() {
         for dim in model.graph.value_mut(id).info.shape.iter_mut().flatten() {
             *dim = dim.bind(&at);
         }

@@ -4,7 +4,7 @@
 //! Knows operators by the names and figures of a report; knows no device and no runtime.
 
 use super::{ModelReport, OpReport, TensorReport};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Kinds of kernels whose efficiencies have a curve of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +166,7 @@ pub fn kernels(report: &ModelReport) -> Vec<Kernel> {
     all
 }
 
-/// Who reads the tensors of a model, what is made of weights alone counting as the weights.
+/// How many nodes read each weight, what is made of weights alone counting as the weights.
 struct Readers<'r> {
     /// What a folded node makes, and the first that it makes it of.
     made_of: BTreeMap<&'r str, &'r str>,
@@ -176,15 +176,23 @@ struct Readers<'r> {
 impl<'r> Readers<'r> {
     fn new(report: &'r ModelReport) -> Self {
         let mut readers = Self { made_of: BTreeMap::new(), count: BTreeMap::new() };
+        // What is put in, and what nodes make of it.
+        let inputs = report.model.inputs.iter();
+        let mut varying: BTreeSet<&str> = inputs.map(|t| t.name.as_str()).collect();
         for op in &report.ops {
-            if let ("folded", [from, ..], [to]) =
-                (op.status.as_str(), &op.inputs[..], &op.outputs[..])
-            {
-                let root = readers.root(&from.name);
-                readers.made_of.insert(&to.name, root);
-            } else {
-                for tensor in &op.inputs {
-                    *readers.count.entry(readers.root(&tensor.name)).or_default() += 1;
+            match (op.status.as_str(), &op.inputs[..], &op.outputs[..]) {
+                ("folded", [from, ..], [to]) => {
+                    let root = readers.root(&from.name);
+                    readers.made_of.insert(&to.name, root);
+                }
+                _ => {
+                    for tensor in &op.inputs {
+                        let root = readers.root(&tensor.name);
+                        if !varying.contains(root) {
+                            *readers.count.entry(root).or_default() += 1;
+                        }
+                    }
+                    varying.extend(op.outputs.iter().map(|t| t.name.as_str()));
                 }
             }
         }
@@ -195,10 +203,10 @@ impl<'r> Readers<'r> {
         self.made_of.get(name).copied().unwrap_or(name)
     }
 
-    /// Whether another node reads the weights of a product.
+    /// Whether another node reads the weights of a product, which are one of its first two inputs.
     fn share(&self, op: &'r OpReport) -> bool {
-        let weights = op.inputs.get(1).map(|t| self.root(&t.name));
-        op.weight_bytes_read > 0 && weights.and_then(|w| self.count.get(w)).is_some_and(|n| *n > 1)
+        let roots = op.inputs.iter().take(2).map(|t| self.root(&t.name));
+        roots.filter_map(|root| self.count.get(root)).any(|n| *n > 1)
     }
 }
 
