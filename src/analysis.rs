@@ -5,6 +5,7 @@
 //! operators and graphs, never files, devices or clocks.
 
 mod cache;
+mod coverage;
 mod fusion;
 mod memory;
 mod precision;
@@ -12,6 +13,7 @@ mod propagate;
 mod traffic;
 
 pub use cache::Cache;
+pub use coverage::Coverage;
 pub use fusion::{Group, Rule};
 pub use memory::Plan;
 pub use precision::{Precision, PrecisionError, recast};
@@ -46,27 +48,6 @@ impl NodeReport {
         let own = |list: &[(ValueId, Dim)]| list.iter().map(|(_, b)| b).sum::<Dim>();
         let (read, written) = (own(&self.reads), own(&self.writes));
         (self.cost.bytes_read.clone() - read, self.cost.bytes_written.clone() - written)
-    }
-}
-
-/// How much of the model the numbers stand for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Coverage {
-    /// Nodes of the graph.
-    pub nodes: usize,
-    /// Nodes whose cost is known, exactly or as a bound.
-    pub known: usize,
-}
-
-impl Coverage {
-    /// The known share, in percent.
-    pub fn percent(self) -> f64 {
-        if self.nodes == 0 { 100.0 } else { 100.0 * self.known as f64 / self.nodes as f64 }
-    }
-
-    /// Whether nothing is missing.
-    pub fn is_full(self) -> bool {
-        self.known == self.nodes
     }
 }
 
@@ -184,7 +165,7 @@ fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analys
     let mut diagnostics = model.diagnostics.clone();
     let (found, limits) = walk.into_parts();
     diagnostics.extend(found);
-    let known = outcome.nodes.iter().filter(|n| n.status != Status::Unknown).count();
+    let coverage = Coverage::of(graph, &outcome);
     let mut totals = Cost::default();
     outcome.nodes.iter().for_each(|node| totals.add(&node.cost));
     let mut symbols = BTreeSet::new();
@@ -217,7 +198,7 @@ fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analys
     let fused_bytes = groups.iter().map(moved).sum();
     let live_bytes = memory::live_bytes(graph, &outcome.order, &outcome.values, &owner);
     Analysis {
-        coverage: Coverage { nodes: outcome.nodes.len(), known },
+        coverage,
         nodes: outcome.nodes,
         values: outcome.values,
         order: outcome.order,

@@ -17,7 +17,9 @@ fuzz_target!(|data: &[u8]| {
             return;
         }
         let t = &report.totals;
-        let cold = t.bytes_read.saturating_add(t.bytes_written);
-        assert!(cold >= t.fused_bytes && t.fused_bytes >= t.compulsory_bytes, "{t:?}");
+        let cold = t.bytes();
+        // A node that is not known may have moved nothing that is known.
+        let known = report.is_complete();
+        assert!(!known || cold >= t.fused_bytes && t.fused_bytes >= t.compulsory_bytes, "{t:?}");
     }
 });

@@ -173,7 +173,7 @@ fn machine(host: &HostCeilings) -> Machine {
 
 fn reached(name: &str, m: Measurement, roof: &Roof, report: &ModelReport) -> Measured {
     let at = |q: f64| m.percentiles.iter().find(|(p, _)| (p - q).abs() < 1e-9).map(|(_, v)| *v);
-    let achieved = m.throughput * report.totals.operations() as f64;
+    let achieved = m.throughput * report.totals.operations().unwrap_or(0) as f64;
     Measured {
         name: name.to_owned(),
         workers: m.workers,
@@ -217,8 +217,8 @@ fn summary(a: &Assessment, folder: &Path) -> String {
         format!(
             "{} parameters; {} and at least {} moved a run: {:.1} FLOP/B",
             crate::report::count(t.params),
-            si(t.operations() as f64, "FLOP"),
-            si(t.compulsory_bytes as f64, "B"),
+            si(t.operations().unwrap_or(0) as f64, "FLOP"),
+            si(t.compulsory_bytes.unwrap_or(0) as f64, "B"),
             b.intensity_flop_per_byte
         ),
     );

@@ -34,8 +34,9 @@ pub(super) fn file_name(report: &ModelReport) -> String {
 pub(super) fn model_point(label: &str, report: &ModelReport, roof: &Roof) -> ModelPoint {
     let bound = BoundReport::new(roof, report);
     let t = &report.totals;
-    let work = t.operations() as f64;
-    let at = |bytes: u64| {
+    let work = t.operations().unwrap_or(0) as f64;
+    let at = |bytes: Option<u64>| {
+        let bytes = bytes.unwrap_or(0);
         let intensity = crate::units::Intensity(work / bytes as f64);
         (bytes > 0 && work > 0.0).then(|| (intensity.get(), roof.attainable(intensity).get()))
     };

@@ -1,6 +1,7 @@
 //! `rooflens check`: limits on what a model may cost, for a build that must not let it grow.
 
 use super::{Exit, emit, hinted};
+use crate::report::ModelReport;
 use crate::units::{parse_si, si};
 use anyhow::Result;
 use serde::Serialize;
@@ -10,11 +11,12 @@ use std::path::PathBuf;
 
 /// Fail when a model costs more than it may: exit code 1 on a breach, with the numbers.
 ///
-/// Limits take SI prefixes, bytes also KiB, MiB and GiB. What depends on data counts at its most.
+/// Limits take SI prefixes, bytes also KiB, MiB and GiB. What depends on data counts at its upper bound.
+/// A node of unknown cost is a breach, because no limit can be checked without it.
 ///
 /// Examples:
 ///   rooflens check resnet50.onnx --max-flops 9G --max-params 26M
-///   rooflens check net.onnx --batch 8 --max-peak 200MB --min-coverage 100
+///   rooflens check net.onnx --batch 8 --max-peak 200MB --strict
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
@@ -50,9 +52,13 @@ pub(super) struct Args {
     /// Most bytes that must move: inputs, weights and outputs once.
     #[arg(long, value_name = "BYTES")]
     max_traffic: Option<String>,
-    /// Least share of nodes whose cost is known, in percent.
+    /// Least share of nodes whose cost is known, and of weight bytes that they read, in percent; 100
+    /// where not given.
     #[arg(long, value_name = "PERCENT")]
     min_coverage: Option<f64>,
+    /// Let nodes of unknown cost pass: the limits then hold for the known nodes alone.
+    #[arg(long, conflicts_with = "min_coverage")]
+    allow_unknown: bool,
     /// Form of the output.
     #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
     format: String,
@@ -67,10 +73,10 @@ impl Args {
         let limits = [
             ("FLOPs", "", t.operations(), "--max-flops", &self.max_flops),
             ("MACs", "", t.macs, "--max-macs", &self.max_macs),
-            ("parameters", "", t.params, "--max-params", &self.max_params),
-            ("weights", "B", t.weight_bytes, "--max-weights", &self.max_weights),
+            ("parameters", "", Some(t.params), "--max-params", &self.max_params),
+            ("weights", "B", Some(t.weight_bytes), "--max-weights", &self.max_weights),
             ("peak activations", "B", t.peak_activation_bytes, "--max-peak", &self.max_peak),
-            ("traffic, at least", "B", t.compulsory_bytes, "--max-traffic", &self.max_traffic),
+            ("compulsory traffic", "B", t.compulsory_bytes, "--max-traffic", &self.max_traffic),
         ];
         let mut checks = Vec::new();
         for (name, unit, found, flag, limit) in limits {
@@ -80,22 +86,16 @@ impl Args {
                     if unit.is_empty() { "for example 5G" } else { "for example 100MB or 96MiB" };
                 hinted(format!("`{flag} {limit}` is not a number"), hint)
             })?;
-            let found = found as f64;
-            checks.push(Check { name, unit, found, limit: most, ok: found <= most });
+            let found = found.map(|n| n as f64);
+            // What is not known keeps to no limit, unless that was allowed.
+            let ok = found.map_or(self.allow_unknown, |n| n <= most);
+            checks.push(Check { name, unit, found, limit: most, ok });
         }
-        if let Some(least) = self.min_coverage {
-            if !(0.0..=100.0).contains(&least) {
-                let message = format!("`--min-coverage {least}` is not a share in percent");
-                return Err(hinted(message, "from 0 to 100"));
-            }
-            let found = report.coverage.percent;
-            let ok = found >= least;
-            checks.push(Check { name: "coverage", unit: "%", found, limit: least, ok });
-        }
-        if checks.is_empty() {
+        if checks.is_empty() && self.min_coverage.is_none() {
             let hint = "for example --max-flops 5G; `rooflens check --help` lists them";
             return Err(hinted("no limit is given", hint));
         }
+        checks.extend(self.coverage(&report)?);
         let checked = Checked {
             schema: "rooflens.check/1",
             file: report.model.file.clone(),
@@ -111,6 +111,24 @@ impl Args {
         emit(&text, None)?;
         Ok(if checked.ok { Exit::Good } else { Exit::Failed })
     }
+
+    /// The shares of nodes and of weights that the numbers stand for, where that was asked for or falls
+    /// short.
+    fn coverage(&self, report: &ModelReport) -> Result<Vec<Check>> {
+        let least = self.min_coverage.unwrap_or(if self.allow_unknown { 0.0 } else { 100.0 });
+        if !(0.0..=100.0).contains(&least) {
+            let message = format!("`--min-coverage {least}` is not a share in percent");
+            return Err(hinted(message, "from 0 to 100"));
+        }
+        let c = &report.coverage;
+        let shares = [("coverage", c.percent), ("coverage, weights", c.weights_percent)];
+        let check = |(name, found): (&'static str, f64)| {
+            let ok = found >= least;
+            Check { name, unit: "%", found: Some(found), limit: least, ok }
+        };
+        let asked = self.min_coverage.is_some();
+        Ok(shares.into_iter().map(check).filter(|c| asked || !c.ok).collect())
+    }
 }
 
 /// A limit and what was found.
@@ -119,7 +137,8 @@ struct Check {
     name: &'static str,
     /// `B`, `%`, or nothing for a count.
     unit: &'static str,
-    found: f64,
+    /// Absent where nothing is known.
+    found: Option<f64>,
     limit: f64,
     ok: bool,
 }
@@ -141,16 +160,19 @@ fn table(checked: &Checked) -> String {
     let mut text = String::new();
     for c in &checked.checks {
         let verdict = if c.ok { "ok" } else { "BREACH" };
-        let _ = if c.unit == "%" {
-            writeln!(text, "{verdict:<7} {:<18} {:>10.1} % of {} %", c.name, c.found, c.limit)
-        } else {
-            let (found, limit) = (si(c.found, c.unit), si(c.limit, c.unit));
-            let (found, limit) = (found.trim_end(), limit.trim_end());
-            writeln!(text, "{verdict:<7} {:<18} {found:>12} of {limit}", c.name)
+        let (found, limit) = match (c.found, c.unit) {
+            (None, unit) => ("not known".to_owned(), si(c.limit, unit)),
+            (Some(found), "%") => (format!("{found:.1} %"), format!("{} %", c.limit)),
+            (Some(found), unit) => (si(found, unit), si(c.limit, unit)),
         };
+        let (found, limit) = (found.trim_end(), limit.trim_end());
+        let _ = writeln!(text, "{verdict:<7} {:<18} {found:>12} of {limit}", c.name);
     }
     for (op, n) in &checked.unknown {
-        let _ = writeln!(text, "unknown: {op} × {n}: not in these numbers");
+        let _ = writeln!(
+            text,
+            "unknown: {op} × {n}: not in these numbers (--allow-unknown lets it pass)"
+        );
     }
     for line in &checked.assumed {
         let _ = writeln!(text, "assumed: {line}");

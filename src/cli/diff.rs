@@ -37,17 +37,25 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Row {
     name: String,
-    a: u64,
-    b: u64,
-    /// b / a; absent where a is zero.
+    /// Absent where it is not known.
+    a: Option<u64>,
+    b: Option<u64>,
+    /// b / a; absent where a is zero, or one is not known.
     ratio: Option<f64>,
     #[serde(skip)]
     unit: &'static str,
 }
 
 impl Row {
-    fn new(name: impl Into<String>, unit: &'static str, a: u64, b: u64) -> Self {
-        let ratio = (a > 0).then(|| b as f64 / a as f64);
+    fn new(
+        name: impl Into<String>,
+        unit: &'static str,
+        a: impl Into<Option<u64>>,
+        b: impl Into<Option<u64>>,
+    ) -> Self {
+        let (a, b) = (a.into(), b.into());
+        let divided = |a: u64, b: u64| (a > 0).then(|| b as f64 / a as f64);
+        let ratio = a.zip(b).and_then(|(a, b)| divided(a, b));
         Self { name: name.into(), a, b, ratio, unit }
     }
 }
@@ -78,7 +86,7 @@ impl Args {
             b: b.model.file.clone(),
             totals: totals(&a, &b),
             operations: by_operator(&a, &b, crate::report::TypeReport::operations),
-            nodes: by_operator(&a, &b, |t| u64::try_from(t.count).unwrap_or(u64::MAX)),
+            nodes: by_operator(&a, &b, |t| u64::try_from(t.count).ok()),
             remarks: remarks(&a, &b),
         };
         let text = match self.format.as_str() {
@@ -156,21 +164,23 @@ fn totals(a: &ModelReport, b: &ModelReport) -> Vec<Row> {
 fn by_operator(
     a: &ModelReport,
     b: &ModelReport,
-    figure: impl Fn(&crate::report::TypeReport) -> u64,
+    figure: impl Fn(&crate::report::TypeReport) -> Option<u64>,
 ) -> Vec<Row> {
-    let mut both: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    // An operator that a model does not have costs nothing there.
+    let none = || (Some(0), Some(0));
+    let mut both: BTreeMap<String, (Option<u64>, Option<u64>)> = BTreeMap::new();
     for t in a.by_type() {
-        both.entry(t.op_type.clone()).or_default().0 = figure(&t);
+        both.entry(t.op_type.clone()).or_insert_with(none).0 = figure(&t);
     }
     for t in b.by_type() {
-        both.entry(t.op_type.clone()).or_default().1 = figure(&t);
+        both.entry(t.op_type.clone()).or_insert_with(none).1 = figure(&t);
     }
     let mut rows: Vec<Row> = both
         .into_iter()
         .filter(|(_, (a, b))| a != b)
         .map(|(name, (a, b))| Row::new(name, "", a, b))
         .collect();
-    rows.sort_by_key(|r| std::cmp::Reverse(r.a.abs_diff(r.b)));
+    rows.sort_by_key(|r| std::cmp::Reverse(r.a.unwrap_or(0).abs_diff(r.b.unwrap_or(0))));
     rows
 }
 
@@ -185,15 +195,17 @@ fn table(diff: &Diff) -> String {
         }
         let _ = writeln!(text, "\n{title:<28} {:>12} {:>12} {:>9}", "a", "b", "b/a");
         for r in rows {
-            let show = |n: u64| match (title, r.unit) {
-                ("nodes", _) => n.to_string(),
-                _ if r.name.starts_with("nodes") => n.to_string(),
-                (_, unit) => si(n as f64, unit).trim_end().to_owned(),
+            let show = |n: Option<u64>| match (n, title, r.unit) {
+                (None, ..) => "–".to_owned(),
+                (Some(n), "nodes", _) => n.to_string(),
+                (Some(n), ..) if r.name.starts_with("nodes") => n.to_string(),
+                (Some(n), _, unit) => si(n as f64, unit).trim_end().to_owned(),
             };
             let ratio = match r.ratio {
                 Some(x) if r.a == r.b => format!("= {x:.0}"),
                 Some(x) => format!("×{x:.3}"),
-                None if r.b == 0 => "=".into(),
+                None if r.a.is_none() || r.b.is_none() => "–".into(),
+                None if r.b == Some(0) => "=".into(),
                 None => "new".into(),
             };
             let _ = writeln!(text, "{:<28} {:>12} {:>12} {ratio:>9}", r.name, show(r.a), show(r.b));

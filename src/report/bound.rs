@@ -92,8 +92,9 @@ fn critical_batch(roof: &Roof, report: &ModelReport) -> Option<u64> {
     const MOST: u64 = 1 << 20;
     let symbol = report.model.batch_symbol.as_deref()?;
     let formula = |text: &str| text.parse::<Dim>().ok();
-    let (flops, ints) = (formula(&report.formulas.flops)?, formula(&report.formulas.int_ops)?);
-    let bytes = formula(&report.formulas.compulsory_bytes)?;
+    let text = |text: &Option<String>| formula(text.as_deref()?);
+    let (flops, ints) = (text(&report.formulas.flops)?, text(&report.formulas.int_ops)?);
+    let bytes = text(&report.formulas.compulsory_bytes)?;
     let at = |batch: u64| -> Option<bool> {
         let mut bindings: Bindings =
             report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
@@ -115,22 +116,25 @@ fn critical_batch(roof: &Roof, report: &ModelReport) -> Option<u64> {
 
 /// Arithmetic of a whole model, float and integer.
 fn work(report: &ModelReport) -> f64 {
-    report.totals.operations() as f64
+    report.totals.operations().unwrap_or(0) as f64
 }
 
 /// The same without what a kernel may skip: padding, scores that a mask hides, and whatever nodes do of
 /// which only the data decide how much.
 fn least_work(report: &ModelReport) -> f64 {
-    let skipped = report.totals.macs.saturating_sub(report.totals.effective_macs);
+    let counted = |n: Option<u64>| n.unwrap_or(0);
+    let (macs, effective) = (report.totals.macs, report.totals.effective_macs);
+    let skipped = counted(macs).saturating_sub(counted(effective));
     (work(report) - report.totals.bound_ops as f64 - 2.0 * skipped as f64).max(0.0)
 }
 
 fn least_bytes(report: &ModelReport) -> Bytes {
-    Bytes(report.totals.compulsory_bytes.saturating_sub(report.totals.bound_bytes) as f64)
+    Bytes(report.totals.compulsory_bytes.unwrap_or(0).saturating_sub(report.totals.bound_bytes)
+        as f64)
 }
 
 fn compulsory(report: &ModelReport) -> Bytes {
-    Bytes(report.totals.compulsory_bytes as f64)
+    Bytes(report.totals.compulsory_bytes.unwrap_or(0) as f64)
 }
 
 /// The whole model under `roof`, moving its compulsory bytes.
@@ -140,12 +144,12 @@ pub fn place(roof: &Roof, report: &ModelReport) -> Placement {
 
 /// The least time of one kernel.
 pub(super) fn group_time(roof: &Roof, group: &GroupReport) -> Seconds {
-    let work = Flops(group.operations() as f64);
-    roof.place(work, Bytes(group.bytes() as f64)).time
+    let work = Flops(group.operations().unwrap_or(0) as f64);
+    roof.place(work, Bytes(group.bytes().unwrap_or(0) as f64)).time
 }
 
 /// The least time of one node that reads and writes memory.
 pub fn op_time(roof: &Roof, op: &OpReport) -> Seconds {
-    let work = Flops(op.operations() as f64);
-    roof.place(work, Bytes(op.bytes() as f64)).time
+    let work = Flops(op.operations().unwrap_or(0) as f64);
+    roof.place(work, Bytes(op.bytes().unwrap_or(0) as f64)).time
 }

@@ -149,7 +149,7 @@ pub fn kernels(report: &ModelReport) -> Vec<Kernel> {
             let found = PATTERNS.iter().find(|(_, sequence)| matches(sequence, &rest));
             if let Some((class, sequence)) = found {
                 let last = rest[sequence.len() - 1].0;
-                let bytes = 2.0 * last.bytes_written as f64;
+                let bytes = 2.0 * last.bytes_written.unwrap_or(0) as f64;
                 all.push(classed(*class, Kernel { bytes, ..unclassed(first) }, last));
                 rest.drain(..sequence.len());
             } else {
@@ -218,7 +218,8 @@ fn matches(sequence: &[&str], rest: &[(&OpReport, Option<Follows>)]) -> bool {
 }
 
 fn rides_along(op: &OpReport) -> bool {
-    let bias = op.weight_bytes_read > 0 && matches!(op.op_type.as_str(), "Add" | "Sub");
+    let bias =
+        op.weight_bytes_read.is_some_and(|n| n > 0) && matches!(op.op_type.as_str(), "Add" | "Sub");
     bias || RIDES_ALONG.contains(&op.op_type.as_str())
 }
 
@@ -226,9 +227,9 @@ fn unclassed(op: &OpReport) -> Kernel {
     Kernel {
         class: None,
         op_type: op.op_type.clone(),
-        work: op.operations() as f64,
-        bytes: op.bytes() as f64,
-        weight_bytes: op.weight_bytes_read as f64,
+        work: op.operations().unwrap_or(0) as f64,
+        bytes: op.bytes().unwrap_or(0) as f64,
+        weight_bytes: op.weight_bytes_read.unwrap_or(0) as f64,
         shared: false,
         shape: Vec::new(),
         follows: None,
@@ -254,7 +255,7 @@ fn single(op: &OpReport) -> Option<KernelClass> {
     }
     let elements = |t: &TensorReport| sizes(t).map(|s| s.iter().product::<f64>());
     match op.class.as_str() {
-        "element-wise" if op.transcendentals > 0 => Some(EXP),
+        "element-wise" if op.transcendentals.is_some_and(|n| n > 0) => Some(EXP),
         "element-wise" | "quantization" => {
             let sizes: Vec<f64> = op.inputs.iter().filter_map(elements).collect();
             let largest = sizes.iter().copied().fold(1.0, f64::max);
@@ -284,15 +285,13 @@ const STRIDE: f64 = 3.0;
 /// Class and log2 of rows, columns and depth of a convolution or matrix product; of a convolution
 /// also, three times, of how many pixels it reads for one that it makes.
 fn product(op: &OpReport) -> Option<(KernelClass, Vec<f64>)> {
-    if op.macs == 0 {
-        return None;
-    }
+    let macs = op.macs.filter(|n| *n > 0)?;
     let output = sizes(op.outputs.first()?)?;
     let weight = sizes(op.inputs.get(1)?)?;
     let elements: f64 = output.iter().product();
     let logs = |m: f64, n: f64, k: f64| vec![m.log2(), n.log2(), k.max(1.0).log2()];
     let class = |name| KernelClass(name, Of::Product);
-    let depth = op.macs as f64 / elements;
+    let depth = macs as f64 / elements;
     match op.class.as_str() {
         "convolution" => {
             let channels = *output.get(1)?;

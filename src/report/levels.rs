@@ -20,8 +20,8 @@ pub struct LevelReport {
 /// A node under the ceiling of the level that holds what it reads and writes; `None` for one that
 /// does nothing.
 pub fn op_level(hierarchy: &Hierarchy, op: &OpReport) -> Option<LevelPlacement> {
-    let work = Flops(op.operations() as f64);
-    let bytes = Bytes(op.bytes() as f64);
+    let work = Flops(op.operations().unwrap_or(0) as f64);
+    let bytes = Bytes(op.bytes().unwrap_or(0) as f64);
     let placed = || hierarchy.place(work, bytes, bytes);
     (work.get() > 0.0 || bytes.get() > 0.0).then(placed)
 }

@@ -90,36 +90,37 @@ pub struct Assumption {
     pub data_dependent: bool,
 }
 
-/// Counts; FLOPs count an FMA as two, bytes are DRAM traffic of every node run alone.
+/// Counts; FLOPs count an FMA as two, bytes are DRAM traffic of every node run alone. Each is the sum over
+/// the nodes whose cost is known; `None` where some are not and nothing is known that adds to it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Totals {
-    pub macs: u64,
+    pub macs: Option<u64>,
     /// MACs without taps on padding and scores that a causal mask hides.
-    pub effective_macs: u64,
-    pub flops: u64,
+    pub effective_macs: Option<u64>,
+    pub flops: Option<u64>,
     /// Of `flops` and `int_ops`, those of nodes whose cost is a bound.
     pub bound_ops: u64,
-    pub int_ops: u64,
-    pub transcendentals: u64,
-    pub comparisons: u64,
+    pub int_ops: Option<u64>,
+    pub transcendentals: Option<u64>,
+    pub comparisons: Option<u64>,
     pub params: u64,
     pub weight_bytes: u64,
-    pub bytes_read: u64,
-    pub bytes_written: u64,
-    pub peak_activation_bytes: u64,
+    pub bytes_read: Option<u64>,
+    pub bytes_written: Option<u64>,
+    pub peak_activation_bytes: Option<u64>,
     /// Bytes of kernels that take their epilogues, chains, norms and attention along.
-    pub fused_bytes: u64,
+    pub fused_bytes: Option<u64>,
     /// Inputs, weights and outputs once: what no runtime can avoid moving.
-    pub compulsory_bytes: u64,
+    pub compulsory_bytes: Option<u64>,
     /// Of these, those that only nodes move whose cost is a bound.
     #[serde(default)]
     pub bound_bytes: u64,
-    /// `(flops + int_ops) / (bytes_read + bytes_written)`; absent when nothing moves.
+    /// Unfused intensity: `(flops + int_ops) / (bytes_read + bytes_written)`; absent when nothing moves.
     pub intensity: Option<f64>,
 }
 
-/// Bytes to hold; absent where a graph is too large to lay out.
+/// Bytes to hold; absent where no size is known, or where a graph is too large to lay out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct MemoryReport {
@@ -128,29 +129,29 @@ pub struct MemoryReport {
     /// Of a decoder's cache, after the run.
     pub kv_cache_bytes: u64,
     /// Every activation at once.
-    pub activation_bytes: u64,
+    pub activation_bytes: Option<u64>,
     /// The most alive together, nodes in file order.
-    pub peak_activation_bytes: u64,
+    pub peak_activation_bytes: Option<u64>,
     /// The same in the best order found.
     pub best_order_bytes: Option<u64>,
     /// An arena in which each activation has one place.
     pub arena_bytes: Option<u64>,
 }
 
-/// Counts as formulas.
+/// Counts as formulas, of the nodes whose cost is known; absent like the sums.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Formulas {
-    pub macs: String,
-    pub flops: String,
-    pub int_ops: String,
+    pub macs: Option<String>,
+    pub flops: Option<String>,
+    pub int_ops: Option<String>,
     /// Every node alone.
-    pub bytes: String,
-    pub fused_bytes: String,
-    pub compulsory_bytes: String,
+    pub bytes: Option<String>,
+    pub fused_bytes: Option<String>,
+    pub compulsory_bytes: Option<String>,
     pub kv_cache_bytes: String,
     /// `peak` where it is the largest of too many forms to write.
-    pub peak_activation_bytes: String,
+    pub peak_activation_bytes: Option<String>,
 }
 
 /// How many nodes the sums stand for.
@@ -160,8 +161,16 @@ pub struct CoverageReport {
     pub nodes: usize,
     pub known: usize,
     pub percent: f64,
+    /// Of the bytes of all weights, those that no node of unknown cost reads, in percent.
+    #[serde(default = "whole")]
+    pub weights_percent: f64,
     /// Operators whose cost is missing, with how often each occurs.
     pub unknown: BTreeMap<String, usize>,
+}
+
+/// All of something, in percent: what reports of earlier versions took for granted.
+fn whole() -> f64 {
+    100.0
 }
 
 /// A tensor; sizes that are not known are null.
@@ -175,21 +184,21 @@ pub struct TensorReport {
     pub symbolic: String,
 }
 
-/// A node.
+/// A node; its counts are absent where its cost is not known.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct OpReport {
     pub name: String,
     pub op_type: String,
     pub class: String,
-    pub macs: u64,
-    pub flops: u64,
-    pub int_ops: u64,
-    pub transcendentals: u64,
-    pub comparisons: u64,
-    pub bytes_read: u64,
-    pub bytes_written: u64,
-    pub weight_bytes_read: u64,
+    pub macs: Option<u64>,
+    pub flops: Option<u64>,
+    pub int_ops: Option<u64>,
+    pub transcendentals: Option<u64>,
+    pub comparisons: Option<u64>,
+    pub bytes_read: Option<u64>,
+    pub bytes_written: Option<u64>,
+    pub weight_bytes_read: Option<u64>,
     pub intensity: Option<f64>,
     /// `exact`, `bound`, `folded` or `unknown`.
     pub status: String,
@@ -197,7 +206,7 @@ pub struct OpReport {
     pub outputs: Vec<TensorReport>,
 }
 
-/// A kernel.
+/// A kernel; its counts are absent where the cost of its nodes is not known.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct GroupReport {
@@ -205,22 +214,24 @@ pub struct GroupReport {
     pub rule: String,
     /// Positions in `ops`.
     pub nodes: Vec<usize>,
-    pub flops: u64,
-    pub int_ops: u64,
-    pub bytes_read: u64,
-    pub bytes_written: u64,
+    pub flops: Option<u64>,
+    pub int_ops: Option<u64>,
+    pub bytes_read: Option<u64>,
+    pub bytes_written: Option<u64>,
 }
 
-/// All nodes of one operator type.
+/// All nodes of one operator type; sums over those whose cost is known, absent where it is of none.
 #[derive(Debug, Clone, Default)]
 #[allow(missing_docs)]
 pub struct TypeReport {
     pub op_type: String,
     pub count: usize,
-    pub macs: u64,
-    pub flops: u64,
-    pub int_ops: u64,
-    pub bytes: u64,
+    /// Of these, nodes whose cost is not known.
+    pub unknown: usize,
+    pub macs: Option<u64>,
+    pub flops: Option<u64>,
+    pub int_ops: Option<u64>,
+    pub bytes: Option<u64>,
 }
 
 /// A remark.
@@ -233,10 +244,18 @@ pub struct DiagnosticReport {
     pub hint: Option<String>,
 }
 
+/// The sum of two counts; of those that are known where one is not.
+pub(super) fn plus(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.saturating_add(b)),
+        _ => a.or(b),
+    }
+}
+
 impl TypeReport {
     /// Operations, floating and integer.
-    pub fn operations(&self) -> u64 {
-        self.flops.saturating_add(self.int_ops)
+    pub fn operations(&self) -> Option<u64> {
+        plus(self.flops, self.int_ops)
     }
 }
 
@@ -244,13 +263,13 @@ macro_rules! sums {
     ($($of:ident)*) => {$(
         impl $of {
             /// Operations, floating and integer.
-            pub fn operations(&self) -> u64 {
-                self.flops.saturating_add(self.int_ops)
+            pub fn operations(&self) -> Option<u64> {
+                plus(self.flops, self.int_ops)
             }
 
             /// Bytes read and written.
-            pub fn bytes(&self) -> u64 {
-                self.bytes_read.saturating_add(self.bytes_written)
+            pub fn bytes(&self) -> Option<u64> {
+                plus(self.bytes_read, self.bytes_written)
             }
         }
     )*};
@@ -290,7 +309,8 @@ impl ModelReport {
         };
         let settles = |n: &&Analysis| long || n.coverage.known > symbolic.coverage.known;
         let numeric = bound.as_ref().filter(settles).unwrap_or(symbolic);
-        let number = Evaluator::new(&all);
+        let coverage = numeric.coverage;
+        let number = Evaluator::new(&all, coverage.is_full());
         let totals = number.totals(numeric)?;
         let graph = &model.graph;
         let tensor = |id: crate::ir::ValueId| {
@@ -311,7 +331,8 @@ impl ModelReport {
             let (inputs, outputs) = (ports(&node.inputs), ports(&node.outputs));
             ops.push(number.op(node, report, inputs, outputs)?);
         }
-        let coverage = numeric.coverage;
+        let whole = symbolic.coverage.is_full();
+        let formula = |dim: &Dim| (whole || !dim.is_zero()).then(|| formula(dim));
         Ok(Self {
             schema: SCHEMA.to_owned(),
             model: ModelInfo {
@@ -338,13 +359,14 @@ impl ModelReport {
                 bytes: formula(&symbolic.totals.bytes()),
                 fused_bytes: formula(&symbolic.fused_bytes),
                 compulsory_bytes: formula(&symbolic.compulsory_bytes),
-                kv_cache_bytes: formula(&symbolic.cache.bytes),
+                kv_cache_bytes: self::formula(&symbolic.cache.bytes),
                 peak_activation_bytes: formula(&symbolic.peak_formula()),
             },
             coverage: CoverageReport {
                 nodes: coverage.nodes,
                 known: coverage.known,
                 percent: coverage.percent(),
+                weights_percent: coverage.weights_percent(),
                 unknown,
             },
             outputs: graph.outputs.iter().map(|v| tensor(*v)).collect(),
@@ -365,10 +387,11 @@ impl ModelReport {
             let slot = types.entry(&op.op_type).or_default();
             slot.op_type.clone_from(&op.op_type);
             slot.count += 1;
-            slot.macs = slot.macs.saturating_add(op.macs);
-            slot.flops = slot.flops.saturating_add(op.flops);
-            slot.int_ops = slot.int_ops.saturating_add(op.int_ops);
-            slot.bytes = slot.bytes.saturating_add(op.bytes());
+            slot.unknown += usize::from(op.macs.is_none());
+            slot.macs = plus(slot.macs, op.macs);
+            slot.flops = plus(slot.flops, op.flops);
+            slot.int_ops = plus(slot.int_ops, op.int_ops);
+            slot.bytes = plus(slot.bytes, op.bytes());
         }
         let mut rows: Vec<TypeReport> = types.into_values().collect();
         rows.sort_by_key(|r| std::cmp::Reverse((r.operations(), r.bytes)));
@@ -383,7 +406,8 @@ impl ModelReport {
             // Q/DQ nodes around a product: floats between them, integers inside.
             let integer = op.int_ops > op.flops && dtype.is_some_and(|d| d.starts_with('f'));
             if let Some(dtype) = if integer { Some("i8") } else { dtype } {
-                *work.entry(dtype).or_insert(0) += op.macs;
+                let sum = work.entry(dtype).or_insert(0);
+                *sum = op.macs.unwrap_or(0).saturating_add(*sum);
             }
         }
         let most = work.into_iter().filter(|(_, n)| *n > 0).max_by_key(|(_, n)| *n);

@@ -9,9 +9,10 @@ use crate::ir::{Model, Node, Severity, TensorInfo};
 use crate::ops::Status;
 use std::cell::RefCell;
 
-fn intensity(flops: u64, int_ops: u64, read: u64, written: u64) -> Option<f64> {
-    let bytes = read.saturating_add(written);
-    (bytes > 0).then(|| flops.saturating_add(int_ops) as f64 / bytes as f64)
+/// Operations per byte; `None` where one is not known, or nothing moves.
+fn intensity(operations: Option<u64>, bytes: Option<u64>) -> Option<f64> {
+    let (operations, bytes) = (operations?, bytes?);
+    (bytes > 0).then(|| operations as f64 / bytes as f64)
 }
 
 /// Why a formula has no number.
@@ -33,14 +34,16 @@ impl Uncountable {
 /// Turns formulas into the numbers of a report.
 pub(super) struct Evaluator<'b> {
     bindings: &'b Bindings,
+    /// Whether the cost of every node is known.
+    complete: bool,
     /// The first value with a size below zero, and that size: the model cannot run at these bindings.
     negative: RefCell<Option<(String, i128)>>,
 }
 
 impl<'b> Evaluator<'b> {
-    /// For these values of the symbols.
-    pub(super) fn new(bindings: &'b Bindings) -> Self {
-        Self { bindings, negative: RefCell::default() }
+    /// For these values of the symbols; `complete` where the cost of every node is known.
+    pub(super) fn new(bindings: &'b Bindings, complete: bool) -> Self {
+        Self { bindings, complete, negative: RefCell::default() }
     }
 
     /// What the analysis could not settle, after the first size that cannot be.
@@ -64,6 +67,16 @@ impl<'b> Evaluator<'b> {
 
     fn count(&self, what: &str, dim: &Dim) -> Result<u64, ReportError> {
         self.number(dim).map_err(|e| e.of(what))
+    }
+
+    /// A sum over all nodes: `None` where some are not known and the others add nothing to it.
+    fn sum(&self, what: &str, dim: &Dim) -> Result<Option<u64>, ReportError> {
+        Ok(self.settled(self.count(what, dim)?))
+    }
+
+    /// `None` for a zero that may only be a lack of knowledge.
+    fn settled(&self, sum: u64) -> Option<u64> {
+        (self.complete || sum > 0).then_some(sum)
     }
 
     fn number(&self, dim: &Dim) -> Result<u64, Uncountable> {
@@ -91,29 +104,30 @@ impl<'b> Evaluator<'b> {
         outputs: Vec<TensorReport>,
     ) -> Result<OpReport, ReportError> {
         let cost = &report.cost;
+        let known = report.status != Status::Unknown;
         let count = |what: &str, dim: &Dim| {
-            self.number(dim).map_err(|e| e.of(&format!("{what} of `{}`", node.name)))
+            let number = known.then(|| self.number(dim)).transpose();
+            number.map_err(|e| e.of(&format!("{what} of `{}`", node.name)))
         };
-        let (flops, int_ops) = (count("flops", &cost.flops)?, count("int_ops", &cost.int_ops)?);
-        let bytes_read = count("bytes_read", &cost.bytes_read)?;
-        let bytes_written = count("bytes_written", &cost.bytes_written)?;
-        Ok(OpReport {
+        let mut op = OpReport {
             name: node.name.clone(),
             op_type: node.qualified_op(),
             class: report.class.name().to_owned(),
             macs: count("macs", &cost.macs)?,
-            flops,
-            int_ops,
+            flops: count("flops", &cost.flops)?,
+            int_ops: count("int_ops", &cost.int_ops)?,
             transcendentals: count("transcendentals", &cost.transcendentals)?,
             comparisons: count("comparisons", &cost.comparisons)?,
-            bytes_read,
-            bytes_written,
+            bytes_read: count("bytes_read", &cost.bytes_read)?,
+            bytes_written: count("bytes_written", &cost.bytes_written)?,
             weight_bytes_read: count("weight_bytes_read", &cost.weight_bytes_read)?,
-            intensity: intensity(flops, int_ops, bytes_read, bytes_written),
+            intensity: None,
             status: report.status.name().to_owned(),
             inputs,
             outputs,
-        })
+        };
+        op.intensity = intensity(op.operations(), op.bytes());
+        Ok(op)
     }
 
     pub(super) fn groups(
@@ -123,15 +137,19 @@ impl<'b> Evaluator<'b> {
     ) -> Result<Vec<GroupReport>, ReportError> {
         let report = |g: &crate::analysis::Group| {
             let nodes: Vec<usize> = g.nodes.iter().map(|id| id.index()).collect();
-            let sum = |pick: fn(&OpReport) -> u64| {
-                nodes.iter().filter_map(|i| ops.get(*i)).map(pick).fold(0, u64::saturating_add)
+            let known = |i: &usize| ops.get(*i).is_some_and(|op| op.macs.is_some());
+            let known = nodes.iter().any(known);
+            let sum = |pick: fn(&OpReport) -> Option<u64>| {
+                let counts = nodes.iter().filter_map(|i| pick(ops.get(*i)?));
+                known.then(|| counts.fold(0, u64::saturating_add))
             };
+            let moved = |dim: &Dim| known.then(|| self.count("bytes of a kernel", dim)).transpose();
             Ok(GroupReport {
                 rule: g.rule.name().to_owned(),
                 flops: sum(|op| op.flops),
                 int_ops: sum(|op| op.int_ops),
-                bytes_read: self.count("bytes of a kernel", &g.bytes_read)?,
-                bytes_written: self.count("bytes of a kernel", &g.bytes_written)?,
+                bytes_read: moved(&g.bytes_read)?,
+                bytes_written: moved(&g.bytes_written)?,
                 nodes,
             })
         };
@@ -148,18 +166,15 @@ impl<'b> Evaluator<'b> {
         Ok(MemoryReport {
             weight_bytes: totals.weight_bytes,
             kv_cache_bytes: self.count("kv_cache_bytes", &analysis.cache.bytes)?,
-            activation_bytes: plan.all,
+            activation_bytes: self.settled(plan.all),
             peak_activation_bytes: totals.peak_activation_bytes,
-            best_order_bytes: plan.best_order,
-            arena_bytes: plan.arena,
+            best_order_bytes: plan.best_order.and_then(|n| self.settled(n)),
+            arena_bytes: plan.arena.and_then(|n| self.settled(n)),
         })
     }
 
     pub(super) fn totals(&self, analysis: &Analysis) -> Result<Totals, ReportError> {
         let t = &analysis.totals;
-        let (flops, int_ops) = (self.count("flops", &t.flops)?, self.count("int_ops", &t.int_ops)?);
-        let bytes_read = self.count("bytes_read", &t.bytes_read)?;
-        let bytes_written = self.count("bytes_written", &t.bytes_written)?;
         let bounds = analysis.nodes.iter().filter(|n| n.status == Status::Bound);
         let mut bound_ops = 0u64;
         for dim in bounds.flat_map(|n| [&n.cost.flops, &n.cost.int_ops]) {
@@ -173,26 +188,28 @@ impl<'b> Evaluator<'b> {
             }
             peak = peak.max(self.count("peak_activation_bytes", live)?);
         }
-        let compulsory_bytes = self.count("compulsory_bytes", &analysis.compulsory_bytes)?;
+        let compulsory_bytes = self.sum("compulsory_bytes", &analysis.compulsory_bytes)?;
         let sure_bytes = self.count("sure_bytes", &analysis.sure_bytes)?;
-        Ok(Totals {
-            macs: self.count("macs", &t.macs)?,
-            effective_macs: self.count("effective_macs", &t.effective_macs)?,
-            flops,
+        let mut totals = Totals {
+            macs: self.sum("macs", &t.macs)?,
+            effective_macs: self.sum("effective_macs", &t.effective_macs)?,
+            flops: self.sum("flops", &t.flops)?,
             bound_ops,
-            int_ops,
-            transcendentals: self.count("transcendentals", &t.transcendentals)?,
-            comparisons: self.count("comparisons", &t.comparisons)?,
+            int_ops: self.sum("int_ops", &t.int_ops)?,
+            transcendentals: self.sum("transcendentals", &t.transcendentals)?,
+            comparisons: self.sum("comparisons", &t.comparisons)?,
             params: self.count("params", &analysis.params)?,
             weight_bytes: self.count("weight_bytes", &analysis.weight_bytes)?,
-            bytes_read,
-            bytes_written,
-            peak_activation_bytes: peak,
-            fused_bytes: self.count("fused_bytes", &analysis.fused_bytes)?,
+            bytes_read: self.sum("bytes_read", &t.bytes_read)?,
+            bytes_written: self.sum("bytes_written", &t.bytes_written)?,
+            peak_activation_bytes: self.settled(peak),
+            fused_bytes: self.sum("fused_bytes", &analysis.fused_bytes)?,
             compulsory_bytes,
-            bound_bytes: compulsory_bytes.saturating_sub(sure_bytes),
-            intensity: intensity(flops, int_ops, bytes_read, bytes_written),
-        })
+            bound_bytes: compulsory_bytes.unwrap_or(0).saturating_sub(sure_bytes),
+            intensity: None,
+        };
+        totals.intensity = intensity(totals.operations(), totals.bytes());
+        Ok(totals)
     }
 
     pub(super) fn tensor(

@@ -13,8 +13,15 @@ fn bytes(n: u64) -> String {
     si(n as f64, "B")
 }
 
+/// In place of a number in a listing that is not known.
+const DASH: &str = "–";
+
+fn or_dash(n: Option<u64>, show: fn(u64) -> String) -> String {
+    n.map_or_else(|| DASH.to_owned(), show)
+}
+
 fn intensity(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), |v| format!("{v:.2}"))
+    value.map_or_else(|| DASH.to_owned(), |v| format!("{v:.2}"))
 }
 
 /// The rows of a listing: header first.
@@ -28,15 +35,19 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
                     .to_vec(),
             );
             for t in report.by_type().into_iter().take(top) {
-                let work = t.operations();
-                let ratio = (t.bytes > 0).then(|| work as f64 / t.bytes as f64);
+                let moved = t.bytes.filter(|b| *b > 0);
+                let ratio = moved.and_then(|b| Some(t.operations()? as f64 / b as f64));
+                let nodes = match t.unknown {
+                    some if some > 0 && some < t.count => format!("{}, {some} unknown", t.count),
+                    _ => t.count.to_string(),
+                };
                 rows.push(vec![
                     t.op_type,
-                    t.count.to_string(),
-                    count(t.macs),
-                    count(t.flops),
-                    count(t.int_ops),
-                    bytes(t.bytes),
+                    nodes,
+                    or_dash(t.macs, count),
+                    or_dash(t.flops, count),
+                    or_dash(t.int_ops, count),
+                    or_dash(t.bytes, bytes),
                     intensity(ratio),
                 ]);
             }
@@ -57,9 +68,9 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
                     op.name.clone(),
                     op.op_type.clone(),
                     output,
-                    count(op.macs),
-                    count(op.operations()),
-                    bytes(op.bytes()),
+                    or_dash(op.macs, count),
+                    or_dash(op.operations(), count),
+                    or_dash(op.bytes(), bytes),
                     intensity(op.intensity),
                     op.status.clone(),
                 ]);
@@ -72,42 +83,77 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
 
 /// The MACs that matter, where they are fewer.
 fn effective(t: &super::Totals) -> String {
-    if t.effective_macs == t.macs {
-        return String::new();
+    match t.effective_macs {
+        Some(n) if t.macs != Some(n) => {
+            format!(", {} without padding and masked scores", count(n))
+        }
+        _ => String::new(),
     }
-    format!(", {} without padding and masked scores", count(t.effective_macs))
 }
 
 /// In place of a total of which nothing is known.
 const NOT_KNOWN: &str = "not known";
 
+/// How a sum stands for the whole model.
+#[derive(Clone, Copy)]
+struct Sums {
+    complete: bool,
+    /// Whether some of it may be more than the truth.
+    bounds: bool,
+}
+
+impl Sums {
+    fn of(report: &ModelReport) -> Self {
+        let bounds = report.totals.bound_ops > 0 || report.totals.bound_bytes > 0;
+        Self { complete: report.is_complete(), bounds }
+    }
+
+    /// `text` of a sum that only grows with the nodes that are not known, said to be no more than that.
+    fn say(self, text: Option<String>) -> String {
+        match (text, self.complete, self.bounds) {
+            (None, ..) => NOT_KNOWN.to_owned(),
+            (Some(text), true, _) => text,
+            (Some(text), false, false) => format!("at least {text}"),
+            (Some(text), false, true) => format!("{text} in the known nodes"),
+        }
+    }
+}
+
 /// Totals as label and value.
 fn totals(report: &ModelReport) -> Vec<[String; 2]> {
     let t = &report.totals;
-    // A sum over no node at all is no number.
-    let none = report.coverage.known == 0 && report.coverage.nodes > 0;
-    let exact = |n: u64, unit: &str| format!("{} {unit}", si(n as f64, "").trim_end());
-    let work = |n: u64| if none { NOT_KNOWN.into() } else { format!("{}  ({n})", exact(n, "")) };
+    let sums = Sums::of(report);
+    let work = |n: Option<u64>| sums.say(n.map(|n| format!("{}  ({n})", count(n))));
     let mut rows = vec![
-        ["parameters".to_owned(), format!("{}  ({})", exact(t.params, ""), t.params)],
+        ["parameters".to_owned(), format!("{}  ({})", count(t.params), t.params)],
         ["weights".to_owned(), bytes(t.weight_bytes)],
         ["MACs".to_owned(), work(t.macs) + &effective(t)],
         ["FLOPs".to_owned(), work(t.flops)],
     ];
     if t.bound_ops > 0 {
-        let text = format!("{} depend on data and are upper bounds", count(t.bound_ops));
+        let text = format!("{}: data-dependent; upper bound used", count(t.bound_ops));
         rows.push(["  of which".to_owned(), text]);
     }
-    if t.int_ops > 0 {
+    if t.int_ops.is_some_and(|n| n > 0) {
         rows.push(["integer ops".to_owned(), work(t.int_ops)]);
     }
-    let moved = |label: &str, n: u64, what: &str| {
-        [label.to_owned(), if none { NOT_KNOWN.into() } else { format!("{} {what}", bytes(n)) }]
+    let moved = |label: &str, n: Option<u64>, how: &str| {
+        let text = sums.say(n.map(bytes));
+        [label.to_owned(), if n.is_some() { format!("{text} {how}") } else { text }]
     };
-    rows.push(moved("traffic", t.bytes(), "if every node reads and writes memory"));
-    rows.push(moved("  fused", t.fused_bytes, "if kernels take epilogues, chains and norms along"));
-    rows.push(moved("  at least", t.compulsory_bytes, "for inputs, weights and outputs, once"));
-    rows.push(["intensity".to_owned(), format!("{} FLOP/B", intensity(t.intensity))]);
+    rows.push(moved("traffic", t.bytes(), "unfused (every node reads and writes memory)"));
+    // A node that is not known may be what would have been fused: no "at least" here.
+    let fused = Sums { bounds: true, ..sums }.say(t.fused_bytes.map(bytes));
+    rows.push([
+        "  fused".to_owned(),
+        format!("{fused} with epilogue, element-wise and norm fusion"),
+    ]);
+    rows.push(moved(
+        "  compulsory",
+        t.compulsory_bytes,
+        "(inputs, weights and outputs, each moved once)",
+    ));
+    rows.push(["unfused intensity".to_owned(), format!("{} FLOP/B", intensity(t.intensity))]);
     let m = &report.memory;
     let better = match (m.best_order_bytes, m.arena_bytes) {
         (Some(order), Some(arena)) => {
@@ -115,19 +161,23 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
         }
         _ => String::new(),
     };
-    let peak = if none { NOT_KNOWN.into() } else { bytes(t.peak_activation_bytes) + &better };
-    rows.push(["peak activations".to_owned(), peak]);
+    let peak = sums.say(t.peak_activation_bytes.map(bytes));
+    rows.push(["peak activations".to_owned(), peak + &better]);
     if m.kv_cache_bytes > 0 {
         rows.push(["KV cache".to_owned(), format!("{} after the run", bytes(m.kv_cache_bytes))]);
     }
-    rows.push([
-        "coverage".to_owned(),
-        format!(
-            "{:.1} % ({} of {} nodes)",
-            report.coverage.percent, report.coverage.known, report.coverage.nodes
-        ),
-    ]);
+    rows.push(["coverage".to_owned(), coverage(report)]);
     rows
+}
+
+/// How much of the model the totals stand for.
+fn coverage(report: &ModelReport) -> String {
+    let c = &report.coverage;
+    let nodes = format!("{:.1} % ({} of {} nodes)", c.percent, c.known, c.nodes);
+    if report.is_complete() {
+        return nodes;
+    }
+    format!("{nodes}; {:.1} % of the weight bytes", c.weights_percent)
 }
 
 /// The report for people: listing, totals, formulas, remarks.
@@ -154,22 +204,7 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
     for [label, value] in totals(report) {
         let _ = writeln!(out, "{label:<17} {}", value.replace("  (", " ("));
     }
-    if !report.bindings.is_empty() {
-        let (flops, ints) = (&report.formulas.flops, &report.formulas.int_ops);
-        out.push('\n');
-        if ints == "0" || flops != "0" {
-            let _ = writeln!(out, "FLOPs             = {}", readable(flops));
-        }
-        // A word on work that most models do not have, unless it is a matter of masks and positions.
-        if report.totals.int_ops > report.totals.flops / 100 {
-            let _ = writeln!(out, "integer ops       = {}", readable(ints));
-        }
-        let _ = writeln!(out, "bytes             = {}", readable(&report.formulas.bytes));
-        let at: Vec<String> = report.given().map(|(k, v)| format!("{k} = {v}")).collect();
-        if !at.is_empty() {
-            let _ = writeln!(out, "at                  {}", at.join(", "));
-        }
-    }
+    out.push_str(&formulas(report));
     for phase in &report.phases {
         let _ = writeln!(
             out,
@@ -196,6 +231,37 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
         let _ = writeln!(out, "{}: `{}`: {}", d.severity, d.place, d.message);
     }
     out
+}
+
+/// The totals as formulas, of a model with sizes that are not fixed.
+fn formulas(report: &ModelReport) -> String {
+    let mut out = String::new();
+    if report.bindings.is_empty() {
+        return out;
+    }
+    let f = &report.formulas;
+    let sums = Sums::of(report);
+    let sign = if sums.complete || sums.bounds { "=" } else { "≥" };
+    let of = if sums.complete || !sums.bounds { "" } else { " in the known nodes" };
+    let mut line = |label: &str, formula: &Option<String>| {
+        if let Some(text) = formula {
+            let _ = write!(out, "\n{label:<17} {sign} {}{of}", readable(text));
+        }
+    };
+    let none = |formula: &Option<String>| formula.as_deref() == Some("0");
+    if none(&f.int_ops) || !none(&f.flops) {
+        line("FLOPs", &f.flops);
+    }
+    // A word on work that most models do not have, unless it is a matter of masks and positions.
+    if report.totals.int_ops > report.totals.flops.map(|n| n / 100) {
+        line("integer ops", &f.int_ops);
+    }
+    line("unfused bytes", &f.bytes);
+    let at: Vec<String> = report.given().map(|(k, v)| format!("{k} = {v}")).collect();
+    if !at.is_empty() {
+        let _ = write!(out, "\nat                  {}", at.join(", "));
+    }
+    format!("\n{}\n", out.trim_start_matches('\n'))
 }
 
 /// What the analysis took for granted on the way, each remark once; a few of many.
@@ -345,7 +411,7 @@ fn align(out: &mut String, rows: &[Vec<String>]) {
     }
 }
 
-/// Exact numbers, one node a line.
+/// Exact numbers, one node a line; what is not known is empty.
 pub fn csv(report: &ModelReport) -> String {
     let mut out = String::from(
         "name,op_type,class,macs,flops,int_ops,bytes_read,bytes_written,intensity,status\n",
@@ -357,19 +423,20 @@ pub fn csv(report: &ModelReport) -> String {
             s.to_owned()
         }
     };
+    let number = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
     for op in &report.ops {
-        let intensity = op.intensity.map_or(String::new(), |v| v.to_string());
+        let intensity = op.intensity.map_or_else(String::new, |v| v.to_string());
         let _ = writeln!(
             out,
             "{},{},{},{},{},{},{},{},{intensity},{}",
             quote(&op.name),
             quote(&op.op_type),
             op.class,
-            op.macs,
-            op.flops,
-            op.int_ops,
-            op.bytes_read,
-            op.bytes_written,
+            number(op.macs),
+            number(op.flops),
+            number(op.int_ops),
+            number(op.bytes_read),
+            number(op.bytes_written),
             op.status
         );
     }

@@ -9,6 +9,7 @@ mod corpus;
 mod estimates;
 mod exports;
 mod formulas;
+mod gates;
 mod hw;
 #[cfg(target_os = "linux")]
 mod limits;

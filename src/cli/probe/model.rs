@@ -39,7 +39,8 @@ impl Args {
         sent.extend(prepared.inputs.iter().map(|s| (s.name.clone(), s.shape.clone())));
         let report = analysed(path, prepared.batch, &sent, false)?.report;
         let t = &report.totals;
-        let (flops, bytes) = (t.operations() as f64, t.compulsory_bytes as f64);
+        let (flops, bytes) =
+            (t.operations().unwrap_or(0) as f64, t.compulsory_bytes.unwrap_or(0) as f64);
         let part = ModelPart {
             file: path.display().to_string(),
             flops_per_request: flops,
