@@ -1,5 +1,6 @@
 //! Running the command.
 
+use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -39,7 +40,9 @@ pub(crate) fn rooflens_with(variables: &[(&str, &Path)], args: &[&str]) -> Run {
 /// A test that measures this machine: it takes its turn with the others, which would be its noise, and is
 /// tried again, four times in all, where it does not hold. Other work of a shared machine may spoil a
 /// try, and an interval that covers the truth in 95 of 100 runs misses it in five; a fault spoils all.
-#[allow(clippy::print_stderr, reason = "read where the test fails")]
+///
+/// Each repeated try is written to the log past the capture of the test runner, so that a test that passes
+/// only at its second try is seen.
 pub(crate) fn steadily(test: impl Fn()) {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,7 +50,8 @@ pub(crate) fn steadily(test: impl Fn()) {
         if std::panic::catch_unwind(AssertUnwindSafe(&test)).is_ok() {
             return;
         }
-        eprintln!("try {attempt} of {TRIES} did not hold");
+        let name = std::thread::current().name().unwrap_or("a test").to_owned();
+        let _ = writeln!(std::io::stderr(), "RETRIED {name}: attempt {attempt} of {TRIES} failed");
     }
     test();
 }
