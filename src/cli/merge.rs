@@ -31,7 +31,7 @@ impl Args {
                 .map_err(|e| hinted(e.to_string(), "give the folders that `rooflens probe` wrote"))
         };
         let parts = self.parts.iter().map(load).collect::<Result<Vec<_>>>()?;
-        let merged = Measured::merge(&parts, None).map_err(|e| {
+        let merged = Measured::merge(&parts).map_err(|e| {
             hinted(
                 e.to_string(),
                 "merge runs of one --load, --seed, --seconds and N of --stripe K/N, each K once",

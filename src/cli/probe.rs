@@ -243,8 +243,10 @@ impl Args {
                 let throttled = log.as_ref().and_then(|l| meters::Meters::throttled(l, &outcome));
                 let aims = Aims { throttled, ..aims.clone() };
                 let mut measured = Measured::new(plan, prepared, outcome, &aims, answers[i]);
-                if let (Some(meters), Some(log)) = (&meters, &log) {
-                    meters.join(log, plan, &mut measured);
+                match (&meters, &log) {
+                    (Some(meters), Some(log)) => meters.join(log, plan, &mut measured),
+                    (Some(_), None) => measured.file.verdict.notes.push(meters::LOST.into()),
+                    (None, _) => {}
                 }
                 if let Some(rule) = rule {
                     rule.tell(&mut measured.file);

@@ -12,7 +12,7 @@ mod wire;
 
 use super::arrival::{Fingerprint, GENERATOR, Stripe};
 use super::drive::{Outcome, Plan};
-use super::judge::{self, Case, Health, Judgement, TAIL, same};
+use super::judge::{self, Case, Health, Judgement, TAIL, Verdict, same};
 use super::pipeline::pipeline;
 use super::record::{Fault, FaultRow, Interval, Record, Stage};
 use super::stats::{Metric, Percentile};
@@ -223,7 +223,9 @@ impl Measured {
     }
 
     /// Merges the stripes of one schedule and judges them as one run.
-    pub fn merge(parts: &[Self], throttled: Option<String>) -> Result<Self, FileError> {
+    ///
+    /// Meters are not read again, so that a stripe's THROTTLED verdict is carried over to the whole.
+    pub fn merge(parts: &[Self]) -> Result<Self, FileError> {
         let apart = |text: String| Err(FileError::Apart(text));
         let Some(first) = parts.first() else { return apart("there is nothing to merge".into()) };
         let (mut plan, mut run) = (first.file.plan.clone(), first.file.run.clone());
@@ -266,7 +268,7 @@ impl Measured {
             headline: plan.headline_quantile,
             slo: first.file.slo.as_ref().map(|s| (s.quantile, s.seconds)),
             warm_up: plan.warm_up_seconds,
-            throttled,
+            throttled: throttled(parts),
         };
         let missing = plan.stripes_of - plan.stripes.len() as u64;
         let stripes_of = plan.stripes_of;
@@ -506,3 +508,16 @@ impl File {
 
 #[cfg(test)]
 mod tests;
+
+/// Evidence of stripes whose device lowered its clocks, with the stripes' numbers; `None` where none did.
+fn throttled(parts: &[Measured]) -> Option<String> {
+    let name = Verdict::Throttled.to_string();
+    let of_stripe = |part: &Measured| {
+        let stripes: Vec<String> = part.file.plan.stripes.iter().map(u64::to_string).collect();
+        let findings = part.file.verdict.findings.iter().filter(|f| f.verdict == name);
+        let line = |f: &FindingPart| format!("stripe {}: {}", stripes.join(", "), f.evidence);
+        findings.map(line).collect::<Vec<_>>()
+    };
+    let evidence: Vec<String> = parts.iter().flat_map(of_stripe).collect();
+    (!evidence.is_empty()).then(|| evidence.join("; "))
+}

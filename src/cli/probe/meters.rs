@@ -275,6 +275,10 @@ fn place(url: &Url) -> Place {
     }
 }
 
+/// The note on a run whose meter thread ended before the run did.
+pub(super) const LOST: &str = "meters: the thread that reads them ended early; no readings, no energy, \
+    and throttling would not have been noticed";
+
 impl Meters {
     pub(super) fn start(&self) -> Result<Session> {
         Session::start(&self.setup).context("no thread for the meters")

@@ -11,6 +11,11 @@ pub(super) fn run(stripe: Stripe) -> Measured {
 
 /// The same with so many seconds cut at the start.
 fn run_from(stripe: Stripe, warm_up: Option<f64>) -> Measured {
+    run_with(stripe, warm_up, None)
+}
+
+/// The same on a device that lowered its clocks, where `throttled` holds the evidence.
+fn run_with(stripe: Stripe, warm_up: Option<f64>, throttled: Option<String>) -> Measured {
     let plan = Plan {
         load: arrival::Load::Open(Arrival::Poisson(500.0)),
         seed: 3,
@@ -52,7 +57,7 @@ fn run_from(stripe: Stripe, warm_up: Option<f64>) -> Measured {
         stopped: false,
         enough: false,
     };
-    let aims = Aims { headline: 0.99, slo: None, warm_up, throttled: None };
+    let aims = Aims { headline: 0.99, slo: None, warm_up, throttled };
     let target = Prepared::for_test();
     Measured::new(&plan, &target, outcome, &aims, None)
 }
@@ -67,7 +72,7 @@ fn stripes_through_files_are_the_whole_bit_for_bit() {
         run(Stripe { index, of: 3 }).save(&path).unwrap();
         Measured::load(&path).unwrap()
     });
-    let merged = Measured::merge(&parts.collect::<Vec<_>>(), None).unwrap();
+    let merged = Measured::merge(&parts.collect::<Vec<_>>()).unwrap();
     assert_eq!(merged.record.intervals, whole.record.intervals);
     assert_eq!(merged.record.faults, whole.record.faults);
     let (a, b) = (&merged.file, &whole.file);
@@ -98,4 +103,15 @@ fn stages_are_of_the_window_that_durations_are_of() {
     old.file.intervals.stages.clear();
     old.save(folder.path()).unwrap();
     assert!(Measured::load(folder.path()).is_err());
+}
+
+#[test]
+fn a_throttled_stripe_makes_the_whole_throttled() {
+    let stripe = |index| Stripe { index, of: 2 };
+    let slow = run_with(stripe(1), None, Some("GPU 0 slowed for 3.0 s".into()));
+    let merged = Measured::merge(&[run(stripe(0)), slow]).unwrap();
+    let found =
+        |f: &FindingPart| f.verdict == "THROTTLED" && f.evidence.starts_with("stripe 1: GPU 0");
+    assert!(merged.file.verdict.findings.iter().any(found), "{:?}", merged.file.verdict);
+    assert_ne!(merged.file.verdict.verdict, "VALID");
 }
