@@ -8,6 +8,7 @@ mod cache;
 mod coverage;
 mod fusion;
 mod memory;
+mod parameters;
 mod precision;
 mod propagate;
 mod traffic;
@@ -181,7 +182,7 @@ fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analys
     for dim in inputs.iter().filter_map(|i| i.shape.as_ref()).flatten() {
         dim.symbols(&mut symbols);
     }
-    let (params, weight_bytes) = memory::weights(graph);
+    let (params, weight_bytes) = parameters::weights(graph);
     if totals.overflows() {
         diagnostics.push(Diagnostic {
             severity: Severity::Incomplete,
