@@ -63,10 +63,12 @@ pub struct Analysis {
     pub order: Vec<NodeId>,
     /// Sums over all nodes whose cost is known.
     pub totals: Cost,
-    /// Learned parameters: elements of the floating-point initialisers, running statistics of
-    /// batch normalisation and constants of arithmetic aside.
+    /// Learned parameters, in whatever type or packing they are stored; not running statistics, masks,
+    /// tables of positions or constants of arithmetic.
     pub params: Dim,
-    /// Bytes of all initialisers, packed, each once.
+    /// Scales and zero points of quantised weights and activations.
+    pub quantization_params: Dim,
+    /// Bytes of everything stored with the model, packed, each tensor once.
     pub weight_bytes: Dim,
     /// Nodes that a good runtime runs as one kernel, and what each kernel moves.
     pub groups: Vec<Group>,
@@ -182,7 +184,7 @@ fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analys
     for dim in inputs.iter().filter_map(|i| i.shape.as_ref()).flatten() {
         dim.symbols(&mut symbols);
     }
-    let (params, weight_bytes) = parameters::weights(graph);
+    let stored = parameters::stored(graph, &outcome.order, &outcome.values);
     if totals.overflows() {
         diagnostics.push(Diagnostic {
             severity: Severity::Incomplete,
@@ -204,8 +206,9 @@ fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analys
         values: outcome.values,
         order: outcome.order,
         totals,
-        params,
-        weight_bytes,
+        params: stored.params,
+        quantization_params: stored.scales,
+        weight_bytes: stored.bytes,
         groups,
         fused_bytes,
         compulsory_bytes,

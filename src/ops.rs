@@ -24,6 +24,7 @@ mod movement;
 mod normalization;
 mod opsets;
 mod pooling;
+mod ports;
 mod quantization;
 mod random;
 mod reduction;
@@ -39,6 +40,7 @@ mod values;
 
 pub use context::{OpCx, OpError, RunBody};
 pub use cost::{Cost, Effect, Status};
+pub use ports::{Held, Packed, Port};
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -103,11 +105,40 @@ pub struct Op {
     pub formula: &'static str,
     /// Shapes and cost.
     pub effect: EffectFn,
+    /// What stored tensors are at its input ports, a letter each, as [`Port`] explains; empty for the
+    /// default of its class.
+    pub weights: &'static str,
+    /// Of packed weights, how many learned numbers there are.
+    pub packed: Option<Packed>,
+    /// Learned numbers that attributes hold.
+    pub held: Option<Held>,
 }
 
 impl Op {
     const fn new(name: &'static str, class: Class, effect: EffectFn) -> Self {
-        Self { domain: "", name, class, inputs: (0, usize::MAX), formula: "0", effect }
+        Self {
+            domain: "",
+            name,
+            class,
+            inputs: (0, usize::MAX),
+            formula: "0",
+            effect,
+            weights: "",
+            packed: None,
+            held: None,
+        }
+    }
+
+    const fn weights(self, weights: &'static str) -> Self {
+        Self { weights, ..self }
+    }
+
+    const fn packed(self, packed: Packed) -> Self {
+        Self { packed: Some(packed), ..self }
+    }
+
+    const fn held(self, held: Held) -> Self {
+        Self { held: Some(held), ..self }
     }
 
     const fn inputs(self, least: usize, most: usize) -> Self {
@@ -135,6 +166,7 @@ pub static FAMILIES: &[&[Op]] = &[
     classic::OPS,
     contraction::OPS,
     contrib::OPS,
+    contrib::blocked::OPS,
     control::OPS,
     elementwise::OPS,
     movement::OPS,

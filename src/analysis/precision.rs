@@ -72,7 +72,12 @@ fn recast_graph(graph: &mut Graph, precision: Precision) {
         value.info.dtype = Some(precision.activations);
         if let Some(weight) = &mut value.weight {
             weight.dtype = Some(precision.weights);
-            weight.bytes = value.info.elements().map_or(Dim::ZERO, |n| precision.weights.bytes(&n));
+            weight.bytes = match &weight.sparse {
+                Some(sparse) => {
+                    precision.weights.bytes(&sparse.elements) + sparse.index_bytes.clone()
+                }
+                None => value.info.elements().map_or(Dim::ZERO, |n| precision.weights.bytes(&n)),
+            };
         }
     }
     for node in &mut graph.nodes {

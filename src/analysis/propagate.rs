@@ -372,9 +372,12 @@ fn quantized(graph: &Graph, node: &Node, class: Class) -> bool {
     matches!(class, Class::Convolution | Class::MatrixProduct) && unpacked(0) && unpacked(1)
 }
 
-/// Bytes of a stored tensor, in the type that it is stored in.
+/// Bytes of a stored tensor, in the type that it is stored in; of a sparse one, what is stored of it.
 fn stored(graph: &Graph, value: ValueId, bytes: Dim) -> Dim {
     let value = graph.value(value);
+    if let Some(weight) = value.weight.as_ref().filter(|w| w.sparse.is_some()) {
+        return bytes.minimum(&weight.bytes);
+    }
     let types = value.weight.as_ref().and_then(|w| Some((w.dtype?, value.info.dtype?)));
     match types {
         Some((stored, used)) if stored != used && used.bits() > 0 => {

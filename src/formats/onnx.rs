@@ -1,5 +1,6 @@
 //! The ONNX reader: protobuf messages to graph, with local functions inlined.
 
+mod blocks;
 mod build;
 mod census;
 mod constants;

@@ -39,6 +39,17 @@ pub struct Weight {
     pub float: bool,
     /// Whether the contents lie in another file.
     pub external: bool,
+    /// Of a sparse tensor, what is stored of it.
+    pub sparse: Option<Sparse>,
+}
+
+/// What is stored of a sparse tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sparse {
+    /// Elements that are stored, all others being zero.
+    pub elements: Dim,
+    /// Bytes of the indices that say where they belong.
+    pub index_bytes: Dim,
 }
 
 impl Weight {
@@ -49,6 +60,7 @@ impl Weight {
             dtype: info.dtype,
             float: info.dtype.is_some_and(DType::is_float),
             external: false,
+            sparse: None,
         }
     }
 }

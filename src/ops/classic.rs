@@ -4,7 +4,7 @@ use super::Class::{Elementwise, MatrixProduct, Movement, Reduction};
 use super::context::{OpCx, OpError, invalid};
 use super::{Effect, Op};
 use crate::dim::Dim;
-use crate::ir::{Attr, DType, Shape, TensorInfo};
+use crate::ir::{Attr, Attrs, DType, Shape, TensorInfo};
 
 const ML: &str = "ai.onnx.ml";
 
@@ -18,28 +18,77 @@ pub(super) const OPS: &[Op] = &[
     Op::new("FeatureVectorizer", Movement, features).domain(ML).inputs(1, usize::MAX),
     Op::new("Imputer", Elementwise, each::<0, 1>).domain(ML).inputs(1, 1).formula("|x| comparisons"),
     Op::new("LabelEncoder", Movement, label).domain(ML).inputs(1, 1).formula("a look-up an element"),
-    Op::new("LinearClassifier", MatrixProduct, linear_classifier).domain(ML).inputs(1, 1).formula("2·N·features·classes"),
-    Op::new("LinearRegressor", MatrixProduct, linear_regressor).domain(ML).inputs(1, 1).formula("2·N·features·targets"),
+    Op::new("LinearClassifier", MatrixProduct, linear_classifier).domain(ML).inputs(1, 1).formula("2·N·features·classes").held(linear_numbers),
+    Op::new("LinearRegressor", MatrixProduct, linear_regressor).domain(ML).inputs(1, 1).formula("2·N·features·targets").held(linear_numbers),
     Op::new("Normalizer", Elementwise, normalizer).domain(ML).inputs(1, 1).formula("3·|x|"),
     Op::new("OneHotEncoder", Movement, one_hot).domain(ML).inputs(1, 1).formula("a look-up an element"),
-    Op::new("SVMClassifier", MatrixProduct, svm_classifier).domain(ML).inputs(1, 1).formula("2·N·vectors·features + N·vectors per pair of classes"),
-    Op::new("SVMRegressor", MatrixProduct, svm_regressor).domain(ML).inputs(1, 1).formula("2·N·vectors·features + 2·N·vectors"),
+    Op::new("SVMClassifier", MatrixProduct, svm_classifier).domain(ML).inputs(1, 1).formula("2·N·vectors·features + N·vectors per pair of classes").held(vector_numbers),
+    Op::new("SVMRegressor", MatrixProduct, svm_regressor).domain(ML).inputs(1, 1).formula("2·N·vectors·features + 2·N·vectors").held(vector_numbers),
     Op::new("Scaler", Elementwise, each::<2, 0>).domain(ML).inputs(1, 1).formula("2·|x|"),
-    Op::new("TreeEnsemble", Reduction, tree_ensemble).domain(ML).inputs(1, 1).formula("≤ N·nodes comparisons"),
-    Op::new("TreeEnsembleClassifier", Reduction, tree_classifier).domain(ML).inputs(1, 1).formula("≤ N·nodes comparisons"),
-    Op::new("TreeEnsembleRegressor", Reduction, tree_regressor).domain(ML).inputs(1, 1).formula("≤ N·nodes comparisons"),
+    Op::new("TreeEnsemble", Reduction, tree_ensemble).domain(ML).inputs(1, 1).formula("≤ N·nodes comparisons").held(tree_numbers),
+    Op::new("TreeEnsembleClassifier", Reduction, tree_classifier).domain(ML).inputs(1, 1).formula("≤ N·nodes comparisons").held(tree_numbers),
+    Op::new("TreeEnsembleRegressor", Reduction, tree_regressor).domain(ML).inputs(1, 1).formula("≤ N·nodes comparisons").held(tree_numbers),
     Op::new("ZipMap", Movement, zip_map).domain(ML).inputs(1, 1),
 ];
 
 /// Entries of a list attribute of any kind; zero where it is absent.
 fn entries(cx: &OpCx<'_>, name: &str) -> usize {
-    match cx.attrs().0.get(name) {
-        Some(Attr::Ints(v)) => v.len(),
-        Some(Attr::Floats(v)) => v.len(),
-        Some(Attr::Strs(v)) => v.len(),
-        Some(Attr::Tensor(t)) => t.elements().and_then(|n| n.as_usize()).unwrap_or(0),
-        _ => 0,
+    list(cx.attrs(), name).0
+}
+
+/// Entries of a list attribute of any kind, and the bytes of them all; zero where it is absent.
+fn list(attrs: &Attrs, name: &str) -> (usize, usize) {
+    match attrs.0.get(name) {
+        Some(Attr::Ints(v)) => (v.len(), 8 * v.len()),
+        Some(Attr::Floats(v)) => (v.len(), 4 * v.len()),
+        Some(Attr::Strs(v)) => (v.len(), v.iter().map(String::len).sum()),
+        Some(Attr::Tensor(t)) => {
+            let size = |n: Option<Dim>| n.and_then(|n| n.as_usize()).unwrap_or(0);
+            (size(t.elements()), size(t.bytes()))
+        }
+        _ => (0, 0),
     }
+}
+
+/// Entries and bytes of all these attributes.
+fn lists(attrs: &Attrs, names: &[&str]) -> (usize, usize) {
+    let each = names.iter().map(|name| list(attrs, name));
+    each.fold((0, 0), |(n, bytes), (m, more)| (n.saturating_add(m), bytes.saturating_add(more)))
+}
+
+fn linear_numbers(attrs: &Attrs) -> (usize, usize) {
+    lists(attrs, &["coefficients", "intercepts"])
+}
+
+fn vector_numbers(attrs: &Attrs) -> (usize, usize) {
+    lists(attrs, &["support_vectors", "coefficients", "rho", "prob_a", "prob_b"])
+}
+
+/// The thresholds of branches and the numbers of leaves are learned; the bytes are those of the whole trees.
+fn tree_numbers(attrs: &Attrs) -> (usize, usize) {
+    let bytes = attrs.0.keys().filter(|name| {
+        ["nodes_", "leaf_", "class_", "target_", "base_", "tree_", "membership_"]
+            .iter()
+            .any(|part| name.starts_with(part))
+    });
+    let bytes = bytes.fold(0usize, |sum, name| sum.saturating_add(list(attrs, name).1));
+    let leaves = match attrs.0.get("nodes_modes") {
+        Some(Attr::Strs(modes)) => modes.iter().filter(|mode| *mode == "LEAF").count(),
+        _ => 0,
+    };
+    // The first two list every node, leaves too; the third has branches alone.
+    let thresholds = ["nodes_values", "nodes_values_as_tensor", "nodes_splits"];
+    let branches = lists(attrs, &thresholds).0.saturating_sub(leaves);
+    let numbers = [
+        "class_weights",
+        "class_weights_as_tensor",
+        "target_weights",
+        "target_weights_as_tensor",
+        "leaf_weights",
+        "base_values",
+        "base_values_as_tensor",
+    ];
+    (branches.saturating_add(lists(attrs, &numbers).0), bytes)
 }
 
 /// Samples and features of `[N, F]`, or of one sample `[F]`.

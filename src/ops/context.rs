@@ -55,6 +55,19 @@ pub struct OpCx<'a> {
 }
 
 impl<'a> OpCx<'a> {
+    /// The same node with other inputs.
+    pub(super) fn with_inputs<'b>(&'b self, inputs: Vec<Option<&'b TensorInfo>>) -> OpCx<'b> {
+        OpCx {
+            node: self.node,
+            inputs,
+            declared: self.declared.clone(),
+            run_body: self.run_body,
+            constraints: self.constraints,
+            fresh: self.fresh,
+            remarks: self.remarks,
+        }
+    }
+
     /// Attributes of the node.
     pub fn attrs(&self) -> &'a Attrs {
         &self.node.attrs

@@ -11,20 +11,20 @@ const CONV: &str = "2·|y|·(Cin/g)·∏k (+ |y| bias)";
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("CausalConvWithState", Convolution, causal_conv).inputs(2, 4).formula("2·|y|·k (+ |y| bias, 4·|y| SiLU)"),
-    Op::new("Conv", Convolution, conv).inputs(2, 3).formula(CONV),
-    Op::new("ConvInteger", Convolution, conv_integer).inputs(2, 4).formula("2·|y|·(Cin/g)·∏k integer"),
-    Op::new("ConvTranspose", Convolution, conv_transpose).inputs(2, 3).formula("2·|x|·(Cout/g)·∏k (+ |y| bias)"),
+    Op::new("CausalConvWithState", Convolution, causal_conv).inputs(2, 4).formula("2·|y|·k (+ |y| bias, 4·|y| SiLU)").weights("-wwc"),
+    Op::new("Conv", Convolution, conv).inputs(2, 3).formula(CONV).weights("-ww"),
+    Op::new("ConvInteger", Convolution, conv_integer).inputs(2, 4).formula("2·|y|·(Cin/g)·∏k integer").weights("-wss"),
+    Op::new("ConvTranspose", Convolution, conv_transpose).inputs(2, 3).formula("2·|x|·(Cout/g)·∏k (+ |y| bias)").weights("-ww"),
     Op::new("Det", MatrixProduct, determinant).inputs(1, 1).formula("≈ ⅔·n³ per matrix"),
-    Op::new("Einsum", MatrixProduct, einsum).inputs(1, usize::MAX).formula("2·∏ of all index extents per pair, where an index is summed"),
-    Op::new("GRU", Recurrent, gru).inputs(3, 6).formula("2·d·T·B·3H·(I+H) + pointwise"),
-    Op::new("Gemm", MatrixProduct, gemm).inputs(2, 3).formula("2·M·N·K (+ M·N each for bias, α≠1, β≠1)"),
-    Op::new("LSTM", Recurrent, lstm).inputs(3, 8).formula("2·d·T·B·4H·(I+H) + pointwise"),
-    Op::new("MatMul", MatrixProduct, matmul).inputs(2, 2).formula("2·M·N·K per matrix"),
-    Op::new("MatMulInteger", MatrixProduct, matmul_integer).inputs(2, 4).formula("2·M·N·K per matrix, integer"),
-    Op::new("QLinearConv", Convolution, qlinear_conv).inputs(8, 9).formula("2·|y|·(Cin/g)·∏k integer (+ |y| bias)"),
-    Op::new("QLinearMatMul", MatrixProduct, qlinear_matmul).inputs(8, 8).formula("2·M·N·K per matrix, integer"),
-    Op::new("RNN", Recurrent, rnn).inputs(3, 6).formula("2·d·T·B·H·(I+H) + pointwise"),
+    Op::new("Einsum", MatrixProduct, einsum).inputs(1, usize::MAX).formula("2·∏ of all index extents per pair, where an index is summed").weights("w"),
+    Op::new("GRU", Recurrent, gru).inputs(3, 6).formula("2·d·T·B·3H·(I+H) + pointwise").weights("-wwwcc"),
+    Op::new("Gemm", MatrixProduct, gemm).inputs(2, 3).formula("2·M·N·K (+ M·N each for bias, α≠1, β≠1)").weights("-ww"),
+    Op::new("LSTM", Recurrent, lstm).inputs(3, 8).formula("2·d·T·B·4H·(I+H) + pointwise").weights("-wwwcccw"),
+    Op::new("MatMul", MatrixProduct, matmul).inputs(2, 2).formula("2·M·N·K per matrix").weights("-w"),
+    Op::new("MatMulInteger", MatrixProduct, matmul_integer).inputs(2, 4).formula("2·M·N·K per matrix, integer").weights("-wss"),
+    Op::new("QLinearConv", Convolution, qlinear_conv).inputs(8, 9).formula("2·|y|·(Cin/g)·∏k integer (+ |y| bias)").weights("-sswssssw"),
+    Op::new("QLinearMatMul", MatrixProduct, qlinear_matmul).inputs(8, 8).formula("2·M·N·K per matrix, integer").weights("wsswssss"),
+    Op::new("RNN", Recurrent, rnn).inputs(3, 6).formula("2·d·T·B·H·(I+H) + pointwise").weights("-wwwcc"),
 ];
 
 /// `x: [N, Cin, …]`, `w: [Cout, Cin/g, …]` → `[N, Cout, …]`; taps on padding count.

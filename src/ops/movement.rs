@@ -11,18 +11,18 @@ use crate::ir::{DType, Elem, MAX_TRACKED, Shape, TensorInfo};
 pub(super) const OPS: &[Op] = &[
     Op::new("Cast", Movement, cast).inputs(1, 1),
     Op::new("CastLike", Movement, cast_like).inputs(2, 2),
-    Op::new("Concat", Movement, concat).inputs(1, usize::MAX),
-    Op::new("ConstantOfShape", Movement, constant_of_shape).inputs(1, 1),
+    Op::new("Concat", Movement, concat).inputs(1, usize::MAX).weights(">"),
+    Op::new("ConstantOfShape", Movement, constant_of_shape).inputs(1, 1).weights("c"),
     Op::new("DepthToSpace", Movement, depth_to_space).inputs(1, 1),
     Op::new("Expand", Movement, expand).inputs(2, 2),
     Op::new("Gather", Movement, gather).inputs(2, 2).formula("0; reads only the rows it gathers"),
     Op::new("GatherElements", Movement, gather_elements).inputs(2, 2).formula("0; reads one element an index"),
     Op::new("GatherND", Movement, gather_nd).inputs(2, 2).formula("0; reads only what it gathers"),
-    Op::new("OneHot", Movement, one_hot).inputs(3, 3),
+    Op::new("OneHot", Movement, one_hot).inputs(3, 3).weights("c"),
     Op::new("Pad", Movement, pad).inputs(1, 4),
-    Op::new("Range", Movement, range).inputs(3, 3),
+    Op::new("Range", Movement, range).inputs(3, 3).weights("c"),
     Op::new("Resize", Movement, resize).inputs(1, 4).formula("0 nearest, 3·(2^r − 1)·|y| linear over r axes, 35·|y| cubic"),
-    Op::new("ScatterND", Movement, scatter).inputs(3, 3).formula("0; 1 an update where it reduces"),
+    Op::new("ScatterND", Movement, scatter).inputs(3, 3).formula("0; 1 an update where it reduces").weights(">c>"),
     Op::new("Slice", Movement, slice).inputs(1, 5).formula("0; reads only the region"),
     Op::new("SpaceToDepth", Movement, space_to_depth).inputs(1, 1),
     Op::new("Split", Movement, split).inputs(1, 2),
@@ -293,7 +293,7 @@ fn range(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 }
 
 /// Sizes, or scales rounded down; opset 10 and Upsample carry scales second, opset 11 third.
-fn resize(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+pub(super) fn resize(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let input = cx.shape(0)?;
     let early = &*cx.node.op_type == "Upsample" || cx.opset() < 11;
     let (scales_port, sizes_port) = if early { (1, usize::MAX) } else { (2, 3) };

@@ -30,7 +30,7 @@ fn slide(cx: &OpCx<'_>, shape: &[Dim]) -> Result<(TensorInfo, Dim), OpError> {
     Ok((cx.like(output), taps))
 }
 
-fn max_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+pub(super) fn max_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let (output, taps) = slide(cx, cx.shape(0)?)?;
     let n = output.elements().unwrap_or_default();
     let mut outputs = vec![output.clone()];
@@ -40,23 +40,36 @@ fn max_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(Effect::of(outputs).comparisons(n * (taps - Dim::ONE)))
 }
 
-/// `[N, …, C]`.
-pub(super) fn max_pool_last(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+/// As [`slide`], over `[N, …, C]`.
+fn slide_last(cx: &OpCx<'_>) -> Result<(TensorInfo, Dim), OpError> {
     let mut shape = cx.shape(0)?.clone();
     if shape.len() < 3 {
         return invalid!("pooling over rank {}", shape.len());
     }
     shape[1..].rotate_right(1);
     let (mut output, taps) = slide(cx, &shape)?;
-    let n = output.elements().unwrap_or_default();
     if let Some(shape) = &mut output.shape {
         shape[1..].rotate_left(1);
     }
+    Ok((output, taps))
+}
+
+/// `[N, …, C]`.
+pub(super) fn max_pool_last(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let (output, taps) = slide_last(cx)?;
+    let n = output.elements().unwrap_or_default();
     Ok(Effect::one(output).comparisons(n * (taps - Dim::ONE)))
 }
 
 pub(super) fn average_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let (output, taps) = slide(cx, cx.shape(0)?)?;
+    let n = output.elements().unwrap_or_default();
+    Ok(Effect::one(output).other(n * taps))
+}
+
+/// `[N, …, C]`.
+pub(super) fn average_pool_last(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let (output, taps) = slide_last(cx)?;
     let n = output.elements().unwrap_or_default();
     Ok(Effect::one(output).other(n * taps))
 }
@@ -72,11 +85,11 @@ fn global(cx: &OpCx<'_>) -> Result<TensorInfo, OpError> {
 }
 
 /// Adds `|x| − |y|`, divides `|y|`.
-fn global_average(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+pub(super) fn global_average(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(Effect::one(global(cx)?).other(cx.elements(0)?))
 }
 
-fn global_max(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+pub(super) fn global_max(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let output = global(cx)?;
     let n = output.elements().unwrap_or_default();
     Ok(Effect::one(output).comparisons(cx.elements(0)? - n))

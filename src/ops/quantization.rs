@@ -8,9 +8,9 @@ use crate::ir::{DType, TensorInfo};
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("DequantizeLinear", Quantization, dequantize).inputs(2, 3).formula("2·|x|"),
+    Op::new("DequantizeLinear", Quantization, dequantize).inputs(2, 3).formula("2·|x|").weights("dss"),
     Op::new("DynamicQuantizeLinear", Quantization, dynamic).inputs(1, 1).formula("3·|x| + 2·|x| comparisons"),
-    Op::new("QuantizeLinear", Quantization, quantize).inputs(2, 3).formula("3·|x|"),
+    Op::new("QuantizeLinear", Quantization, quantize).inputs(2, 3).formula("3·|x|").weights(">ss"),
 ];
 
 pub(super) fn dequantize(cx: &OpCx<'_>) -> Result<Effect, OpError> {

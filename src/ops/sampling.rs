@@ -13,13 +13,13 @@ pub(super) const OPS: &[Op] = &[
     Op::new("AffineGrid", Movement, affine_grid).inputs(2, 2).formula("2·|y|·r, r = 2 or 3 axes"),
     Op::new("CenterCropPad", Movement, center_crop_pad).inputs(2, 2),
     Op::new("Col2Im", Movement, col2im).inputs(3, 3).formula("|x|"),
-    Op::new("DeformConv", Convolution, deform_conv).inputs(3, 5).formula("conv + 11·N·Cin·∏k·∏out (bilinear)"),
+    Op::new("DeformConv", Convolution, deform_conv).inputs(3, 5).formula("conv + 11·N·Cin·∏k·∏out (bilinear)").weights("-w-w-"),
     Op::new("GridSample", Movement, grid_sample).inputs(2, 2).formula("linear over r axes: 2^(r+1)·|y| + 8 per grid point; 35·|y| cubic; 0 nearest"),
     Op::new("ImageDecoder", Movement, image_decoder).inputs(1, 1).formula("the decoder's; not counted"),
     Op::new("MaxRoiPool", Pooling, max_roi_pool).inputs(2, 2).formula("≤ rois·C·H·W comparisons"),
     Op::new("MaxUnpool", Movement, max_unpool).inputs(2, 3),
-    Op::new("NonMaxSuppression", Reduction, non_max_suppression).inputs(2, 5).formula("≤ 16·N·C·boxes·max_out for overlaps"),
-    Op::new("RoiAlign", Pooling, roi_align).inputs(3, 3).formula("11·|y|·sampling²"),
+    Op::new("NonMaxSuppression", Reduction, non_max_suppression).inputs(2, 5).formula("≤ 16·N·C·boxes·max_out for overlaps").weights("c"),
+    Op::new("RoiAlign", Pooling, roi_align).inputs(3, 3).formula("11·|y|·sampling²").weights("-cc"),
 ];
 
 /// `θ: [N, 2, 3]` or `[N, 3, 4]` and the size of the output.

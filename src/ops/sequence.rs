@@ -18,10 +18,10 @@ pub(super) const OPS: &[Op] = &[
     Op::new("OptionalGetElement", View, get).inputs(1, 1),
     Op::new("OptionalHasElement", View, has).inputs(0, 1),
     Op::new("SequenceAt", View, at).inputs(2, 2),
-    Op::new("SequenceConstruct", View, construct).inputs(1, usize::MAX),
+    Op::new("SequenceConstruct", View, construct).inputs(1, usize::MAX).weights(">"),
     Op::new("SequenceEmpty", View, empty).inputs(0, 0),
     Op::new("SequenceErase", View, erase).inputs(1, 2),
-    Op::new("SequenceInsert", View, insert).inputs(2, 3),
+    Op::new("SequenceInsert", View, insert).inputs(2, 3).weights(">>c"),
     Op::new("SequenceLength", View, length).inputs(1, 1),
     Op::new("SplitToSequence", Movement, split).inputs(1, 2),
 ];

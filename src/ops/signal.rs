@@ -11,11 +11,11 @@ use crate::ir::{DType, TensorInfo};
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
     Op::new("BlackmanWindow", Elementwise, window).inputs(1, 1).formula("6·n, 2 transcendental each"),
-    Op::new("DFT", MatrixProduct, dft).inputs(1, 3).formula("5·|x|·⌈log2 n⌉ per complex signal, half for real"),
+    Op::new("DFT", MatrixProduct, dft).inputs(1, 3).formula("5·|x|·⌈log2 n⌉ per complex signal, half for real").weights("-cc"),
     Op::new("HammingWindow", Elementwise, window).inputs(1, 1).formula("4·n, 1 transcendental each"),
     Op::new("HannWindow", Elementwise, window).inputs(1, 1).formula("4·n, 1 transcendental each"),
-    Op::new("MelWeightMatrix", Movement, mel).inputs(5, 5).formula("≤ 4·|y|"),
-    Op::new("STFT", MatrixProduct, stft).inputs(2, 4).formula("frames × (window + DFT)"),
+    Op::new("MelWeightMatrix", Movement, mel).inputs(5, 5).formula("≤ 4·|y|").weights("c"),
+    Op::new("STFT", MatrixProduct, stft).inputs(2, 4).formula("frames × (window + DFT)").weights("-ccc"),
 ];
 
 fn output_dtype(cx: &OpCx<'_>, name: &str) -> Result<Option<DType>, OpError> {

@@ -13,8 +13,8 @@ pub(super) const OPS: &[Op] = &[
     Op::new("Flatten", View, flatten).inputs(1, 1),
     Op::new("Identity", View, identity).inputs(1, 1),
     Op::new("Reshape", View, reshape).inputs(1, 2),
-    Op::new("Shape", View, shape_of).inputs(1, 1),
-    Op::new("Size", View, size_of).inputs(1, 1),
+    Op::new("Shape", View, shape_of).inputs(1, 1).weights("c"),
+    Op::new("Size", View, size_of).inputs(1, 1).weights("c"),
     Op::new("Squeeze", View, squeeze).inputs(1, 2),
     Op::new("Unsqueeze", View, unsqueeze).inputs(1, 2),
 ];

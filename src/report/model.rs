@@ -105,6 +105,9 @@ pub struct Totals {
     pub transcendentals: Option<u64>,
     pub comparisons: Option<u64>,
     pub params: u64,
+    /// Scales and zero points of quantised numbers; not in `params`.
+    #[serde(default)]
+    pub quantization_params: u64,
     pub weight_bytes: u64,
     pub bytes_read: Option<u64>,
     pub bytes_written: Option<u64>,

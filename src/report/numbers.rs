@@ -199,6 +199,8 @@ impl<'b> Evaluator<'b> {
             transcendentals: self.sum("transcendentals", &t.transcendentals)?,
             comparisons: self.sum("comparisons", &t.comparisons)?,
             params: self.count("params", &analysis.params)?,
+            quantization_params: self
+                .count("quantization_params", &analysis.quantization_params)?,
             weight_bytes: self.count("weight_bytes", &analysis.weight_bytes)?,
             bytes_read: self.sum("bytes_read", &t.bytes_read)?,
             bytes_written: self.sum("bytes_written", &t.bytes_written)?,

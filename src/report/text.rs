@@ -130,6 +130,10 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
         ["MACs".to_owned(), work(t.macs) + &effective(t)],
         ["FLOPs".to_owned(), work(t.flops)],
     ];
+    if t.quantization_params > 0 {
+        let text = format!("{} scales and zero points besides", count(t.quantization_params));
+        rows.insert(1, ["  quantization".to_owned(), text]);
+    }
     if t.bound_ops > 0 {
         let text = format!("{}: data-dependent; upper bound used", count(t.bound_ops));
         rows.push(["  of which".to_owned(), text]);

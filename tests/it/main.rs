@@ -16,6 +16,7 @@ mod limits;
 #[cfg(feature = "serve")]
 mod meters;
 mod oracles;
+mod parameters;
 #[cfg(feature = "serve")]
 mod probe;
 mod regressions;

@@ -4,7 +4,7 @@ use super::messages::{
     AttributeProto, FunctionProto, GraphProto, InnerType, ModelProto, NodeProto, Size, TensorProto,
     TypeProto, ValueInfo,
 };
-use super::{constants, tensor};
+use super::{blocks, constants, tensor};
 use crate::dim::Dim;
 use crate::formats::{LoadError, LoadErrorKind};
 use crate::ir::{
@@ -80,6 +80,7 @@ pub(super) fn model(
     };
     let mut built = builder.graph(graph, &scope)?;
     constants::mark(&mut built);
+    builder.diagnostics.extend(blocks::mark(&mut built));
     if let Order::Cycle(ids) = Order::of(&built) {
         let names: Vec<String> =
             ids.iter().take(8).map(|id| format!("`{}`", built.node(*id).name)).collect();
@@ -104,6 +105,24 @@ fn invalid(place: impl Into<String>, message: impl Into<String>) -> LoadError {
     LoadErrorKind::Invalid { place: place.into(), message: message.into() }.into()
 }
 
+/// Makes a stored tensor of the value of this name.
+fn store(
+    graph: &mut Graph,
+    scope: &Scope<'_>,
+    name: &str,
+    info: TensorInfo,
+    weight: Weight,
+) -> Result<(), LoadError> {
+    if info.dtype.is_none() {
+        return Err(invalid(format!("tensor `{name}`"), "has an unknown element type"));
+    }
+    let id = graph.intern(&scope.name(name));
+    let value = graph.value_mut(id);
+    value.weight = Some(weight);
+    value.info = info;
+    Ok(())
+}
+
 fn plain_domain(domain: &str) -> &str {
     if domain == "ai.onnx" { "" } else { domain }
 }
@@ -117,6 +136,11 @@ impl<'a> Builder<'a> {
         let mut graph = Graph::named(&proto.name);
         for tensor in &proto.initializer {
             self.initializer(&mut graph, tensor, scope)?;
+        }
+        for tensor in &proto.sparse_initializer {
+            let name = tensor.values.as_ref().map_or("", |values| &values.name);
+            let (info, weight) = tensor::sparse(tensor)?;
+            store(&mut graph, scope, name, info, weight)?;
         }
         for input in &proto.input {
             let id = graph.intern(&scope.name(&input.name));
@@ -167,15 +191,8 @@ impl<'a> Builder<'a> {
         scope: &Scope<'a>,
     ) -> Result<(), LoadError> {
         let info = tensor::info(tensor, self.folder)?;
-        let id = graph.intern(&scope.name(&tensor.name));
-        let value = graph.value_mut(id);
-        if info.dtype.is_none() {
-            let message = format!("has the unknown element type {}", tensor.data_type);
-            return Err(invalid(format!("tensor `{}`", tensor.name), message));
-        }
-        value.weight = Some(Weight { external: tensor.data_location == 1, ..Weight::of(&info) });
-        value.info = info;
-        Ok(())
+        let weight = Weight { external: tensor.data_location == 1, ..Weight::of(&info) };
+        store(graph, scope, &tensor.name, info, weight)
     }
 
     fn shared(&mut self, name: &'a str) -> Arc<str> {
@@ -191,6 +208,14 @@ impl<'a> Builder<'a> {
         let domain = plain_domain(&proto.domain);
         if let Some(function) = self.functions.get(&(domain, proto.op_type.as_str())).copied() {
             return self.inline(graph, proto, function, scope);
+        }
+        // A sparse constant is stored like a sparse initialiser.
+        let sparse = proto.attribute.iter().find_map(|a| a.sparse.as_ref());
+        if let (Some(tensor), Some(output), "Constant") =
+            (sparse, proto.output.first(), proto.op_type.as_str())
+        {
+            let (info, weight) = tensor::sparse(tensor)?;
+            return store(graph, scope, output, info, weight);
         }
         self.nodes += 1;
         if self.nodes > MAX_NODES {

@@ -19,6 +19,7 @@ enum Kind {
     Node,
     Attribute,
     Tensor,
+    Sparse,
     Value,
 }
 
@@ -29,7 +30,8 @@ impl Kind {
             (Self::Model, 7) | (Self::Attribute, 6) => Self::Graph,
             (Self::Model, 25) => Self::Function,
             (Self::Graph, 1) | (Self::Function, 7) => Self::Node,
-            (Self::Graph | Self::Attribute, 5) => Self::Tensor,
+            (Self::Graph | Self::Attribute, 5) | (Self::Sparse, 1 | 2) => Self::Tensor,
+            (Self::Graph, 15) | (Self::Attribute, 22) => Self::Sparse,
             (Self::Graph, 11..=13) => Self::Value,
             (Self::Node, 5) | (Self::Function, 11) => Self::Attribute,
             _ => return None,
@@ -41,6 +43,7 @@ impl Kind {
         match self {
             Self::Model | Self::Graph | Self::Function | Self::Value => 16,
             Self::Node | Self::Tensor => 24,
+            Self::Sparse => 56,
             Self::Attribute => 20,
         }
     }

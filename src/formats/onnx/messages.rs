@@ -45,6 +45,8 @@ pub(super) struct GraphProto {
     pub(super) output: Vec<ValueInfo>,
     #[prost(message, repeated, tag = "13")]
     pub(super) value_info: Vec<ValueInfo>,
+    #[prost(message, repeated, tag = "15")]
+    pub(super) sparse_initializer: Vec<SparseTensorProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -83,11 +85,25 @@ pub(super) struct AttributeProto {
     pub(super) ints: Vec<i64>,
     #[prost(bytes = "bytes", repeated, tag = "9")]
     pub(super) strings: Vec<Bytes>,
-    /// `AttributeType`: 1 float, 2 int, 3 string, 4 tensor, 5 graph, 6 floats, 7 ints, 8 strings.
+    /// `AttributeType`: 1 float, 2 int, 3 string, 4 tensor, 5 graph, 6 floats, 7 ints, 8 strings, 11 sparse tensor.
     #[prost(int32, tag = "20")]
     pub(super) kind: i32,
     #[prost(string, tag = "21")]
     pub(super) ref_attr_name: String,
+    #[prost(message, optional, tag = "22")]
+    pub(super) sparse: Option<SparseTensorProto>,
+}
+
+/// The elements of a tensor that are not zero, under its name, and where in it they are: positions in
+/// row-major order, or a row of coordinates for each.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SparseTensorProto {
+    #[prost(message, optional, tag = "1")]
+    pub(super) values: Option<TensorProto>,
+    #[prost(message, optional, tag = "2")]
+    pub(super) indices: Option<TensorProto>,
+    #[prost(int64, repeated, tag = "3")]
+    pub(super) dims: Vec<i64>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -1,9 +1,9 @@
 //! Stored tensors: type and shape always, contents only where small.
 
-use super::messages::TensorProto;
+use super::messages::{SparseTensorProto, TensorProto};
 use crate::dim::Dim;
 use crate::formats::{LoadError, LoadErrorKind};
-use crate::ir::{DType, Elem, MAX_TRACKED, TensorInfo};
+use crate::ir::{DType, Elem, MAX_TRACKED, Sparse, TensorInfo, Weight};
 use bytes::Buf;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path};
@@ -41,6 +41,32 @@ pub(super) fn info(tensor: &TensorProto, folder: Option<&Path>) -> Result<Tensor
         }
     }
     Ok(info)
+}
+
+/// Type and shape of a sparse tensor, and what is stored of it.
+pub(super) fn sparse(tensor: &SparseTensorProto) -> Result<(TensorInfo, Weight), LoadError> {
+    let name = tensor.values.as_ref().map_or("", |values| values.name.as_str());
+    let (Some(values), Some(indices)) = (&tensor.values, &tensor.indices) else {
+        let message = "is sparse and has no values or no indices".to_owned();
+        return Err(LoadErrorKind::Invalid { place: format!("tensor `{name}`"), message }.into());
+    };
+    let size = |tensor: &TensorProto| -> Result<TensorInfo, LoadError> {
+        let sizes = tensor.dims.iter().enumerate().map(|(axis, n)| checked_dim(name, axis, *n));
+        let dtype = DType::from_onnx(tensor.data_type);
+        Ok(TensorInfo::new(dtype, sizes.collect::<Result<Vec<_>, _>>()?))
+    };
+    let (stored, places) = (size(values)?, size(indices)?);
+    let sizes = tensor.dims.iter().enumerate().map(|(axis, n)| checked_dim(name, axis, *n));
+    let shape = sizes.collect::<Result<Vec<_>, _>>()?;
+    let info = TensorInfo { constant: true, ..TensorInfo::new(stored.dtype, shape) };
+    let index_bytes = places.bytes().unwrap_or_default();
+    let weight = Weight {
+        bytes: stored.bytes().unwrap_or_default() + index_bytes.clone(),
+        external: values.data_location == 1,
+        sparse: Some(Sparse { elements: stored.elements().unwrap_or_default(), index_bytes }),
+        ..Weight::of(&info)
+    };
+    Ok((info, weight))
 }
 
 /// The elements, where the type is one whose contents shapes can depend on.

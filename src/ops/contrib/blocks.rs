@@ -2,8 +2,9 @@
 //! spectra and regions.
 
 use super::fused::{same, with_activation};
+use super::quantized::bytes_of;
 use crate::dim::Dim;
-use crate::ir::{DType, TensorInfo};
+use crate::ir::{DType, Node, TensorInfo};
 use crate::ops::Effect;
 use crate::ops::context::{OpCx, OpError, invalid};
 use crate::ops::contraction;
@@ -245,4 +246,20 @@ pub(super) fn crop_and_resize(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 /// A copy of a part.
 pub(super) fn copy(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(Effect::one(same(cx)?))
+}
+
+/// Queries take K × Nq numbers, keys and values K × Nkv each.
+pub(super) fn packed_qkv(node: &Node, _: &[Option<&TensorInfo>], port: usize) -> Option<Dim> {
+    let size = |name| node.attrs.int(name).ok().flatten().filter(|n| *n > 0).map(Dim::from);
+    Some(size("K")? * size(if port == 3 { "Nq" } else { "Nkv" })?)
+}
+
+/// Input 2 is the shape of the matrix.
+pub(super) fn packed_fp4(_: &Node, inputs: &[Option<&TensorInfo>], _: usize) -> Option<Dim> {
+    Some(inputs.get(2).copied().flatten()?.ints()?.iter().product())
+}
+
+/// Two numbers to a byte.
+pub(super) fn packed_blocks(_: &Node, inputs: &[Option<&TensorInfo>], port: usize) -> Option<Dim> {
+    bytes_of(inputs.get(port).copied().flatten()?, 4)
 }

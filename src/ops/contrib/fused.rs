@@ -1,7 +1,8 @@
 //! Fused forms of floating-point operators.
 
+use super::quantized::bytes_of;
 use crate::dim::Dim;
-use crate::ir::{DType, TensorInfo};
+use crate::ir::{DType, Node, TensorInfo};
 use crate::ops::Effect;
 use crate::ops::context::{OpCx, OpError, invalid};
 use crate::ops::contraction;
@@ -60,6 +61,9 @@ pub(super) fn with_activation(cx: &OpCx<'_>, mut effect: Effect) -> Result<Effec
         "Tanh" => (0, 1, 0),
         "HardSigmoid" => (2, 0, 2),
         "Gelu" => (4, 1, 0),
+        "HardSwish" => (3, 0, 2),
+        "Silu" | "Swish" => (4, 1, 0),
+        "QuickGelu" => (5, 1, 0),
         name => return Err(OpError::Unsupported(format!("the activation `{name}`"))),
     };
     effect.other = effect.other + n.clone() * Dim::from(other);
@@ -79,7 +83,11 @@ pub(super) fn conv(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 
 /// `[N, …, C]` with weights `[Cout, Cin/g, …]`.
 pub(super) fn conv_last(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    let effect = contraction::conv_last_at(cx, 0, 1, 2, cx.dtype(0))?;
+    let mut effect = contraction::conv_last_at(cx, 0, 1, 2, cx.dtype(0))?;
+    if cx.optional(3).is_some() {
+        let n = effect.outputs.first().and_then(TensorInfo::elements).unwrap_or_default();
+        effect.other = effect.other + n;
+    }
     with_activation(cx, effect)
 }
 
@@ -201,4 +209,14 @@ pub(super) fn mixture(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         .other(scores.clone() * Dim::from(3) + activated)
         .transcendentals(scores)
         .bound())
+}
+
+/// Weights of all experts; bytes hold two numbers each, unless `expert_weight_bits` says another size.
+pub(super) fn packed_experts(
+    node: &Node,
+    inputs: &[Option<&TensorInfo>],
+    port: usize,
+) -> Option<Dim> {
+    let bits = node.attrs.int_or("expert_weight_bits", 4).ok()?;
+    bytes_of(inputs.get(port).copied().flatten()?, bits)
 }

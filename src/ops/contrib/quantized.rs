@@ -1,7 +1,7 @@
 //! Quantised forms: integer arithmetic, packed weights.
 
 use crate::dim::Dim;
-use crate::ir::{DType, TensorInfo};
+use crate::ir::{DType, Node, TensorInfo};
 use crate::ops::Effect;
 use crate::ops::context::{OpCx, OpError, invalid};
 use crate::ops::shape::{axes, axis, broadcast};
@@ -57,6 +57,12 @@ pub(super) fn matmul_nbits(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(Effect::one(cx.like(shape)).macs(rows * n * k).other(unpacked + biased).integer(false))
 }
 
+/// K × N numbers, however many of them a byte holds and whatever pads the last block.
+pub(super) fn packed_matrix(node: &Node, _: &[Option<&TensorInfo>], _: usize) -> Option<Dim> {
+    let size = |name| node.attrs.int(name).ok().flatten().filter(|n| *n > 0).map(Dim::from);
+    Some(size("K")? * size("N")?)
+}
+
 /// `a, a_scale, a_zero, b, b_scale, b_zero, c, y_scale, y_zero`.
 pub(super) fn gemm(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let turned = |port: usize, name: &str| -> Result<Vec<Dim>, OpError> {
@@ -109,10 +115,9 @@ pub(super) fn concat(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 }
 
 pub(super) fn average_pool(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    if cx.attrs().flag("channels_last")? {
-        return Err(OpError::Unsupported("pooling with channels last".into()));
-    }
-    let effect = pooling::average_pool(cx)?;
+    let last = cx.attrs().flag("channels_last")?;
+    let pool = if last { pooling::average_pool_last } else { pooling::average_pool };
+    let effect = pool(cx)?;
     let scaled = elements(&effect) * Dim::from(2);
     Ok(Effect { other: effect.other.clone() + scaled, ..effect }.integer(true))
 }
@@ -143,6 +148,20 @@ pub(super) fn reduce_mean(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let output = cx.like(kept.collect::<Vec<_>>());
     let n = output.elements().unwrap_or_default();
     Ok(Effect::one(output).other(cx.elements(0)? + n * Dim::from(2)).integer(true))
+}
+
+/// Numbers of a table: several to a byte, or one to an element of another type.
+pub(super) fn packed_rows(node: &Node, inputs: &[Option<&TensorInfo>], port: usize) -> Option<Dim> {
+    bytes_of(inputs.get(port).copied().flatten()?, node.attrs.int_or("bits", 4).ok()?)
+}
+
+/// Elements of a tensor whose bytes, where it is one of bytes, hold several numbers of `bits` each.
+pub(super) fn bytes_of(info: &TensorInfo, bits: i64) -> Option<Dim> {
+    let each = match info.dtype? {
+        DType::U8 | DType::I8 if (1..=8).contains(&bits) => 8 / bits,
+        _ => 1,
+    };
+    Some(info.elements()? * Dim::from(each))
 }
 
 /// Rows of a packed table, unpacked: `data` holds 8 / `bits` numbers a byte along the last axis.
