@@ -1,7 +1,7 @@
 //! Symbolic integers: the size of a dimension, or a count made of such sizes.
 //!
 //! A [`Dim`] is a polynomial with integer coefficients over *atoms*: named symbols and the few
-//! non-polynomial forms that shapes need (floor division, modulo, minimum, maximum). It is kept in
+//! non-polynomial forms that shapes need (floor division, modulo, minimum, maximum, logarithm). It is kept in
 //! a canonical form, so two equal polynomials are equal values and print alike. Symbols stand for
 //! sizes and are taken to be at least one. Arithmetic is total: a result beyond `i128`, or with
 //! more terms than [`MAX_TERMS`], becomes the absorbing value [`Dim::overflow`], which refuses to
@@ -103,6 +103,8 @@ enum Atom {
     Mod(Dim, Dim),
     Min(Dim, Dim),
     Max(Dim, Dim),
+    /// `⌈log2⌉`, at least one.
+    CeilLog2(Dim),
 }
 
 /// Why a [`Dim`] has no number.
@@ -188,6 +190,7 @@ impl Dim {
                     a.symbols(into);
                     b.symbols(into);
                 }
+                Atom::CeilLog2(a) => a.symbols(into),
             }
         }
     }
@@ -319,6 +322,16 @@ impl Dim {
             return Self::overflow();
         }
         Self::atom(Atom::Mod(self.clone(), divisor.clone()))
+    }
+
+    /// `⌈log2 self⌉`, at least one: the stages of a sort or of a fast Fourier transform.
+    #[must_use]
+    pub fn ceil_log2(&self) -> Self {
+        match self.as_const() {
+            _ if self.is_overflow() => Self::overflow(),
+            Some(n) => Self::from(ceil_log2(n)),
+            None => Self::atom(Atom::CeilLog2(self.clone())),
+        }
     }
 
     /// The smaller of two, decided where the signs allow.
@@ -569,6 +582,7 @@ impl Atom {
     fn weight(&self, most: usize) -> usize {
         let (a, b) = match self {
             Self::Symbol(_) => return 1,
+            Self::CeilLog2(a) => (a, &Dim::ZERO),
             Self::FloorDiv(a, b) | Self::Mod(a, b) | Self::Min(a, b) | Self::Max(a, b) => (a, b),
         };
         let mut sum = 1;
@@ -597,6 +611,7 @@ impl Atom {
             }
             Self::Min(a, b) => pair(a, b).map(|(a, b)| a.min(b)),
             Self::Max(a, b) => pair(a, b).map(|(a, b)| a.max(b)),
+            Self::CeilLog2(a) => a.eval(bindings).map(ceil_log2),
         }
     }
 
@@ -609,6 +624,7 @@ impl Atom {
             Self::Mod(a, b) => a.bind(bindings).modulo(&b.bind(bindings)),
             Self::Min(a, b) => a.bind(bindings).minimum(&b.bind(bindings)),
             Self::Max(a, b) => a.bind(bindings).maximum(&b.bind(bindings)),
+            Self::CeilLog2(a) => a.bind(bindings).ceil_log2(),
         }
     }
 
@@ -619,6 +635,7 @@ impl Atom {
                 Some(a.lower_bound()?.div_euclid(b.as_const().filter(|b| *b > 0)?))
             }
             Self::Mod(..) => Some(0),
+            Self::CeilLog2(_) => Some(1),
             Self::Min(a, b) => Some(a.lower_bound()?.min(b.lower_bound()?)),
             Self::Max(a, b) => match (a.lower_bound(), b.lower_bound()) {
                 (Some(a), Some(b)) => Some(a.max(b)),
@@ -626,6 +643,12 @@ impl Atom {
             },
         }
     }
+}
+
+/// `⌈log2 n⌉`, at least one; 127 is the greatest that an i128 has.
+fn ceil_log2(n: i128) -> i128 {
+    let n = u128::try_from(n).unwrap_or(0).max(2);
+    n.checked_next_power_of_two().map_or(127, |power| i128::from(power.ilog2()))
 }
 
 fn gcd(a: i128, b: i128) -> i128 {

@@ -20,6 +20,7 @@ mod contrib;
 mod control;
 mod cost;
 mod elementwise;
+mod folding;
 mod movement;
 mod normalization;
 mod opsets;

@@ -3,6 +3,7 @@
 //! [`ModelReport`] holds numbers at one choice of symbols together with the formulas; every output
 //! form is one function over it. Nothing here prints, and nothing here computes a cost.
 
+mod agreement;
 mod assessment;
 mod bound;
 mod estimate;

@@ -98,7 +98,8 @@ impl<'b> Walk<'b> {
             }
         }
         for (id, info) in graph.inputs.iter().zip(inputs) {
-            values[id.index()] = info.clone();
+            let given = info.sized || info.value.is_some();
+            values[id.index()] = TensorInfo { sized: given, ..info.clone() };
         }
         for (name, id) in &graph.captures {
             values[id.index()] = outer(name).unwrap_or_default();
@@ -197,6 +198,7 @@ impl<'b> Walk<'b> {
         } else {
             (op.effect)(&cx)
         };
+        let effect = effect.and_then(|effect| possible(effect, &constraints.borrow()));
         for (a, b) in constraints.borrow().iter() {
             let message = format!("taken as equal: {a} and {b}");
             self.report(Severity::Assumption, &node.name, message, None);
@@ -219,11 +221,11 @@ impl<'b> Walk<'b> {
         let constant = op.class != Class::Quantization
             && cx.inputs.iter().flatten().all(|i| i.constant)
             && node.subgraphs().next().is_none();
-        // Arithmetic on sizes: vectors of known integers, worked out before the model runs.
+        let sized = constant || from_sizes(&cx, op.class);
+        // Arithmetic on sizes: vectors that are worked out before the data are looked at.
         let is_size = |o: &TensorInfo| {
-            o.value.is_some()
-                && o.rank().is_some_and(|r| r <= 1)
-                && o.dtype.is_some_and(|d| !d.is_float())
+            let integer = o.value.is_some() && o.dtype.is_some_and(|d| !d.is_float());
+            o.rank().is_some_and(|r| r <= 1) && (sized || integer)
         };
         let known = !effect.outputs.is_empty() && effect.outputs.iter().all(is_size);
         let report = if constant || known {
@@ -239,7 +241,7 @@ impl<'b> Walk<'b> {
             }
         };
         for output in &mut effect.outputs {
-            output.constant = constant;
+            (output.constant, output.sized) = (constant, sized);
         }
         (report, effect.outputs)
     }
@@ -384,6 +386,28 @@ fn stored(graph: &Graph, value: ValueId, bytes: Dim) -> Dim {
             (bytes * Dim::from(stored.bits())).ceil_div(&Dim::from(used.bits()))
         }
         _ => bytes,
+    }
+}
+
+/// Whether what a node makes follows from constants and sizes alone, or from contents that a caller gave.
+fn from_sizes(cx: &OpCx<'_>, class: Class) -> bool {
+    let given = |i: &&TensorInfo| i.constant || i.sized;
+    matches!(&*cx.node.op_type, "Shape" | "Size")
+        || (!matches!(class, Class::Quantization | Class::Random)
+            && cx.inputs.iter().flatten().all(given)
+            && cx.node.subgraphs().next().is_none())
+}
+
+/// An effect whose sizes can be: what must be equal is, and nothing is smaller than nothing.
+fn possible(effect: Effect, constraints: &[(Dim, Dim)]) -> Result<Effect, OpError> {
+    let differ = |(a, b): &&(Dim, Dim)| a.as_const().zip(b.as_const()).is_some_and(|(a, b)| a != b);
+    if let Some((a, b)) = constraints.iter().find(differ) {
+        return Err(OpError::Invalid(format!("sizes {a} and {b} must be equal")));
+    }
+    let sizes = effect.outputs.iter().filter_map(|o| o.shape.as_ref()).flatten();
+    match sizes.filter_map(Dim::as_const).find(|size| *size < 0) {
+        Some(size) => Err(OpError::Invalid(format!("an output would have a size of {size}"))),
+        None => Ok(effect),
     }
 }
 

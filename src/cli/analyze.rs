@@ -184,9 +184,6 @@ pub(super) fn bindings(model: &Model, dims: &[String], batch: Option<u64>) -> Re
         };
         bindings.insert(symbol.into(), batch.into());
     }
-    if bindings.values().any(|v| *v < 1) {
-        return Err(hinted("a symbol cannot be zero", "sizes are at least one"));
-    }
     Ok(bindings)
 }
 

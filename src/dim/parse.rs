@@ -198,6 +198,7 @@ impl Parser {
         let result = match (&*name, &arguments[..]) {
             ("floor", [x]) => x.floor(),
             ("ceiling" | "ceil", [x]) => -x.clone().negated().floor(),
+            ("ceil_log2", [x]) => self.whole(x)?.ceil_log2(),
             ("floordiv", [a, b]) if !b.top.is_zero() => {
                 a.clone().times(b.clone().inverted()).floor()
             }
@@ -213,7 +214,10 @@ impl Parser {
                 }
                 best
             }
-            ("floor" | "ceiling" | "ceil" | "floordiv" | "mod" | "min" | "max", _) => {
+            (
+                "floor" | "ceiling" | "ceil" | "ceil_log2" | "floordiv" | "mod" | "min" | "max",
+                _,
+            ) => {
                 return Err(self.error("wrong number of arguments"));
             }
             _ => return Err(self.error("unknown function")),

@@ -80,6 +80,7 @@ fn write_factors(f: &mut fmt::Formatter<'_>, factors: &[(Atom, u32)]) -> fmt::Re
             Atom::Mod(a, b) => write!(f, "mod({a}, {b})")?,
             Atom::Min(a, b) => write!(f, "min({a}, {b})")?,
             Atom::Max(a, b) => write!(f, "max({a}, {b})")?,
+            Atom::CeilLog2(a) => write!(f, "ceil_log2({a})")?,
         }
         if *exponent > 1 {
             write!(f, "^{exponent}")?;

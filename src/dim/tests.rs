@@ -100,6 +100,7 @@ fn any_dim() -> impl Strategy<Value = Dim> {
             (inner.clone(), inner.clone()).prop_map(|(a, b)| a * b),
             (inner.clone(), 1i64..9).prop_map(|(a, k)| a.floor_div(&Dim::from(k))),
             (inner.clone(), 1i64..9).prop_map(|(a, k)| a.modulo(&Dim::from(k))),
+            inner.clone().prop_map(|a| a.ceil_log2()),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| a.minimum(&b)),
             (inner.clone(), inner).prop_map(|(a, b)| a.maximum(&b)),
         ]
@@ -132,6 +133,12 @@ proptest! {
             prop_assert_eq!(x.floor_div(&Dim::from(k)).eval(&at), Ok(p.div_euclid(k.into())));
             prop_assert_eq!(x.modulo(&Dim::from(k)).eval(&at), Ok(p.rem_euclid(k.into())));
             prop_assert_eq!(x.bind(&at).as_const(), Some(p));
+            // By floating point, which is exact for numbers this small.
+            #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+            if p < 1 << 40 {
+                let stages = (p.max(2) as f64).log2().ceil() as i128;
+                prop_assert_eq!(x.ceil_log2().eval(&at), Ok(stages));
+            }
         }
     }
 

@@ -106,6 +106,8 @@ impl fmt::Display for DType {
 pub enum Elem {
     /// A number, or a formula in the model's symbols.
     Int(Dim),
+    /// A formula over a number above one: a size that floating-point arithmetic has divided.
+    Ratio(Dim, u64),
     /// A floating-point constant.
     Float(f64),
     /// Not known before the model runs.
@@ -126,13 +128,23 @@ impl Elem {
         self.as_dim().and_then(Dim::as_const)
     }
 
+    /// The whole number, where this is one in whichever type.
+    pub fn to_whole(&self) -> Option<Dim> {
+        match self {
+            Self::Int(dim) => Some(dim.clone()),
+            #[allow(clippy::cast_possible_truncation)]
+            Self::Float(x) if x.fract() == 0.0 && x.abs() < 1e18 => Some(Dim::from(*x as i64)),
+            _ => None,
+        }
+    }
+
     /// The number as a float, where this is a constant.
     #[allow(clippy::cast_precision_loss)]
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             Self::Int(dim) => dim.as_const().map(|c| c as f64),
             Self::Float(x) => Some(*x),
-            Self::Unknown => None,
+            Self::Ratio(..) | Self::Unknown => None,
         }
     }
 }
@@ -151,6 +163,8 @@ pub struct TensorInfo {
     pub value: Option<SmallValue>,
     /// Whether it depends on constants alone, so that a runtime computes it once, at load.
     pub constant: bool,
+    /// Whether it depends on constants and on sizes alone, however many elements it has.
+    pub sized: bool,
     /// What is in it, where it is a sequence of tensors and not a tensor.
     pub sequence: Option<Arc<Sequence>>,
     /// Whether an optional holds something, where it is one and that is known.
@@ -220,6 +234,7 @@ impl TensorInfo {
             shape,
             value: value.clone(),
             constant: self.constant && other.constant,
+            sized: self.sized && other.sized,
             sequence,
             present: self.present.filter(|p| other.present == Some(*p)),
         }

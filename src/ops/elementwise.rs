@@ -2,6 +2,7 @@
 
 use super::Class::Elementwise;
 use super::context::{OpCx, OpError};
+use super::folding::{Arithmetic, compares};
 use super::shape::broadcast;
 use super::{Effect, Op};
 use crate::dim::Dim;
@@ -104,32 +105,15 @@ pub(super) const OPS: &[Op] = &[
     nary!("Xor", 2, 2, 1, 0, 0),
 ];
 
-fn answers_bool(name: &str) -> bool {
-    matches!(
-        name,
-        "And"
-            | "Or"
-            | "Xor"
-            | "Not"
-            | "Equal"
-            | "Greater"
-            | "GreaterOrEqual"
-            | "Less"
-            | "LessOrEqual"
-            | "IsInf"
-            | "IsNaN"
-    )
-}
-
 fn output_dtype(cx: &OpCx<'_>) -> Option<DType> {
-    if answers_bool(&cx.node.op_type) { Some(DType::Bool) } else { cx.dtype(0) }
+    if compares(&cx.node.op_type) { Some(DType::Bool) } else { cx.dtype(0) }
 }
 
 fn unary<const OTHER: u32, const T: u32, const C: u32>(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let n = cx.elements(0)?;
     let mut output = TensorInfo::new(output_dtype(cx), cx.shape(0)?.clone());
     if let Some(value) = &cx.input(0)?.value {
-        output = output.with_value(value.iter().map(|e| fold_unary(cx, e)).collect());
+        output = output.with_value(fold_unary(cx, value));
     }
     Ok(Effect::one(output)
         .other(n.clone() * Dim::from(OTHER))
@@ -241,105 +225,41 @@ fn spread<'a>(cx: &OpCx<'a>, output: &TensorInfo) -> Option<Vec<Vec<&'a Elem>>> 
 }
 
 fn fold_nary(cx: &OpCx<'_>, output: &TensorInfo) -> Option<Vec<Elem>> {
-    let integer = cx.dtype(0).is_some_and(|d| !d.is_float());
+    let op = &*cx.node.op_type;
+    let mut arithmetic = Arithmetic::on(cx.dtype(0));
+    arithmetic.c_remainder = cx.attrs().flag("fmod").unwrap_or(false);
+    let count = arithmetic.whole(cx.inputs.len());
     let fold_row = |row: Vec<&Elem>| {
-        let mut operands = row.into_iter();
-        let first = operands.next().cloned().unwrap_or(Elem::Unknown);
-        operands.fold(first, |acc, e| fold_binary(cx, integer, &acc, e))
+        let folded = row.into_iter().cloned().reduce(|a, b| arithmetic.binary(op, &a, &b));
+        match folded.unwrap_or(Elem::Unknown) {
+            sum if op == "Mean" => arithmetic.binary("Div", &sum, &count),
+            result => result,
+        }
     };
     Some(spread(cx, output)?.into_iter().map(fold_row).collect())
 }
 
-fn fold_binary(cx: &OpCx<'_>, integer: bool, a: &Elem, b: &Elem) -> Elem {
-    if let (Elem::Int(a), Elem::Int(b), true) = (a, b, integer) {
-        return fold_ints(cx, a, b).map_or(Elem::Unknown, Elem::Int);
-    }
-    let (Some(x), Some(y)) = (a.as_f64(), b.as_f64()) else { return Elem::Unknown };
-    let flag = |yes: bool| Elem::Int(Dim::from(i64::from(yes)));
-    match &*cx.node.op_type {
-        "Add" | "Sum" => Elem::Float(x + y),
-        "Sub" => Elem::Float(x - y),
-        "Mul" => Elem::Float(x * y),
-        "Div" => Elem::Float(x / y),
-        "Pow" => Elem::Float(x.powf(y)),
-        "Min" => Elem::Float(x.min(y)),
-        "Max" => Elem::Float(x.max(y)),
-        "Less" => flag(x < y),
-        "LessOrEqual" => flag(x <= y),
-        "Greater" => flag(x > y),
-        "GreaterOrEqual" => flag(x >= y),
-        _ => Elem::Unknown,
-    }
-}
-
-fn fold_ints(cx: &OpCx<'_>, a: &Dim, b: &Dim) -> Option<Dim> {
-    use std::cmp::Ordering::{Equal, Greater, Less};
-    let flag = |yes: bool| Some(Dim::from(i64::from(yes)));
-    let consts = a.as_const().zip(b.as_const());
-    // `compare` answers "less or equal"; a strict order needs a gap of one.
-    let strictly_less = |a: &Dim, b: &Dim| {
-        let gap = a.clone() + Dim::ONE;
-        match (gap.compare(b), b.compare(a)) {
-            (Some(Less | Equal), _) => Some(true),
-            (_, Some(Less | Equal)) => Some(false),
-            _ => None,
-        }
-    };
-    match &*cx.node.op_type {
-        "Add" | "Sum" => Some(a.clone() + b.clone()),
-        "Sub" => Some(a.clone() - b.clone()),
-        "Mul" => Some(a.clone() * b.clone()),
-        // C division truncates towards zero; sizes are not negative, so the floor is the same.
-        "Div" => match consts {
-            Some((_, 0)) => None,
-            Some((x, y)) => Some(Dim::from(x.checked_div(y)?)),
-            None if a.lower_bound()? >= 0 && b.lower_bound()? >= 1 => Some(a.floor_div(b)),
-            None => None,
-        },
-        "Mod" if b.lower_bound()? >= 1 => Some(a.modulo(b)),
-        "Min" => Some(a.minimum(b)),
-        "Max" => Some(a.maximum(b)),
-        "Pow" => Some(a.pow(u32::try_from(b.as_const()?).ok().filter(|e| *e <= 16)?)),
-        "Equal" if a == b => flag(true),
-        "Equal" => {
-            let (less, more) = (strictly_less(a, b), strictly_less(b, a));
-            (less == Some(true) || more == Some(true)).then_some(Dim::ZERO)
-        }
-        "Less" => flag(strictly_less(a, b)?),
-        "Greater" => flag(strictly_less(b, a)?),
-        "LessOrEqual" => flag(!strictly_less(b, a)?),
-        "GreaterOrEqual" => flag(match a.compare(b) {
-            Some(Greater | Equal) => true,
-            _ => !strictly_less(a, b)?,
+/// The least and the greatest that `Clip` lets through; before opset 11 they are attributes.
+fn limits(cx: &OpCx<'_>) -> [Option<Elem>; 2] {
+    [("min", 1), ("max", 2)].map(|(name, port)| match cx.attrs().float(name) {
+        Ok(Some(x)) => Some(Elem::Float(x.into())),
+        _ => cx.optional(port).map(|info| {
+            let first = info.value.as_ref().and_then(|v| v.first().cloned());
+            first.unwrap_or(Elem::Unknown)
         }),
-        "And" => flag(consts?.0 != 0 && consts?.1 != 0),
-        "Or" => flag(consts?.0 != 0 || consts?.1 != 0),
-        "Xor" => flag((consts?.0 != 0) != (consts?.1 != 0)),
-        _ => None,
-    }
+    })
 }
 
-fn fold_unary(cx: &OpCx<'_>, e: &Elem) -> Elem {
-    match (&*cx.node.op_type, e) {
-        ("Neg", Elem::Int(d)) => Elem::Int(-d.clone()),
-        ("Not", Elem::Int(d)) => match d.as_const() {
-            Some(c) => Elem::Int(Dim::from(i64::from(c == 0))),
-            None => Elem::Unknown,
-        },
-        ("Abs" | "Relu", Elem::Int(d)) if d.lower_bound().is_some_and(|l| l >= 0) => e.clone(),
-        ("Abs", Elem::Int(d)) => d.as_const().map_or(Elem::Unknown, |c| Elem::Int(c.abs().into())),
-        ("Relu", Elem::Int(d)) => Elem::Int(d.maximum(&Dim::ZERO)),
-        (name, _) => match (name, e.as_f64(), e) {
-            (_, _, Elem::Int(_)) | (_, None, _) => Elem::Unknown,
-            ("Neg", Some(x), _) => Elem::Float(-x),
-            ("Floor", Some(x), _) => Elem::Float(x.floor()),
-            ("Ceil", Some(x), _) => Elem::Float(x.ceil()),
-            ("Sqrt", Some(x), _) => Elem::Float(x.sqrt()),
-            ("Abs", Some(x), _) => Elem::Float(x.abs()),
-            ("Relu", Some(x), _) => Elem::Float(x.max(0.0)),
-            ("Reciprocal", Some(x), _) => Elem::Float(1.0 / x),
-            ("Round", Some(x), _) => Elem::Float(x.round_ties_even()),
-            _ => Elem::Unknown,
-        },
+fn fold_unary(cx: &OpCx<'_>, elements: &[Elem]) -> Vec<Elem> {
+    let (op, arithmetic) = (&*cx.node.op_type, Arithmetic::on(cx.dtype(0)));
+    if op != "Clip" {
+        return elements.iter().map(|e| arithmetic.unary(op, e)).collect();
     }
+    let [least, most] = limits(cx);
+    let bounded = |e: &Elem, op: &str, limit: &Option<Elem>| match limit {
+        Some(limit) => arithmetic.binary(op, e, limit),
+        None => e.clone(),
+    };
+    let clipped = |e| bounded(&bounded(e, "Max", &least), "Min", &most);
+    elements.iter().map(clipped).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::Class::Movement;
 use super::context::{OpCx, OpError, invalid};
+use super::folding::{self, Arithmetic};
 use super::shape::{axis, broadcast};
 use super::{Effect, Op, values};
 use crate::dim::Dim;
@@ -44,27 +45,15 @@ fn cast_like(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 
 fn cast_to(cx: &OpCx<'_>, to: Option<DType>) -> Result<Effect, OpError> {
     let mut output = TensorInfo::new(to, cx.shape(0)?.clone());
-    let integral = to.is_some_and(DType::is_integer);
-    let convert = |e: &Elem| match (e, to) {
-        (Elem::Float(x), _) if integral && x.abs() < 9e15 => Elem::Int(truncated(*x)),
-        (Elem::Int(d), Some(DType::Bool)) => match d.as_const() {
-            Some(c) => Elem::Int(Dim::from(i64::from(c != 0))),
-            None if d.lower_bound().is_some_and(|l| l >= 1) => Elem::Int(Dim::ONE),
-            None => Elem::Unknown,
-        },
-        (Elem::Float(x), Some(DType::Bool)) => Elem::Int(Dim::from(i64::from(*x != 0.0))),
-        // A formula survives a cast to float: exporters scale sizes through it.
-        _ => e.clone(),
-    };
     if let Some(value) = &cx.input(0)?.value {
-        output = output.with_value(value.iter().map(convert).collect());
+        output = output.with_value(value.iter().map(|e| folding::cast(e, to)).collect());
     }
     Ok(Effect::one(output))
 }
 
-#[allow(clippy::cast_possible_truncation)]
+/// The whole part of a number, towards zero; what is beyond any size overflows.
 fn truncated(x: f64) -> Dim {
-    Dim::from(x as i64)
+    folding::truncated(x).map_or(Dim::overflow(), Dim::from)
 }
 
 fn concat(cx: &OpCx<'_>) -> Result<Effect, OpError> {
@@ -88,22 +77,32 @@ fn concat(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         total = total + other[at].clone();
     }
     shape[at] = total;
-    let mut output = cx.like(shape);
-    if output.rank() == Some(1) {
-        let mut joined = Vec::new();
-        for info in cx.inputs.iter().flatten() {
-            let length = info.elements().and_then(|n| n.as_usize()).unwrap_or(MAX_TRACKED + 1);
-            match &info.value {
-                Some(value) => joined.extend(value.iter().cloned()),
-                None if length <= MAX_TRACKED => {
-                    joined.extend(std::iter::repeat_n(Elem::Unknown, length));
-                }
-                None => return Ok(Effect::one(output)),
-            }
-        }
-        output = output.with_value(joined);
+    let joined = joined(cx, at, &shape);
+    Ok(Effect::one(values::filled(cx.like(shape), joined)))
+}
+
+/// The contents of all inputs, one after the other along an axis; those of an input that are not known
+/// stay unknown.
+fn joined(cx: &OpCx<'_>, at: usize, shape: &[Dim]) -> Option<Vec<Elem>> {
+    if cx.inputs.iter().flatten().all(|i| i.value.is_none()) {
+        return None;
     }
-    Ok(Effect::one(output))
+    let parts = cx.inputs.iter().flatten().map(|info| {
+        let sizes = values::sizes(info.shape.as_ref()?)?;
+        Some((info.value.as_ref(), *sizes.get(at)?, sizes))
+    });
+    let parts: Vec<_> = parts.collect::<Option<_>>()?;
+    values::built(shape, |index| {
+        let mut index = index.to_vec();
+        for (value, length, sizes) in &parts {
+            if index[at] < *length {
+                let at = values::flat(&index, sizes);
+                return Some(value.and_then(|v| v.get(at).cloned()).unwrap_or(Elem::Unknown));
+            }
+            index[at] -= length;
+        }
+        None
+    })
 }
 
 fn constant_of_shape(cx: &OpCx<'_>) -> Result<Effect, OpError> {
@@ -210,9 +209,25 @@ fn gathered(cx: &OpCx<'_>, at: usize, output: &TensorInfo) -> Option<Vec<Elem>> 
 }
 
 fn gather_elements(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    let output = cx.like(cx.shape(1)?.clone());
+    let at = axis(cx.attrs().int_or("axis", 0)?, cx.rank(0)?)?;
+    let shape = cx.shape(1)?.clone();
+    let value = picked_elements(cx, at, &shape);
+    let output = values::filled(cx.like(shape), value);
     let read = bytes_of(output.dtype, &output.elements().unwrap_or_default());
     Ok(Effect::one(output).reads(0, read))
+}
+
+/// The contents of a tensor whose elements are picked along one axis.
+fn picked_elements(cx: &OpCx<'_>, at: usize, shape: &[Dim]) -> Option<Vec<Elem>> {
+    let picks = cx.optional(1)?.value.as_ref()?;
+    let (data, grid) = (cx.optional(0)?, values::sizes(shape)?);
+    let length = data.shape.as_ref()?.get(at)?.as_usize()?;
+    values::moved(data, shape, |index| {
+        let mut source = index.to_vec();
+        let pick = picks.get(values::flat(index, &grid))?.as_const()?;
+        *source.get_mut(at)? = values::from_front(pick, length)?;
+        Some(source)
+    })
 }
 
 fn gather_nd(cx: &OpCx<'_>) -> Result<Effect, OpError> {
@@ -225,9 +240,30 @@ fn gather_nd(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let Some(rest) = data.get(batch + depth..) else {
         return invalid!("index depth {depth} exceeds rank {}", data.len());
     };
-    let output = cx.like([outer, rest].concat());
+    let shape = [outer, rest].concat();
+    let value = picked_slices(cx, batch, depth, &shape);
+    let output = values::filled(cx.like(shape), value);
     let read = bytes_of(output.dtype, &output.elements().unwrap_or_default());
     Ok(Effect::one(output).reads(0, read))
+}
+
+/// The contents of a tensor whose slices are picked by their first indices.
+fn picked_slices(cx: &OpCx<'_>, batch: usize, depth: usize, shape: &[Dim]) -> Option<Vec<Elem>> {
+    let (data, indices) = (cx.optional(0)?, cx.optional(1)?);
+    let picks = indices.value.as_ref()?;
+    let grid = values::sizes(indices.shape.as_ref()?)?;
+    let from = values::sizes(data.shape.as_ref()?)?;
+    let outer = grid.len().checked_sub(1)?;
+    values::moved(data, shape, |index| {
+        let first = values::flat(index.get(..outer)?, &grid) * depth;
+        let mut source = index.get(..batch)?.to_vec();
+        for i in 0..depth {
+            let pick = picks.get(first + i)?.as_const()?;
+            source.push(values::from_front(pick, *from.get(batch + i)?)?);
+        }
+        source.extend(index.get(outer..)?);
+        Some(source)
+    })
 }
 
 fn one_hot(cx: &OpCx<'_>) -> Result<Effect, OpError> {
@@ -261,7 +297,34 @@ fn pad(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     for (i, a) in at.iter().enumerate() {
         output[*a] = output[*a].clone() + pads[i].clone() + pads[i + at.len()].clone();
     }
-    Ok(Effect::one(cx.like(output)))
+    let padded = padded(cx, &at, &pads, &output);
+    Ok(Effect::one(values::filled(cx.like(output), padded)))
+}
+
+/// The contents of a tensor with a constant around it.
+fn padded(cx: &OpCx<'_>, at: &[usize], pads: &[Dim], output: &[Dim]) -> Option<Vec<Elem>> {
+    let input = cx.optional(0)?;
+    let value = input.value.as_ref()?;
+    if !matches!(cx.attrs().str("mode").ok()?, None | Some("constant")) {
+        return None;
+    }
+    let sizes = values::sizes(input.shape.as_ref()?)?;
+    let fill = match cx.optional(2) {
+        Some(info) => info.value.as_ref()?.first()?.clone(),
+        None => folding::cast(&Elem::Int(Dim::ZERO), input.dtype),
+    };
+    let before: Vec<i128> = pads.iter().map(Dim::as_const).collect::<Option<_>>()?;
+    values::built(output, |index| {
+        let mut source = index.to_vec();
+        for (axis, before) in at.iter().zip(&before) {
+            let place = i128::try_from(source[*axis]).ok()? - before;
+            match usize::try_from(place) {
+                Ok(place) if place < sizes[*axis] => source[*axis] = place,
+                _ => return Some(fill.clone()),
+            }
+        }
+        value.get(values::flat(&source, &sizes)).cloned()
+    })
 }
 
 fn range(cx: &OpCx<'_>) -> Result<Effect, OpError> {
@@ -272,21 +335,34 @@ fn range(cx: &OpCx<'_>) -> Result<Effect, OpError> {
             .ok_or(OpError::UnknownInput { port, what: "contents" })
     };
     let (start, limit, delta) = (scalar(0)?, scalar(1)?, scalar(2)?);
-    let (Elem::Int(start), Elem::Int(limit), Elem::Int(delta)) = (&start, &limit, &delta) else {
+    let whole = [&start, &limit, &delta].map(Elem::to_whole);
+    let [Some(start), Some(limit), Some(delta)] = whole else {
         let (Some(a), Some(b), Some(d)) = (start.as_f64(), limit.as_f64(), delta.as_f64()) else {
             return Err(OpError::Unsupported("a range of this kind".into()));
         };
-        return Ok(Effect::one(cx.like(vec![truncated(((b - a) / d).ceil().max(0.0))])));
+        if d == 0.0 {
+            return invalid!("step of zero");
+        }
+        let count = truncated(((b - a) / d).ceil().max(0.0));
+        let arithmetic = Arithmetic::on(cx.dtype(0));
+        let value = count.as_usize().filter(|n| *n <= MAX_TRACKED).map(|n| {
+            let steps = (0..n).map(|i| arithmetic.binary("Mul", &delta, &arithmetic.whole(i)));
+            steps.map(|step| arithmetic.binary("Add", &start, &step)).collect()
+        });
+        return Ok(Effect::one(values::filled(cx.like(vec![count]), value)));
     };
     let count = match delta.as_const() {
         Some(0) => return invalid!("step of zero"),
         Some(d) if d < 0 => (start.clone() - limit.clone()).ceil_div(&-delta.clone()),
-        _ => (limit.clone() - start.clone()).ceil_div(delta),
+        _ => (limit.clone() - start.clone()).ceil_div(&delta),
     }
     .maximum(&Dim::ZERO);
     let mut output = cx.like(vec![count.clone()]);
     if let Some(n) = count.as_usize().filter(|n| *n <= MAX_TRACKED) {
-        let at = |i: usize| Elem::Int(start.clone() + delta.clone() * Dim::from(i));
+        let dtype = cx.dtype(0);
+        let at = |i: usize| {
+            folding::cast(&Elem::Int(start.clone() + delta.clone() * Dim::from(i)), dtype)
+        };
         output = output.with_value((0..n).map(at).collect());
     }
     Ok(Effect::one(output))
@@ -357,27 +433,47 @@ fn keep_aspect(shape: &mut Shape, at: &[usize], sizes: &[Dim], least: bool) -> R
     Ok(())
 }
 
-/// `⌊size · scale⌋`; a symbolic size takes whole scales and their reciprocals.
-#[allow(clippy::cast_precision_loss)]
+/// `⌊size · scale⌋`, multiplied in f32 as onnxruntime does; a symbolic size where the product is exact.
 fn scaled(size: &Dim, scale: f64) -> Result<Dim, OpError> {
-    if let Some(n) = size.as_const() {
-        return Ok(truncated((n as f64 * scale).floor()));
+    let product = Arithmetic::on(Some(DType::F32)).binary(
+        "Mul",
+        &folding::cast(&Elem::Int(size.clone()), Some(DType::F32)),
+        &Elem::Float(scale),
+    );
+    match folding::cast(&product, Some(DType::I64)) {
+        Elem::Int(size) => Ok(size),
+        _ => Err(OpError::Unsupported(format!("scaling `{size}` by {scale}"))),
     }
-    if (scale - scale.round()).abs() < 1e-9 {
-        return Ok(size.clone() * truncated(scale.round()));
-    }
-    let inverse = 1.0 / scale;
-    if (inverse - inverse.round()).abs() < 1e-9 {
-        return Ok(size.floor_div(&truncated(inverse.round())));
-    }
-    Err(OpError::Unsupported(format!("scaling `{size}` by {scale}")))
 }
 
 /// Copies the data, then writes the updates.
 fn scatter(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let reduces = cx.attrs().str("reduction")?.is_some_and(|r| r != "none");
     let updates = if reduces { cx.elements(2)? } else { Dim::ZERO };
-    Ok(Effect::one(cx.like(cx.shape(0)?.clone())).other(updates))
+    let written = if reduces { None } else { written(cx) };
+    let output = values::filled(cx.like(cx.shape(0)?.clone()), written);
+    Ok(Effect::one(output).other(updates))
+}
+
+/// The contents after slices are written at known indices.
+fn written(cx: &OpCx<'_>) -> Option<Vec<Elem>> {
+    let (data, indices) = (cx.optional(0)?, cx.optional(1)?);
+    let sizes = values::sizes(data.shape.as_ref()?)?;
+    let depth = values::sizes(indices.shape.as_ref()?)?.pop().filter(|d| *d > 0)?;
+    let (picks, updates) = (indices.value.as_ref()?, cx.optional(2)?.value.as_ref()?);
+    let mut value = data.value.as_ref()?.to_vec();
+    let width: usize = sizes.get(depth..)?.iter().product();
+    for (row, pick) in picks.chunks(depth).enumerate() {
+        let places = pick.iter().zip(&sizes);
+        let index: Vec<usize> = places
+            .map(|(pick, size)| values::from_front(pick.as_const()?, *size))
+            .collect::<Option<_>>()?;
+        let first = values::flat(&index, &sizes) * width;
+        for i in 0..width {
+            *value.get_mut(first + i)? = updates.get(row * width + i)?.clone();
+        }
+    }
+    Some(value)
 }
 
 /// Before opset 10 the bounds are attributes.
@@ -531,5 +627,26 @@ fn transpose(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 }
 
 fn trilu(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    Ok(Effect::one(cx.like(cx.shape(0)?.clone())))
+    let shape = cx.shape(0)?;
+    let value = triangle(cx, shape);
+    Ok(Effect::one(values::filled(cx.like(shape.clone()), value)))
+}
+
+/// The contents of an upper or lower triangle, zeros on the other side.
+fn triangle(cx: &OpCx<'_>, shape: &[Dim]) -> Option<Vec<Elem>> {
+    let input = cx.optional(0)?;
+    let value = input.value.as_ref()?;
+    let sizes = values::sizes(shape)?;
+    let upper = cx.attrs().int_or("upper", 1).ok()? != 0;
+    let shift = match cx.optional(1) {
+        Some(_) => *cx.const_ints(1).ok()?.first()?,
+        None => 0,
+    };
+    let zero = folding::cast(&Elem::Int(Dim::ZERO), input.dtype);
+    values::built(shape, |index| {
+        let [.., row, column] = index else { return None };
+        let above = i64::try_from(*column).ok()? - i64::try_from(*row).ok()?;
+        let kept = if upper { above >= shift } else { above <= shift };
+        if kept { value.get(values::flat(index, &sizes)).cloned() } else { Some(zero.clone()) }
+    })
 }

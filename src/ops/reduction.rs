@@ -2,8 +2,9 @@
 
 use super::Class::Reduction;
 use super::context::{OpCx, OpError};
+use super::folding::Arithmetic;
 use super::shape::{axes, axis};
-use super::{Effect, Op};
+use super::{Effect, Op, values};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, Shape, TensorInfo};
 
@@ -48,9 +49,7 @@ fn reduce<const IN_O: u32, const IN_T: u32, const OUT_O: u32, const OUT_T: u32>(
         if given.is_empty() { (0..shape.len()).collect() } else { axes(&given, shape.len())? };
     let keep = cx.attrs().int_or("keepdims", 1)? != 0;
     let mut output = cx.like(fold_axes(shape, &reduced, keep));
-    if let Some(value) = fold_value(cx, &reduced) {
-        output = output.with_value(vec![value]);
-    }
+    output = values::filled(output, fold_value(cx, &reduced));
     let (x, y) = (cx.elements(0)?, output.elements().unwrap_or_default());
     let steps = x.clone() - y.clone();
     let compares = matches!(&*cx.node.op_type, "ReduceMax" | "ReduceMin");
@@ -66,39 +65,81 @@ fn fold_axes(shape: &Shape, reduced: &[usize], keep: bool) -> Shape {
     kept.collect()
 }
 
-/// The single number that a followed vector reduces to.
-fn fold_value(cx: &OpCx<'_>, reduced: &[usize]) -> Option<Elem> {
+/// The contents of a reduction of followed ones.
+fn fold_value(cx: &OpCx<'_>, reduced: &[usize]) -> Option<Vec<Elem>> {
     let input = cx.optional(0)?;
-    if reduced.len() != input.rank()? {
-        return None;
-    }
-    let Some(dims) = input.ints() else {
-        let numbers: Vec<f64> =
-            input.value.as_ref()?.iter().map(Elem::as_f64).collect::<Option<_>>()?;
-        return Some(Elem::Float(match &*cx.node.op_type {
-            "ReduceProd" => numbers.iter().product(),
-            "ReduceSum" => numbers.iter().sum(),
-            "ReduceMax" => numbers.into_iter().reduce(f64::max)?,
-            "ReduceMin" => numbers.into_iter().reduce(f64::min)?,
-            _ => return None,
-        }));
-    };
-    Some(Elem::Int(match &*cx.node.op_type {
-        "ReduceProd" => dims.iter().product(),
-        "ReduceSum" => dims.iter().sum(),
-        "ReduceMax" => dims.iter().skip(1).fold(dims.first()?.clone(), |a, b| a.maximum(b)),
-        "ReduceMin" => dims.iter().skip(1).fold(dims.first()?.clone(), |a, b| a.minimum(b)),
+    let (value, sizes) = (input.value.as_ref()?, values::sizes(input.shape.as_ref()?)?);
+    let arithmetic = Arithmetic::on(input.dtype);
+    let (before, step, after) = match &*cx.node.op_type {
+        "ReduceL1" => (Some("Abs"), "Add", None),
+        "ReduceL2" => (Some("Square"), "Add", Some("Sqrt")),
+        "ReduceLogSum" => (None, "Add", Some("Log")),
+        "ReduceLogSumExp" => (Some("Exp"), "Add", Some("Log")),
+        "ReduceMax" => (None, "Max", None),
+        "ReduceMean" => (None, "Add", Some("Share")),
+        "ReduceMin" => (None, "Min", None),
+        "ReduceProd" => (None, "Mul", None),
+        "ReduceSum" => (None, "Add", None),
+        "ReduceSumSquare" => (Some("Square"), "Add", None),
         _ => return None,
-    }))
+    };
+    let prepared = |at: usize| {
+        let e = value.get(at)?;
+        Some(match before {
+            Some("Square") => arithmetic.binary("Mul", e, e),
+            Some(op) => arithmetic.unary(op, e),
+            None => e.clone(),
+        })
+    };
+    let fold = |line: Vec<usize>| {
+        let count = line.len();
+        let elements: Vec<Elem> = line.into_iter().map(prepared).collect::<Option<_>>()?;
+        let nothing = || match step {
+            "Add" => Some(arithmetic.whole(0)),
+            "Mul" => Some(arithmetic.whole(1)),
+            _ => None,
+        };
+        let whole = elements.into_iter().reduce(|a, b| arithmetic.binary(step, &a, &b));
+        let whole = whole.or_else(nothing)?;
+        Some(match after {
+            Some("Share") => arithmetic.binary("Div", &whole, &arithmetic.whole(count)),
+            Some(op) => arithmetic.unary(op, &whole),
+            None => whole,
+        })
+    };
+    values::lines(&sizes, reduced).into_iter().map(fold).collect()
 }
 
 fn arg_extreme(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let shape = cx.shape(0)?;
     let at = axis(cx.attrs().int_or("axis", 0)?, shape.len())?;
     let keep = cx.attrs().int_or("keepdims", 1)? != 0;
+    let last = cx.attrs().flag("select_last_index")?;
     let output = TensorInfo::new(Some(DType::I64), fold_axes(shape, &[at], keep));
+    let output = values::filled(output, extremes(cx.input(0)?, at, &cx.node.op_type, last));
     let n = output.elements().unwrap_or_default();
     Ok(Effect::one(output).comparisons(cx.elements(0)? - n))
+}
+
+/// Where along the axis the extremes of known numbers lie: the first of equals, or the last.
+fn extremes(input: &TensorInfo, at: usize, op: &str, last: bool) -> Option<Vec<Elem>> {
+    let value = input.value.as_ref()?;
+    let sizes = values::sizes(input.shape.as_ref()?)?;
+    let better = |new: f64, old: f64| match op {
+        "ArgMax" => new > old || (last && new >= old),
+        _ => new < old || (last && new <= old),
+    };
+    let place = |line: Vec<usize>| {
+        let mut best: Option<(usize, f64)> = None;
+        for (i, at) in line.into_iter().enumerate() {
+            let x = value.get(at)?.as_f64()?;
+            if best.is_none_or(|(_, old)| better(x, old)) {
+                best = Some((i, x));
+            }
+        }
+        Some(Elem::Int(Dim::from(best?.0)))
+    };
+    values::lines(&sizes, &[at]).into_iter().map(place).collect()
 }
 
 fn cumulative(cx: &OpCx<'_>) -> Result<Effect, OpError> {
@@ -108,5 +149,32 @@ fn cumulative(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         Ok([a]) => n.floor_div(&shape[axis(*a, shape.len())?]),
         _ => Dim::ZERO,
     };
-    Ok(Effect::one(cx.like(shape.clone())).other(n - first))
+    let output = values::filled(cx.like(shape.clone()), running(cx));
+    Ok(Effect::one(output).other(n - first))
+}
+
+/// Running sums or products of followed contents along one axis.
+fn running(cx: &OpCx<'_>) -> Option<Vec<Elem>> {
+    let input = cx.optional(0)?;
+    let mut value = input.value.as_ref()?.to_vec();
+    let sizes = values::sizes(input.shape.as_ref()?)?;
+    let [at] = cx.const_ints(1).ok()?[..] else { return None };
+    let at = axis(at, sizes.len()).ok()?;
+    let (exclusive, reverse) =
+        (cx.attrs().flag("exclusive").ok()?, cx.attrs().flag("reverse").ok()?);
+    let arithmetic = Arithmetic::on(input.dtype);
+    let (step, neutral) = if &*cx.node.op_type == "CumProd" { ("Mul", 1) } else { ("Add", 0) };
+    for mut line in values::lines(&sizes, &[at]) {
+        if reverse {
+            line.reverse();
+        }
+        let mut so_far = arithmetic.whole(neutral);
+        for at in line {
+            let slot = value.get_mut(at)?;
+            let next = arithmetic.binary(step, &so_far, slot);
+            *slot = if exclusive { so_far } else { next.clone() };
+            so_far = next;
+        }
+    }
+    Some(value)
 }

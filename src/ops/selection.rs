@@ -3,7 +3,7 @@
 use super::Class::{Movement, Reduction};
 use super::context::{OpCx, OpError, invalid};
 use super::shape::axis;
-use super::{Effect, Op};
+use super::{Effect, Op, values};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, TensorInfo};
 
@@ -21,14 +21,6 @@ pub(super) const OPS: &[Op] = &[
     Op::new("TopK", Reduction, top_k).inputs(1, 2).formula("≤ |x|·⌈log2 k⌉ comparisons"),
     Op::new("Unique", Reduction, unique).inputs(1, 1).formula("≤ |x|·⌈log2 |x|⌉ comparisons"),
 ];
-
-/// `⌈log2 n⌉`, at least one; forty, which no size exceeds, where `n` is not a number.
-pub(super) fn log2(n: &Dim) -> Dim {
-    match n.as_const().and_then(|n| u128::try_from(n).ok()) {
-        Some(n) => Dim::from(n.max(2).next_power_of_two().ilog2()),
-        None => Dim::from(40),
-    }
-}
 
 fn same(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(Effect::one(cx.like(cx.shape(0)?.clone())))
@@ -56,9 +48,27 @@ fn compress(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         Some(a) => output[a] = kept,
         None => output = vec![kept],
     }
-    let output = cx.like(output);
+    let value = kept_elements(cx, at, &output);
+    let output = values::filled(cx.like(output), value);
     let read = output.bytes().unwrap_or_default();
     Ok(Effect::one(output).reads(0, read))
+}
+
+/// The contents that known flags keep.
+fn kept_elements(cx: &OpCx<'_>, at: Option<usize>, output: &[Dim]) -> Option<Vec<Elem>> {
+    let (input, flags) = (cx.optional(0)?, cx.const_ints(1).ok()?);
+    let kept: Vec<usize> = (0..flags.len()).filter(|i| flags[*i] != 0).collect();
+    match at {
+        Some(a) => values::moved(input, output, |index| {
+            let mut source = index.to_vec();
+            *source.get_mut(a)? = *kept.get(index[a])?;
+            Some(source)
+        }),
+        None => {
+            let value = input.value.as_ref()?;
+            kept.into_iter().map(|i| value.get(i).cloned()).collect()
+        }
+    }
 }
 
 fn eye_like(cx: &OpCx<'_>) -> Result<Effect, OpError> {
@@ -74,26 +84,61 @@ fn hardmax(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 /// `[rank, n]`, n the elements that are not zero.
 fn non_zero(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let (rank, all) = (cx.rank(0)?, cx.elements(0)?);
-    let zero = |e: &Elem| match e {
-        Elem::Int(d) => d.as_const().map(|c| c == 0),
-        Elem::Float(x) => Some(*x == 0.0),
-        Elem::Unknown => None,
-    };
-    let value = cx.input(0)?.value.as_ref();
-    let flags: Option<Vec<bool>> = value.and_then(|v| v.iter().map(zero).collect());
-    let count = match flags {
-        Some(flags) => Dim::from(flags.iter().filter(|z| !**z).count()),
+    let places = nonzero_places(cx.input(0)?);
+    let count = match &places {
+        Some(places) => Dim::from(places.len()),
         None => (cx.fresh)("nonzero", Some(all.clone())),
     };
     let output = TensorInfo::new(Some(DType::I64), vec![Dim::from(rank.max(1)), count]);
-    Ok(Effect::one(output).comparisons(all))
+    let rows = places.map(|places| {
+        let entries = (0..rank.max(1)).flat_map(|axis| {
+            places.iter().map(move |at| Dim::from(at.get(axis).copied().unwrap_or(0)))
+        });
+        entries.map(Elem::Int).collect()
+    });
+    Ok(Effect::one(values::filled(output, rows)).comparisons(all))
+}
+
+/// The indices of elements that are not zero, where that is known of each.
+fn nonzero_places(input: &TensorInfo) -> Option<Vec<Vec<usize>>> {
+    let value = input.value.as_ref()?;
+    let sizes = values::sizes(input.shape.as_ref()?)?;
+    let nonzero = |e: &Elem| match e {
+        Elem::Int(d) if d.lower_bound().is_some_and(|low| low >= 1) => Some(true),
+        _ => e.as_f64().map(|x| x != 0.0),
+    };
+    let mut places = Vec::new();
+    for (flat, e) in value.iter().enumerate() {
+        if nonzero(e)? {
+            places.push(values::index(flat, &sizes));
+        }
+    }
+    Some(places)
 }
 
 /// Copies the data, then writes the updates.
 fn scatter(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let reduces = cx.attrs().str("reduction")?.is_some_and(|r| r != "none");
     let updates = if reduces { cx.elements(2)? } else { Dim::ZERO };
-    Ok(same(cx)?.other(updates))
+    let output = cx.like(cx.shape(0)?.clone());
+    let written = if reduces { None } else { written(cx) };
+    Ok(Effect::one(values::filled(output, written)).other(updates))
+}
+
+/// The contents after single elements are written along one axis, where all of them are followed.
+fn written(cx: &OpCx<'_>) -> Option<Vec<Elem>> {
+    let (data, indices) = (cx.optional(0)?, cx.optional(1)?);
+    let sizes = values::sizes(data.shape.as_ref()?)?;
+    let grid = values::sizes(indices.shape.as_ref()?)?;
+    let at = axis(cx.attrs().int_or("axis", 0).ok()?, sizes.len()).ok()?;
+    let (picks, updates) = (indices.value.as_ref()?, cx.optional(2)?.value.as_ref()?);
+    let mut value = data.value.as_ref()?.to_vec();
+    for (flat, (pick, update)) in picks.iter().zip(updates.iter()).enumerate() {
+        let mut index = values::index(flat, &grid);
+        *index.get_mut(at)? = values::from_front(pick.as_const()?, sizes[at])?;
+        *value.get_mut(values::flat(&index, &sizes))? = update.clone();
+    }
+    Some(value)
 }
 
 /// Opset 24. A cache that is written in place.
@@ -115,10 +160,42 @@ fn top_k(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     };
     let mut output = shape.clone();
     output[at] = k.clone();
-    let values = cx.like(output);
-    let indices = TensorInfo { dtype: Some(DType::I64), ..values.clone() };
-    let compared = cx.elements(0)? * log2(&k);
-    Ok(Effect::of(vec![values, indices]).comparisons(compared).reads(1, Dim::ZERO).bound())
+    let largest = cx.attrs().int_or("largest", 1)? != 0;
+    let (best, places) = best(cx.input(0)?, at, &k, largest).unzip();
+    let indices = TensorInfo::new(Some(DType::I64), output.clone());
+    let outputs =
+        vec![values::filled(cx.like(output), best), values::filled(indices, places)];
+    let compared = cx.elements(0)? * k.ceil_log2();
+    Ok(Effect::of(outputs).comparisons(compared).reads(1, Dim::ZERO).bound())
+}
+
+/// The k best of known numbers along an axis, best first and the first of equals first, and where each
+/// lay.
+fn best(
+    input: &TensorInfo,
+    at: usize,
+    k: &Dim,
+    largest: bool,
+) -> Option<(Vec<Elem>, Vec<Elem>)> {
+    let (value, k) = (input.value.as_ref()?, k.as_usize()?);
+    let mut sizes = values::sizes(input.shape.as_ref()?)?;
+    let numbers: Vec<f64> = value.iter().map(Elem::as_f64).collect::<Option<_>>()?;
+    let from = values::lines(&sizes, &[at]);
+    *sizes.get_mut(at).filter(|n| k <= **n)? = k;
+    let to = values::lines(&sizes, &[at]);
+    let mut best = vec![(Elem::Unknown, Elem::Unknown); sizes.iter().product()];
+    for (from, to) in from.into_iter().zip(to) {
+        let mut order: Vec<usize> = (0..from.len()).collect();
+        let number = |i: &usize| numbers[from[*i]];
+        order.sort_by(|a, b| {
+            let order = number(a).total_cmp(&number(b));
+            if largest { order.reverse() } else { order }
+        });
+        for (place, i) in to.into_iter().zip(order) {
+            best[place] = (value[from[i]].clone(), Elem::Int(Dim::from(i)));
+        }
+    }
+    Some(best.into_iter().unzip())
 }
 
 /// Values, first positions, where each went, and counts.
@@ -140,7 +217,7 @@ fn unique(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let mut outputs = vec![cx.like(output), list(&count), list(&whole), list(&count)];
     outputs.truncate(cx.output_count().max(1));
     let all = cx.elements(0)?;
-    let compared = all.clone() * log2(&whole);
+    let compared = all.clone() * whole.ceil_log2();
     Ok(Effect::of(outputs).comparisons(compared).bound())
 }
 

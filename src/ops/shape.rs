@@ -122,18 +122,17 @@ impl Window {
             if free.as_const().is_some_and(|f| f < 0) {
                 return invalid!("window of {extent} does not fit into {padded}");
             }
-            let mut count = if self.ceil {
-                free.ceil_div(&stride) + Dim::ONE
+            // Windows start at most so far in: the last inside the input or its left padding, where
+            // that takes one off; the floor of the least is the least floor.
+            let one = Dim::ONE;
+            let last = if self.ceil {
+                let whole = free + stride.clone() - one.clone();
+                let inside = size.clone() + Dim::from(before) - one.clone();
+                whole.minimum(&(whole.clone() - stride.clone()).maximum(&inside))
             } else {
-                free.floor_div(&stride) + Dim::ONE
+                free
             };
-            let last_start = (count.clone() - Dim::ONE) * stride;
-            let limit = size.clone() + Dim::from(before);
-            if self.ceil
-                && matches!((last_start.as_const(), limit.as_const()), (Some(s), Some(l)) if s >= l)
-            {
-                count = count - Dim::ONE;
-            }
+            let count = last.floor_div(&stride) + one;
             output.push(count);
         }
         Ok(output)

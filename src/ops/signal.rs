@@ -2,7 +2,6 @@
 
 use super::Class::{Elementwise, MatrixProduct, Movement};
 use super::context::{OpCx, OpError, invalid};
-use super::selection::log2;
 use super::shape::axis;
 use super::{Effect, Op};
 use crate::dim::Dim;
@@ -40,7 +39,7 @@ fn window(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 
 /// Cooley–Tukey: 5·n·log2 n for n complex points.
 fn fft(points: Dim, n: &Dim, real: bool) -> Dim {
-    let work = points * log2(n) * Dim::from(5);
+    let work = points * n.ceil_log2() * Dim::from(5);
     if real { work.floor_div(&Dim::from(2)) } else { work }
 }
 

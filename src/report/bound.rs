@@ -91,6 +91,10 @@ impl BoundReport {
 fn critical_batch(roof: &Roof, report: &ModelReport) -> Option<u64> {
     const MOST: u64 = 1 << 20;
     let symbol = report.model.batch_symbol.as_deref()?;
+    let needed = ["flops", "int_ops", "compulsory_bytes"];
+    if report.formulas.elsewhere.iter().any(|name| needed.contains(&name.as_str())) {
+        return None;
+    }
     let formula = |text: &str| text.parse::<Dim>().ok();
     let text = |text: &Option<String>| formula(text.as_deref()?);
     let (flops, ints) = (text(&report.formulas.flops)?, text(&report.formulas.int_ops)?);

@@ -155,6 +155,10 @@ pub struct Formulas {
     pub kv_cache_bytes: String,
     /// `peak` where it is the largest of too many forms to write.
     pub peak_activation_bytes: Option<String>,
+    /// Which of these give other numbers at `bindings` than the model has there: they may hold for other
+    /// sizes.
+    #[serde(default)]
+    pub elsewhere: Vec<String>,
 }
 
 /// How many nodes the sums stand for.
@@ -292,26 +296,26 @@ impl ModelReport {
                 assumptions.push(Assumption { symbol, value: 1, data_dependent: false });
             }
         }
-        for (symbol, value) in most_of(&symbolic, &all) {
+        // Numbers come from a walk at the sizes themselves: a formula may hold for most sizes and not at
+        // these, such as a product where one of them is one.
+        let again = !all.is_empty() || symbolic.overflows();
+        let settled = again.then(|| analyze(model, &all));
+        let found = settled.as_ref().unwrap_or(&symbolic);
+        let most = most_of(found, &all);
+        let long = found.overflows();
+        all.extend(most.clone());
+        let settled =
+            if long { Some(at_most(model, &all, &symbolic)) } else { settled };
+        for (symbol, value) in most {
             let shown = u64::try_from(value).unwrap_or(u64::MAX);
-            assumptions.push(Assumption {
-                symbol: symbol.to_string(),
-                value: shown,
-                data_dependent: true,
-            });
-            all.insert(symbol, value);
+            let symbol = symbol.to_string();
+            assumptions.push(Assumption { symbol, value: shown, data_dependent: true });
         }
+        // What is taken as equal matters where sizes are open; given ones are or are not.
+        let unset = assumptions.iter().any(|a| !a.data_dependent);
+        let taken_for_formulas = if unset { &symbolic.diagnostics[..] } else { &[] };
         let symbolic = &symbolic;
-        // Numbers are the formulas at the bindings, unless numbers settle what symbols could not.
-        let open = !symbolic.symbols.is_empty() && !symbolic.coverage.is_full();
-        let long = symbolic.overflows();
-        let bound = match (long, open) {
-            (true, _) => Some(at_most(model, &all, symbolic)),
-            (false, true) => Some(analyze(model, &all)),
-            (false, false) => None,
-        };
-        let settles = |n: &&Analysis| long || n.coverage.known > symbolic.coverage.known;
-        let numeric = bound.as_ref().filter(settles).unwrap_or(symbolic);
+        let numeric = settled.as_ref().unwrap_or(symbolic);
         let coverage = numeric.coverage;
         let number = Evaluator::new(&all, coverage.is_full());
         let totals = number.totals(numeric)?;
@@ -364,6 +368,7 @@ impl ModelReport {
                 compulsory_bytes: formula(&symbolic.compulsory_bytes),
                 kv_cache_bytes: self::formula(&symbolic.cache.bytes),
                 peak_activation_bytes: formula(&symbolic.peak_formula()),
+                elsewhere: super::agreement::elsewhere(symbolic, numeric, &all),
             },
             coverage: CoverageReport {
                 nodes: coverage.nodes,
@@ -375,7 +380,7 @@ impl ModelReport {
             outputs: graph.outputs.iter().map(|v| tensor(*v)).collect(),
             groups: number.groups(numeric, &ops)?,
             ops,
-            diagnostics: number.diagnostics(numeric),
+            diagnostics: number.diagnostics(numeric, taken_for_formulas),
             phases: super::phases::phases(symbolic, &all),
             memory: number.memory(model, numeric, &totals)?,
             totals,

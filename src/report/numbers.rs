@@ -5,7 +5,7 @@ use super::{
 };
 use crate::analysis::{Analysis, NodeReport};
 use crate::dim::{Bindings, Dim, EvalError};
-use crate::ir::{Model, Node, Severity, TensorInfo};
+use crate::ir::{Diagnostic, Model, Node, Severity, TensorInfo};
 use crate::ops::Status;
 use std::cell::RefCell;
 
@@ -46,8 +46,13 @@ impl<'b> Evaluator<'b> {
         Self { bindings, complete, negative: RefCell::default() }
     }
 
-    /// What the analysis could not settle, after the first size that cannot be.
-    pub(super) fn diagnostics(&self, analysis: &Analysis) -> Vec<DiagnosticReport> {
+    /// What the analysis could not settle, after the first size that cannot be; with what was assumed in
+    /// another walk, which the formulas come from.
+    pub(super) fn diagnostics(
+        &self,
+        analysis: &Analysis,
+        other: &[Diagnostic],
+    ) -> Vec<DiagnosticReport> {
         let impossible = self.negative.take().map(|(place, size)| DiagnosticReport {
             severity: Severity::Conflict.word().to_owned(),
             place,
@@ -56,7 +61,10 @@ impl<'b> Evaluator<'b> {
             ),
             hint: Some("give larger ones with --dim or --shape".to_owned()),
         });
-        let found = analysis.diagnostics.iter().map(|d| DiagnosticReport {
+        let own = &analysis.diagnostics;
+        let assumed = other.iter().filter(|d| d.severity == Severity::Assumption);
+        let more = assumed.filter(|d| !own.contains(d));
+        let found = own.iter().chain(more).map(|d| DiagnosticReport {
             severity: d.severity.word().to_owned(),
             place: d.place.clone(),
             message: d.message.clone(),

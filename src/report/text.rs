@@ -209,6 +209,7 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
         let _ = writeln!(out, "{label:<17} {}", value.replace("  (", " ("));
     }
     out.push_str(&formulas(report));
+    out.push_str(&elsewhere(report));
     for phase in &report.phases {
         let _ = writeln!(
             out,
@@ -285,6 +286,17 @@ fn choices(report: &ModelReport) -> String {
         lines.push(format!("assumed: {more} more, which --format json lists\n"));
     }
     lines.concat()
+}
+
+/// Which formulas do not hold at the sizes of the numbers.
+fn elsewhere(report: &ModelReport) -> String {
+    match &report.formulas.elsewhere[..] {
+        [] => String::new(),
+        names => {
+            let names = names.join(", ").replace('_', " ");
+            format!("formulas that do not hold at these sizes: {names}\n")
+        }
+    }
 }
 
 /// A formula short enough to read.

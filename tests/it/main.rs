@@ -1,6 +1,7 @@
 //! One test binary: the command as a user runs it, and the shipped models against their sources.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod agreement;
 #[cfg(feature = "serve")]
 mod batching;
 mod cli;

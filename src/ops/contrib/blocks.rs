@@ -8,7 +8,6 @@ use crate::ir::{DType, Node, TensorInfo};
 use crate::ops::Effect;
 use crate::ops::context::{OpCx, OpError, invalid};
 use crate::ops::contraction;
-use crate::ops::selection::log2;
 
 /// x·σ(x): four operations besides the exp.
 const SILU: u32 = 4;
@@ -199,7 +198,7 @@ fn transform(cx: &OpCx<'_>, sizes: &[Dim]) -> Result<Dim, OpError> {
     }
     let points: Dim = sizes[sizes.len() - axes..].iter().product();
     let all: Dim = sizes.iter().product();
-    Ok((all * log2(&points) * Dim::from(5)).floor_div(&Dim::from(2)))
+    Ok((all * points.ceil_log2() * Dim::from(5)).floor_div(&Dim::from(2)))
 }
 
 /// `[…, n]` → `[…, n/2 + 1, 2]`; all n where not one-sided.
