@@ -400,6 +400,18 @@ impl Dim {
         })
     }
 
+    /// The greatest value whatever the symbols are, where it is a number or the least of some.
+    pub fn upper_bound(&self) -> Option<i128> {
+        match (self.as_const(), self.single_atom()) {
+            (Some(c), _) => Some(c),
+            (None, Some(Atom::Min(a, b))) => match (a.upper_bound(), b.upper_bound()) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
+            _ => None,
+        }
+    }
+
     fn single_atom(&self) -> Option<&Atom> {
         let Repr::Poly(terms) = &self.0 else { return None };
         match &**terms {

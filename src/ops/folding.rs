@@ -81,7 +81,8 @@ impl Arithmetic {
         if let (Elem::Int(x), Elem::Int(y), true) = (a, b, self.is_integer()) {
             let result = self.ints(op, x, y);
             let answer = compares(op);
-            return result.map_or(Elem::Unknown, |d| if answer { Elem::Int(d) } else { self.int(d) });
+            return result
+                .map_or(Elem::Unknown, |d| if answer { Elem::Int(d) } else { self.int(d) });
         }
         match (a.as_f64(), b.as_f64()) {
             (Some(x), Some(y)) if self.is_integer() && op == "Pow" => power(x, y, self),
@@ -118,7 +119,8 @@ impl Arithmetic {
         if op == "Pow" {
             let exponent = (b.under == 1).then(|| b.top.as_const()).flatten()?;
             let exponent = u32::try_from(exponent).ok().filter(|e| (1..=4).contains(e))?;
-            return Ratio { top: a.top.pow(exponent), under: a.under.checked_pow(exponent)? }.elem();
+            return Ratio { top: a.top.pow(exponent), under: a.under.checked_pow(exponent)? }
+                .elem();
         }
         let (p, q) = (a.top, Dim::from(a.under));
         let (r, s) = (b.top, Dim::from(b.under));
@@ -293,7 +295,9 @@ fn unary_ratio(op: &str, e: &Elem) -> Option<Elem> {
         // Over an odd number, nothing lies halfway between two whole ones.
         "Round" if under % 2 == 1 => {
             let twice = Dim::from(2);
-            Some(Elem::Int((top * twice.clone() + denominator.clone()).floor_div(&(denominator * twice))))
+            Some(Elem::Int(
+                (top * twice.clone() + denominator.clone()).floor_div(&(denominator * twice)),
+            ))
         }
         _ => None,
     }
@@ -472,7 +476,8 @@ mod tests {
         let int = |c: i64| Elem::Int(Dim::from(c));
         let python = Arithmetic::on(Some(DType::I64));
         let c = Arithmetic { c_remainder: true, ..python };
-        for (x, y, ours, theirs) in [(-7, 3, 2, -1), (7, -3, -2, 1), (-7, -3, -1, -1), (7, 3, 1, 1)] {
+        for (x, y, ours, theirs) in [(-7, 3, 2, -1), (7, -3, -2, 1), (-7, -3, -1, -1), (7, 3, 1, 1)]
+        {
             assert_eq!(python.binary("Mod", &int(x), &int(y)), int(ours));
             assert_eq!(c.binary("Mod", &int(x), &int(y)), int(theirs));
         }

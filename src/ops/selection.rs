@@ -163,20 +163,15 @@ fn top_k(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let largest = cx.attrs().int_or("largest", 1)? != 0;
     let (best, places) = best(cx.input(0)?, at, &k, largest).unzip();
     let indices = TensorInfo::new(Some(DType::I64), output.clone());
-    let outputs =
-        vec![values::filled(cx.like(output), best), values::filled(indices, places)];
-    let compared = cx.elements(0)? * k.ceil_log2();
+    let outputs = vec![values::filled(cx.like(output), best), values::filled(indices, places)];
+    // The most that a k can be keeps formulas short: "as many as there are, but 300".
+    let compared = cx.elements(0)? * k.upper_bound().map_or(k.clone(), Dim::from).ceil_log2();
     Ok(Effect::of(outputs).comparisons(compared).reads(1, Dim::ZERO).bound())
 }
 
 /// The k best of known numbers along an axis, best first and the first of equals first, and where each
 /// lay.
-fn best(
-    input: &TensorInfo,
-    at: usize,
-    k: &Dim,
-    largest: bool,
-) -> Option<(Vec<Elem>, Vec<Elem>)> {
+fn best(input: &TensorInfo, at: usize, k: &Dim, largest: bool) -> Option<(Vec<Elem>, Vec<Elem>)> {
     let (value, k) = (input.value.as_ref()?, k.as_usize()?);
     let mut sizes = values::sizes(input.shape.as_ref()?)?;
     let numbers: Vec<f64> = value.iter().map(Elem::as_f64).collect::<Option<_>>()?;

@@ -304,8 +304,7 @@ impl ModelReport {
         let most = most_of(found, &all);
         let long = found.overflows();
         all.extend(most.clone());
-        let settled =
-            if long { Some(at_most(model, &all, &symbolic)) } else { settled };
+        let settled = if long { Some(at_most(model, &all, &symbolic)) } else { settled };
         for (symbol, value) in most {
             let shown = u64::try_from(value).unwrap_or(u64::MAX);
             let symbol = symbol.to_string();

@@ -84,7 +84,10 @@ fn squeeze_drops_what_is_one() {
     // The formula is that of a batch: it says so.
     assert!(one["formulas"]["elsewhere"].to_string().contains("macs"));
     let two = both(&bytes, &["batch=3"], "x=3x4x8");
-    assert_eq!((total(&two, "macs"), &two["outputs"][0]["shape"]), (2 * 4 * 8 * 5, &json!([2, 4, 5])));
+    assert_eq!(
+        (total(&two, "macs"), &two["outputs"][0]["shape"]),
+        (2 * 4 * 8 * 5, &json!([2, 4, 5]))
+    );
     assert_eq!(two["formulas"]["elsewhere"], json!([]));
 }
 
@@ -92,9 +95,12 @@ fn squeeze_drops_what_is_one() {
 /// 12 by steps of two with a window of one are 6 places, not ⌈11/2⌉ + 1 = 7. The formula knows.
 #[test]
 fn pools_round_up_alike_open_or_not() {
-    for (kernel, stride, pads, sizes) in
-        [(1, 2, [0, 0], [12, 13]), (3, 2, [1, 1], [7, 8]), (2, 3, [0, 1], [9, 11]), (5, 2, [2, 0], [6, 9])]
-    {
+    for (kernel, stride, pads, sizes) in [
+        (1, 2, [0, 0], [12, 13]),
+        (3, 2, [1, 1], [7, 8]),
+        (2, 3, [0, 1], [9, 11]),
+        (5, 2, [2, 0], [6, 9]),
+    ] {
         let pool = [
             ints("kernel_shape", &[kernel]),
             ints("strides", &[stride]),
@@ -187,7 +193,10 @@ fn no_past_is_a_size() {
         [value("past", &["2", "past", "8"]), value("x", &["2", "3", "8"]), value("w", &["8", "4"])];
     let bytes = model(&nodes, &inputs, &[value("y", &[])]);
     let report = both(&bytes, &["past=0"], "past=2x0x8");
-    assert_eq!((total(&report, "macs"), &report["outputs"][0]["shape"]), (2 * 3 * 8 * 4, &json!([2, 3, 4])));
+    assert_eq!(
+        (total(&report, "macs"), &report["outputs"][0]["shape"]),
+        (2 * 3 * 8 * 4, &json!([2, 3, 4]))
+    );
 }
 
 /// The resize of torchvision's detectors: both sides by min(80 / shorter, 133 / longer), rounded down. By
@@ -273,20 +282,14 @@ fn small_contents_are_followed_through_choices() {
         node("NonZero", &["above"], &["places"]),
         whole("axis", &[0]),
         node("CumSum", &["s", "axis"], &["sums"]),
-        with(
-            node("Concat", &["best", "top", "where", "sums"], &["sizes"]),
-            &[int("axis", 0)],
-        ),
+        with(node("Concat", &["best", "top", "where", "sums"], &["sizes"]), &[int("axis", 0)]),
         node("ConstantOfShape", &["sizes"], &["y"]),
         node("GatherND", &["s", "turned"], &["picked"]),
         with(node("Transpose", &["places"], &["turned"]), &[ints("perm", &[1, 0])]),
         node("ConstantOfShape", &["picked"], &["z"]),
     ];
-    let bytes = model(
-        &nodes,
-        &[typed("x", 1, &["a", "b", "c"])],
-        &[value("y", &[]), value("z", &[])],
-    );
+    let bytes =
+        model(&nodes, &[typed("x", 1, &["a", "b", "c"])], &[value("y", &[]), value("z", &[])]);
     let report = both(&bytes, &["a=3", "b=9", "c=4"], "x=3x9x4");
     assert_eq!(report["outputs"][0]["shape"], json!([1, 9, 4, 1, 2, 3, 12, 16]));
     assert_eq!(report["outputs"][1]["shape"], json!([9, 4]));
