@@ -17,7 +17,7 @@ pub use cache::Cache;
 pub use coverage::Coverage;
 pub use fusion::{Group, Rule};
 pub use memory::Plan;
-pub use precision::{Precision, PrecisionError, recast};
+pub use precision::{Precision, PrecisionError, recast, type_name};
 
 use crate::dim::{Bindings, Dim, EvalError};
 use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo, ValueId};

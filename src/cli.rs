@@ -18,6 +18,7 @@ mod ops;
 mod plot;
 #[cfg(feature = "serve")]
 mod probe;
+mod sizes;
 
 pub use exit::Exit;
 
@@ -108,6 +109,18 @@ impl std::error::Error for Hinted {}
 
 fn hinted(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
     Hinted { message: message.into(), hint: hint.into() }.into()
+}
+
+/// Says on standard error why `--strict` fails.
+fn complain(reasons: &[String]) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut lines = String::new();
+    for reason in reasons {
+        lines.push_str("strict: ");
+        lines.push_str(reason);
+        lines.push('\n');
+    }
+    Ok(std::io::stderr().lock().write_all(lines.as_bytes())?)
 }
 
 /// Writes data to standard output or a file.

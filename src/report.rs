@@ -5,7 +5,9 @@
 
 mod agreement;
 mod assessment;
+mod batch;
 mod bound;
+mod caveats;
 mod estimate;
 mod kernels;
 mod levels;
@@ -15,13 +17,15 @@ mod phases;
 mod text;
 
 pub use assessment::{ASSESSMENT_SCHEMA, Assessment, Gap, Machine, Measured};
-pub use bound::{BoundReport, op_time, place};
+pub use batch::{BatchSymbol, batch_symbol};
+pub use bound::{BoundReport, FitReport, RunReport, Shares, op_time, place};
+pub use caveats::inexact;
 pub use estimate::{EstimatePart, EstimateReport, efficiency};
 pub use kernels::{Follows, Kernel, KernelClass, kernels};
 pub use levels::{LevelReport, op_level};
 pub use model::{
     Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport, ModelInfo,
-    ModelReport, OpReport, ReportError, TensorReport, Totals, TypeReport, batch_symbol,
+    ModelReport, OpReport, ReportError, TensorReport, Totals, TypeReport,
 };
 pub use phases::PhaseReport;
 pub use text::{assumptions, bounds, count, csv, markdown, table};

@@ -12,11 +12,44 @@ pub struct Precision {
     pub weights: DType,
     /// Of everything else.
     pub activations: DType,
+    /// Whether products of f32 are worked out in tf32, which is stored as f32.
+    pub tf32: bool,
+}
+
+/// Types as device files name them, and what else people call them.
+const NAMES: &[(&str, &[&str])] = &[
+    ("bf16", &["bfloat16"]),
+    ("f16", &["fp16", "half", "float16"]),
+    ("f32", &["fp32", "float", "float32", "single"]),
+    ("f4", &["fp4", "float4", "f4e2m1"]),
+    ("f6", &["fp6", "float6"]),
+    ("f64", &["fp64", "double", "float64"]),
+    ("f8", &["fp8", "float8", "f8e4m3fn", "f8e5m2"]),
+    ("i2", &["int2"]),
+    ("i4", &["int4", "u4", "uint4"]),
+    ("i8", &["int8", "u8", "uint8"]),
+    ("tf32", &["tensorfloat32", "tensorfloat-32"]),
+];
+
+/// The type that `text` names, as device files have it, whatever it is called: `fp16` and `half` are `f16`.
+pub fn type_name(text: &str) -> Option<&'static str> {
+    let text = text.trim().to_lowercase();
+    let same = |(name, others): &&(&str, &[&str])| *name == text || others.contains(&&*text);
+    NAMES.iter().find(same).map(|(name, _)| *name)
+}
+
+/// How numbers of a type that [`type_name`] knows are stored.
+fn stored_as(name: &str) -> Option<DType> {
+    match name {
+        "f8" => Some(DType::F8E4M3FN),
+        "f4" => Some(DType::F4E2M1),
+        name => DType::parse(name),
+    }
 }
 
 /// A text that names no precision.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a type such as f16, bf16, int8 or w4a16")]
+#[error("`{0}` is not a type such as f16, bf16, tf32, int8 or w4a16")]
 pub struct PrecisionError(String);
 
 impl FromStr for Precision {
@@ -24,31 +57,35 @@ impl FromStr for Precision {
 
     /// One type for both, or weights and activations apart by their bits: `w4a16`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let lower = text.to_lowercase();
-        let named = |name: &str| match name {
-            "f32" | "fp32" | "32" => Some(DType::F32),
-            "f16" | "fp16" | "16" => Some(DType::F16),
-            "bf16" => Some(DType::BF16),
-            "f8" | "fp8" => Some(DType::F8E4M3FN),
-            "i8" | "int8" | "8" => Some(DType::I8),
-            "i4" | "int4" | "4" => Some(DType::I4),
-            "i2" | "int2" | "2" => Some(DType::I2),
-            _ => None,
+        let lower = text.trim().to_lowercase();
+        let bits = |name: &str| match name {
+            "32" => Some(DType::F32),
+            "16" => Some(DType::F16),
+            "8" => Some(DType::I8),
+            "4" => Some(DType::I4),
+            "2" => Some(DType::I2),
+            name => stored_as(type_name(name)?),
         };
+        if type_name(&lower) == Some("tf32") {
+            return Ok(Self { weights: DType::F32, activations: DType::F32, tf32: true });
+        }
         let number = |n: &str| n.bytes().all(|b| b.is_ascii_digit());
-        let both = || Some(named(&lower).filter(|_| !number(&lower))?).map(|t| (t, t));
+        let both = || bits(&lower).filter(|_| !number(&lower)).map(|t| (t, t));
         let apart = || {
             let (w, a) = lower.strip_prefix('w')?.split_once('a')?;
-            Some((named(w)?, named(a)?))
+            Some((bits(w)?, bits(a)?))
         };
         let (weights, activations) =
             both().or_else(apart).ok_or_else(|| PrecisionError(text.to_owned()))?;
-        Ok(Self { weights, activations })
+        Ok(Self { weights, activations, tf32: false })
     }
 }
 
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.tf32 {
+            return f.write_str("tf32");
+        }
         if self.weights == self.activations {
             return f.write_str(self.weights.name());
         }
@@ -105,10 +142,13 @@ mod tests {
     #[test]
     fn names() {
         let parse = |text: &str| text.parse::<Precision>();
-        let both = |t| Ok(Precision { weights: t, activations: t });
+        let both = |t| Ok(Precision { weights: t, activations: t, tf32: false });
         assert_eq!(parse("fp16"), both(DType::F16));
-        assert_eq!(parse("INT8"), both(DType::I8));
-        let apart = Precision { weights: DType::I4, activations: DType::F16 };
+        assert_eq!((parse("half"), parse("float16")), (both(DType::F16), both(DType::F16)));
+        assert_eq!((parse("INT8"), parse("bfloat16")), (both(DType::I8), both(DType::BF16)));
+        let tf32 = parse("TF32").unwrap();
+        assert_eq!((tf32.weights, tf32.to_string()), (DType::F32, "tf32".to_owned()));
+        let apart = Precision { weights: DType::I4, activations: DType::F16, tf32: false };
         assert_eq!(parse("w4a16"), Ok(apart));
         for wrong in ["", "16", "w4", "wa", "w4a", "f15", "w999a16"] {
             assert!(parse(wrong).is_err(), "{wrong}");

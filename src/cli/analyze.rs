@@ -1,7 +1,7 @@
 //! `rooflens analyze`: what a model costs, from its file alone.
 
+use super::sizes::Sizes;
 use super::{Exit, emit, hinted, nearest};
-use crate::analysis::Precision;
 use crate::dim::{Bindings, Dim};
 use crate::ir::{DType, Elem, Model, ValueId};
 use crate::report::{BoundReport, ModelReport, batch_symbol};
@@ -25,21 +25,11 @@ use std::sync::Arc;
 pub(super) struct Args {
     /// The model file (.onnx).
     model: PathBuf,
-    /// Fix the shape of an input: NAME=1x3x224x224. Repeatable.
-    #[arg(long, value_name = "NAME=DIMS")]
-    shape: Vec<String>,
-    /// Fix what a small input holds, such as a flag or a size: NAME=V or NAME=V,V. Repeatable.
-    #[arg(long, value_name = "NAME=V")]
-    value: Vec<String>,
-    /// Give a symbol a value: SYMBOL=N. Repeatable.
-    #[arg(long, value_name = "SYMBOL=N")]
-    dim: Vec<String>,
-    /// Give the batch a value: a size called so, else the open first axis of an input.
-    #[arg(long, value_name = "N")]
-    batch: Option<u64>,
-    /// List every node, sums by operator type, or the totals alone.
-    #[arg(long, value_name = "WHAT", default_value = "type", value_parser = ["op", "type", "total"])]
-    by: String,
+    #[command(flatten)]
+    sizes: Sizes,
+    /// List every node, sums by operator type (the default but for CSV), or the totals alone.
+    #[arg(long, value_name = "WHAT", value_parser = ["op", "type", "total"])]
+    by: Option<String>,
     /// Rows to list; the largest first.
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
@@ -49,41 +39,43 @@ pub(super) struct Args {
     /// A folder of your own device files; they win over the shipped ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
-    /// Count as if the model were cast: f16, bf16, int8, int4, or weights and activations apart, as
-    /// in w4a16.
-    #[arg(long, value_name = "TYPE")]
-    dtype: Option<Precision>,
     /// Form of the output.
     #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json", "csv", "markdown"])]
     format: String,
     /// Write to a file instead of standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Exit with 1 when the cost of any node is unknown.
+    /// Exit with 1 unless all numbers are exact: when the cost of a node is unknown or an upper
+    /// bound, when a size is assumed, or when the sizes contradict the model.
     #[arg(long)]
     strict: bool,
 }
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let (shape, value) = (&self.shape, &self.value);
-        let mut report = report(&self.model, shape, value, &self.dim, self.batch, self.dtype)?;
+        let mut report = self.sizes.report(&self.model)?;
         if !self.on.is_empty() {
             report.bounds = self.bounds(&report)?;
         }
+        let by = self.by.as_deref();
         let text = match self.format.as_str() {
             "json" => serde_json::to_string_pretty(&report)? + "\n",
-            "csv" => crate::report::csv(&report),
-            "markdown" => crate::report::markdown(&report, &self.by, self.top),
+            "csv" => crate::report::csv(&report, by.unwrap_or("op")),
+            "markdown" => crate::report::markdown(&report, by.unwrap_or("type"), self.top),
             _ => {
-                crate::report::table(&report, &self.by, self.top) + &crate::report::bounds(&report)
+                crate::report::table(&report, by.unwrap_or("type"), self.top)
+                    + &crate::report::bounds(&report)
             }
         };
         emit(&text, self.output.as_deref())?;
-        let complete = report.is_complete();
+        let reasons = if self.strict { crate::report::inexact(&report) } else { Vec::new() };
         // The process ends here: taking large graphs apart piece by piece would be for nothing.
         std::mem::forget(report);
-        Ok(if self.strict && !complete { Exit::Failed } else { Exit::Good })
+        if reasons.is_empty() {
+            return Ok(Exit::Good);
+        }
+        super::complain(&reasons)?;
+        Ok(Exit::Failed)
     }
 
     /// What the devices asked for allow.
@@ -93,64 +85,20 @@ impl Args {
             let device = super::hw::find(&catalogue, name)?;
             let h = super::hw::hierarchy(device, report.main_dtype())?;
             let bound = BoundReport::new(&h.roof, report);
-            Ok(bound.with_levels(&h, report).with_estimates(device, report))
+            Ok(bound.with_levels(&h, report).with_device(device, &h.roof, report))
         };
         self.on.iter().map(bound).collect()
     }
 }
 
 /// The model at `path`, some inputs of which will get another shape.
-fn load(path: &Path, shapes: &[String]) -> Result<Model> {
+pub(super) fn load(path: &Path, shapes: &[String]) -> Result<Model> {
     let given: Vec<&str> =
         shapes.iter().filter_map(|text| Some(text.rsplit_once('=')?.0)).collect();
     crate::formats::load_for(path, &given).map_err(|e| match e.hint() {
         Some(hint) => hinted(e.to_string(), hint),
         None => e.into(),
     })
-}
-
-/// Analyses the model at `path` with what the arguments say.
-pub(super) fn report(
-    path: &Path,
-    shapes: &[String],
-    values: &[String],
-    dims: &[String],
-    batch: Option<u64>,
-    dtype: Option<Precision>,
-) -> Result<ModelReport> {
-    let mut model = load(path, shapes)?;
-    let given = shapes.iter().map(|text| shape(&model, text)).collect::<Result<Vec<_>>>()?;
-    set_sizes(&mut model, &given, "--shape")?;
-    for text in values {
-        set_value(&mut model, text)?;
-    }
-    let bindings = bindings(&model, dims, batch)?;
-    if let Some(precision) = dtype {
-        model = crate::analysis::recast(&model, precision);
-    }
-    let mut report = ModelReport::new(&model, &path.display().to_string(), &bindings)
-        .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim or --shape"))?;
-    report.model.precision = dtype.map(|p| p.to_string());
-    // Nobody takes the graph apart piece by piece when the process is about to end.
-    std::mem::forget(model);
-    Ok(report)
-}
-
-/// The same where a symbol or a batch may be missing from the model, with the symbols that it has.
-pub(super) fn shared_report(
-    path: &Path,
-    dims: &[String],
-    batch: Option<u64>,
-) -> Result<(ModelReport, BTreeSet<Arc<str>>)> {
-    let model = load(path, &[])?;
-    let known = every_symbol(&model, dims);
-    let has = |text: &&String| text.split_once('=').is_none_or(|(n, _)| known.contains(n.trim()));
-    let dims: Vec<String> = dims.iter().filter(has).cloned().collect();
-    let open = batch_symbol(&model).is_some();
-    let bindings = bindings(&model, &dims, batch.filter(|_| open))?;
-    let report = ModelReport::new(&model, &path.display().to_string(), &bindings)
-        .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim"))?;
-    Ok((report, known))
 }
 
 /// Values of symbols from `--dim` and `--batch`.
@@ -175,20 +123,29 @@ pub(super) fn bindings(model: &Model, dims: &[String], batch: Option<u64>) -> Re
         bindings.insert(name.into(), value.into());
     }
     if let Some(batch) = batch {
-        let Some(symbol) = batch_symbol(model) else {
-            let hint = "fix the whole shape with --shape NAME=DIMS";
-            return Err(hinted(
-                "no input leaves its first axis open, nor is a size called batch",
-                hint,
-            ));
+        let Some(found) = batch_symbol(model) else {
+            return Err(no_batch(&symbols));
         };
-        bindings.insert(symbol.into(), batch.into());
+        bindings.insert(found.symbol, batch.into());
     }
     Ok(bindings)
 }
 
+/// The error of a batch that is none of these sizes, for all that can be said.
+fn no_batch(symbols: &BTreeSet<Arc<str>>) -> anyhow::Error {
+    let Some(first) = symbols.first() else {
+        let hint = "fix the whole shape with --shape NAME=DIMS";
+        return hinted("--batch has no size to set: the model leaves none open", hint);
+    };
+    let all: Vec<&str> = symbols.iter().map(AsRef::as_ref).collect();
+    hinted(
+        "--batch: neither a name nor an operator says which size of the model is the batch",
+        format!("set sizes by their names, as in --dim {first}=8; they are: {}", all.join(", ")),
+    )
+}
+
 /// The symbols in the shapes of the model's inputs.
-fn symbols(model: &Model) -> BTreeSet<Arc<str>> {
+pub(super) fn symbols(model: &Model) -> BTreeSet<Arc<str>> {
     let mut names = BTreeSet::new();
     for id in &model.graph.inputs {
         for dim in model.graph.value(*id).info.shape.iter().flatten() {
@@ -199,7 +156,7 @@ fn symbols(model: &Model) -> BTreeSet<Arc<str>> {
 }
 
 /// These, and where `dims` name others, the sizes that only the data decide, which an analysis finds.
-fn every_symbol(model: &Model, dims: &[String]) -> BTreeSet<Arc<str>> {
+pub(super) fn every_symbol(model: &Model, dims: &[String]) -> BTreeSet<Arc<str>> {
     let mut symbols = symbols(model);
     if dims.iter().any(|d| d.split_once('=').is_some_and(|(n, _)| !symbols.contains(n.trim()))) {
         symbols.extend(crate::analysis::analyze(model, &Bindings::new()).limits.into_keys());
@@ -222,7 +179,7 @@ pub(super) fn input(model: &Model, name: &str) -> Result<ValueId> {
 }
 
 /// Applies `NAME=16000` or `NAME=true`: an input of as many numbers as are given.
-fn set_value(model: &mut Model, text: &str) -> Result<()> {
+pub(super) fn set_value(model: &mut Model, text: &str) -> Result<()> {
     let usage = |why: &str| {
         hinted(
             format!("`--value {text}` is not NAME=V[,V…]: {why}"),
@@ -259,7 +216,7 @@ fn set_value(model: &mut Model, text: &str) -> Result<()> {
 }
 
 /// The input and the sizes of `NAME=1x3x224x224`.
-fn shape(model: &Model, text: &str) -> Result<(ValueId, Vec<u64>)> {
+pub(super) fn shape(model: &Model, text: &str) -> Result<(ValueId, Vec<u64>)> {
     let usage = || {
         hinted(
             format!("`--shape {text}` is not NAME=DIMS"),

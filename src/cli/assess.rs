@@ -215,7 +215,7 @@ fn summary(a: &Assessment, folder: &Path) -> String {
     row(
         "costs",
         format!(
-            "{} parameters; {} and at least {} moved a run: {:.1} FLOP/B",
+            "{} parameters; per run {} and {} compulsory; compulsory intensity {:.1} FLOP/B",
             crate::report::count(t.params),
             si(t.operations().unwrap_or(0) as f64, "FLOP"),
             si(t.compulsory_bytes.unwrap_or(0) as f64, "B"),
@@ -246,7 +246,7 @@ fn summary(a: &Assessment, folder: &Path) -> String {
     row(
         "bound by",
         format!(
-            "{}: at best {} a run; {} if every node reads and writes memory",
+            "{}: {} per run at best, {} unfused",
             b.bound,
             time(b.least_seconds),
             time(b.node_by_node_seconds)

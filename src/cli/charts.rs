@@ -122,10 +122,32 @@ pub(super) fn device_roof(device: &Device, dtypes: &[String], label: &str) -> Op
     })
 }
 
+/// What the end of a file's name says of its form.
+fn ends_in(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))
+}
+
+/// Refuses a file of a form that no chart is written in; `-` is standard output.
+pub(super) fn writable(path: &Path) -> Result<()> {
+    if path.as_os_str() == "-" || ends_in(path, "svg") || ends_in(path, "png") {
+        return Ok(());
+    }
+    let message = format!("`{}` is neither an .svg nor a .png", path.display());
+    Err(hinted(
+        message,
+        "charts are written as .svg or .png, and as SVG to standard output with -o -",
+    ))
+}
+
+/// A chart as SVG.
+pub(super) fn svg(chart: &Chart) -> Result<String> {
+    Ok(render_svg(chart)?)
+}
+
 /// Writes a chart: a picture where the name ends in `.png`, an SVG else.
 pub(super) fn write(chart: &Chart, path: &Path) -> Result<()> {
-    let svg = render_svg(chart)?;
-    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+    let svg = svg(chart)?;
+    if ends_in(path, "png") {
         return picture(&svg, path);
     }
     emit(&svg, Some(path))

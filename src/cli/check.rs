@@ -1,7 +1,8 @@
 //! `rooflens check`: limits on what a model may cost, for a build that must not let it grow.
 
+use super::sizes::Sizes;
 use super::{Exit, emit, hinted};
-use crate::report::ModelReport;
+use crate::report::{BoundReport, ModelReport};
 use crate::units::{parse_si, si};
 use anyhow::Result;
 use serde::Serialize;
@@ -17,27 +18,18 @@ use std::path::PathBuf;
 /// Examples:
 ///   rooflens check resnet50.onnx --max-flops 9G --max-params 26M
 ///   rooflens check net.onnx --batch 8 --max-peak 200MB --strict
+///   rooflens check net.onnx --on t4 --dtype f16 --max-latency 5ms --max-memory 4GB
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
     /// The model file (.onnx).
     model: PathBuf,
-    /// Give a symbol a value: SYMBOL=N. Repeatable.
-    #[arg(long, value_name = "SYMBOL=N")]
-    dim: Vec<String>,
-    /// Fix the shape of an input: NAME=1x3x224x224. Repeatable.
-    #[arg(long, value_name = "NAME=DIMS")]
-    shape: Vec<String>,
-    /// Fix what a small input holds, such as a flag or a size: NAME=V or NAME=V,V. Repeatable.
-    #[arg(long, value_name = "NAME=V")]
-    value: Vec<String>,
-    /// Give the batch symbol a value.
-    #[arg(long, value_name = "N")]
-    batch: Option<u64>,
-    /// Most floating-point and integer operations a run.
+    #[command(flatten)]
+    sizes: Sizes,
+    /// Most floating-point and integer operations per run.
     #[arg(long, value_name = "N")]
     max_flops: Option<String>,
-    /// Most multiply–accumulates a run.
+    /// Most multiply–accumulates per run.
     #[arg(long, value_name = "N")]
     max_macs: Option<String>,
     /// Most learned parameters.
@@ -49,9 +41,22 @@ pub(super) struct Args {
     /// Most bytes of activations alive together.
     #[arg(long, value_name = "BYTES")]
     max_peak: Option<String>,
-    /// Most bytes that must move: inputs, weights and outputs once.
+    /// Most compulsory bytes: inputs, weights and outputs, each moved once.
     #[arg(long, value_name = "BYTES")]
     max_traffic: Option<String>,
+    /// Most bytes of weights, peak activations and KV cache together.
+    #[arg(long, value_name = "BYTES")]
+    max_memory: Option<String>,
+    /// Most time per run, such as 5ms, held against the least fused time on the devices of --on. A bound:
+    /// a breach is certain to be one, what passes may still be slower.
+    #[arg(long, value_name = "TIME", requires = "on")]
+    max_latency: Option<String>,
+    /// Device for --max-latency, and whose memory the model must fit into. Repeatable.
+    #[arg(long, value_name = "DEVICE")]
+    on: Vec<String>,
+    /// A folder of your own device files; they win over the shipped ones.
+    #[arg(long, value_name = "DIR")]
+    hwdb: Option<PathBuf>,
     /// Least share of nodes whose cost is known, and of weight bytes that they read, in percent; 100
     /// where not given.
     #[arg(long, value_name = "PERCENT")]
@@ -59,6 +64,9 @@ pub(super) struct Args {
     /// Let nodes of unknown cost pass: the limits then hold for the known nodes alone.
     #[arg(long, conflicts_with = "min_coverage")]
     allow_unknown: bool,
+    /// Fail unless all numbers are exact: also on upper bounds and on sizes that are assumed.
+    #[arg(long)]
+    strict: bool,
     /// Form of the output.
     #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
     format: String,
@@ -66,9 +74,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let (shape, value) = (&self.shape, &self.value);
-        let report =
-            super::analyze::report(&self.model, shape, value, &self.dim, self.batch, None)?;
+        let report = self.sizes.report(&self.model)?;
         let t = &report.totals;
         let limits = [
             ("FLOPs", "", t.operations(), "--max-flops", &self.max_flops),
@@ -77,6 +83,7 @@ impl Args {
             ("weights", "B", Some(t.weight_bytes), "--max-weights", &self.max_weights),
             ("peak activations", "B", t.peak_activation_bytes, "--max-peak", &self.max_peak),
             ("compulsory traffic", "B", t.compulsory_bytes, "--max-traffic", &self.max_traffic),
+            ("memory", "B", memory(&report), "--max-memory", &self.max_memory),
         ];
         let mut checks = Vec::new();
         for (name, unit, found, flag, limit) in limits {
@@ -89,17 +96,20 @@ impl Args {
             let found = found.map(|n| n as f64);
             // What is not known keeps to no limit, unless that was allowed.
             let ok = found.map_or(self.allow_unknown, |n| n <= most);
-            checks.push(Check { name, unit, found, limit: most, ok });
+            checks.push(Check { name: name.into(), unit, found, limit: most, ok });
         }
-        if checks.is_empty() && self.min_coverage.is_none() {
+        checks.extend(self.devices(&report)?);
+        if checks.is_empty() && self.min_coverage.is_none() && !self.strict {
             let hint = "for example --max-flops 5G; `rooflens check --help` lists them";
             return Err(hinted("no limit is given", hint));
         }
         checks.extend(self.coverage(&report)?);
+        let inexact = if self.strict { self.inexact(&report) } else { Vec::new() };
         let checked = Checked {
             schema: "rooflens.check/1",
             file: report.model.file.clone(),
-            ok: checks.iter().all(|c| c.ok),
+            ok: checks.iter().all(|c| c.ok) && inexact.is_empty(),
+            inexact,
             checks,
             unknown: report.coverage.unknown.clone(),
             assumed: crate::report::assumptions(&report),
@@ -112,6 +122,46 @@ impl Args {
         Ok(if checked.ok { Exit::Good } else { Exit::Failed })
     }
 
+    /// The least fused time on each device, and whether the model fits there.
+    fn devices(&self, report: &ModelReport) -> Result<Vec<Check>> {
+        let most = self.max_latency.as_deref().map(latency).transpose()?;
+        let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;
+        let mut checks = Vec::new();
+        for name in &self.on {
+            let device = super::hw::find(&catalogue, name)?;
+            let roof = super::hw::hierarchy(device, report.main_dtype())?.roof;
+            let bound = BoundReport::new(&roof, report).with_device(device, &roof, report);
+            let known = report.coverage.known > 0;
+            if let Some(limit) = most {
+                let name = format!("fused time, {}", device.id);
+                let found = known.then_some(bound.fused_seconds);
+                let ok = found.map_or(self.allow_unknown, |s| s <= limit);
+                checks.push(Check { name, unit: "s", found, limit, ok });
+            }
+            if let Some(fit) = bound.memory {
+                let name = format!("memory, {}", device.id);
+                let (found, limit) = (fit.needed_bytes as f64, fit.device_bytes as f64);
+                checks.push(Check {
+                    name,
+                    unit: "B",
+                    found: Some(found),
+                    limit,
+                    ok: found <= limit,
+                });
+            }
+        }
+        Ok(checks)
+    }
+
+    /// Why the numbers are not exact, without the nodes that may be unknown.
+    fn inexact(&self, report: &ModelReport) -> Vec<String> {
+        let mut report = report.clone();
+        if self.allow_unknown {
+            report.coverage.known = report.coverage.nodes;
+        }
+        crate::report::inexact(&report)
+    }
+
     /// The shares of nodes and of weights that the numbers stand for, where that was asked for or falls
     /// short.
     fn coverage(&self, report: &ModelReport) -> Result<Vec<Check>> {
@@ -122,9 +172,9 @@ impl Args {
         }
         let c = &report.coverage;
         let shares = [("coverage", c.percent), ("coverage, weights", c.weights_percent)];
-        let check = |(name, found): (&'static str, f64)| {
+        let check = |(name, found): (&str, f64)| {
             let ok = found >= least;
-            Check { name, unit: "%", found: Some(found), limit: least, ok }
+            Check { name: name.into(), unit: "%", found: Some(found), limit: least, ok }
         };
         let asked = self.min_coverage.is_some();
         Ok(shares.into_iter().map(check).filter(|c| asked || !c.ok).collect())
@@ -134,8 +184,8 @@ impl Args {
 /// A limit and what was found.
 #[derive(Serialize)]
 struct Check {
-    name: &'static str,
-    /// `B`, `%`, or nothing for a count.
+    name: String,
+    /// `B`, `s`, `%`, or nothing for a count.
     unit: &'static str,
     /// Absent where nothing is known.
     found: Option<f64>,
@@ -154,6 +204,21 @@ struct Checked {
     unknown: BTreeMap<String, usize>,
     /// What was taken for granted.
     assumed: Vec<String>,
+    /// Why the numbers are not exact, with `--strict`.
+    inexact: Vec<String>,
+}
+
+/// Weights, peak activations and cache, where these are known.
+fn memory(report: &ModelReport) -> Option<u64> {
+    report.memory.peak_activation_bytes.map(|_| report.memory_bytes())
+}
+
+/// A time such as `5ms`, in seconds.
+fn latency(text: &str) -> Result<f64> {
+    let seconds = parse_si(text, "s").filter(|s| *s > 0.0 && s.is_finite());
+    seconds.ok_or_else(|| {
+        hinted(format!("`--max-latency {text}` is not a time"), "for example 5ms or 0.5s")
+    })
 }
 
 fn table(checked: &Checked) -> String {
@@ -176,6 +241,9 @@ fn table(checked: &Checked) -> String {
     }
     for line in &checked.assumed {
         let _ = writeln!(text, "assumed: {line}");
+    }
+    for reason in &checked.inexact {
+        let _ = writeln!(text, "BREACH  not exact: {reason}");
     }
     text
 }

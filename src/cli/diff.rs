@@ -1,5 +1,6 @@
 //! `rooflens diff`: two models, or two exports of one.
 
+use super::sizes::{Names, Sizes};
 use super::{Exit, emit, hinted, nearest};
 use crate::report::ModelReport;
 use crate::units::si;
@@ -8,9 +9,10 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Compare two models: totals side by side, and where they differ by operator.
+///
+/// Sizes, shapes and values hold in the models that have what they name.
 ///
 /// Examples:
 ///   rooflens diff resnet50.onnx quantized.onnx
@@ -22,12 +24,8 @@ pub(super) struct Args {
     a: PathBuf,
     /// The second model.
     b: PathBuf,
-    /// Give a symbol a value in the models that have it: SYMBOL=N. Repeatable.
-    #[arg(long, value_name = "SYMBOL=N")]
-    dim: Vec<String>,
-    /// Give the batch symbol of both a value.
-    #[arg(long, value_name = "N")]
-    batch: Option<u64>,
+    #[command(flatten)]
+    sizes: Sizes,
     /// Form of the output.
     #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
     format: String,
@@ -76,10 +74,9 @@ struct Diff {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let report = |path: &PathBuf| super::analyze::shared_report(path, &self.dim, self.batch);
-        let ((a, mut known), (b, more)) = (report(&self.a)?, report(&self.b)?);
-        known.extend(more);
-        self.used(&known, a.model.batch_symbol.is_some() || b.model.batch_symbol.is_some())?;
+        let (a, known) = self.sizes.shared_report(&self.a)?;
+        let (b, more) = self.sizes.shared_report(&self.b)?;
+        self.used(known.and(more))?;
         let diff = Diff {
             schema: "rooflens.diff/1",
             a: a.model.file.clone(),
@@ -100,20 +97,47 @@ impl Args {
 
 impl Args {
     /// Whether at least one of the models has what was given a value.
-    fn used(&self, known: &BTreeSet<Arc<str>>, open: bool) -> Result<()> {
-        let mut names = self.dim.iter().filter_map(|text| text.split_once('='));
-        if let Some((name, _)) = names.find(|(n, _)| !known.contains(n.trim())) {
-            let all: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-            let hint = match (nearest(name, all.iter().copied()), all.is_empty()) {
+    fn used(&self, known: Names) -> Result<()> {
+        let missing = |texts: &[String], names: &BTreeSet<String>, last: bool| {
+            let name = |text: &String| {
+                let split = if last { text.rsplit_once('=') } else { text.split_once('=') };
+                split.map(|(name, _)| name.trim().to_owned())
+            };
+            texts.iter().filter_map(name).find(|name| !names.contains(name))
+        };
+        let Names { symbols, inputs, batch } = known;
+        let refuse = |kind: &str, name: &str, all: &BTreeSet<String>| {
+            let hint = match (nearest(name, all.iter().map(String::as_str)), all.is_empty()) {
                 (_, true) => "all sizes of these models are fixed".to_owned(),
                 (Some(close), _) => format!("did you mean `{close}`?"),
-                (None, _) => format!("their symbols are: {}", all.join(", ")),
+                (None, _) => {
+                    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+                    format!("their {kind}s are: {}", all.join(", "))
+                }
             };
-            return Err(hinted(format!("neither model has a symbol `{}`", name.trim()), hint));
+            hinted(
+                format!(
+                    "neither model has a{} {kind} `{name}`",
+                    if kind == "input" { "n" } else { "" }
+                ),
+                hint,
+            )
+        };
+        if let Some(name) = missing(&self.sizes.dim, &symbols, false) {
+            return Err(refuse("symbol", &name, &symbols));
         }
-        if self.batch.is_some() && !open {
-            let message = "in neither model does an input leave its first axis open, nor is a size called batch";
-            return Err(hinted(message, "leave --batch out"));
+        for texts in [&self.sizes.shape, &self.sizes.value] {
+            if let Some(name) = missing(texts, &inputs, true) {
+                return Err(refuse("input", &name, &inputs));
+            }
+        }
+        if self.sizes.batch.is_some() && !batch {
+            let message = "--batch: in neither model can a size be said to be the batch";
+            let hint = match symbols.is_empty() {
+                true => "omit --batch: all sizes of these models are fixed",
+                false => "set sizes by their names with --dim",
+            };
+            return Err(hinted(message, hint));
         }
         Ok(())
     }
@@ -151,9 +175,9 @@ fn totals(a: &ModelReport, b: &ModelReport) -> Vec<Row> {
         Row::new("integer ops", "", x.int_ops, y.int_ops),
         Row::new("parameters", "", x.params, y.params),
         Row::new("weights", "B", x.weight_bytes, y.weight_bytes),
-        Row::new("traffic", "B", x.bytes(), y.bytes()),
-        Row::new("traffic, fused", "B", x.fused_bytes, y.fused_bytes),
-        Row::new("traffic, at least", "B", x.compulsory_bytes, y.compulsory_bytes),
+        Row::new("unfused traffic", "B", x.bytes(), y.bytes()),
+        Row::new("fused traffic", "B", x.fused_bytes, y.fused_bytes),
+        Row::new("compulsory traffic", "B", x.compulsory_bytes, y.compulsory_bytes),
         Row::new("peak activations", "B", x.peak_activation_bytes, y.peak_activation_bytes),
         Row::new("nodes", "", nodes(a), nodes(b)),
         Row::new("nodes, known", "", known(a), known(b)),

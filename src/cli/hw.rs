@@ -12,6 +12,7 @@ use crate::hwdb::{Catalogue, Device, HwdbError};
 use crate::roofline::Hierarchy;
 use anyhow::Result;
 use clap::Subcommand;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Known devices and this machine: list, show, compare, detect, measure, check.
@@ -82,13 +83,21 @@ pub(super) fn find<'c>(catalogue: &'c Catalogue, name: &str) -> Result<&'c Devic
     })
 }
 
-/// The ceilings of a device for `dtype`; for f32 where it has none for it.
+/// The ceilings of a device for `dtype`; an error where it has none, rather than those of another type.
 pub(super) fn hierarchy(device: &Device, dtype: &str) -> Result<Hierarchy> {
-    Hierarchy::of(device, dtype).or_else(|| Hierarchy::of(device, "f32")).ok_or_else(|| {
-        let types: Vec<&str> = device.peaks.iter().map(|p| p.dtype.as_str()).collect();
-        let message = format!("{} has no known {dtype} roof", device.name);
-        hinted(message, format!("its types are: {}", types.join(", ")))
-    })
+    Hierarchy::of(device, dtype).ok_or_else(|| no_roof(device, dtype))
+}
+
+/// The error of a device that has no roof for `dtype`.
+pub(super) fn no_roof(device: &Device, dtype: &str) -> anyhow::Error {
+    if device.peak(dtype).is_some() {
+        let message = format!("the bandwidth of {}'s memory is not known", device.name);
+        return hinted(message, "a device file of your own with --hwdb can give it");
+    }
+    let types: BTreeSet<&str> = device.peaks.iter().map(|p| p.dtype.as_str()).collect();
+    let types = types.into_iter().collect::<Vec<_>>().join(", ");
+    let message = format!("{} has no known {dtype} roof", device.name);
+    hinted(message, format!("its types are: {types}; --dtype counts in one of them"))
 }
 
 /// Prints data as JSON.

@@ -2,8 +2,10 @@
 
 mod measured;
 
-use super::{Exit, charts, hinted};
+use super::{Exit, charts, emit, hinted};
+use crate::analysis::{Precision, type_name};
 use crate::chart::{Chart, RoofLine};
+use crate::ir::{Model, ValueId};
 use crate::report::{Assessment, ModelReport};
 use crate::roofline::Roof;
 use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond};
@@ -32,14 +34,14 @@ pub(super) struct Args {
     /// Device whose roof to draw. Repeatable; the first one places the points.
     #[arg(long, value_name = "DEVICE")]
     on: Vec<String>,
-    /// Data type of a compute ceiling. Repeatable; the first one places the points. Left out: the
+    /// Data type of a compute ceiling. Repeatable; the models are counted in the first one. Default: the
     /// model's own with several devices, all that are known with one.
     #[arg(long, value_name = "TYPE")]
     dtype: Vec<String>,
     /// A folder of your own device files; they win over the shipped ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
-    /// The chart; a name that ends in .png makes a picture, any other an SVG.
+    /// The chart, .svg or .png; `-` writes an SVG to standard output.
     #[arg(short, long, value_name = "FILE", default_value = "roofline.svg")]
     output: PathBuf,
     /// Replace the file if it is there.
@@ -61,7 +63,9 @@ enum Loaded {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        if self.output.exists() && !self.force {
+        let to_stdout = self.output.as_os_str() == "-";
+        charts::writable(&self.output)?;
+        if !to_stdout && self.output.exists() && !self.force {
             let message = format!("`{}` is already there", self.output.display());
             return Err(hinted(message, "choose another with -o, or replace it with --force"));
         }
@@ -72,8 +76,9 @@ impl Args {
                 Loaded::Measurement(measurement) => measurements.push(measurement),
             }
         }
-        let own = sources.first().map_or("f32", |s: &Source| s.analysis.main_dtype());
-        let dtype = self.dtype.first().map_or(own, String::as_str);
+        let dtypes = self.dtypes()?;
+        let own = sources.first().map_or("f32", |s: &Source| s.analysis.main_dtype()).to_owned();
+        let dtype = dtypes.first().map_or(own.as_str(), String::as_str);
         let (lines, roof) = if self.on.is_empty() {
             let machine = sources.iter().find_map(|s| s.assessment.as_ref());
             let Some(machine) = machine else {
@@ -82,8 +87,11 @@ impl Args {
             };
             machine_roof(machine)
         } else {
-            self.device_roofs(dtype)?
+            self.device_roofs(dtype, &dtypes)?
         };
+        if !self.on.is_empty() {
+            in_type(&mut sources, measurements.is_empty(), &roof.dtype)?;
+        }
         let one = sources.len() == 1;
         let label = |s: &Source| if one { "whole model, at best".into() } else { short(s) };
         let files = sources.iter().map(|s| charts::file_name(&s.analysis));
@@ -94,14 +102,16 @@ impl Args {
         let at: Vec<String> = at.map(|(k, v)| format!("{k} = {v}")).collect();
         let points = sources.iter().filter(|_| one);
         let points = points.flat_map(|s| charts::op_points(&s.analysis, &roof)).collect();
-        let mut notes = vec![if one {
-            "a point is an operator, its area the share of the time bound"
-        } else if sources.is_empty() {
-            "what was achieved in inferences/s and FLOP/s, where inputs, weights and outputs move once"
-        } else {
-            "full: weights, inputs and outputs move once; hollow: every node reads and writes memory"
-        }
-        .to_owned()];
+        let mut notes = vec![
+            if one {
+                "a point is an operator, unfused, its area the share of the time bound"
+            } else if sources.is_empty() {
+                "what was achieved in inferences/s and FLOP/s, at the compulsory intensity"
+            } else {
+                "full: compulsory intensity; hollow: unfused"
+            }
+            .to_owned(),
+        ];
         notes.extend((one && !at.is_empty()).then(|| at.join(", ")));
         let mut devices: Vec<&str> = lines.iter().map(|l| l.label.as_str()).collect();
         if self.on.len() < 2 {
@@ -128,25 +138,37 @@ impl Args {
                 .chain(measurements.iter().map(|m| m.point(&roof)))
                 .collect(),
         };
+        if to_stdout {
+            emit(&charts::svg(&chart)?, None)?;
+            return Ok(Exit::Good);
+        }
         charts::write(&chart, &self.output)?;
+        emit(&format!("wrote {}\n", self.output.display()), None)?;
         Ok(Exit::Good)
     }
 
+    /// The types asked for, as device files name them.
+    fn dtypes(&self) -> Result<Vec<String>> {
+        let known = |text: &String| {
+            type_name(text).map(str::to_owned).ok_or_else(|| {
+                let message = format!("`--dtype {text}` is not a data type");
+                hinted(message, "for example f32, tf32, f16, bf16, f8, i8")
+            })
+        };
+        self.dtype.iter().map(known).collect()
+    }
+
     /// The lines of the devices asked for, and the roof that places points.
-    fn device_roofs(&self, dtype: &str) -> Result<(Vec<RoofLine>, Roof)> {
+    fn device_roofs(&self, dtype: &str, asked: &[String]) -> Result<(Vec<RoofLine>, Roof)> {
         let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;
         let mut lines = Vec::new();
         let mut first = None;
         for name in &self.on {
             let device = super::hw::find(&catalogue, name)?;
             let known: Vec<&str> = device.peaks.iter().map(|p| p.dtype.as_str()).collect();
-            let missing = || {
-                let message = format!("{} has no known {dtype} roof", device.name);
-                hinted(message, format!("its types are: {}; choose with --dtype", known.join(", ")))
-            };
-            let mut dtypes =
-                if self.dtype.is_empty() { vec![dtype.to_owned()] } else { self.dtype.clone() };
-            if self.dtype.is_empty() && self.on.len() == 1 {
+            let missing = || super::hw::no_roof(device, dtype);
+            let mut dtypes = if asked.is_empty() { vec![dtype.to_owned()] } else { asked.to_vec() };
+            if asked.is_empty() && self.on.len() == 1 {
                 for other in &known {
                     if !dtypes.iter().any(|d| d == other) {
                         dtypes.push((*other).to_owned());
@@ -173,6 +195,69 @@ fn machine_roof(a: &Assessment) -> (Vec<RoofLine>, Roof) {
         cached: Bytes(0.0),
     };
     (charts::machine_roofs(a), roof)
+}
+
+/// Counts every model again in the type of the roof, where that is not its own: bytes and ceilings of two
+/// types do not belong together. What was measured cannot be counted again: `alone` where no measurement
+/// stands beside the models.
+fn in_type(sources: &mut [Source], alone: bool, dtype: &str) -> Result<()> {
+    for source in sources.iter_mut() {
+        let own = source.analysis.main_dtype().to_owned();
+        if own == dtype {
+            continue;
+        }
+        if source.assessment.is_some() || !alone {
+            let message =
+                format!("{} was measured in {own}, not in {dtype}", source.analysis.model.file);
+            return Err(hinted(message, format!("draw it with --dtype {own}")));
+        }
+        source.analysis = again(&source.analysis, dtype)?;
+    }
+    Ok(())
+}
+
+/// The analysis of the same file at the same sizes in another type. Refuses where the file is not the one
+/// that was analysed.
+fn again(report: &ModelReport, dtype: &str) -> Result<ModelReport> {
+    let file = &report.model.file;
+    let refuse = |why: &str| {
+        let message = format!("`{file}` cannot be counted again in {dtype}: {why}");
+        let hint =
+            format!("write its analysis with `rooflens analyze … --dtype {dtype} --format json`");
+        hinted(message, hint)
+    };
+    let precision: Precision = dtype.parse().map_err(|_| refuse("models are not cast to it"))?;
+    let names: Vec<&str> = report.model.inputs.iter().map(|t| t.name.as_str()).collect();
+    let mut model = crate::formats::load_for(Path::new(file), &names)
+        .map_err(|e| refuse(&format!("it cannot be read: {e}")))?;
+    if model.file_bytes != report.model.file_bytes {
+        return Err(refuse("the file has changed"));
+    }
+    let sizes = |t: &crate::report::TensorReport| -> Option<Vec<u64>> {
+        t.shape.as_ref()?.iter().copied().collect()
+    };
+    let mut given: Vec<(ValueId, Vec<u64>)> = Vec::new();
+    for tensor in &report.model.inputs {
+        let id = super::analyze::input(&model, &tensor.name)?;
+        given.extend(sizes(tensor).map(|sizes| (id, sizes)));
+    }
+    super::analyze::set_sizes(&mut model, &given, "the analysis")?;
+    let own: crate::dim::Bindings =
+        report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
+    let count =
+        |model: &Model| ModelReport::new(model, file, &own).map_err(|e| refuse(&e.to_string()));
+    // Whatever else was given, such as values of inputs, is not in the analysis.
+    let same = match &report.model.precision {
+        None => count(&model)?.totals.bytes() == report.totals.bytes(),
+        Some(_) => false,
+    };
+    if !same {
+        return Err(refuse("its analysis was made with other flags"));
+    }
+    let mut counted = count(&crate::analysis::recast(&model, precision))?;
+    counted.model.precision = Some(precision.to_string());
+    counted.bindings.clone_from(&report.bindings);
+    Ok(counted)
 }
 
 /// A model's file without folder and ending, and its batch.

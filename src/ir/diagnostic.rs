@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Severity {
     /// A choice made for the user, such as a symbol taken as one.
     Assumption,
+    /// The numbers are right, but of sizes that are hardly what is meant.
+    Warning,
     /// Something is missing from the numbers; coverage falls.
     Incomplete,
     /// The file contradicts itself.
@@ -18,6 +20,7 @@ impl Severity {
     pub fn word(self) -> &'static str {
         match self {
             Self::Assumption => "assumption",
+            Self::Warning => "warning",
             Self::Incomplete => "incomplete",
             Self::Conflict => "conflict",
         }

@@ -101,21 +101,10 @@ mod tests {
     #[test]
     fn parts_of_a_gap_multiply_to_the_whole() {
         let mut bound = BoundReport {
-            device: "d".into(),
-            dtype: "f32".into(),
-            measured: true,
-            peak_flops: 1e11,
-            bandwidth_bytes_per_second: 1e10,
-            ridge_flop_per_byte: 10.0,
-            intensity_flop_per_byte: 20.0,
             attainable_flops: 1e11,
-            bound: "compute".into(),
-            levels: Vec::new(),
-            critical_batch: None,
             least_seconds: 0.01,
-            fused_seconds: 0.015,
             node_by_node_seconds: 0.02,
-            estimates: Vec::new(),
+            ..BoundReport::default()
         };
         let gap = Gap::new(1e10, &bound).unwrap();
         assert!((gap.total - 10.0).abs() < 1e-9 && (gap.traffic - 2.0).abs() < 1e-9);

@@ -2,14 +2,14 @@
 
 use super::levels::{LevelReport, levels};
 use super::{EstimateReport, GroupReport, ModelReport, OpReport};
-use crate::dim::{Bindings, Dim};
+use crate::dim::Bindings;
 use crate::hwdb::Device;
 use crate::roofline::{Hierarchy, Placement, Roof};
 use crate::units::{Bytes, Flops, Seconds};
 use serde::{Deserialize, Serialize};
 
 /// What a device allows a model at best.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct BoundReport {
     /// The device.
     pub device: String,
@@ -23,12 +23,25 @@ pub struct BoundReport {
     pub bandwidth_bytes_per_second: f64,
     /// Where the ceilings cross.
     pub ridge_flop_per_byte: f64,
-    /// Operations a byte when inputs, weights and outputs move once.
+    /// Compulsory intensity: operations per byte when inputs, weights and outputs move once.
     pub intensity_flop_per_byte: f64,
     /// FLOP/s allowed at that intensity.
     pub attainable_flops: f64,
-    /// `compute` or `memory`.
+    /// What takes most of the time of the fused kernels: `compute`, `memory` or `launches` from 60 % on,
+    /// else `mixed`; `unknown` where no time is known.
     pub bound: String,
+    /// The model at best, fused, and unfused: `at best`, `fused`, `unfused`.
+    #[serde(default)]
+    pub runs: Vec<RunReport>,
+    /// Bytes that caches keep from one run to the next, which the time at best does not move.
+    #[serde(default)]
+    pub cached_bytes: u64,
+    /// Whether the model fits into the device's memory, where that is known.
+    #[serde(default)]
+    pub memory: Option<FitReport>,
+    /// Of a decoder: new tokens per second at best, all sequences of the batch together.
+    #[serde(default)]
+    pub tokens_per_second: Option<f64>,
     /// What binds the nodes, where the device's memory levels were looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<LevelReport>,
@@ -46,6 +59,84 @@ pub struct BoundReport {
     pub estimates: Vec<EstimateReport>,
 }
 
+/// One way to run a model: its least time, and what that is made of.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// `at best` (compulsory traffic), `fused` (kernels with epilogue, element-wise and norm fusion), or
+    /// `unfused` (every node reads and writes memory).
+    pub name: String,
+    /// Seconds per run.
+    pub seconds: f64,
+    /// Operations per second at that time.
+    pub flops_per_second: f64,
+    /// Operations per byte moved; absent where nothing moves.
+    pub flop_per_byte: Option<f64>,
+    /// What takes most of it, as in `bound`.
+    pub bound: String,
+    /// Of the time.
+    pub shares: Shares,
+}
+
+/// Shares of a time by what binds, from 0 to 1; all zero where no time is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Shares {
+    /// Of kernels that arithmetic binds.
+    pub compute: f64,
+    /// Of kernels that memory binds.
+    pub memory: f64,
+    /// Of kernels that are shorter than the time from one launch to the next, where that is known.
+    pub launches: f64,
+}
+
+impl Shares {
+    /// Of so many seconds each; all zero where there are none.
+    fn of(compute: f64, memory: f64, launches: f64) -> Self {
+        let total = compute + memory + launches;
+        let share = |part: f64| if total > 0.0 { part / total } else { 0.0 };
+        Self { compute: share(compute), memory: share(memory), launches: share(launches) }
+    }
+
+    /// The largest, where it is clear.
+    pub fn verdict(self) -> &'static str {
+        const CLEAR: f64 = 0.6;
+        let all = [(self.compute, "compute"), (self.memory, "memory"), (self.launches, "launches")];
+        if all.iter().all(|(share, _)| *share <= 0.0) {
+            return "unknown";
+        }
+        all.into_iter().find(|(share, _)| *share >= CLEAR).map_or("mixed", |(_, word)| word)
+    }
+}
+
+/// What a model needs of a device's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FitReport {
+    /// Weights, peak activations and cache, in bytes.
+    pub needed_bytes: u64,
+    /// The device's main memory.
+    pub device_bytes: u64,
+    /// Whether it fits; absent where a part is not known and the rest does.
+    pub fits: Option<bool>,
+}
+
+impl FitReport {
+    /// Of `report` on a device with this much memory.
+    pub fn new(report: &ModelReport, device_bytes: u64) -> Self {
+        let needed_bytes = report.memory_bytes();
+        let fits = (report.is_complete() || needed_bytes > device_bytes)
+            .then_some(needed_bytes <= device_bytes);
+        Self { needed_bytes, device_bytes, fits }
+    }
+}
+
+impl ModelReport {
+    /// Weights, peak activations and cache together: bytes that a run holds, as far as they are known.
+    pub fn memory_bytes(&self) -> u64 {
+        let m = &self.memory;
+        let peak = m.peak_activation_bytes.unwrap_or(0);
+        m.weight_bytes.saturating_add(peak).saturating_add(m.kv_cache_bytes)
+    }
+}
+
 impl BoundReport {
     /// The same with likely times on `device`, where a runtime was calibrated there in the roof's type.
     #[must_use]
@@ -55,9 +146,23 @@ impl BoundReport {
         self
     }
 
+    /// The same with what else is known of `device`: whether the model fits, and the share of launches.
+    #[must_use]
+    pub fn with_device(mut self, device: &Device, roof: &Roof, report: &ModelReport) -> Self {
+        let memory = device.dram().and_then(|d| d.capacity_bytes);
+        self.memory = memory.map(|bytes| FitReport::new(report, bytes));
+        if let Some(microseconds) = device.launch_us {
+            self.runs = runs(roof, report, self.least_seconds, microseconds * 1e-6);
+            self.bound = verdict(&self.runs);
+        }
+        self.with_estimates(device, report)
+    }
+
     /// Places `report` under `roof`.
     pub fn new(roof: &Roof, report: &ModelReport) -> Self {
         let whole = place(roof, report);
+        let least_seconds = roof.least(Flops(least_work(report)), least_bytes(report)).get();
+        let runs = runs(roof, report, least_seconds, 0.0);
         Self {
             device: roof.device.clone(),
             dtype: roof.dtype.clone(),
@@ -67,10 +172,14 @@ impl BoundReport {
             ridge_flop_per_byte: roof.ridge().get(),
             intensity_flop_per_byte: whole.intensity.get(),
             attainable_flops: whole.attainable.get(),
-            bound: whole.bound.name().to_owned(),
+            bound: verdict(&runs),
+            runs,
+            cached_bytes: cached(roof, report),
+            memory: None,
+            tokens_per_second: tokens_per_second(roof, report),
             levels: Vec::new(),
             critical_batch: critical_batch(roof, report),
-            least_seconds: roof.least(Flops(least_work(report)), least_bytes(report)).get(),
+            least_seconds,
             fused_seconds: report.groups.iter().map(|g| group_time(roof, g).get()).sum(),
             node_by_node_seconds: report.ops.iter().map(|op| op_time(roof, op).get()).sum(),
             estimates: Vec::new(),
@@ -86,8 +195,82 @@ impl BoundReport {
     }
 }
 
-/// The least batch whose intensity reaches the ridge: the intensity grows with the batch, because
-/// weights move once.
+/// What the fused kernels say.
+fn verdict(runs: &[RunReport]) -> String {
+    let fused = runs.iter().find(|run| run.name == "fused");
+    fused.map_or("unknown", |run| run.shares.verdict()).to_owned()
+}
+
+/// The model at best, fused and unfused; a kernel takes no less than `launch` seconds.
+fn runs(roof: &Roof, report: &ModelReport, least: f64, launch: f64) -> Vec<RunReport> {
+    let t = &report.totals;
+    let (least_work, least_bytes) = (least_work(report), least_bytes(report));
+    let arithmetic = least_work / roof.peak.get();
+    let shares = match (least > 0.0, arithmetic >= least) {
+        (false, _) => Shares::default(),
+        (true, true) => Shares::of(1.0, 0.0, 0.0),
+        (true, false) => Shares::of(0.0, 1.0, 0.0),
+    };
+    let ratio = |a: f64, b: f64| if b > 0.0 { a / b } else { 0.0 };
+    let moved = |work: f64, bytes: f64| (bytes > 0.0).then(|| work / bytes);
+    let at_best = RunReport {
+        name: "at best".into(),
+        seconds: least,
+        flops_per_second: ratio(least_work, least),
+        flop_per_byte: moved(least_work, least_bytes.get()),
+        bound: shares.verdict().to_owned(),
+        shares,
+    };
+    let sum = |name: &str, kernels: &mut dyn Iterator<Item = (u64, u64)>, bytes: Option<u64>| {
+        let (mut compute, mut memory, mut launches) = (0.0, 0.0, 0.0);
+        for (work, bytes) in kernels {
+            let placed = roof.place(Flops(work as f64), Bytes(bytes as f64));
+            match placed.bound {
+                _ if placed.time.get() < launch => launches += launch,
+                crate::roofline::Bound::Compute => compute += placed.time.get(),
+                crate::roofline::Bound::Memory => memory += placed.time.get(),
+            }
+        }
+        let (seconds, shares) =
+            (compute + memory + launches, Shares::of(compute, memory, launches));
+        RunReport {
+            name: name.into(),
+            seconds,
+            flops_per_second: ratio(work(report), seconds),
+            flop_per_byte: moved(work(report), bytes.unwrap_or(0) as f64),
+            bound: shares.verdict().to_owned(),
+            shares,
+        }
+    };
+    let mut groups = report.groups.iter().filter_map(|g| Some((g.operations()?, g.bytes()?)));
+    let fused = sum("fused", &mut groups, t.fused_bytes);
+    let nodes = report.ops.iter().filter(|op| op.status != "folded");
+    let mut nodes = nodes.filter_map(|op| Some((op.operations()?, op.bytes()?)));
+    vec![at_best, fused, sum("unfused", &mut nodes, t.bytes())]
+}
+
+/// Of the compulsory bytes, those that caches keep.
+fn cached(roof: &Roof, report: &ModelReport) -> u64 {
+    let moved =
+        report.totals.compulsory_bytes.unwrap_or(0).saturating_sub(report.totals.bound_bytes);
+    let kept = roof.cached.get().min(moved as f64);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to `moved`")]
+    let kept = kept.max(0.0) as u64;
+    kept
+}
+
+/// Of a decoder: sequences of the batch over the least time of a decode step.
+fn tokens_per_second(roof: &Roof, report: &ModelReport) -> Option<f64> {
+    let step = report.phases.iter().find(|phase| phase.name == "decode")?;
+    let seconds = roof.least(Flops(step.flops as f64), Bytes(step.compulsory_bytes as f64)).get();
+    let named = report.model.batch_symbol.as_ref().and_then(|s| report.bindings.get(s)).copied();
+    let ids = report.model.inputs.iter().find(|t| t.shape.as_ref().is_some_and(|s| s.len() == 2));
+    let first = || ids.and_then(|t| *t.shape.as_ref()?.first()?);
+    (seconds > 0.0).then(|| named.or_else(first).unwrap_or(1) as f64 / seconds)
+}
+
+/// The least batch whose compulsory intensity reaches the ridge: it grows with the batch, because weights
+/// move once.
 fn critical_batch(roof: &Roof, report: &ModelReport) -> Option<u64> {
     const MOST: u64 = 1 << 20;
     let symbol = report.model.batch_symbol.as_deref()?;
@@ -95,17 +278,14 @@ fn critical_batch(roof: &Roof, report: &ModelReport) -> Option<u64> {
     if report.formulas.elsewhere.iter().any(|name| needed.contains(&name.as_str())) {
         return None;
     }
-    let formula = |text: &str| text.parse::<Dim>().ok();
-    let text = |text: &Option<String>| formula(text.as_deref()?);
-    let (flops, ints) = (text(&report.formulas.flops)?, text(&report.formulas.int_ops)?);
-    let bytes = text(&report.formulas.compulsory_bytes)?;
+    let counts = report.counts.as_ref()?;
     let at = |batch: u64| -> Option<bool> {
         let mut bindings: Bindings =
             report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
         bindings.insert(symbol.into(), batch.into());
-        let work = flops.eval(&bindings).ok()? + ints.eval(&bindings).ok()?;
-        let intensity = work as f64 / bytes.eval(&bindings).ok()? as f64;
-        Some(intensity >= roof.ridge().get())
+        let work = counts.work.eval(&bindings).ok()?;
+        let bytes = counts.compulsory_bytes.eval(&bindings).ok()?;
+        Some(work as f64 / bytes as f64 >= roof.ridge().get())
     };
     let (mut low, mut high) = (0, MOST);
     if !at(high)? {
@@ -156,4 +336,19 @@ pub(super) fn group_time(roof: &Roof, group: &GroupReport) -> Seconds {
 pub fn op_time(roof: &Roof, op: &OpReport) -> Seconds {
     let work = Flops(op.operations().unwrap_or(0) as f64);
     roof.place(work, Bytes(op.bytes().unwrap_or(0) as f64)).time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_takes_sixty_percent_of_the_time() {
+        let verdict = |c, m, l| Shares::of(c, m, l).verdict();
+        assert_eq!(verdict(6.0, 4.0, 0.0), "compute");
+        assert_eq!(verdict(1.0, 3.0, 0.0), "memory");
+        assert_eq!(verdict(1.0, 1.0, 8.0), "launches");
+        assert_eq!(verdict(5.9, 4.1, 0.0), "mixed");
+        assert_eq!(verdict(0.0, 0.0, 0.0), "unknown");
+    }
 }

@@ -3,7 +3,7 @@
 use super::numbers::Evaluator;
 use crate::analysis::{Analysis, analyze, analyze_at_most};
 use crate::dim::{Bindings, Dim, EvalError, MAX_TERMS};
-use crate::ir::{Model, ValueId};
+use crate::ir::{Graph, Model, ValueId};
 use crate::ops::Status;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +60,24 @@ pub struct ModelReport {
     /// The model under the roofs of devices, where asked for.
     #[serde(default)]
     pub bounds: Vec<super::BoundReport>,
+    /// What the formulas were printed from; not of a report that was read from a file.
+    #[serde(skip)]
+    pub(super) counts: Option<Counts>,
+}
+
+/// Work and compulsory traffic in the model's symbols.
+#[derive(Debug, Clone)]
+pub(super) struct Counts {
+    /// Operations, floating and integer.
+    pub(super) work: Dim,
+    pub(super) compulsory_bytes: Dim,
+}
+
+impl Counts {
+    fn of(analysis: &Analysis) -> Self {
+        let work = analysis.totals.flops.clone() + analysis.totals.int_ops.clone();
+        Self { work, compulsory_bytes: analysis.compulsory_bytes.clone() }
+    }
 }
 
 /// What the file is.
@@ -69,7 +87,7 @@ pub struct ModelInfo {
     pub name: String,
     /// Where the numbers are as if the model were cast.
     pub precision: Option<String>,
-    /// The symbol of the batch, as [`batch_symbol`] finds it.
+    /// The symbol of the batch, as [`batch_symbol`](super::batch_symbol) finds it.
     pub batch_symbol: Option<String>,
     pub file: String,
     pub file_bytes: u64,
@@ -286,101 +304,40 @@ sums!(Totals OpReport GroupReport);
 impl ModelReport {
     /// Analyses `model` at `bindings`; symbols without a value are set to one and listed.
     pub fn new(model: &Model, file: &str, bindings: &Bindings) -> Result<Self, ReportError> {
-        let symbolic = analyze(model, &Bindings::new());
+        let symbolic = &analyze(model, &Bindings::new());
         let mut all = bindings.clone();
-        let mut assumptions = Vec::new();
-        for symbol in &symbolic.symbols {
-            if !all.contains_key(symbol) && !symbolic.limits.contains_key(symbol) {
-                all.insert(symbol.clone(), 1);
-                let symbol = symbol.to_string();
-                assumptions.push(Assumption { symbol, value: 1, data_dependent: false });
-            }
-        }
-        // Numbers come from a walk at the sizes themselves: a formula may hold for most sizes and not at
-        // these, such as a product where one of them is one.
-        let again = !all.is_empty() || symbolic.overflows();
-        let settled = again.then(|| analyze(model, &all));
-        let found = settled.as_ref().unwrap_or(&symbolic);
-        let most = most_of(found, &all);
-        let long = found.overflows();
-        all.extend(most.clone());
-        let settled = if long { Some(at_most(model, &all, &symbolic)) } else { settled };
-        for (symbol, value) in most {
-            let shown = u64::try_from(value).unwrap_or(u64::MAX);
-            let symbol = symbol.to_string();
-            assumptions.push(Assumption { symbol, value: shown, data_dependent: true });
-        }
-        // What is taken as equal matters where sizes are open; given ones are or are not.
-        let unset = assumptions.iter().any(|a| !a.data_dependent);
-        let taken_for_formulas = if unset { &symbolic.diagnostics[..] } else { &[] };
-        let symbolic = &symbolic;
+        let mut assumptions = unset(symbolic, &mut all);
+        let batch = super::batch::batch_of(model, symbolic).map(|b| b.symbol.to_string());
+        let settled = settle(model, symbolic, &mut all, &mut assumptions);
         let numeric = settled.as_ref().unwrap_or(symbolic);
-        let coverage = numeric.coverage;
-        let number = Evaluator::new(&all, coverage.is_full());
+        let number = Evaluator::new(&all, numeric.coverage.is_full());
         let totals = number.totals(numeric)?;
         let graph = &model.graph;
-        let tensor = |id: crate::ir::ValueId| {
-            number.tensor(
-                &graph.value(id).name,
-                &symbolic.values[id.index()],
-                &numeric.values[id.index()],
-            )
+        let tensors = |ids: &[ValueId]| -> Vec<TensorReport> {
+            ids.iter().map(|id| number.value(graph, symbolic, numeric, *id)).collect()
         };
-        let mut unknown = BTreeMap::new();
-        let mut ops = Vec::with_capacity(graph.nodes.len());
-        for (node, report) in graph.nodes.iter().zip(&numeric.nodes) {
-            if report.status == Status::Unknown {
-                *unknown.entry(node.qualified_op()).or_insert(0) += 1;
-            }
-            let ports =
-                |ids: &[Option<ValueId>]| ids.iter().flatten().map(|v| tensor(*v)).collect();
-            let (inputs, outputs) = (ports(&node.inputs), ports(&node.outputs));
-            ops.push(number.op(node, report, inputs, outputs)?);
-        }
-        let whole = symbolic.coverage.is_full();
-        let formula = |dim: &Dim| (whole || !dim.is_zero()).then(|| formula(dim));
+        let ops = number.ops(graph, symbolic, numeric)?;
+        let (inputs, outputs) = (tensors(&graph.inputs), tensors(&graph.outputs));
+        // What is taken as equal matters where sizes are open; given ones are or are not.
+        let open = assumptions.iter().any(|a| !a.data_dependent);
+        let taken_for_formulas = if open { &symbolic.diagnostics[..] } else { &[] };
+        let mut diagnostics = number.diagnostics(numeric, taken_for_formulas);
+        diagnostics.extend(super::caveats::empty(&inputs, &outputs, bindings));
+        diagnostics.extend(super::caveats::unset(&assumptions, batch.as_deref()));
+        let named = all.iter().map(|(k, v)| (k.to_string(), u64::try_from(*v).unwrap_or(u64::MAX)));
         Ok(Self {
             schema: SCHEMA.to_owned(),
-            model: ModelInfo {
-                name: graph.name.clone(),
-                precision: None,
-                batch_symbol: batch_symbol(model).map(str::to_owned),
-                file: file.to_owned(),
-                file_bytes: model.file_bytes,
-                format: model.format.clone(),
-                producer: model.producer.clone(),
-                opsets: model.opsets.clone(),
-                nodes: graph.nodes.len(),
-                inputs: graph.inputs.iter().map(|v| tensor(*v)).collect(),
-            },
-            bindings: all
-                .iter()
-                .map(|(k, v)| (k.to_string(), u64::try_from(*v).unwrap_or(u64::MAX)))
-                .collect(),
-            assumptions,
-            formulas: Formulas {
-                macs: formula(&symbolic.totals.macs),
-                flops: formula(&symbolic.totals.flops),
-                int_ops: formula(&symbolic.totals.int_ops),
-                bytes: formula(&symbolic.totals.bytes()),
-                fused_bytes: formula(&symbolic.fused_bytes),
-                compulsory_bytes: formula(&symbolic.compulsory_bytes),
-                kv_cache_bytes: self::formula(&symbolic.cache.bytes),
-                peak_activation_bytes: formula(&symbolic.peak_formula()),
-                elsewhere: super::agreement::elsewhere(symbolic, numeric, &all),
-            },
-            coverage: CoverageReport {
-                nodes: coverage.nodes,
-                known: coverage.known,
-                percent: coverage.percent(),
-                weights_percent: coverage.weights_percent(),
-                unknown,
-            },
-            outputs: graph.outputs.iter().map(|v| tensor(*v)).collect(),
+            model: ModelInfo::of(model, file, batch, inputs),
+            bindings: named.collect(),
+            formulas: Formulas::of(symbolic, numeric, &all),
+            coverage: CoverageReport::of(graph, numeric),
+            diagnostics,
+            outputs,
             groups: number.groups(numeric, &ops)?,
             ops,
-            diagnostics: number.diagnostics(numeric, taken_for_formulas),
-            phases: super::phases::phases(symbolic, &all),
+            phases: super::phases::phases(symbolic, &all, bindings),
+            counts: Some(Counts::of(symbolic)),
+            assumptions,
             memory: number.memory(model, numeric, &totals)?,
             totals,
             bounds: Vec::new(),
@@ -405,8 +362,21 @@ impl ModelReport {
         rows
     }
 
-    /// The data type that most of the arithmetic is done in; f32 where there is none.
+    /// The data type that most of the arithmetic is done in, as device files name it; f32 where there is
+    /// none.
     pub fn main_dtype(&self) -> &str {
+        let own = self.main_type();
+        match own {
+            "u8" => "i8",
+            "u4" => "i4",
+            "f32" if self.model.precision.as_deref() == Some("tf32") => "tf32",
+            _ if own.starts_with("f8") => "f8",
+            _ if own.starts_with("f4") => "f4",
+            _ => own,
+        }
+    }
+
+    fn main_type(&self) -> &str {
         let mut work: BTreeMap<&str, u64> = BTreeMap::new();
         for op in &self.ops {
             let dtype = op.inputs.first().and_then(|i| i.dtype.as_deref());
@@ -418,7 +388,7 @@ impl ModelReport {
             }
         }
         let most = work.into_iter().filter(|(_, n)| *n > 0).max_by_key(|(_, n)| *n);
-        most.map_or("f32", |(dtype, _)| if dtype == "u8" { "i8" } else { dtype })
+        most.map_or("f32", |(dtype, _)| dtype)
     }
 
     /// The values of symbols that somebody chose, without sizes that only the data decide.
@@ -429,10 +399,109 @@ impl ModelReport {
         pairs.filter(move |(k, _)| !decided.contains(k))
     }
 
+    /// The values that were given to symbols.
+    pub fn chosen(&self) -> impl Iterator<Item = (&str, u64)> {
+        let assumed: BTreeSet<&str> = self.assumptions.iter().map(|a| &*a.symbol).collect();
+        let pairs = self.bindings.iter().map(|(k, v)| (k.as_str(), *v));
+        pairs.filter(move |(k, _)| !assumed.contains(k))
+    }
+
     /// Whether every node's cost is known.
     pub fn is_complete(&self) -> bool {
         self.coverage.known == self.coverage.nodes
     }
+}
+
+impl ModelInfo {
+    fn of(model: &Model, file: &str, batch: Option<String>, inputs: Vec<TensorReport>) -> Self {
+        Self {
+            name: model.graph.name.clone(),
+            precision: None,
+            batch_symbol: batch,
+            file: file.to_owned(),
+            file_bytes: model.file_bytes,
+            format: model.format.clone(),
+            producer: model.producer.clone(),
+            opsets: model.opsets.clone(),
+            nodes: model.graph.nodes.len(),
+            inputs,
+        }
+    }
+}
+
+impl Formulas {
+    fn of(symbolic: &Analysis, numeric: &Analysis, bindings: &Bindings) -> Self {
+        // Formulas of fewer nodes than the numbers are of say nothing of them.
+        let same = symbolic.coverage.known >= numeric.coverage.known;
+        let full = symbolic.coverage.is_full();
+        let sum = |dim: &Dim| (same && (full || !dim.is_zero())).then(|| formula(dim));
+        Self {
+            macs: sum(&symbolic.totals.macs),
+            flops: sum(&symbolic.totals.flops),
+            int_ops: sum(&symbolic.totals.int_ops),
+            bytes: sum(&symbolic.totals.bytes()),
+            fused_bytes: sum(&symbolic.fused_bytes),
+            compulsory_bytes: sum(&symbolic.compulsory_bytes),
+            kv_cache_bytes: formula(&symbolic.cache.bytes),
+            peak_activation_bytes: sum(&symbolic.peak_formula()),
+            elsewhere: super::agreement::elsewhere(symbolic, numeric, bindings),
+        }
+    }
+}
+
+impl CoverageReport {
+    fn of(graph: &Graph, analysis: &Analysis) -> Self {
+        let coverage = analysis.coverage;
+        let mut unknown = BTreeMap::new();
+        for (node, report) in graph.nodes.iter().zip(&analysis.nodes) {
+            if report.status == Status::Unknown {
+                *unknown.entry(node.qualified_op()).or_insert(0) += 1;
+            }
+        }
+        Self {
+            nodes: coverage.nodes,
+            known: coverage.known,
+            percent: coverage.percent(),
+            weights_percent: coverage.weights_percent(),
+            unknown,
+        }
+    }
+}
+
+/// Gives every symbol of the inputs that has no value one, and lists them.
+fn unset(symbolic: &Analysis, all: &mut Bindings) -> Vec<Assumption> {
+    let mut assumptions = Vec::new();
+    for symbol in &symbolic.symbols {
+        if !all.contains_key(symbol) && !symbolic.limits.contains_key(symbol) {
+            all.insert(symbol.clone(), 1);
+            let symbol = symbol.to_string();
+            assumptions.push(Assumption { symbol, value: 1, data_dependent: false });
+        }
+    }
+    assumptions
+}
+
+/// The walk that numbers come from, at the sizes themselves: a formula may hold for most sizes and not at
+/// these, such as a product where one of them is one. Sizes that only the data decide join `all` at the
+/// most that they can be, and are listed.
+fn settle(
+    model: &Model,
+    symbolic: &Analysis,
+    all: &mut Bindings,
+    assumptions: &mut Vec<Assumption>,
+) -> Option<Analysis> {
+    let again = !all.is_empty() || symbolic.overflows();
+    let settled = again.then(|| analyze(model, all));
+    let found = settled.as_ref().unwrap_or(symbolic);
+    let most = most_of(found, all);
+    let long = found.overflows();
+    all.extend(most.clone());
+    for (symbol, value) in most {
+        let shown = u64::try_from(value).unwrap_or(u64::MAX);
+        let symbol = symbol.to_string();
+        assumptions.push(Assumption { symbol, value: shown, data_dependent: true });
+    }
+    if long { Some(at_most(model, all, symbolic)) } else { settled }
 }
 
 /// A formula as text.
@@ -452,21 +521,6 @@ fn at_most(model: &Model, bindings: &Bindings, symbolic: &Analysis) -> Analysis 
         }
     }
     numeric
-}
-
-/// The symbol of a model's batch: one that is called so on any axis of an input, as `batch_size`; else the
-/// first axis of the first input that leaves its first axis open.
-pub fn batch_symbol(model: &Model) -> Option<&str> {
-    let shapes = || {
-        let inputs = model.graph.inputs.iter();
-        inputs.filter_map(|id| model.graph.value(*id).info.shape.as_deref())
-    };
-    let called = |name: &&str| {
-        let name = name.to_ascii_lowercase();
-        name.starts_with("batch") || name.ends_with("batch") || name.ends_with("batch_size")
-    };
-    let named = shapes().flatten().filter_map(Dim::as_symbol).find(called);
-    named.or_else(|| shapes().find_map(|shape| shape.first()?.as_symbol()))
 }
 
 /// Sizes that only the data decide, each at the most it can be; at one where that is not known.

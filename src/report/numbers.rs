@@ -5,7 +5,7 @@ use super::{
 };
 use crate::analysis::{Analysis, NodeReport};
 use crate::dim::{Bindings, Dim, EvalError};
-use crate::ir::{Diagnostic, Model, Node, Severity, TensorInfo};
+use crate::ir::{Diagnostic, Graph, Model, Node, Severity, TensorInfo, ValueId};
 use crate::ops::Status;
 use std::cell::RefCell;
 
@@ -104,7 +104,22 @@ impl<'b> Evaluator<'b> {
         u64::try_from(value.map_err(Uncountable::Eval)?.max(0)).map_err(|_| Uncountable::TooLarge)
     }
 
-    pub(super) fn op(
+    /// Every node, in file order.
+    pub(super) fn ops(
+        &self,
+        graph: &Graph,
+        symbolic: &Analysis,
+        numeric: &Analysis,
+    ) -> Result<Vec<OpReport>, ReportError> {
+        let tensors = |ids: &[Option<ValueId>]| {
+            let ids = ids.iter().flatten();
+            ids.map(|id| self.value(graph, symbolic, numeric, *id)).collect()
+        };
+        let nodes = graph.nodes.iter().zip(&numeric.nodes);
+        nodes.map(|(n, r)| self.op(n, r, tensors(&n.inputs), tensors(&n.outputs))).collect()
+    }
+
+    fn op(
         &self,
         node: &Node,
         report: &NodeReport,
@@ -222,12 +237,19 @@ impl<'b> Evaluator<'b> {
         Ok(totals)
     }
 
-    pub(super) fn tensor(
+    /// A value of the graph: its shape in symbols, and at the bindings.
+    pub(super) fn value(
         &self,
-        name: &str,
-        symbolic: &TensorInfo,
-        numeric: &TensorInfo,
+        graph: &Graph,
+        symbolic: &Analysis,
+        numeric: &Analysis,
+        id: ValueId,
     ) -> TensorReport {
+        let at = id.index();
+        self.tensor(&graph.value(id).name, &symbolic.values[at], &numeric.values[at])
+    }
+
+    fn tensor(&self, name: &str, symbolic: &TensorInfo, numeric: &TensorInfo) -> TensorReport {
         let size = |d: &Dim| {
             let size = d.eval(self.bindings).ok()?;
             if size < 0 {

@@ -1,16 +1,27 @@
 //! Reports as text: an aligned table, CSV and Markdown.
 
+mod csv;
+mod device;
+
+pub use csv::csv;
+pub use device::bounds;
+
 use super::model::{ModelReport, OpReport};
 use crate::units::si;
 use std::fmt::Write;
 
 /// A count with an SI prefix and no unit.
 pub fn count(n: u64) -> String {
-    si(n as f64, "").trim_end().to_owned()
+    if n < 1000 { n.to_string() } else { si(n as f64, "").trim_end().to_owned() }
 }
 
 fn bytes(n: u64) -> String {
-    si(n as f64, "B")
+    if n < 1000 { format!("{n} B") } else { si(n as f64, "B") }
+}
+
+/// A count in short and whole.
+fn both(n: u64) -> String {
+    if n < 1000 { n.to_string() } else { format!("{} ({n})", count(n)) }
 }
 
 /// In place of a number in a listing that is not known.
@@ -30,7 +41,7 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
     match by {
         "type" => {
             rows.push(
-                ["operator", "nodes", "MACs", "FLOPs", "int ops", "bytes", "FLOP/B"]
+                ["operator", "nodes", "MACs", "FLOPs", "int ops", "bytes", "unfused FLOP/B"]
                     .map(String::from)
                     .to_vec(),
             );
@@ -54,9 +65,18 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
         }
         "op" => {
             rows.push(
-                ["node", "operator", "output", "MACs", "FLOPs", "bytes", "FLOP/B", "status"]
-                    .map(String::from)
-                    .to_vec(),
+                [
+                    "node",
+                    "operator",
+                    "output",
+                    "MACs",
+                    "FLOPs",
+                    "bytes",
+                    "unfused FLOP/B",
+                    "status",
+                ]
+                .map(String::from)
+                .to_vec(),
             );
             let mut ops: Vec<&OpReport> = report.ops.iter().collect();
             if top < ops.len() {
@@ -123,9 +143,9 @@ impl Sums {
 fn totals(report: &ModelReport) -> Vec<[String; 2]> {
     let t = &report.totals;
     let sums = Sums::of(report);
-    let work = |n: Option<u64>| sums.say(n.map(|n| format!("{}  ({n})", count(n))));
+    let work = |n: Option<u64>| sums.say(n.map(both));
     let mut rows = vec![
-        ["parameters".to_owned(), format!("{}  ({})", count(t.params), t.params)],
+        ["parameters".to_owned(), both(t.params)],
         ["weights".to_owned(), bytes(t.weight_bytes)],
         ["MACs".to_owned(), work(t.macs) + &effective(t)],
         ["FLOPs".to_owned(), work(t.flops)],
@@ -148,10 +168,8 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
     rows.push(moved("traffic", t.bytes(), "unfused (every node reads and writes memory)"));
     // A node that is not known may be what would have been fused: no "at least" here.
     let fused = Sums { bounds: true, ..sums }.say(t.fused_bytes.map(bytes));
-    rows.push([
-        "  fused".to_owned(),
-        format!("{fused} with epilogue, element-wise and norm fusion"),
-    ]);
+    let how = t.fused_bytes.map_or("", |_| " with epilogue, element-wise and norm fusion");
+    rows.push(["  fused".to_owned(), format!("{fused}{how}")]);
     rows.push(moved(
         "  compulsory",
         t.compulsory_bytes,
@@ -160,7 +178,7 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
     rows.push(["unfused intensity".to_owned(), format!("{} FLOP/B", intensity(t.intensity))]);
     let m = &report.memory;
     let better = match (m.best_order_bytes, m.arena_bytes) {
-        (Some(order), Some(arena)) => {
+        (Some(order), Some(arena)) if [order, arena].map(Some) != [t.peak_activation_bytes; 2] => {
             format!(" ({} in the best order found; {} as an arena)", bytes(order), bytes(arena))
         }
         _ => String::new(),
@@ -178,21 +196,73 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
 fn coverage(report: &ModelReport) -> String {
     let c = &report.coverage;
     let nodes = format!("{:.1} % ({} of {} nodes)", c.percent, c.known, c.nodes);
-    if report.is_complete() {
+    if report.is_complete() || report.totals.weight_bytes == 0 {
         return nodes;
     }
     format!("{nodes}; {:.1} % of the weight bytes", c.weights_percent)
 }
 
-/// The report for people: listing, totals, formulas, remarks.
+/// What a reader should know before the first number: sizes that were taken for granted, and what is amiss
+/// with the sizes or the file.
+fn before(report: &ModelReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(precision) = &report.model.precision {
+        lines.push(format!("as if cast to {precision}; scales of quantised weights not counted"));
+    }
+    let given: Vec<String> = report.chosen().map(|(k, v)| format!("{k} = {v}")).collect();
+    if !given.is_empty() {
+        lines.push(format!("at {}", given.join(", ")));
+    }
+    // Other sizes than the batch are in a warning.
+    let batch = report.model.batch_symbol.as_deref();
+    let said = |a: &super::Assumption| a.data_dependent || Some(&*a.symbol) == batch;
+    lines.extend(taken(report, &said).into_iter().map(|line| format!("assumed: {line}")));
+    for d in &report.diagnostics {
+        if ["warning", "conflict"].contains(&d.severity.as_str()) {
+            let hint = d.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
+            lines.push(format!("{}: `{}` {}{hint}", d.severity, d.place, d.message));
+        }
+    }
+    lines
+}
+
+/// What is missing from the numbers, and choices made on the way.
+fn after(report: &ModelReport) -> Vec<String> {
+    const SHOWN: usize = 10;
+    let mut lines = choices(report);
+    for (op, n) in &report.coverage.unknown {
+        lines.push(format!("unknown: {op} × {n}: not in the totals"));
+    }
+    let incomplete = report.diagnostics.iter().filter(|d| d.severity == "incomplete");
+    lines.extend(
+        incomplete.take(SHOWN).map(|d| format!("{}: `{}`: {}", d.severity, d.place, d.message)),
+    );
+    lines
+}
+
+/// A phase in one line.
+fn in_short(phase: &super::PhaseReport) -> String {
+    let mut sizes = vec![format!("{} = {}", phase.symbol, phase.value)];
+    sizes.extend(phase.assumed.iter().map(|(k, v)| format!("{k} = {v}, not given")));
+    format!(
+        "{} ({}): {}, compulsory {}, compulsory intensity {} FLOP/B",
+        phase.name,
+        sizes.join(", "),
+        si(phase.flops as f64, "FLOP"),
+        bytes(phase.compulsory_bytes),
+        intensity(phase.intensity)
+    )
+}
+
+/// The report for people: sizes and warnings, listing, totals, formulas, remarks.
 pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
     let mut out = String::new();
     let inputs: Vec<String> =
         report.model.inputs.iter().map(|i| format!("{} {}", i.name, i.symbolic)).collect();
     let _ = writeln!(out, "{}  ({})", report.model.file, report.model.format);
     let _ = writeln!(out, "input  {}", inputs.join(", "));
-    if let Some(precision) = &report.model.precision {
-        let _ = writeln!(out, "as if cast to {precision}; scales of quantised weights not counted");
+    for line in before(report) {
+        let _ = writeln!(out, "{line}");
     }
     out.push('\n');
     let rows = rows(report, by, top);
@@ -206,43 +276,36 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
         out.push('\n');
     }
     for [label, value] in totals(report) {
-        let _ = writeln!(out, "{label:<17} {}", value.replace("  (", " ("));
+        let _ = writeln!(out, "{label:<17} {}", value);
     }
-    out.push_str(&formulas(report));
+    let lines = formulas(report);
+    if !lines.is_empty() {
+        out.push('\n');
+    }
+    for [label, formula] in lines {
+        let _ = writeln!(out, "{label:<17} {formula}");
+    }
     out.push_str(&elsewhere(report));
     for phase in &report.phases {
         let _ = writeln!(
             out,
-            "\n{} ({} = {}): {} and {}: {} FLOP/B\n  FLOPs           = {}\n  bytes, at least = {}",
-            phase.name,
-            phase.symbol,
-            phase.value,
-            si(phase.flops as f64, "FLOP"),
-            bytes(phase.compulsory_bytes),
-            intensity(phase.intensity),
+            "\n{}\n  FLOPs            = {}\n  compulsory bytes = {}",
+            in_short(phase),
             readable(&phase.flops_formula),
             readable(&phase.compulsory_bytes_formula)
         );
     }
-    for line in assumptions(report) {
-        let _ = writeln!(out, "assumed: {line}");
-    }
-    out.push_str(&choices(report));
-    for (op, n) in &report.coverage.unknown {
-        let _ = writeln!(out, "unknown: {op} × {n}: not in the totals");
-    }
-    let incomplete = |d: &&super::DiagnosticReport| d.severity != "assumption";
-    for d in report.diagnostics.iter().filter(incomplete).take(10) {
-        let _ = writeln!(out, "{}: `{}`: {}", d.severity, d.place, d.message);
+    for line in after(report) {
+        let _ = writeln!(out, "{line}");
     }
     out
 }
 
-/// The totals as formulas, of a model with sizes that are not fixed.
-fn formulas(report: &ModelReport) -> String {
-    let mut out = String::new();
+/// The totals as formulas, as label and sign with formula, of a model with sizes that are not fixed.
+fn formulas(report: &ModelReport) -> Vec<[String; 2]> {
+    let mut lines = Vec::new();
     if report.bindings.is_empty() {
-        return out;
+        return lines;
     }
     let f = &report.formulas;
     let sums = Sums::of(report);
@@ -250,7 +313,7 @@ fn formulas(report: &ModelReport) -> String {
     let of = if sums.complete || !sums.bounds { "" } else { " in the known nodes" };
     let mut line = |label: &str, formula: &Option<String>| {
         if let Some(text) = formula {
-            let _ = write!(out, "\n{label:<17} {sign} {}{of}", readable(text));
+            lines.push([label.to_owned(), format!("{sign} {}{of}", readable(text))]);
         }
     };
     let none = |formula: &Option<String>| formula.as_deref() == Some("0");
@@ -262,30 +325,26 @@ fn formulas(report: &ModelReport) -> String {
         line("integer ops", &f.int_ops);
     }
     line("unfused bytes", &f.bytes);
-    let at: Vec<String> = report.given().map(|(k, v)| format!("{k} = {v}")).collect();
-    if !at.is_empty() {
-        let _ = write!(out, "\nat                  {}", at.join(", "));
-    }
-    format!("\n{}\n", out.trim_start_matches('\n'))
+    lines
 }
 
 /// What the analysis took for granted on the way, each remark once; a few of many.
-fn choices(report: &ModelReport) -> String {
+fn choices(report: &ModelReport) -> Vec<String> {
     const SHOWN: usize = 4;
     let taken = report.diagnostics.iter().filter(|d| d.severity == "assumption");
     let mut seen = std::collections::BTreeSet::new();
     let mut lines = Vec::new();
     for d in taken {
         if seen.insert(d.message.as_str()) {
-            lines.push(format!("assumed: `{}`: {}\n", d.place, d.message));
+            lines.push(format!("assumed: `{}`: {}", d.place, d.message));
         }
     }
     let more = lines.len().saturating_sub(SHOWN);
     lines.truncate(SHOWN);
     if more > 0 {
-        lines.push(format!("assumed: {more} more, which --format json lists\n"));
+        lines.push(format!("assumed: {more} more, which --format json lists"));
     }
-    lines.concat()
+    lines
 }
 
 /// Which formulas do not hold at the sizes of the numbers.
@@ -309,100 +368,30 @@ fn readable(formula: &str) -> String {
     format!("{start}… (--format json has it whole)")
 }
 
-/// What was taken for granted, one line each, the sizes that only the data decide together.
+/// What was taken for granted: one line of sizes that were not given, one of those that only the data decide.
 pub fn assumptions(report: &ModelReport) -> Vec<String> {
-    let (decided, unset): (Vec<_>, Vec<_>) =
-        report.assumptions.iter().partition(|a| a.data_dependent);
-    let line = |a: &&super::Assumption| {
-        format!("{} = {} (set it with --dim {}=N)", a.symbol, a.value, a.symbol)
-    };
-    let mut lines: Vec<String> = unset.iter().map(line).collect();
-    let shown: Vec<String> =
-        decided.iter().take(4).map(|a| format!("{} = {}", a.symbol, a.value)).collect();
-    if !shown.is_empty() {
-        let more = decided.len() - shown.len();
-        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let list = shown.join(", ");
-        lines.push(format!(
-            "{list}{rest}: only the data decide, counted at the most (--dim sets them)"
-        ));
-    }
-    lines
+    taken(report, &|_| true)
 }
 
-/// The bounds on devices, for people.
-pub fn bounds(report: &ModelReport) -> String {
-    let mut out = String::new();
-    for b in &report.bounds {
-        let kind = if b.measured { "measured" } else { "datasheet" };
-        let _ = writeln!(out, "\non {} in {} ({kind} ceilings)", b.device, b.dtype);
-        let _ = writeln!(
-            out,
-            "{:<17} {}: the model does {:.1} FLOP/B, the ridge is at {:.1}",
-            "bound by", b.bound, b.intensity_flop_per_byte, b.ridge_flop_per_byte
-        );
-        let _ = writeln!(
-            out,
-            "{:<17} {} a run ({} attainable)",
-            "at least",
-            si(b.least_seconds, "s"),
-            si(b.attainable_flops, "FLOP/s")
-        );
-        let _ = writeln!(
-            out,
-            "{:<17} {} fused, {} if every node reads and writes memory",
-            "by kernels",
-            si(b.fused_seconds, "s"),
-            si(b.node_by_node_seconds, "s")
-        );
-        for e in &b.estimates {
-            let threads =
-                if e.threads == 1 { "1 thread".into() } else { format!("{} threads", e.threads) };
-            let _ = writeln!(
-                out,
-                "{:<17} {} ± {:.0} % (median of kernels held out), {}, {threads}",
-                "estimate",
-                si(e.seconds, "s"),
-                100.0 * e.held_out_error,
-                e.version
-            );
-            let most = e.parts.iter().take(4).filter(|p| p.seconds >= 0.02 * e.seconds);
-            let share = |p: &super::EstimatePart| {
-                format!("{} {:.0} % in {}", p.kind, 100.0 * p.seconds / e.seconds, p.kernels)
-            };
-            let most: Vec<String> = most.map(share).collect();
-            if !most.is_empty() {
-                let _ = writeln!(out, "{:<17} of it {}", "", most.join(", "));
-            }
-            if e.uncalibrated > 0 {
-                let _ = writeln!(
-                    out,
-                    "{:<17} {} of {} kernels are of kinds that were not calibrated and count at the roof: {}",
-                    "",
-                    e.uncalibrated,
-                    e.kernels,
-                    e.uncalibrated_types.iter().cloned().collect::<Vec<_>>().join(", ")
-                );
-            }
-        }
-        // Where a cache holds some node's data.
-        if b.levels.iter().any(|l| !["compute", "DRAM"].contains(&l.ceiling.as_str())) {
-            let level = |l: &super::LevelReport| {
-                format!("{} {} ({})", l.ceiling, l.nodes.len(), si(l.seconds, "s"))
-            };
-            let levels: Vec<String> = b.levels.iter().map(level).collect();
-            let _ = writeln!(
-                out,
-                "{:<17} {}; data in caches that hold them",
-                "nodes bound by",
-                levels.join(", ")
-            );
-        }
-        if let (Some(n), Some(symbol)) = (b.critical_batch, &report.model.batch_symbol) {
-            let _ = writeln!(out, "{:<17} {symbol} ≥ {n} is bound by compute", "critical batch");
-        }
+/// Those of the assumptions that `said` chooses.
+fn taken(report: &ModelReport, said: &dyn Fn(&super::Assumption) -> bool) -> Vec<String> {
+    const SHOWN: usize = 4;
+    let chosen = report.assumptions.iter().filter(|a| said(a));
+    let (decided, unset): (Vec<_>, Vec<_>) = chosen.partition(|a| a.data_dependent);
+    let list = |of: &[&super::Assumption]| {
+        of.iter().map(|a| format!("{} = {}", a.symbol, a.value)).collect::<Vec<_>>().join(", ")
+    };
+    let mut lines = Vec::new();
+    if let Some(first) = unset.first() {
+        lines.push(format!("{} (set with --dim {}=N)", list(&unset), first.symbol));
     }
-    out
+    if !decided.is_empty() {
+        let more = decided.len().saturating_sub(SHOWN);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let shown = list(&decided[..decided.len() - more]);
+        lines.push(format!("{shown}{rest}: data-dependent; upper bound used (--dim sets them)"));
+    }
+    lines
 }
 
 /// First column left, the others right.
@@ -427,45 +416,49 @@ fn align(out: &mut String, rows: &[Vec<String>]) {
     }
 }
 
-/// Exact numbers, one node a line; what is not known is empty.
-pub fn csv(report: &ModelReport) -> String {
-    let mut out = String::from(
-        "name,op_type,class,macs,flops,int_ops,bytes_read,bytes_written,intensity,status\n",
-    );
-    let quote = |s: &str| {
-        if s.contains([',', '"', '\n']) {
-            format!("\"{}\"", s.replace('"', "\"\""))
-        } else {
-            s.to_owned()
+/// Tables for a document: all that the table says.
+pub fn markdown(report: &ModelReport, by: &str, top: usize) -> String {
+    let mut out = format!("## {}\n\n", report.model.file);
+    for line in before(report) {
+        let _ = writeln!(out, "- {line}");
+    }
+    out.push_str("\n| | |\n| --- | --- |\n");
+    for [label, value] in totals(report) {
+        let _ = writeln!(out, "| {} | {} |", label.trim(), value);
+    }
+    rows_in_markdown(&mut out, &rows(report, by, top));
+    let lines = formulas(report);
+    if !lines.is_empty() {
+        out.push('\n');
+    }
+    for [label, formula] in lines {
+        let _ = writeln!(out, "- {label} {formula}");
+    }
+    let elsewhere = elsewhere(report);
+    if !elsewhere.is_empty() {
+        let _ = write!(out, "- {elsewhere}");
+    }
+    for phase in &report.phases {
+        let _ = writeln!(out, "- {}", in_short(phase));
+    }
+    for b in &report.bounds {
+        let _ = writeln!(out, "\n### {}\n", device::title(b));
+        for [label, text] in device::lines(report, b) {
+            let _ = writeln!(out, "- {}: {text}", label.trim());
         }
-    };
-    let number = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
-    for op in &report.ops {
-        let intensity = op.intensity.map_or_else(String::new, |v| v.to_string());
-        let _ = writeln!(
-            out,
-            "{},{},{},{},{},{},{},{},{intensity},{}",
-            quote(&op.name),
-            quote(&op.op_type),
-            op.class,
-            number(op.macs),
-            number(op.flops),
-            number(op.int_ops),
-            number(op.bytes_read),
-            number(op.bytes_written),
-            op.status
-        );
+        rows_in_markdown(&mut out, &device::runs(b));
+    }
+    let notes = after(report);
+    if !notes.is_empty() {
+        out.push('\n');
+    }
+    for line in notes {
+        let _ = writeln!(out, "- {line}");
     }
     out
 }
 
-/// Tables for a document.
-pub fn markdown(report: &ModelReport, by: &str, top: usize) -> String {
-    let mut out = format!("## {}\n\n| | |\n| --- | --- |\n", report.model.file);
-    for [label, value] in totals(report) {
-        let _ = writeln!(out, "| {label} | {} |", value.trim());
-    }
-    let rows = rows(report, by, top);
+fn rows_in_markdown(out: &mut String, rows: &[Vec<String>]) {
     for (i, row) in rows.iter().enumerate() {
         if i == 0 {
             out.push('\n');
@@ -475,5 +468,4 @@ pub fn markdown(report: &ModelReport, by: &str, top: usize) -> String {
             let _ = writeln!(out, "|{}", " --- |".repeat(row.len()));
         }
     }
-    out
 }

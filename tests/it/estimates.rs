@@ -99,7 +99,7 @@ fn an_estimate_is_the_sum_of_its_kernels() {
     assert!((found / seconds - 1.0).abs() < 1e-9, "{found} {seconds}");
 
     let text = analyze(folder.path(), &[]).stdout;
-    assert!(text.contains("± 12 % (median of kernels held out), tract 1.2.3, 1 thread"), "{text}");
+    assert!(text.contains("± 12 % (median leave-one-out error), tract 1.2.3, 1 thread"), "{text}");
     assert!(text.contains("1 of 31 kernels are of kinds that were not calibrated"), "{text}");
     assert!(text.contains("count at the roof: MaxPool"), "{text}");
     assert!(text.contains("of it conv ") && text.contains(" % in 17, "), "{text}");

@@ -4,6 +4,7 @@
 mod agreement;
 #[cfg(feature = "serve")]
 mod batching;
+mod bounds;
 mod cli;
 mod contrib;
 mod corpus;

@@ -246,7 +246,7 @@ fn check_and_diff() {
     refused(&["check", resnet, "--min-coverage", "101"], "from 0 to 100");
     refused(&["diff", resnet, "models/vgg16.onnx", "--dim", "bacth=3"], "did you mean `batch`?");
     let fixed = "tests/models/maxvit_t.onnx";
-    refused(&["diff", fixed, fixed, "--batch", "3"], "leave --batch out");
+    refused(&["diff", fixed, fixed, "--batch", "3"], "omit --batch");
     let diff = rooflens(&["diff", resnet, "models/bert_base.onnx", "--dim", "seq=128"]);
     assert!(diff.stdout.contains("assumed: batch = 1"), "{}", diff.stdout);
     refused(&["ops", "conw"], "did you mean `Conv`?");

@@ -42,7 +42,7 @@ fn limits_and_differences() {
 
     let diff = ["diff", "models/bert_base.onnx", "models/gpt2.onnx"];
     let diff = printed("diff", 0, &diff);
-    assert!(diff["totals"].as_array().unwrap().iter().any(|r| r["name"] == "traffic, fused"));
+    assert!(diff["totals"].as_array().unwrap().iter().any(|r| r["name"] == "fused traffic"));
     assert!(!diff["remarks"].as_array().unwrap().is_empty());
 }
 

@@ -51,6 +51,7 @@ fn dtypes(devices: &[&Device], wanted: Option<&str>) -> Result<Vec<String>> {
         }
     }
     let Some(wanted) = wanted else { return Ok(all) };
+    let wanted = crate::analysis::type_name(wanted).unwrap_or(wanted);
     if all.iter().any(|t| t == wanted) {
         return Ok(vec![wanted.to_owned()]);
     }

@@ -48,7 +48,8 @@ impl Args {
         let vendor = known("vendor", self.vendor.as_deref(), all.iter().map(|d| &*d.vendor))?;
         let kind = known("kind", self.kind.as_deref(), all.iter().map(|d| &*d.kind))?;
         let types = all.iter().flat_map(|d| &d.peaks).map(|p| &*p.dtype);
-        let dtype = known("dtype", self.dtype.as_deref(), types)?;
+        let named = self.dtype.as_deref().map(|t| crate::analysis::type_name(t).unwrap_or(t));
+        let dtype = known("dtype", named, types)?;
         let min_peak = number("--min-peak", self.min_peak.as_deref(), "FLOP/s")?;
         let min_memory = number("--min-memory", self.min_memory.as_deref(), "B")?;
         let filter = self.filter.unwrap_or_default().to_lowercase();

@@ -129,7 +129,7 @@ pub(super) fn analysed(path: &Path, batch: i64, sizes: &Sizes, strict: bool) -> 
     let names: Vec<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();
     let mut model = crate::formats::load_for(path, &names)
         .map_err(|e| hinted(e.to_string(), e.hint().unwrap_or("check the file")))?;
-    let symbol = batch_symbol(&model).map(str::to_owned);
+    let symbol = batch_symbol(&model).map(|batch| batch.symbol);
     let rows = batch.unsigned_abs();
     let (mut given, mut held) = (Vec::new(), BTreeSet::new());
     for (name, shape) in sizes {

@@ -1,0 +1,117 @@
+//! The sizes and types that a model is counted at: flags that all commands have alike.
+
+use super::analyze::{bindings, every_symbol, load, set_sizes, set_value, shape};
+use super::hinted;
+use crate::analysis::Precision;
+use crate::ir::{Model, Severity};
+use crate::report::{DiagnosticReport, ModelReport, batch_symbol};
+use anyhow::Result;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Sizes, values and types of a model.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Sizes {
+    /// Give a symbol a value: SYMBOL=N. Repeatable.
+    #[arg(long, value_name = "SYMBOL=N")]
+    pub(super) dim: Vec<String>,
+    /// Give the batch a value: the dimension named "batch", else the one that operators show to be
+    /// it, else the dynamic first axis.
+    #[arg(long, value_name = "N")]
+    pub(super) batch: Option<u64>,
+    /// Fix the shape of an input: NAME=1x3x224x224. Repeatable.
+    #[arg(long, value_name = "NAME=DIMS")]
+    pub(super) shape: Vec<String>,
+    /// Set the value of a small input, such as a flag or a size: NAME=V or NAME=V,V. Repeatable.
+    #[arg(long, value_name = "NAME=V")]
+    pub(super) value: Vec<String>,
+    /// Count as if the model were cast: f16, bf16, tf32, int8, int4, or weights and activations
+    /// apart, as in w4a16.
+    #[arg(long, value_name = "TYPE")]
+    pub(super) dtype: Option<Precision>,
+}
+
+/// What a model leaves open, by name.
+#[derive(Default)]
+pub(super) struct Names {
+    /// Sizes.
+    pub(super) symbols: BTreeSet<String>,
+    /// Inputs.
+    pub(super) inputs: BTreeSet<String>,
+    /// Whether one of the sizes is the batch.
+    pub(super) batch: bool,
+}
+
+impl Names {
+    /// What either of two models has.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.symbols.extend(other.symbols);
+        self.inputs.extend(other.inputs);
+        Self { batch: self.batch || other.batch, ..self }
+    }
+}
+
+impl Sizes {
+    /// Analyses the model at `path` at these sizes.
+    pub(super) fn report(&self, path: &Path) -> Result<ModelReport> {
+        self.count(path, load(path, &self.shape)?)
+    }
+
+    /// The same where a symbol, an input or the batch may be missing from this model, and what it has.
+    pub(super) fn shared_report(&self, path: &Path) -> Result<(ModelReport, Names)> {
+        let model = load(path, &self.shape)?;
+        let inputs = model.graph.inputs.iter().map(|id| model.graph.value(*id).name.clone());
+        let names = Names {
+            inputs: inputs.collect(),
+            symbols: every_symbol(&model, &self.dim).iter().map(ToString::to_string).collect(),
+            batch: self.batch.is_some() && batch_symbol(&model).is_some(),
+        };
+        let of_input = |text: &&String| {
+            text.rsplit_once('=').is_none_or(|(name, _)| names.inputs.contains(name))
+        };
+        let of_symbol = |text: &&String| {
+            text.split_once('=').is_none_or(|(name, _)| names.symbols.contains(name.trim()))
+        };
+        let own = Self {
+            dim: self.dim.iter().filter(of_symbol).cloned().collect(),
+            batch: self.batch.filter(|_| names.batch),
+            shape: self.shape.iter().filter(of_input).cloned().collect(),
+            value: self.value.iter().filter(of_input).cloned().collect(),
+            dtype: self.dtype,
+        };
+        Ok((own.count(path, model)?, names))
+    }
+
+    fn count(&self, path: &Path, mut model: Model) -> Result<ModelReport> {
+        let given = self.shape.iter().map(|text| shape(&model, text));
+        let given = given.collect::<Result<Vec<_>>>()?;
+        set_sizes(&mut model, &given, "--shape")?;
+        for text in &self.value {
+            set_value(&mut model, text)?;
+        }
+        let bindings = bindings(&model, &self.dim, self.batch)?;
+        let by_convention = self.by_convention(&model);
+        if let Some(precision) = self.dtype {
+            model = crate::analysis::recast(&model, precision);
+        }
+        let mut report = ModelReport::new(&model, &path.display().to_string(), &bindings)
+            .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim or --shape"))?;
+        report.model.precision = self.dtype.map(|p| p.to_string());
+        report.diagnostics.extend(by_convention);
+        // Nobody takes the graph apart piece by piece when the process is about to end.
+        std::mem::forget(model);
+        Ok(report)
+    }
+
+    /// A warning where `--batch` sets a size that only a convention says is the batch.
+    fn by_convention(&self, model: &Model) -> Option<DiagnosticReport> {
+        self.batch?;
+        let batch = batch_symbol(model).filter(|b| b.by_convention)?;
+        Some(DiagnosticReport {
+            severity: Severity::Warning.word().to_owned(),
+            place: batch.symbol.to_string(),
+            message: "taken as the batch, because it is the first dynamic axis: neither a name nor an operator says so".into(),
+            hint: Some(format!("set sizes by their names with --dim, as in --dim {}=8", batch.symbol)),
+        })
+    }
+}

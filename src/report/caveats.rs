@@ -1,0 +1,74 @@
+//! What a reader should know before the numbers: sizes that were not given, sizes of zero, and what keeps
+//! the numbers from being exact.
+
+use super::{Assumption, DiagnosticReport, ModelReport, TensorReport};
+use crate::dim::Bindings;
+use crate::ir::Severity;
+
+fn warning(place: String, message: String, hint: String) -> DiagnosticReport {
+    let severity = Severity::Warning.word().to_owned();
+    DiagnosticReport { severity, place, message, hint: Some(hint) }
+}
+
+/// A warning of sizes that are no batch and were not given: a sequence of one is hardly what is meant.
+pub(super) fn unset(assumptions: &[Assumption], batch: Option<&str>) -> Option<DiagnosticReport> {
+    let unset = assumptions.iter().filter(|a| !a.data_dependent && Some(&*a.symbol) != batch);
+    let names: Vec<&str> = unset.map(|a| a.symbol.as_str()).collect();
+    let hint = names.iter().map(|n| format!("--dim {n}=N")).collect::<Vec<_>>().join(" ");
+    (!names.is_empty()).then(|| {
+        let (are, sizes) =
+            if names.len() == 1 { ("is", "this size") } else { ("are", "these sizes") };
+        let message = format!("{are} not given and taken as 1; all numbers are for {sizes}");
+        warning(names.join(", "), message, hint)
+    })
+}
+
+/// Warnings of sizes of zero, which make costs zero: inputs that have one although nobody gave it, and
+/// outputs where no input has one.
+pub(super) fn empty(
+    inputs: &[TensorReport],
+    outputs: &[TensorReport],
+    given: &Bindings,
+) -> Vec<DiagnosticReport> {
+    if given.values().any(|v| *v == 0) {
+        return Vec::new();
+    }
+    let zero = |t: &&TensorReport| t.shape.iter().flatten().any(|size| *size == Some(0));
+    let hint = "a dynamic size that was written as 0 is set with --shape NAME=DIMS";
+    let warn = |t: &TensorReport| {
+        let message = format!("has a size of 0 ({}): what depends on it costs nothing", t.symbolic);
+        warning(t.name.clone(), message, hint.to_owned())
+    };
+    let found: Vec<_> = inputs.iter().filter(zero).map(warn).collect();
+    if found.is_empty() { outputs.iter().filter(zero).map(warn).collect() } else { found }
+}
+
+/// Why the numbers are not exact, one clause each: nodes that are not counted, upper bounds, sizes that
+/// were not given, and contradictions. Empty where they are.
+pub fn inexact(report: &ModelReport) -> Vec<String> {
+    let mut all = Vec::new();
+    let missing = report.coverage.nodes - report.coverage.known.min(report.coverage.nodes);
+    if missing > 0 {
+        let list = report.coverage.unknown.iter().map(|(op, n)| format!("{op} × {n}"));
+        let list = list.collect::<Vec<_>>().join(", ");
+        all.push(format!(
+            "the cost of {missing} of {} nodes is unknown: {list}",
+            report.coverage.nodes
+        ));
+    }
+    let bounds = report.ops.iter().filter(|op| op.status == "bound").count();
+    if bounds > 0 {
+        all.push(format!("the cost of {bounds} nodes is data-dependent: an upper bound is used"));
+    }
+    let batch = report.model.batch_symbol.as_deref();
+    for a in report.assumptions.iter().filter(|a| !a.data_dependent) {
+        let flag = if Some(&*a.symbol) == batch { "--batch N or " } else { "" };
+        all.push(format!(
+            "{} = {} is assumed: set it with {flag}--dim {}=N",
+            a.symbol, a.value, a.symbol
+        ));
+    }
+    let conflicts = report.diagnostics.iter().filter(|d| d.severity == "conflict");
+    all.extend(conflicts.map(|d| format!("`{}` {}", d.place, d.message)));
+    all
+}
