@@ -42,36 +42,43 @@ struct Place<'a> {
 
 /// How a value is used, by all that read it.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Use(u8);
+struct Use(u16);
 
 impl Use {
     /// Learned, in whatever type it is stored.
-    const LEARNED: u8 = 1;
+    const LEARNED: u16 = 1;
     /// An operand of arithmetic.
-    const OPERAND: u8 = 2;
+    const OPERAND: u16 = 2;
     /// Learned even if it is a single number.
-    const SINGLE: u8 = 4;
+    const SINGLE: u16 = 4;
     /// A scale or zero point.
-    const SCALE: u8 = 8;
+    const SCALE: u16 = 8;
     /// A constant of the computation.
-    const CONSTANT: u8 = 16;
+    const CONSTANT: u16 = 16;
     /// Its sine is taken.
-    const SINE: u8 = 32;
+    const SINE: u16 = 32;
     /// Its cosine is taken.
-    const COSINE: u8 = 64;
+    const COSINE: u16 = 64;
     /// It becomes attention scores or logits by arithmetic on elements.
-    const SCORES: u8 = 128;
+    const SCORES: u16 = 128;
+    /// It is a factor of the product that makes these.
+    const FACTOR: u16 = 256;
 
-    fn has(self, flags: u8) -> bool {
+    fn has(self, flags: u16) -> bool {
         self.0 & flags != 0
     }
 
-    fn with(self, flags: u8) -> Self {
+    fn with(self, flags: u16) -> Self {
         Self(self.0 | flags)
     }
 
-    fn without(self, flags: u8) -> Self {
+    fn without(self, flags: u16) -> Self {
         Self(self.0 & !flags)
+    }
+
+    /// A factor, if the product becomes scores.
+    fn factor(self, after: Self) -> Self {
+        if after.has(Self::SCORES) { self.with(Self::FACTOR) } else { self }
     }
 
     /// An angle whose sine and cosine are taken, and nothing else, as those of rotary and sinusoidal
@@ -165,6 +172,7 @@ fn add_up(known: &Known<'_>, uses: &Uses, total: &mut Stored) {
         let count = || {
             let packed = uses.packed.get(&id).cloned().or_else(|| known.shifted(id));
             let kept = || weight.sparse.as_ref().map(|s| s.elements.clone());
+            let kept = || kept().or_else(|| weight.distinct.clone());
             packed.or_else(kept).or_else(|| value.info.elements()).unwrap_or_default()
         };
         if learned {
@@ -271,6 +279,7 @@ impl Known<'_> {
     fn at(&self, node: &Node, op: &Op, port: usize, after: Use) -> Use {
         match op.port(port) {
             Port::Learned if op.class == Class::MatrixProduct && after.angle() => after,
+            Port::Learned if op.class == Class::MatrixProduct => Use(Use::LEARNED).factor(after),
             Port::Learned | Port::Packed => Use(Use::LEARNED),
             Port::Scale => Use(Use::SCALE),
             Port::Constant => Use(Use::CONSTANT),
@@ -313,7 +322,12 @@ impl Known<'_> {
             return after;
         }
         if !elementwise {
-            return Use(Use::OPERAND);
+            let product = op.class == Class::MatrixProduct;
+            return if product { Use(Use::OPERAND).factor(after) } else { Use(Use::OPERAND) };
+        }
+        // A single number that scales attention scores, or what is multiplied to make them.
+        if after.has(Use::SCORES | Use::FACTOR) && self.elements(node, port) == Some(1) {
+            return Use(Use::CONSTANT);
         }
         if self.scales_product(node, port) {
             return Use(Use::SCALE);

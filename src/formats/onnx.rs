@@ -5,6 +5,7 @@ mod build;
 mod census;
 mod constants;
 mod messages;
+mod offsets;
 mod tensor;
 mod write;
 

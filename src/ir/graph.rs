@@ -41,6 +41,8 @@ pub struct Weight {
     pub external: bool,
     /// Of a sparse tensor, what is stored of it.
     pub sparse: Option<Sparse>,
+    /// How many different numbers there are, where the reader found that they repeat a smaller table.
+    pub distinct: Option<Dim>,
 }
 
 /// What is stored of a sparse tensor.
@@ -61,6 +63,7 @@ impl Weight {
             float: info.dtype.is_some_and(DType::is_float),
             external: false,
             sparse: None,
+            distinct: None,
         }
     }
 }

@@ -222,6 +222,41 @@ fn masks_and_tables_of_angles_are_not_learned() {
 }
 
 #[test]
+fn numbers_that_scale_scores_are_not_learned() {
+    // The root of a head's size, as one exporter multiplies queries by it and another the scores.
+    let inputs = ["q f32 1 3 8 16", "k f32 1 3 16 8"];
+    holds(&["Mul q s -> a", "MatMul a k -> b", "Softmax b -> y"], &inputs, &["s f32 1"], 0, 0);
+    holds(&["MatMul q k -> a", "Mul a s -> b", "Softmax b -> y"], &inputs, &["s f32 1"], 0, 0);
+    // One for each head is learned.
+    holds(&["MatMul q k -> a", "Mul a s -> b", "Softmax b -> y"], &inputs, &["s f32 3 1 1"], 3, 0);
+}
+
+#[test]
+fn integer_forms_have_learned_ports() {
+    let one = |line: &str, inputs: &[&str], stored: &[&str], params, scales| {
+        holds(&[line], inputs, stored, params, scales);
+    };
+    let image = ["x u8 1 3 8 8"];
+    one("ConvInteger x w xz wz -> y", &image, &["w u8 4 3 3 3", "xz u8", "wz u8"], 108, 2);
+    let rows = ["x u8 2 8", "f f32 2 8"];
+    let matrix = ["w i8 8 4", "as f32", "az u8", "ws f32", "wz i8", "b f32 4", "c i32 4"];
+    one("MatMulInteger x w az wz -> y", &rows, &matrix, 32, 2);
+    one("ms:MatMulIntegerToFloat x w as ws az wz b -> y", &rows, &matrix, 36, 4);
+    one("ms:DynamicQuantizeMatMul f w ws wz b -> y", &rows, &matrix, 36, 2);
+    one("ms:QGemm x as az w ws wz c -> y", &rows, &matrix, 36, 4);
+    let sizes = [int("K", 64), int("N", 32), int("block_size", 16), int("quant_type", 1)];
+    let product = with(parsed("ms:MatMulBnb4 x w s -> y"), &sizes);
+    counts(&model(&[product], &["x f32 2 64"], &["w u8 1024", "s f32 128"]), 2048, 128);
+    let tables = ["w u8 50 8", "p u8 16 8", "g u8 8", "b u8 8"];
+    let (scales, zeros) = ("ws ps _ gs bs", "wz pz _ gz bz");
+    let node = format!("ms:QEmbedLayerNormalization ids _ w p _ g b _ {scales} {zeros} -> y n");
+    let mut stored = tables.to_vec();
+    stored.extend(["ws f32", "ps f32", "gs f32", "bs f32", "wz u8", "pz u8", "gz u8", "bz u8"]);
+    // Without segments and a mask.
+    holds(&[&node], &["ids i32 1 8"], &stored, 50 * 8 + 16 * 8 + 16, 8);
+}
+
+#[test]
 fn single_numbers_are_learned_where_an_operator_says_so() {
     // A slope; a temperature, which is stored as its logarithm; and a number of plain arithmetic.
     holds(&["PRelu x a -> y"], &["x f32 8"], &["a f32"], 1, 0);
@@ -360,17 +395,14 @@ fn sparse_tensors_are_read() {
 #[test]
 fn blocks_of_channels_count_without_padding() {
     // 3 → 24 → 24 channels in blocks of 16, so that weights are stored for 32; a plain image comes in.
-    let blocked = |op: &str, line: &str| parsed(line).bytes(7, "com.microsoft.nchwc").bytes(4, op);
+    let blocked = |line: &str| parsed(line).bytes(7, "com.microsoft.nchwc");
     let shape = [ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])];
     let relu = text("activation", "Relu");
     let nodes = [
-        with(blocked("Conv", "Conv x a ab -> p"), &[&shape[..], &[relu]].concat()),
-        with(
-            blocked("MaxPool", "MaxPool p -> q"),
-            &[ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])],
-        ),
-        with(blocked("Conv", "Conv q d db -> r"), &[&shape[..], &[int("group", 32)]].concat()),
-        with(blocked("ReorderOutput", "ReorderOutput r -> y"), &[int("channels", 24)]),
+        with(blocked("Conv x a ab -> p"), &[&shape[..], &[relu]].concat()),
+        with(blocked("MaxPool p -> q"), &[ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])]),
+        with(blocked("Conv q d db -> r"), &[&shape[..], &[int("group", 32)]].concat()),
+        with(blocked("ReorderOutput r -> y"), &[int("channels", 24)]),
     ];
     let stored = ["a f32 32 3 3 3", "ab f32 32", "d f32 32 1 3 3", "db f32 32"];
     let report = model(&nodes, &["x f32 1 3 16 16"], &stored);

@@ -4,7 +4,7 @@ use super::messages::{
     AttributeProto, FunctionProto, GraphProto, InnerType, ModelProto, NodeProto, Size, TensorProto,
     TypeProto, ValueInfo,
 };
-use super::{blocks, constants, tensor};
+use super::{blocks, constants, offsets, tensor};
 use crate::dim::Dim;
 use crate::formats::{LoadError, LoadErrorKind};
 use crate::ir::{
@@ -191,7 +191,11 @@ impl<'a> Builder<'a> {
         scope: &Scope<'a>,
     ) -> Result<(), LoadError> {
         let info = tensor::info(tensor, self.folder)?;
-        let weight = Weight { external: tensor.data_location == 1, ..Weight::of(&info) };
+        let weight = Weight {
+            external: tensor.data_location == 1,
+            distinct: offsets::distinct(tensor),
+            ..Weight::of(&info)
+        };
         store(graph, scope, &tensor.name, info, weight)
     }
 
