@@ -4,12 +4,14 @@
 //! knows no models and measures nothing.
 
 mod catalogue;
+mod ceiling;
 mod check;
 mod positive;
 
 #[cfg(feature = "cli")]
 pub(crate) use catalogue::edit_distance;
 pub use catalogue::{Catalogue, HwdbError};
+pub use ceiling::{ALL_UNITS, Ceiling, CeilingError, Choice, ceiling_type};
 pub use check::{Disagreement, PeakCheck, Verdict};
 
 use crate::units::{BytesPerSecond, FlopsPerSecond};
@@ -53,6 +55,13 @@ pub struct Device {
     /// Clock the peaks are stated at, in MHz.
     #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub clock_mhz: Option<f64>,
+    /// The highest clock that the device runs as sold, in MHz, where it is above that of the peaks: bounds
+    /// are taken there.
+    #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
+    pub boost_mhz: Option<f64>,
+    /// Key into `sources.toml`, of the highest clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boost_source: Option<String>,
     /// Design power in watts.
     #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub tdp_w: Option<f64>,
@@ -160,7 +169,7 @@ pub struct CalibrationPoint {
 pub struct Peak {
     /// `f32`, `tf32`, `f16`, `bf16`, `f8`, `i8` …
     pub dtype: String,
-    /// `vector`, `tensor`, `matrix`, `dla`.
+    /// `vector`, `tensor`, `matrix`, or `dla`: accelerators that work beside the others.
     pub unit: String,
     /// 10^12 operations a second, an FMA counted as two, without sparsity.
     #[serde(deserialize_with = "positive::one")]
@@ -168,7 +177,7 @@ pub struct Peak {
     /// The same with the vendor's structured sparsity.
     #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub sparse_tflops: Option<f64>,
-    /// Type sums are kept in.
+    /// Type sums are kept in: `f16`, `f32`. Not given where the device has one rate for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accumulate: Option<String>,
     /// What a real matrix product reaches, measured: 10^12 operations a second.
@@ -318,12 +327,6 @@ impl MemoryLevel {
 }
 
 impl Device {
-    /// The fastest dense ceiling of this type.
-    pub fn peak(&self, dtype: &str) -> Option<&Peak> {
-        let same = self.peaks.iter().filter(|p| p.dtype == dtype);
-        same.max_by(|a, b| a.dense_tflops.total_cmp(&b.dense_tflops))
-    }
-
     /// The largest cache whose size is known.
     pub fn cache_bytes(&self) -> Option<u64> {
         let caches = self.memory.iter().filter(|m| m.level != "DRAM");

@@ -20,6 +20,7 @@ mod contrib;
 mod control;
 mod cost;
 mod elementwise;
+mod fast;
 mod folding;
 mod movement;
 mod normalization;
@@ -41,6 +42,7 @@ mod values;
 
 pub use context::{OpCx, OpError, RunBody};
 pub use cost::{Cost, Effect, Status};
+pub use fast::{Fast, Share};
 pub use ports::{Held, Packed, Port};
 
 use std::collections::HashMap;

@@ -8,7 +8,7 @@ mod levels;
 
 pub use levels::{Hierarchy, Level, LevelPlacement};
 
-use crate::hwdb::Device;
+use crate::hwdb::{CeilingError, Choice, Device};
 use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Intensity, Seconds};
 
 /// The ceilings of a device that hold for one data type.
@@ -18,7 +18,13 @@ pub struct Roof {
     pub device: String,
     /// The data type.
     pub dtype: String,
-    /// The compute ceiling.
+    /// Type that sums are kept in, where the device names it.
+    pub accumulate: Option<String>,
+    /// The unit that computes, several joined by ` + `; empty where not known.
+    pub unit: String,
+    /// The clock of the compute ceiling in MHz, where it is above that of the listed figure.
+    pub boost_mhz: Option<f64>,
+    /// The compute ceiling, at the highest clock of the device.
     pub peak: FlopsPerSecond,
     /// The memory ceiling.
     pub bandwidth: BytesPerSecond,
@@ -61,17 +67,32 @@ pub struct Placement {
 }
 
 impl Roof {
-    /// The roof of `device` for `dtype`; `None` when a ceiling is not known.
-    pub fn of(device: &Device, dtype: &str) -> Option<Self> {
-        let (peak, dram) = (device.peak(dtype)?, device.dram()?);
-        Some(Self {
+    /// The roof of `device` for a data type.
+    pub fn of<'a>(device: &Device, choice: impl Into<Choice<'a>>) -> Result<Self, CeilingError> {
+        Self::with_attainable(device, choice.into()).map(|(roof, _)| roof)
+    }
+
+    /// The same, and what a real matrix product reaches under it.
+    fn with_attainable(
+        device: &Device,
+        choice: Choice<'_>,
+    ) -> Result<(Self, Option<FlopsPerSecond>), CeilingError> {
+        let ceiling = device.ceiling(choice)?;
+        let dram = device.dram().and_then(|m| Some((m, m.rate()?)));
+        let (dram, bandwidth) =
+            dram.ok_or_else(|| CeilingError::Bandwidth { device: device.name.clone() })?;
+        let roof = Self {
             device: device.name.clone(),
-            dtype: dtype.to_owned(),
-            peak: peak.rate(),
-            bandwidth: dram.rate()?,
-            measured: peak.kind == "measured" && dram.kind == "measured",
+            dtype: ceiling.dtype,
+            accumulate: ceiling.accumulate,
+            unit: ceiling.unit,
+            boost_mhz: device.boost_mhz,
+            peak: ceiling.rate,
+            bandwidth,
+            measured: ceiling.measured && dram.kind == "measured",
             cached: Bytes(device.cache_bytes().unwrap_or(0) as f64),
-        })
+        };
+        Ok((roof, ceiling.attainable))
     }
 
     /// Where the ceilings cross.

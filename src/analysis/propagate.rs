@@ -3,7 +3,7 @@
 use super::NodeReport;
 use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, Node, NodeId, Order, Severity, TensorInfo, ValueId};
-use crate::ops::{self, Class, Cost, Effect, OpCx, OpError, Status};
+use crate::ops::{self, Class, Cost, Effect, OpCx, OpError, Share, Status};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -316,9 +316,15 @@ impl<'b> Walk<'b> {
             + effect.other.clone()
             + effect.transcendentals.clone()
             + effect.comparisons.clone();
+        let effective_macs = effect.effective.clone().unwrap_or_else(|| effect.macs.clone());
+        let left = effect.fast[usize::from(integer)];
         let mut own = Cost {
             macs: effect.macs.clone(),
-            effective_macs: effect.effective.clone().unwrap_or_else(|| effect.macs.clone()),
+            fast: (left != Share::ALL)
+                .then(|| (left, effective_macs.clone()))
+                .into_iter()
+                .collect(),
+            effective_macs,
             transcendentals: effect.transcendentals.clone(),
             comparisons: effect.comparisons.clone(),
             ..Cost::default()

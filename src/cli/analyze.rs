@@ -3,6 +3,7 @@
 use super::sizes::Sizes;
 use super::{Exit, emit, hinted, nearest};
 use crate::dim::{Bindings, Dim};
+use crate::hwdb::Choice;
 use crate::ir::{DType, Elem, Model, ValueId};
 use crate::report::{BoundReport, ModelReport, batch_symbol};
 use anyhow::Result;
@@ -39,6 +40,12 @@ pub(super) struct Args {
     /// A folder of your own device files; they win over the shipped ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
+    /// With --on: the type that sums are kept in, where a device has several rates. Default: f32.
+    #[arg(long, value_name = "TYPE", requires = "on")]
+    accumulate: Option<String>,
+    /// With --on: the unit that computes, such as vector, tensor or dla; `all` for all engines at once.
+    #[arg(long, value_name = "UNIT", requires = "on")]
+    unit: Option<String>,
     /// Form of the output.
     #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json", "csv", "markdown"])]
     format: String,
@@ -83,7 +90,12 @@ impl Args {
         let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;
         let bound = |name: &String| {
             let device = super::hw::find(&catalogue, name)?;
-            let h = super::hw::hierarchy(device, report.main_dtype())?;
+            let choice = Choice {
+                dtype: report.main_dtype(),
+                accumulate: self.accumulate.as_deref(),
+                unit: self.unit.as_deref(),
+            };
+            let h = super::hw::hierarchy(device, choice)?;
             let bound = BoundReport::new(&h.roof, report);
             Ok(bound.with_levels(&h, report).with_device(device, &h.roof, report))
         };

@@ -147,6 +147,9 @@ fn roofs(host: &HostCeilings) -> (Roof, Roof) {
     let roof = |peak: f64, bandwidth: f64| Roof {
         device: host.cpu.clone(),
         dtype: "f32".into(),
+        accumulate: None,
+        unit: String::new(),
+        boost_mhz: None,
         peak: FlopsPerSecond(peak),
         bandwidth: BytesPerSecond(bandwidth),
         measured: true,

@@ -129,7 +129,7 @@ impl Args {
         let mut checks = Vec::new();
         for name in &self.on {
             let device = super::hw::find(&catalogue, name)?;
-            let roof = super::hw::hierarchy(device, report.main_dtype())?.roof;
+            let roof = super::hw::hierarchy(device, report.main_dtype().into())?.roof;
             let bound = BoundReport::new(&roof, report).with_device(device, &roof, report);
             let known = report.coverage.known > 0;
             if let Some(limit) = most {

@@ -8,12 +8,11 @@ mod measure;
 mod show;
 
 use super::{Exit, emit, hinted};
-use crate::hwdb::{Catalogue, Device, HwdbError};
+use crate::hwdb::{Catalogue, CeilingError, Choice, Device, HwdbError};
 use crate::roofline::Hierarchy;
 use anyhow::Result;
 use clap::Subcommand;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Known devices and this machine: list, show, compare, detect, measure, check.
 ///
@@ -48,25 +47,9 @@ impl Args {
     }
 }
 
-/// The user's own device files: `rooflens/hwdb` in the configuration folder.
-fn own_folder() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let config = set("XDG_CONFIG_HOME").or_else(|| {
-        if cfg!(windows) { set("APPDATA") } else { set("HOME").map(|h| h.join(".config")) }
-    });
-    config.map(|c| c.join("rooflens").join("hwdb"))
-}
-
 /// The shipped devices, the user's own, and those of `folder`; later ones win.
 pub(super) fn catalogue(folder: Option<&Path>) -> Result<Catalogue> {
-    let mut catalogue = Catalogue::builtin()?;
-    let own = own_folder().filter(|f| f.is_dir());
-    for folder in own.as_deref().into_iter().chain(folder) {
-        catalogue.load(folder).map_err(|e| {
-            hinted(e.to_string(), "`rooflens hw check FILE` says what is wrong with a device file")
-        })?;
-    }
-    Ok(catalogue)
+    Catalogue::standard(folder).map_err(|e| hinted(e.to_string(), e.hint()))
 }
 
 /// The device called `name`.
@@ -76,28 +59,24 @@ pub(super) fn find<'c>(catalogue: &'c Catalogue, name: &str) -> Result<&'c Devic
         HwdbError::NotFound { .. } if host => {
             hinted("this machine has not been measured", "`rooflens hw measure --save` measures it")
         }
-        HwdbError::NotFound { nearest, .. } if !nearest.is_empty() => {
-            hinted(error.to_string(), format!("did you mean `{}`?", nearest.join("`, `")))
-        }
-        _ => hinted(error.to_string(), "`rooflens hw list` shows all"),
+        _ => hinted(error.to_string(), error.hint()),
     })
 }
 
-/// The ceilings of a device for `dtype`; an error where it has none, rather than those of another type.
-pub(super) fn hierarchy(device: &Device, dtype: &str) -> Result<Hierarchy> {
-    Hierarchy::of(device, dtype).ok_or_else(|| no_roof(device, dtype))
+/// The ceilings of a device for a data type; an error where it has none, rather than those of another type.
+pub(super) fn hierarchy(device: &Device, choice: Choice<'_>) -> Result<Hierarchy> {
+    Hierarchy::of(device, choice).map_err(|e| no_roof(&e))
 }
 
-/// The error of a device that has no roof for `dtype`.
-pub(super) fn no_roof(device: &Device, dtype: &str) -> anyhow::Error {
-    if device.peak(dtype).is_some() {
-        let message = format!("the bandwidth of {}'s memory is not known", device.name);
-        return hinted(message, "a device file of your own with --hwdb can give it");
-    }
-    let types: BTreeSet<&str> = device.peaks.iter().map(|p| p.dtype.as_str()).collect();
-    let types = types.into_iter().collect::<Vec<_>>().join(", ");
-    let message = format!("{} has no known {dtype} roof", device.name);
-    hinted(message, format!("its types are: {types}; --dtype counts in one of them"))
+/// The error of a device that has no such roof.
+pub(super) fn no_roof(error: &CeilingError) -> anyhow::Error {
+    let choose = match error {
+        CeilingError::Dtype { .. } => "; --dtype counts in one of them",
+        CeilingError::Accumulate { .. } => "; --accumulate chooses one of them",
+        CeilingError::Unit { .. } => "; --unit chooses one of them, `all` all engines",
+        _ => "",
+    };
+    hinted(error.to_string(), error.hint() + choose)
 }
 
 /// Prints data as JSON.

@@ -166,7 +166,6 @@ impl Args {
         for name in &self.on {
             let device = super::hw::find(&catalogue, name)?;
             let known: Vec<&str> = device.peaks.iter().map(|p| p.dtype.as_str()).collect();
-            let missing = || super::hw::no_roof(device, dtype);
             let mut dtypes = if asked.is_empty() { vec![dtype.to_owned()] } else { asked.to_vec() };
             if asked.is_empty() && self.on.len() == 1 {
                 for other in &known {
@@ -175,9 +174,9 @@ impl Args {
                     }
                 }
             }
-            let roof = Roof::of(device, dtype).ok_or_else(missing)?;
+            let roof = Roof::of(device, dtype).map_err(|e| super::hw::no_roof(&e))?;
             let label = if self.on.len() == 1 { "" } else { &device.name };
-            lines.push(charts::device_roof(device, &dtypes, label).ok_or_else(missing)?);
+            lines.extend(charts::device_roof(device, &dtypes, label));
             first.get_or_insert(roof);
         }
         first.map(|roof| (lines, roof)).ok_or_else(|| hinted("no device", "name one with --on"))
@@ -188,6 +187,9 @@ fn machine_roof(a: &Assessment) -> (Vec<RoofLine>, Roof) {
     let roof = Roof {
         device: a.machine.cpu.clone(),
         dtype: "f32".into(),
+        accumulate: None,
+        unit: String::new(),
+        boost_mhz: None,
         peak: FlopsPerSecond(a.machine.peak_flops_all_threads),
         bandwidth: BytesPerSecond(a.machine.triad_bytes_per_second_all_threads),
         measured: true,

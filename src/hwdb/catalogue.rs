@@ -3,7 +3,7 @@
 use super::Device;
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/hwdb");
 
@@ -37,6 +37,21 @@ pub enum HwdbError {
     },
 }
 
+impl HwdbError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NotFound { nearest, .. } if !nearest.is_empty() => {
+                format!("did you mean `{}`?", nearest.join("`, `"))
+            }
+            Self::NotFound { .. } => "`rooflens hw list` shows all".to_owned(),
+            Self::Malformed { .. } | Self::Io { .. } => {
+                "`rooflens hw check FILE` says what is wrong with a device file".to_owned()
+            }
+        }
+    }
+}
+
 /// All known devices, by id, and the sources they name.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
@@ -53,6 +68,27 @@ impl Catalogue {
         let mut catalogue = Self::default();
         for file in FILES.files() {
             catalogue.add(file.contents_utf8().unwrap_or_default(), file.path())?;
+        }
+        Ok(catalogue)
+    }
+
+    /// Where the user's own device files are: `rooflens/hwdb` in the configuration folder.
+    pub fn own_folder() -> Option<PathBuf> {
+        let set =
+            |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+        let config = set("XDG_CONFIG_HOME").or_else(|| {
+            if cfg!(windows) { set("APPDATA") } else { set("HOME").map(|h| h.join(".config")) }
+        });
+        config.map(|c| c.join("rooflens").join("hwdb"))
+    }
+
+    /// The shipped devices, the user's own in `rooflens/hwdb` of the configuration folder
+    /// (`$XDG_CONFIG_HOME`, or `~/.config`), and those of `folder`; later ones win.
+    pub fn standard(folder: Option<&Path>) -> Result<Self, HwdbError> {
+        let mut catalogue = Self::builtin()?;
+        let own = Self::own_folder().filter(|f| f.is_dir());
+        for folder in own.as_deref().into_iter().chain(folder) {
+            catalogue.load(folder)?;
         }
         Ok(catalogue)
     }

@@ -184,6 +184,12 @@ impl Device {
             }
             found.extend(self.unsourced(name, link.source.as_deref(), &link.kind));
         }
+        if self.boost_mhz.zip(self.clock_mhz).is_some_and(|(boost, clock)| boost < clock) {
+            found.push("the highest clock is below that of the peaks".to_owned());
+        }
+        if self.boost_mhz.is_some() && self.boost_source.is_none() {
+            found.push("no source is given for the highest clock".to_owned());
+        }
         let watts = self.power_modes.iter().map(|m| m.limit_w).chain(self.tdp_w);
         if watts.into_iter().any(|w| !positive(w)) {
             found.push("a power is not positive".to_owned());
@@ -216,6 +222,7 @@ impl Catalogue {
             }
         }
         let keys = device.sources.iter().chain(device.prices.iter().map(|p| &p.source));
+        let keys = keys.chain(&device.boost_source);
         let unknown = keys.filter(|s| self.source(s).is_none());
         found.extend(unknown.map(|s| format!("source `{s}` is not in sources.toml")));
         found
@@ -249,6 +256,11 @@ fn peak_problems(peak: &Peak) -> Vec<&'static str> {
     }
     if peak.attainable_tflops.is_some() && peak.attainable_note.is_none() {
         found.push("nobody is named who measured the attainable rate");
+    }
+    const SUMS: [&str; 6] = ["f16", "bf16", "f32", "f64", "i16", "i32"];
+    let sums = peak.accumulate.as_deref().map(super::ceiling_type);
+    if sums.is_some_and(|t| !SUMS.contains(&t.as_str())) {
+        found.push("sums are kept in none of f16, bf16, f32, f64, i16, i32");
     }
     if peak.flop_per_unit_clock.is_some_and(|w| !positive(w)) {
         found.push("the width a clock is not positive");
@@ -346,6 +358,9 @@ mod tests {
             (|d| d.memory[0].bandwidth_gb_s = Some(f64::NAN), "the bandwidth is not positive"),
             (|d| d.memory[0].capacity_bytes = Some(0), "the capacity is not positive"),
             (|d| d.id = "T4".into(), "lower-case"),
+            (|d| d.peaks[0].accumulate = Some("f17".into()), "sums are kept in none of"),
+            (|d| d.boost_mhz = Some(1.0), "the highest clock is below"),
+            (|d| d.boost_mhz = Some(9e9), "no source is given for the highest clock"),
         ];
         for (breaks, said) in broken {
             let mut d = device();

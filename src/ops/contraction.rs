@@ -3,7 +3,7 @@
 use super::Class::{Convolution, MatrixProduct, Recurrent};
 use super::context::{OpCx, OpError, invalid};
 use super::shape::{Window, broadcast};
-use super::{Effect, Op};
+use super::{Effect, Op, fast};
 use crate::dim::Dim;
 use crate::ir::{DType, Shape, TensorInfo};
 
@@ -100,7 +100,13 @@ fn convolve(
     let taps: Dim = per_group.clone() * kernel.iter().product();
     let biased = cx.optional(bias).is_some();
     let added = if biased { elements.clone() } else { Dim::ZERO };
-    Ok(Effect::one(output).macs(elements * taps).effective(met).other(added))
+    let effect = Effect::one(output).macs(elements * taps).effective(met).other(added);
+    Ok(effect.fast(fast_shares(&window)))
+}
+
+/// What fast algorithms leave of a convolution's products, on floats and on integers.
+fn fast_shares(window: &Window) -> [fast::Share; 2] {
+    [false, true].map(|integer| fast::convolution(&window.kernel, &window.strides, integer))
 }
 
 /// `x: [N, Cin, …]`, `w: [Cin, Cout/g, …]` → `[N, Cout, …]`, as a scatter: what `pads` crops
@@ -156,11 +162,10 @@ fn conv_transpose_at(cx: &OpCx<'_>, bias: usize, pads: Option<&[Dim]>) -> Result
     let elements = output.elements().unwrap_or_default();
     let taps: Dim = per_group.clone() * kernel.iter().product();
     let biased = cx.optional(bias).is_some();
-    Ok(Effect::one(output).macs(cx.elements(0)? * taps).other(if biased {
-        elements
-    } else {
-        Dim::ZERO
-    }))
+    let added = if biased { elements } else { Dim::ZERO };
+    let effect = Effect::one(output).macs(cx.elements(0)? * taps).other(added);
+    // Each phase of the stride is a convolution without one.
+    Ok(effect.fast(fast_shares(&window)))
 }
 
 /// Opset 27. `x: [B, C, L]`, `w: [C, 1, k]`; the state holds the last k − 1 positions.

@@ -1,5 +1,6 @@
 //! What a node costs, symbolically.
 
+use super::fast::{Fast, Share};
 use crate::dim::Dim;
 use crate::ir::TensorInfo;
 
@@ -36,6 +37,8 @@ pub struct Cost {
     /// Of these, the ones that can change the result: taps on padding and scores that a causal mask
     /// hides left out, where sizes tell how many they are.
     pub effective_macs: Dim,
+    /// Of `effective_macs`, the ones of which a fast algorithm does a share.
+    pub fast: Fast,
     /// Floating-point operations, two per MAC, everything included.
     pub flops: Dim,
     /// Integer operations, two per integer MAC.
@@ -65,6 +68,9 @@ impl Cost {
         sum(&mut self.bytes_read, &other.bytes_read);
         sum(&mut self.weight_bytes_read, &other.weight_bytes_read);
         sum(&mut self.bytes_written, &other.bytes_written);
+        for (share, macs) in &other.fast {
+            sum(self.fast.entry(*share).or_default(), macs);
+        }
     }
 
     /// Whether some count has more terms than a formula may have, or is beyond any number.
@@ -72,7 +78,7 @@ impl Cost {
         let Self { macs, effective_macs, flops, int_ops, transcendentals, comparisons, .. } = self;
         let work = [macs, effective_macs, flops, int_ops, transcendentals, comparisons];
         let bytes = [&self.bytes_read, &self.weight_bytes_read, &self.bytes_written];
-        work.into_iter().chain(bytes).any(Dim::is_overflow)
+        work.into_iter().chain(bytes).chain(self.fast.values()).any(Dim::is_overflow)
     }
 
     /// The cost of doing this `count` times.
@@ -82,6 +88,7 @@ impl Cost {
         Self {
             macs: scaled(&self.macs),
             effective_macs: scaled(&self.effective_macs),
+            fast: self.fast.iter().map(|(share, macs)| (*share, scaled(macs))).collect(),
             flops: scaled(&self.flops),
             int_ops: scaled(&self.int_ops),
             transcendentals: scaled(&self.transcendentals),
@@ -98,6 +105,7 @@ impl Cost {
         Self {
             macs: self.macs.maximum(&other.macs),
             effective_macs: self.effective_macs.maximum(&other.effective_macs),
+            fast: most_spared(&self.fast, &other.fast),
             flops: self.flops.maximum(&other.flops),
             int_ops: self.int_ops.maximum(&other.int_ops),
             transcendentals: self.transcendentals.maximum(&other.transcendentals),
@@ -114,6 +122,16 @@ impl Cost {
     }
 }
 
+/// The larger of two for every share: at least what either spares.
+fn most_spared(a: &Fast, b: &Fast) -> Fast {
+    let mut all = a.clone();
+    for (share, macs) in b {
+        let slot = all.entry(*share).or_default();
+        *slot = slot.maximum(macs);
+    }
+    all
+}
+
 /// What an operator does: its outputs, and its arithmetic. Bytes are filled in by the walk —
 /// every input read once, every output written once — unless overridden here.
 #[derive(Clone, Debug)]
@@ -122,6 +140,8 @@ pub struct Effect {
     pub(crate) macs: Dim,
     /// MACs that can change the result, where not all.
     pub(crate) effective: Option<Dim>,
+    /// What the fastest known algorithm leaves of the MACs, on floats and on integers.
+    pub(crate) fast: [Share; 2],
     /// Arithmetic besides MACs, transcendentals and comparisons.
     pub(crate) other: Dim,
     pub(crate) transcendentals: Dim,
@@ -144,6 +164,7 @@ impl Effect {
             outputs: outputs.into(),
             macs: Dim::ZERO,
             effective: None,
+            fast: [Share::ALL; 2],
             other: Dim::ZERO,
             transcendentals: Dim::ZERO,
             comparisons: Dim::ZERO,
@@ -171,6 +192,13 @@ impl Effect {
     #[must_use]
     pub fn effective(mut self, macs: Option<Dim>) -> Self {
         self.effective = macs;
+        self
+    }
+
+    /// States what the fastest known algorithm leaves of the MACs, on floats and on integers.
+    #[must_use]
+    pub(crate) fn fast(mut self, left: [Share; 2]) -> Self {
+        self.fast = left;
         self
     }
 

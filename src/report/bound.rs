@@ -15,6 +15,15 @@ pub struct BoundReport {
     pub device: String,
     /// Data type of the compute ceiling.
     pub dtype: String,
+    /// Type that sums are kept in, where the device names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accumulate: Option<String>,
+    /// Units of the compute ceiling.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
+    /// Clock of the compute ceiling in MHz, where the device boosts above that of its listed figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boost_mhz: Option<f64>,
     /// Whether the ceilings were measured; from datasheets otherwise.
     pub measured: bool,
     /// Compute ceiling in FLOP/s.
@@ -47,9 +56,16 @@ pub struct BoundReport {
     pub levels: Vec<LevelReport>,
     /// The least batch at which the model is bound by compute, where there is one below 2^20.
     pub critical_batch: Option<u64>,
-    /// max(F/π, (Q − C)/β) of the whole model: F without padding and masked scores, Q its compulsory
-    /// bytes, both without what data may spare, C what the caches keep from one run to the next.
+    /// max(F/π, (Q − C)/β) of the whole model: F = `least_operations`, Q its compulsory bytes without
+    /// what data may spare, C what the caches keep from one run to the next.
     pub least_seconds: f64,
+    /// Operations of `least_seconds`: without padding, masked scores and what data may spare, with
+    /// convolutions by the fastest algorithm that a known library has for them.
+    #[serde(default)]
+    pub least_operations: f64,
+    /// `least_seconds` when every convolution multiplies tap by tap, as counted.
+    #[serde(default)]
+    pub direct_seconds: f64,
     /// Σ max(F/π, Q/β) over kernels that take their epilogues, chains, norms and attention along.
     pub fused_seconds: f64,
     /// Σ max(F/π, Q/β) over nodes, each reading its inputs from memory and writing its outputs there.
@@ -161,11 +177,15 @@ impl BoundReport {
     /// Places `report` under `roof`.
     pub fn new(roof: &Roof, report: &ModelReport) -> Self {
         let whole = place(roof, report);
-        let least_seconds = roof.least(Flops(least_work(report)), least_bytes(report)).get();
+        let least = |macs| roof.least(Flops(work_of(report, macs)), least_bytes(report)).get();
+        let least_seconds = least(report.totals.least_macs);
         let runs = runs(roof, report, least_seconds, 0.0);
         Self {
             device: roof.device.clone(),
             dtype: roof.dtype.clone(),
+            accumulate: roof.accumulate.clone(),
+            unit: roof.unit.clone(),
+            boost_mhz: roof.boost_mhz,
             measured: roof.measured,
             peak_flops: roof.peak.get(),
             bandwidth_bytes_per_second: roof.bandwidth.get(),
@@ -180,6 +200,8 @@ impl BoundReport {
             levels: Vec::new(),
             critical_batch: critical_batch(roof, report),
             least_seconds,
+            least_operations: least_work(report),
+            direct_seconds: least(report.totals.effective_macs),
             fused_seconds: report.groups.iter().map(|g| group_time(roof, g).get()).sum(),
             node_by_node_seconds: report.ops.iter().map(|op| op_time(roof, op).get()).sum(),
             estimates: Vec::new(),
@@ -303,12 +325,15 @@ fn work(report: &ModelReport) -> f64 {
     report.totals.operations().unwrap_or(0) as f64
 }
 
-/// The same without what a kernel may skip: padding, scores that a mask hides, and whatever nodes do of
-/// which only the data decide how much.
+/// The same without what a kernel may skip: padding, scores that a mask hides, products that fast
+/// convolutions spare, and whatever nodes do of which only the data decide how much.
 fn least_work(report: &ModelReport) -> f64 {
-    let counted = |n: Option<u64>| n.unwrap_or(0);
-    let (macs, effective) = (report.totals.macs, report.totals.effective_macs);
-    let skipped = counted(macs).saturating_sub(counted(effective));
+    work_of(report, report.totals.least_macs)
+}
+
+/// The same with `macs` of the multiply–accumulates.
+fn work_of(report: &ModelReport, macs: Option<u64>) -> f64 {
+    let skipped = report.totals.macs.unwrap_or(0).saturating_sub(macs.unwrap_or(0));
     (work(report) - report.totals.bound_ops as f64 - 2.0 * skipped as f64).max(0.0)
 }
 

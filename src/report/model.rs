@@ -116,6 +116,10 @@ pub struct Totals {
     pub macs: Option<u64>,
     /// MACs without taps on padding and scores that a causal mask hides.
     pub effective_macs: Option<u64>,
+    /// MACs that remain when convolutions run by the fastest algorithm that a known library has for their
+    /// kernel, stride and type (Winograd, FFT): a lower bound, without the transforms.
+    #[serde(default)]
+    pub least_macs: Option<u64>,
     pub flops: Option<u64>,
     /// Of `flops` and `int_ops`, those of nodes whose cost is a bound.
     pub bound_ops: u64,

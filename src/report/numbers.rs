@@ -6,7 +6,7 @@ use super::{
 use crate::analysis::{Analysis, NodeReport};
 use crate::dim::{Bindings, Dim, EvalError};
 use crate::ir::{Diagnostic, Graph, Model, Node, Severity, TensorInfo, ValueId};
-use crate::ops::Status;
+use crate::ops::{Cost, Status};
 use std::cell::RefCell;
 
 /// Operations per byte; `None` where one is not known, or nothing moves.
@@ -216,6 +216,7 @@ impl<'b> Evaluator<'b> {
         let mut totals = Totals {
             macs: self.sum("macs", &t.macs)?,
             effective_macs: self.sum("effective_macs", &t.effective_macs)?,
+            least_macs: self.settled(self.least_macs(t)?),
             flops: self.sum("flops", &t.flops)?,
             bound_ops,
             int_ops: self.sum("int_ops", &t.int_ops)?,
@@ -235,6 +236,15 @@ impl<'b> Evaluator<'b> {
         };
         totals.intensity = intensity(totals.operations(), totals.bytes());
         Ok(totals)
+    }
+
+    /// What remains of the MACs when convolutions use the fastest algorithm known.
+    fn least_macs(&self, cost: &Cost) -> Result<u64, ReportError> {
+        let mut left = self.count("effective_macs", &cost.effective_macs)?;
+        for (share, macs) in &cost.fast {
+            left = left.saturating_sub(share.spared(self.count("macs", macs)?));
+        }
+        Ok(left)
     }
 
     /// A value of the graph: its shape in symbols, and at the bindings.

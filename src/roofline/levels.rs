@@ -3,7 +3,7 @@
 //! Yang et al., *Hierarchical Roofline analysis for GPUs*, Concurrency and Computation 32(20), 2020.
 
 use super::{Bound, Placement, Roof};
-use crate::hwdb::Device;
+use crate::hwdb::{CeilingError, Choice, Device};
 use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Intensity};
 
 /// The ceiling of a memory level.
@@ -48,10 +48,9 @@ impl LevelPlacement {
 }
 
 impl Hierarchy {
-    /// The ceilings of `device` for `dtype`; `None` when its peak or its main memory is not known.
-    pub fn of(device: &Device, dtype: &str) -> Option<Self> {
-        let roof = Roof::of(device, dtype)?;
-        let attainable = device.peak(dtype)?.attainable_tflops.map(|t| FlopsPerSecond(t * 1e12));
+    /// The ceilings of `device` for a data type.
+    pub fn of<'a>(device: &Device, choice: impl Into<Choice<'a>>) -> Result<Self, CeilingError> {
+        let (roof, attainable) = Roof::with_attainable(device, choice.into())?;
         let level = |m: &crate::hwdb::MemoryLevel| {
             let capacity = m.capacity_bytes.map(|b| Bytes(b as f64));
             Some(Level { name: m.level.clone(), capacity, bandwidth: m.rate()? })
@@ -60,7 +59,7 @@ impl Hierarchy {
         // A cache that is slower than what lies behind it is no ceiling.
         levels.retain(|l| l.name == "DRAM" || l.bandwidth > roof.bandwidth);
         levels.sort_by(|a, b| b.bandwidth.get().total_cmp(&a.bandwidth.get()));
-        Some(Self { roof, attainable, levels })
+        Ok(Self { roof, attainable, levels })
     }
 
     /// The innermost level that holds a working set of this size; main memory when none does.

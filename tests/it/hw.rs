@@ -1,7 +1,7 @@
 //! The device files against the figures of their sources, and `rooflens hw` as a user runs it.
 
 use crate::run::{ROOT, Run, rooflens, rooflens_with, steadily};
-use rooflens::hwdb::{Catalogue, Device};
+use rooflens::hwdb::{Catalogue, CeilingError, Choice, Device};
 use rooflens::roofline::Roof;
 use std::path::Path;
 
@@ -55,18 +55,123 @@ fn peaks_bandwidths_and_ridges_reproduce_the_sources() {
         assert!(same(crossing, number(ridge)), "{}: {line}", device.id);
         (left, peaks) = (left - 1, peaks + 1);
     }
-    assert_eq!((devices, peaks), (76, 303));
+    assert_eq!((devices, peaks), (77, 322));
+}
+
+fn roof(device: &str, choice: Choice<'_>) -> Result<Roof, CeilingError> {
+    Roof::of(Catalogue::builtin().unwrap().find(device).unwrap(), choice)
 }
 
 #[test]
 fn the_roof_takes_the_highest_dense_peak() {
-    let catalogue = Catalogue::builtin().unwrap();
-    for (name, dtype, ridge) in
-        [("v100", "f16", 138.889), ("t4", "f16", 203.125), ("h100", "bf16", 295.343)]
-    {
-        let roof = Roof::of(catalogue.find(name).unwrap(), dtype).unwrap();
+    for (name, dtype, ridge) in [("v100", "f16", 138.889), ("t4", "f16", 203.125)] {
+        let roof = roof(name, dtype.into()).unwrap();
         assert!(close(roof.ridge().get(), ridge), "{name}: {}", roof.ridge());
     }
+}
+
+/// Ceilings in 10^12 per second at the clock that bounds are of: units × operations per unit and clock, as
+/// NVIDIA's white papers of GA102, AD102 and GB202 have them, × the highest clock that nvidia-smi prints.
+#[test]
+fn sums_in_f32_and_the_boost_clock_are_the_default() {
+    for (name, dtype, f32_sums, f16_sums) in [
+        ("2080ti", "f16", 68.0 * 512.0 * 2.1e-3, 68.0 * 1024.0 * 2.1e-3),
+        ("3090", "f16", 82.0 * 512.0 * 2.1e-3, 82.0 * 1024.0 * 2.1e-3),
+        ("4090", "f16", 128.0 * 512.0 * 3.105e-3, 128.0 * 1024.0 * 3.105e-3),
+        ("5090", "f8", 170.0 * 1024.0 * 3.09e-3, 170.0 * 2048.0 * 3.09e-3),
+    ] {
+        let name = format!("nvidia-rtx{name}");
+        let default = roof(&name, dtype.into()).unwrap();
+        assert!(close(default.peak.get(), f32_sums * 1e12), "{name}: {}", default.peak);
+        assert_eq!(default.accumulate.as_deref(), Some("f32"));
+        let narrow = Choice { accumulate: Some("f16"), ..dtype.into() };
+        assert!(close(roof(&name, narrow).unwrap().peak.get(), f16_sums * 1e12), "{name}");
+    }
+    // 132 SMs × 4096 × 1.98 GHz; 4 cores × 8 × 1.8 GHz; 56 cores × 64 × 3 GHz on all cores.
+    for (name, dtype, peak) in
+        [("h100", "bf16", 1070.5), ("rpi4", "f32", 0.0576), ("intel-xeon-8480plus", "f32", 10.752)]
+    {
+        let found = roof(name, dtype.into()).unwrap().peak.get();
+        assert!(close(found, peak * 1e12), "{name}: {found}");
+    }
+}
+
+/// AGX Orin: 275 sparse TOPS are 170 of the GPU and 105 of two DLAs; half of each is dense (NVIDIA's
+/// Deep-Learning-Accelerator-SW README). Orin NX: 60 and 40.
+#[test]
+fn accelerators_beside_the_gpu_are_an_engine_of_their_own() {
+    for (name, gpu, dla) in [("orin", 85.0, 52.5), ("orin-nx", 30.1, 20.0)] {
+        let peak = |unit: Option<&str>| {
+            roof(name, Choice { unit, ..Choice::from("i8") }).unwrap().peak.get() / 1e12
+        };
+        assert!(close(peak(None), gpu) && close(peak(Some("dla")), dla), "{name}");
+        assert!(close(peak(Some("all")), gpu + dla), "{name}");
+    }
+    let shown = rooflens(&["hw", "show", "orin"]).stdout;
+    assert!(shown.contains("tensor + dla at once"), "{shown}");
+    assert!(rooflens(&["hw", "show", "4090"]).stdout.contains("sums in f16"));
+}
+
+#[test]
+fn a_type_that_a_device_lacks_is_an_error_that_names_its_types() {
+    let missing = roof("rpi4", "f16".into()).unwrap_err();
+    assert_eq!(missing.to_string(), "Raspberry Pi 4 (BCM2711) has no known f16 roof");
+    assert_eq!(missing.hint(), "its types are: f32");
+    let analyze = |device: &str, dtype: &str| {
+        let model = "models/mobilenet_v2.onnx";
+        rooflens(&["analyze", model, "--batch", "1", "--on", device, "--dtype", dtype])
+    };
+    for (device, dtype, said) in [
+        ("rpi4", "int8", "has no known i8 roof"),
+        ("v100", "bf16", "has no known bf16 roof"),
+        ("v100", "tf32", "its types are: f16, f32, f64"),
+        ("google-edgetpu", "int8", "the memory bandwidth of Coral Edge TPU is not known"),
+    ] {
+        refused(&analyze(device, dtype), said);
+    }
+}
+
+/// Products of f32 in tf32: the arithmetic is faster, the bytes are the same. Weights in four bits and
+/// activations in f16 compute in f16.
+#[test]
+fn tf32_and_mixed_types_choose_their_ceiling() {
+    let bound = |dtype: &str| -> serde_json::Value {
+        let model = "models/vgg16.onnx";
+        let args = [
+            "analyze", model, "--batch", "64", "--on", "a100", "--dtype", dtype, "--format", "json",
+        ];
+        serde_json::from_str(&rooflens(&args).stdout).unwrap()
+    };
+    let (f32, tf32) = (bound("f32"), bound("tf32"));
+    assert_eq!(f32["totals"]["bytes_read"], tf32["totals"]["bytes_read"]);
+    assert_eq!(tf32["bounds"][0]["dtype"], "tf32");
+    assert_eq!(tf32["bounds"][0]["peak_flops"], 156e12);
+    assert_eq!(bound("w4a16")["bounds"][0]["dtype"], "f16");
+}
+
+/// VGG-16 in f32, 32 images on a V100: MXNet with cuDNN 7 took 45.2 ms (NVIDIA's own table of 2018), less
+/// than its nominal arithmetic takes at the peak, because cuDNN convolves by Winograd's algorithm.
+#[test]
+fn fast_convolutions_lower_the_bound_and_not_the_count() {
+    let args = ["analyze", "models/vgg16.onnx", "--batch", "32", "--on", "v100"];
+    let run = rooflens(&[&args[..], &["--format", "json"]].concat());
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let (totals, bound) = (&report["totals"], &report["bounds"][0]);
+    let number = |v: &serde_json::Value| v.as_f64().unwrap();
+    assert_eq!(totals["macs"], 32u64 * 15_470_264_320);
+    assert!(number(&bound["least_seconds"]) < 0.0451703);
+    assert!(number(&bound["direct_seconds"]) > 0.0451703);
+    // All convolutions are 3×3 with a stride of one: 16 of 81 products remain, all of the rest.
+    let dense = 32.0 * f64::from(25_088 * 4096 + 4096 * 4096 + 4096 * 1000);
+    let left = (number(&totals["effective_macs"]) - dense) * 16.0 / 81.0 + dense;
+    assert!(close(number(&totals["least_macs"]), left), "{totals}");
+    let said = rooflens(&args).stdout;
+    assert!(said.contains("by fast algorithms (Winograd, FFT)"), "{said}");
+    // Products of matrices have no such algorithm.
+    let bert = ["analyze", "models/bert_base.onnx", "--on", "v100", "--format", "json"];
+    let report: serde_json::Value = serde_json::from_str(&rooflens(&bert).stdout).unwrap();
+    assert_eq!(report["totals"]["least_macs"], report["totals"]["effective_macs"]);
+    assert_eq!(report["bounds"][0]["least_seconds"], report["bounds"][0]["direct_seconds"]);
 }
 
 #[test]
@@ -113,7 +218,7 @@ fn check_all_finds_no_problem_and_shows_both_bases() {
     let run = rooflens(&["hw", "check", "--all"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stdout.contains("f32 vector, f64 tensor at 1980 MHz"), "{}", run.stdout);
-    assert!(run.stdout.contains("76 devices, 303 peaks"), "{}", run.stdout);
+    assert!(run.stdout.contains("77 devices, 322 peaks"), "{}", run.stdout);
     assert!(run.stdout.trim_end().ends_with("0 problems"), "{}", run.stdout);
 }
 
@@ -208,7 +313,7 @@ fn list_filters() {
         ids(&["--dtype", "bf16", "--min-peak", "2.2P", "--min-memory", "250G"]),
         ["amd-mi355x", "nvidia-b300-sxm", "nvidia-gb300-gpu"]
     );
-    assert_eq!(ids(&["jetson"]).len(), 4);
+    assert_eq!(ids(&["jetson"]).len(), 5);
     assert!(ids(&["nothing-like-this"]).is_empty());
 }
 

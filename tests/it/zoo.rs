@@ -119,12 +119,15 @@ fn a_bound_counts_nothing_that_data_may_spare() {
     let roof = Roof {
         device: "one".into(),
         dtype: "f32".into(),
+        accumulate: None,
+        unit: String::new(),
+        boost_mhz: None,
         peak: FlopsPerSecond(1e9),
         bandwidth: BytesPerSecond(1e12),
         measured: false,
         cached: Bytes(0.0),
     };
-    let least = BoundReport::new(&roof, &report).least_seconds;
+    let least = BoundReport::new(&roof, &report).direct_seconds;
     let products = 2.0 * report.totals.effective_macs.unwrap() as f64 / 1e9;
     assert!((products..1.05 * products).contains(&least), "{least} and {products}");
     assert!(report.totals.operations().unwrap() as f64 / 1e9 > 10.0 * least);

@@ -2,7 +2,6 @@
 
 use super::{Exit, catalogue, emit, find, print_json};
 use crate::hwdb::{Device, MemoryLevel, Peak};
-use crate::roofline::Roof;
 use crate::units::{BytesPerSecond, FlopsPerSecond, si};
 use anyhow::Result;
 use std::fmt::Write;
@@ -84,7 +83,9 @@ fn rows(devices: &[&Device], dtypes: &[String]) -> Vec<Row> {
     });
     row("memory".into(), "B", &|d| d.dram()?.capacity_bytes.map(|b| b as f64));
     for dtype in dtypes {
-        row(format!("{dtype} ridge"), "/B", &|d| Roof::of(d, dtype).map(|r| r.ridge().get()));
+        row(format!("{dtype} ridge"), "/B", &|d| {
+            Some((d.peak(dtype)?.rate() / d.dram()?.rate()?).get())
+        });
     }
     row("power".into(), "W", &|d| d.tdp_w);
     for dtype in dtypes {

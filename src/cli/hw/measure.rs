@@ -2,9 +2,9 @@
 
 mod gpu;
 
-use super::{Exit, catalogue, emit, hinted, own_folder, print_json};
+use super::{Exit, catalogue, emit, hinted, print_json};
 use crate::host::{HOST, HOST_ONE_THREAD, Survey, SurveyPlan, survey};
-use crate::hwdb::{Calibration, Device};
+use crate::hwdb::{Calibration, Catalogue, Device};
 use crate::units::si;
 use anyhow::Result;
 use std::fmt::Write;
@@ -186,7 +186,7 @@ fn id_of(path: &Path) -> Result<String> {
 /// The user's own folder of device files, made where missing.
 fn made_folder() -> Result<PathBuf> {
     let none = || hinted("no configuration folder is known", "write a file with -o instead");
-    let folder = own_folder().ok_or_else(none)?;
+    let folder = Catalogue::own_folder().ok_or_else(none)?;
     std::fs::create_dir_all(&folder).map_err(|e| {
         let message = format!("cannot make the folder `{}`: {e}", folder.display());
         hinted(message, "write a file with -o instead")

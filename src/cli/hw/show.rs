@@ -1,7 +1,7 @@
 //! `rooflens hw show`.
 
 use super::{Exit, catalogue, emit, find};
-use crate::hwdb::{Catalogue, Device, MemoryLevel, Peak};
+use crate::hwdb::{ALL_UNITS, Catalogue, Choice, Device, MemoryLevel, Peak};
 use crate::roofline::Hierarchy;
 use crate::units::si;
 use anyhow::Result;
@@ -44,6 +44,18 @@ fn describe(catalogue: &Catalogue, d: &Device) -> String {
     for peak in &d.peaks {
         let _ = writeln!(text, "{}", peak_line(d, peak));
     }
+    for dtype in d.types() {
+        let all = Choice { unit: Some(ALL_UNITS), ..Choice::from(dtype.as_str()) };
+        if let Some(c) = d.ceiling(all).ok().filter(|c| c.unit.contains('+')) {
+            let unit = if dtype.starts_with('i') { "OP/s" } else { "FLOP/s" };
+            let rate = si(c.rate.get(), unit);
+            let _ = writeln!(
+                text,
+                "{dtype:<5} {:<8} {rate:>14}  {} at once (--unit all)",
+                "all", c.unit
+            );
+        }
+    }
     for level in &d.memory {
         let size =
             level.capacity_bytes.map_or(String::new(), |b| format!("  {}", si(b as f64, "B")));
@@ -53,6 +65,15 @@ fn describe(catalogue: &Catalogue, d: &Device) -> String {
     for link in &d.links {
         let rate = si(link.bandwidth_gb_s * 1e9, "B/s");
         let _ = writeln!(text, "{:<14} {rate:>14}  {}  {}", link.name, link.direction, link.kind);
+    }
+    if let (Some(clock), Some(boost)) = (d.clock_mhz, d.boost_mhz) {
+        let source = d.boost_source.as_deref().unwrap_or("no source");
+        let most = format!("{boost:.0} MHz");
+        let _ = writeln!(
+            text,
+            "{:<14} {most:>14}  highest clock, of bounds; peaks are listed at {clock:.0} MHz  ({source})",
+            "boost"
+        );
     }
     if let Some(tdp) = d.tdp_w {
         let _ = writeln!(text, "{:<14} {:>14}", "power", format!("{tdp:.0} W"));
@@ -105,9 +126,13 @@ fn peak_line(d: &Device, peak: &Peak) -> String {
     let attained = peak
         .attainable_tflops
         .map_or(String::new(), |t| format!("  (GEMM {})", si(t * 1e12, unit)));
+    let sums = peak.accumulate.as_ref().map_or(String::new(), |t| format!("  sums in {t}"));
+    let boosted = d.rate(peak);
+    let boost = d.boost_mhz.filter(|_| boosted.get() > 1.0001 * peak.rate().get());
+    let boost = boost.map_or(String::new(), |_| format!("  at boost {}", si(boosted.get(), unit)));
     let confidence = peak.confidence.as_ref().map_or(String::new(), |c| format!(", {c}"));
     format!(
-        "{:<5} {:<8} {:>14}{sparse}{attained}{ridge}  {}{confidence}",
+        "{:<5} {:<8} {:>14}{sums}{sparse}{boost}{attained}{ridge}  {}{confidence}",
         peak.dtype,
         peak.unit,
         si(peak.rate().get(), unit),
@@ -122,7 +147,8 @@ const HEIGHT: usize = 12;
 /// peak, and the slope of main memory up to the highest; nothing where a ceiling is not known.
 fn picture(d: &Device) -> String {
     let fastest = d.peaks.iter().max_by(|a, b| a.dense_tflops.total_cmp(&b.dense_tflops));
-    let base = Hierarchy::of(d, "f32").or_else(|| Hierarchy::of(d, &fastest?.dtype));
+    let base = Hierarchy::of(d, "f32").ok();
+    let base = base.or_else(|| Hierarchy::of(d, fastest?.dtype.as_str()).ok());
     let (Some(fastest), Some(base)) = (fastest, base) else { return String::new() };
     let top = fastest.rate().get();
     let low = base.roof.peak.get();

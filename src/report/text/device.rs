@@ -25,7 +25,16 @@ pub fn bounds(report: &ModelReport) -> String {
 /// The device, the type, and where its ceilings come from.
 pub(super) fn title(b: &BoundReport) -> String {
     let kind = if b.measured { "measured" } else { "datasheet" };
-    format!("on {} in {} ({kind} ceilings)", b.device, b.dtype)
+    format!("on {} in {} ({kind} ceilings{})", b.device, b.dtype, basis(b))
+}
+
+/// What the compute ceiling is of, where a device has several.
+fn basis(b: &BoundReport) -> String {
+    let sums = b.accumulate.as_ref().filter(|t| **t != b.dtype);
+    let sums = sums.map_or(String::new(), |t| format!(", sums in {t}"));
+    let units = if b.unit.contains('+') { format!(", {}", b.unit) } else { String::new() };
+    let boost = b.boost_mhz.map_or(String::new(), |m| format!(", at up to {m:.0} MHz"));
+    sums + &units + &boost
 }
 
 /// Three ways to run the model, a row each.
@@ -76,6 +85,17 @@ pub(super) fn lines(report: &ModelReport, b: &BoundReport) -> Vec<[String; 2]> {
             b.ridge_flop_per_byte
         ),
     );
+    if b.least_seconds < b.direct_seconds {
+        line(
+            "convolutions",
+            format!(
+                "at best by fast algorithms (Winograd, FFT): {} of {}; {} if they multiply tap by tap",
+                si(b.least_operations, "FLOP"),
+                si(report.totals.operations().unwrap_or(0) as f64, "FLOP"),
+                si(b.direct_seconds, "s")
+            ),
+        );
+    }
     if b.cached_bytes > 0 {
         let cached = bytes(b.cached_bytes);
         line(
