@@ -66,7 +66,7 @@ def bound(binary, path, device, dtype, batch, size, seq):
 def measured(row):
     """Seconds of one batch on one device, the batch, and why not."""
     batch = row["batch"] or (UNKNOWN_BATCH if row["throughput_per_s"] else None)
-    if row["unit"] not in ("images", "samples", "sequences", "sentences"):
+    if row["unit"] not in ("images", "samples", "sequences", "sentences", "inferences"):
         return None, None, f"counted in {row['unit']}"
     if batch is None or row["instances"] is None and not row["throughput_per_s"]:
         return None, None, "no batch"

@@ -151,6 +151,17 @@ impl Device {
         FlopsPerSecond(boosted.map_or(listed.get(), |b| b.max(listed.get())))
     }
 
+    /// The listed ceilings of a type that name the sums and the unit asked for, in the order of the file.
+    pub fn peaks_of<'a>(&self, choice: impl Into<Choice<'a>>) -> Vec<&Peak> {
+        let choice = choice.into();
+        let sums = |p: &&Peak| match choice.accumulate {
+            Some(wanted) => p.sums() == Some(ceiling_type(wanted)),
+            None => true,
+        };
+        let unit = |p: &&Peak| choice.unit.is_none_or(|u| u == p.unit);
+        self.of_type(choice.dtype).into_iter().filter(sums).filter(unit).collect()
+    }
+
     /// The types that the device has a ceiling for, in the order of its file.
     pub fn types(&self) -> Vec<String> {
         distinct(self.peaks.iter().map(|p| p.dtype.clone()))

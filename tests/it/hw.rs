@@ -322,6 +322,10 @@ fn compare_gives_multiples_of_the_first() {
     let run = rooflens(&["hw", "compare", "t4", "l4", "--dtype", "f16"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stdout.contains("×1.86"), "{}", run.stdout);
+    let both = rooflens(&["hw", "compare", "4090", "orin"]).stdout;
+    for row in ["f16 peak", "f16, f16 sums", "i8, DLAs"] {
+        assert!(both.contains(row), "{both}");
+    }
     let json = rooflens(&["hw", "compare", "t4", "l4", "--format", "json"]);
     let devices: Vec<Device> = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(devices.len(), 2);

@@ -1,7 +1,7 @@
 //! `rooflens hw compare`.
 
 use super::{Exit, catalogue, emit, find, print_json};
-use crate::hwdb::{Device, MemoryLevel, Peak};
+use crate::hwdb::{Choice, Device, MemoryLevel, Peak};
 use crate::units::{BytesPerSecond, FlopsPerSecond, si};
 use anyhow::Result;
 use std::fmt::Write;
@@ -76,6 +76,14 @@ fn rows(devices: &[&Device], dtypes: &[String]) -> Vec<Row> {
     for dtype in dtypes {
         let unit = if dtype.starts_with('i') { "OP/s" } else { "FLOP/s" };
         row(format!("{dtype} peak"), unit, &|d| Some(d.peak(dtype)?.rate().get()));
+        row(format!("{dtype}, f16 sums"), unit, &|d| {
+            let narrow = Choice { accumulate: Some("f16"), ..Choice::from(dtype.as_str()) };
+            d.peaks_of(narrow).first().map(|p| p.rate().get())
+        });
+        row(format!("{dtype}, DLAs"), unit, &|d| {
+            let dla = Choice { unit: Some("dla"), ..Choice::from(dtype.as_str()) };
+            d.peaks_of(dla).first().map(|p| p.rate().get())
+        });
         row(format!("{dtype} GEMM"), unit, &|d| Some(d.peak(dtype)?.attainable_tflops? * 1e12));
     }
     row("bandwidth".into(), "B/s", &|d| {
