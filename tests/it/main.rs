@@ -17,6 +17,7 @@ mod hw;
 mod limits;
 #[cfg(feature = "serve")]
 mod meters;
+mod networks;
 mod oracles;
 mod parameters;
 #[cfg(feature = "serve")]

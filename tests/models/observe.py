@@ -8,18 +8,30 @@ import onnxruntime
 from onnx import helper
 
 COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "ConvInteger", "MatMulInteger",
-           "MatMulNBits", "FusedMatMul", "LSTM", "GRU")
+           "MatMulNBits", "FusedMatMul", "LSTM", "GRU", "QLinearConv", "QLinearMatMul", "QGemm")
+# The operand that is multiplied with the first one.
+SECOND = {"QLinearConv": 3, "QLinearMatMul": 3, "QGemm": 3}
 
 
 def products(model, inputs):
-    """Operator and MACs of every node that sums products, in file order; the shapes of the outputs.
+    """Operator and MACs of every node that sums products, in file order; the shapes of the outputs."""
+    seen = shapes(model, inputs)
+    rows = [(node.op_type, macs(node, seen)) for node in counted(model)]
+    return rows, [seen[output.name] for output in model.graph.output]
 
-    Every tensor that such a node reads or writes is made an output of a run without optimisations.
+
+def counted(model):
+    return [node for node in model.graph.node if node.op_type in COUNTED]
+
+
+def shapes(model, inputs):
+    """Shapes of the outputs and of what nodes that sum products read and write.
+
+    Every such tensor is made an output of a run without optimisations.
     """
     outputs = [o.name for o in model.graph.output]
     fixed = {t.name: list(t.dims) for t in model.graph.initializer}
-    nodes = [n for n in model.graph.node if n.op_type in COUNTED]
-    wanted = {n for node in nodes for n in [*node.input, *node.output] if n}
+    wanted = {n for node in counted(model) for n in [*node.input, *node.output] if n}
     wanted -= set(fixed) | set(inputs) | set(outputs)
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
@@ -29,25 +41,24 @@ def products(model, inputs):
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(probe.SerializeToString(), options)
     names = [o.name for o in session.get_outputs()]
-    shapes = dict(fixed)
-    shapes.update({n: list(np.shape(v)) for n, v in zip(names, session.run(names, inputs))})
-    shapes.update({n: list(v.shape) for n, v in inputs.items()})
-    rows = [(node.op_type, macs(node, shapes)) for node in nodes]
-    return rows, [shapes[name] for name in outputs]
+    seen = dict(fixed)
+    seen.update({n: list(np.shape(v)) for n, v in zip(names, session.run(names, inputs))})
+    seen.update({n: list(v.shape) for n, v in inputs.items()})
+    return seen
 
 
 def macs(node, shapes):
     """Of one node, by the shapes of what it reads and writes."""
     attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     a, y = shapes[node.input[0]], shapes[node.output[0]] if node.output[0] else []
-    b = shapes[node.input[1]] if node.op_type != "Einsum" else None
-    if node.op_type in ("Conv", "ConvInteger"):
+    b = shapes[node.input[SECOND.get(node.op_type, 1)]] if node.op_type != "Einsum" else None
+    if node.op_type in ("Conv", "ConvInteger", "QLinearConv"):
         return math.prod(y) * math.prod(b[1:])
     if node.op_type == "ConvTranspose":
         return math.prod(a) * math.prod(b[1:])
-    if node.op_type == "Gemm":
+    if node.op_type in ("Gemm", "QGemm"):
         return math.prod(y) * (a[0] if attrs.get("transA") else a[1])
-    if node.op_type in ("MatMul", "MatMulInteger"):
+    if node.op_type in ("MatMul", "MatMulInteger", "QLinearMatMul"):
         return math.prod(y) * a[-1]
     if node.op_type == "FusedMatMul":
         return math.prod(y) * (a[-2] if attrs.get("transA") else a[-1])
