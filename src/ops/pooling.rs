@@ -2,6 +2,7 @@
 
 use super::Class::Pooling;
 use super::context::{OpCx, OpError, invalid};
+use super::reduction::fewer;
 use super::shape::Window;
 use super::{Effect, Op};
 use crate::dim::Dim;
@@ -92,5 +93,5 @@ pub(super) fn global_average(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 pub(super) fn global_max(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let output = global(cx)?;
     let n = output.elements().unwrap_or_default();
-    Ok(Effect::one(output).comparisons(cx.elements(0)? - n))
+    Ok(Effect::one(output).comparisons(fewer(&cx.elements(0)?, &n)))
 }

@@ -51,11 +51,17 @@ fn reduce<const IN_O: u32, const IN_T: u32, const OUT_O: u32, const OUT_T: u32>(
     let mut output = cx.like(fold_axes(shape, &reduced, keep));
     output = values::filled(output, fold_value(cx, &reduced));
     let (x, y) = (cx.elements(0)?, output.elements().unwrap_or_default());
-    let steps = x.clone() - y.clone();
+    let steps = fewer(&x, &y);
     let compares = matches!(&*cx.node.op_type, "ReduceMax" | "ReduceMin");
     let extra = x.clone() * Dim::from(IN_O) + y.clone() * Dim::from(OUT_O);
     let effect = Effect::one(output).transcendentals(x * Dim::from(IN_T) + y * Dim::from(OUT_T));
     Ok(if compares { effect.comparisons(steps).other(extra) } else { effect.other(steps + extra) })
+}
+
+/// `|x| − |y|` steps; none where x is empty, and y is made of nothing.
+pub(super) fn fewer(x: &Dim, y: &Dim) -> Dim {
+    let steps = x.clone() - y.clone();
+    if steps.as_const().is_some_and(|c| c < 0) { Dim::ZERO } else { steps }
 }
 
 fn fold_axes(shape: &Shape, reduced: &[usize], keep: bool) -> Shape {
@@ -118,7 +124,7 @@ fn arg_extreme(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let output = TensorInfo::new(Some(DType::I64), fold_axes(shape, &[at], keep));
     let output = values::filled(output, extremes(cx.input(0)?, at, &cx.node.op_type, last));
     let n = output.elements().unwrap_or_default();
-    Ok(Effect::one(output).comparisons(cx.elements(0)? - n))
+    Ok(Effect::one(output).comparisons(fewer(&cx.elements(0)?, &n)))
 }
 
 /// Where along the axis the extremes of known numbers lie: the first of equals, or the last.
