@@ -290,6 +290,11 @@ impl Known<'_> {
                 after.with(Use::LEARNED)
             }
             Port::Quantized => after,
+            Port::QuantizedOperand if self.elements(node, port) == Some(1) => Use(Use::CONSTANT),
+            Port::QuantizedOperand => {
+                let used = self.operand(node, op, port, after);
+                if used.has(Use::OPERAND) { used.with(Use::LEARNED) } else { used }
+            }
             Port::Curved if after.has(Use::LEARNED | Use::OPERAND) => {
                 after.without(Use::LEARNED).with(Use::OPERAND | Use::SINGLE)
             }

@@ -25,6 +25,8 @@ pub enum Port {
     Passed,
     /// `d` quantised numbers: learned, unless the outputs are read as a constant.
     Quantized,
+    /// `q` an operand of arithmetic on quantised numbers: learned unless it is a single number.
+    QuantizedOperand,
     /// `f` goes through a function that no constant needs to: a single number is learned, too.
     Curved,
     /// `l` logits or attention scores.
@@ -48,6 +50,7 @@ impl Port {
             b'c' => Self::Constant,
             b'>' => Self::Passed,
             b'd' => Self::Quantized,
+            b'q' => Self::QuantizedOperand,
             b'f' => Self::Curved,
             b'l' => Self::Scores,
             b'm' => Self::Bias,
@@ -94,7 +97,7 @@ mod tests {
     #[test]
     fn letters_are_known_and_packed_ports_have_a_count() {
         for op in super::super::all() {
-            let known = op.weights.bytes().all(|letter| b"-wpsc>dflmoyx".contains(&letter));
+            let known = op.weights.bytes().all(|letter| b"-wpsc>dqflmoyx".contains(&letter));
             assert!(known, "{}: {}", op.name, op.weights);
             assert_eq!(op.weights.contains('p'), op.packed.is_some(), "{}", op.name);
             let ports = op.weights.len();

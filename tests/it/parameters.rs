@@ -244,6 +244,17 @@ fn integer_forms_have_learned_ports() {
     one("ms:MatMulIntegerToFloat x w as ws az wz b -> y", &rows, &matrix, 36, 4);
     one("ms:DynamicQuantizeMatMul f w ws wz b -> y", &rows, &matrix, 36, 2);
     one("ms:QGemm x as az w ws wz c -> y", &rows, &matrix, 36, 4);
+    // Learned numbers of a sum, and one of plain arithmetic, though what follows is learned.
+    holds(
+        &[
+            "ms:QLinearMul x as az half ws wz as az -> h",
+            "ms:QLinearAdd h as az p ws wz as az -> y",
+        ],
+        &["x u8 2 8"],
+        &["half u8", "p u8 8", "as f32", "az u8", "ws f32", "wz u8"],
+        8,
+        4,
+    );
     let sizes = [int("K", 64), int("N", 32), int("block_size", 16), int("quant_type", 1)];
     let product = with(parsed("ms:MatMulBnb4 x w s -> y"), &sizes);
     counts(&model(&[product], &["x f32 2 64"], &["w u8 1024", "s f32 128"]), 2048, 128);
