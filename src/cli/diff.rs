@@ -133,9 +133,10 @@ impl Args {
         }
         if self.sizes.batch.is_some() && !batch {
             let message = "--batch: in neither model can a size be said to be the batch";
-            let hint = match symbols.is_empty() {
-                true => "omit --batch: all sizes of these models are fixed",
-                false => "set sizes by their names with --dim",
+            let hint = if symbols.is_empty() {
+                "omit --batch: all sizes of these models are fixed"
+            } else {
+                "set sizes by their names with --dim"
             };
             return Err(hinted(message, hint));
         }

@@ -166,6 +166,9 @@ impl Args {
         for name in &self.on {
             let device = super::hw::find(&catalogue, name)?;
             let known: Vec<&str> = device.peaks.iter().map(|p| p.dtype.as_str()).collect();
+            for other in asked {
+                Roof::of(device, other.as_str()).map_err(|e| super::hw::no_roof(&e))?;
+            }
             let mut dtypes = if asked.is_empty() { vec![dtype.to_owned()] } else { asked.to_vec() };
             if asked.is_empty() && self.on.len() == 1 {
                 for other in &known {

@@ -276,7 +276,7 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
         out.push('\n');
     }
     for [label, value] in totals(report) {
-        let _ = writeln!(out, "{label:<17} {}", value);
+        let _ = writeln!(out, "{label:<17} {value}");
     }
     let lines = formulas(report);
     if !lines.is_empty() {

@@ -24,7 +24,7 @@ fn analyzed(args: &[&str]) -> Value {
     report
 }
 
-/// MobileNetV2 lies right of the V100's ridge by its compulsory traffic, but most of the time of its fused
+/// `MobileNetV2` lies right of the V100's ridge by its compulsory traffic, but most of the time of its fused
 /// kernels goes to those that memory binds.
 #[test]
 fn what_binds_is_a_share_of_the_time() {
@@ -84,6 +84,7 @@ fn types_that_a_device_lacks_are_refused() {
         &["analyze", RESNET, "--on", "v100", "--dtype", "bfloat16"][..],
         &["check", RESNET, "--on", "v100", "--dtype", "bf16", "--max-latency", "1s"],
         &["plot", path, "--on", "v100", "--dtype", "BF16", "-o", "-"],
+        &["plot", path, "--on", "v100", "--dtype", "f32", "--dtype", "bf16", "-o", "-"],
     ] {
         let run = ends(args, 2);
         assert!(run.stderr.contains("has no known bf16 roof"), "{args:?}: {}", run.stderr);

@@ -39,7 +39,7 @@ fn basis(b: &BoundReport) -> String {
 
 /// Three ways to run the model, a row each.
 pub(super) fn runs(b: &BoundReport) -> Vec<Vec<String>> {
-    let head = ["at least", "time per run", "FLOP/s", "FLOP/B", "bound by"];
+    let head = ["least time", "per run", "FLOP/s", "FLOP/B", "bound by"];
     let mut rows = vec![head.map(String::from).to_vec()];
     for run in &b.runs {
         let name = if run.name == "at best" { "  at best (compulsory)" } else { &run.name };
@@ -85,6 +85,13 @@ pub(super) fn lines(report: &ModelReport, b: &BoundReport) -> Vec<[String; 2]> {
             b.ridge_flop_per_byte
         ),
     );
+    if report.totals.bound_ops > 0 {
+        let n = super::count(report.totals.bound_ops);
+        line(
+            "upper bounds",
+            format!("fused and unfused hold {n} data-dependent operations, at best none"),
+        );
+    }
     if b.least_seconds < b.direct_seconds {
         line(
             "convolutions",
@@ -146,6 +153,9 @@ fn verdict(report: &ModelReport, b: &BoundReport) -> String {
     };
     if best.bound != b.bound && best.bound == "compute" {
         text.push_str(", unless caches hold the activations");
+    }
+    if report.totals.bound_ops > 0 {
+        text.push_str(", data-dependent work at its upper bound");
     }
     if !report.is_complete() {
         text.push_str("; known nodes only");
