@@ -49,7 +49,7 @@ def settled(rooflens, path, arguments, rows):
     report, symbols = analyzed(rooflens, path, arguments), {}
     for (_, _, op), (_, _, lead) in zip(products(report), rows):
         if op["status"] == "bound":
-            name = re.search(r"\b[a-z]+\.\d+", op["outputs"][0]["symbolic"])
+            name = re.search(r"\b[a-z]+(?:\.\d+)+", op["outputs"][0]["symbolic"])
             symbols |= {name[0]: lead} if name else {}
     given = [f"--dim={s}={n}" for s, n in symbols.items()]
     return analyzed(rooflens, path, [*arguments, *given]) if given else report

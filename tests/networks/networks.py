@@ -272,59 +272,47 @@ def quantized(build, style):
     return Network(eight_bits(exported, style), learned(model), sizes, macs)
 
 
+class Fake(torch.nn.Module):
+    """A Q and a DQ before a layer's input and weight; the weight is stored in float."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        inner = self.inner
+        x = torch.fake_quantize_per_tensor_affine(x, 0.05, 0, -128, 127)
+        rows = inner.weight.shape[0]
+        scale, zero = torch.full((rows,), 0.01), torch.zeros(rows, dtype=torch.int32)
+        w = torch.fake_quantize_per_channel_affine(inner.weight, scale, zero, 0, -128, 127)
+        if isinstance(inner, torch.nn.Linear):
+            return torch.nn.functional.linear(x, w, inner.bias)
+        return torch.nn.functional.conv2d(x, w, inner.bias, inner.stride, inner.padding, inner.dilation, inner.groups)
+
+
 def aware(build):
-    """Trained with quantisation in mind: float weights behind Q and DQ, as torch exports fake quantisers."""
-    from torch.ao.quantization import get_default_qat_qconfig_mapping
-    from torch.ao.quantization.quantize_fx import prepare_qat_fx
-    from torch.fx.experimental.optimization import fuse
-
-    plain = distinct(build(weights=None))
-    params = learned(plain)
-    image = torch.rand(2, 3, 224, 224)
-    joined = fuse(plain).train()
-    ready = prepare_qat_fx(joined, get_default_qat_qconfig_mapping("fbgemm"), (image,))
-    ready(image)
-    ready.eval()
-    ready.apply(torch.ao.quantization.disable_observer)
-    for module in ready.modules():
-        if isinstance(module, torch.ao.quantization.FakeQuantizeBase):
-            module.zero_point = module.zero_point.to(torch.int32)
-    exported = legacy(ready, (image,), ["input"], IMAGE)
-    return Network(exported, params, ROWS,
-                   lambda at: counted(plain, torch.rand(at["batch"], 3, 224, 224)))
-
-
-def aware_bert():
-    """A Q and a DQ before every linear layer's input and weight, the weight in float."""
-    model, _ = small_bert()
-    params = learned(model)
-    plain = copy.deepcopy(model)
-
-    class Fake(torch.nn.Module):
-        def __init__(self, inner):
-            super().__init__()
-            self.inner = inner
-
-        def forward(self, x):
-            x = torch.fake_quantize_per_tensor_affine(x, 0.05, 0, -128, 127)
-            scale = torch.full((self.inner.out_features,), 0.01)
-            zero = torch.zeros(self.inner.out_features, dtype=torch.int32)
-            w = torch.fake_quantize_per_channel_affine(self.inner.weight, scale, zero, 0, -128, 127)
-            return torch.nn.functional.linear(x, w, self.inner.bias)
-
+    """Trained with quantisation in mind: float weights behind Q and DQ, normalisation not folded."""
+    plain = distinct(build(weights=None)) if build else small_bert()[0]
+    model = copy.deepcopy(plain)
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, torch.nn.Linear):
+            if isinstance(child, (torch.nn.Linear, torch.nn.Conv2d)):
                 setattr(module, name, Fake(child))
     ids = torch.randint(0, 1000, (2, 16))
-    names = ["input_ids", "attention_mask"]
-    exported = legacy(model, (ids, torch.ones_like(ids)), names, {n: {0: "batch", 1: "seq"} for n in names})
+    if build:
+        exported, sizes = legacy(model, (torch.rand(2, 3, 224, 224),), ["input"], IMAGE), ROWS
+    else:
+        axes = {n: {0: "batch", 1: "seq"} for n in ("input_ids", "attention_mask")}
+        exported = legacy(model, (ids, torch.ones_like(ids)), list(axes), axes)
+        sizes = [{"batch": 2, "seq": 16}, {"batch": 1, "seq": 33}]
 
     def macs(at):
+        if build:
+            return counted(plain, torch.rand(at["batch"], 3, 224, 224))
         ids = torch.ones(at["batch"], at["seq"], dtype=torch.int64)
         return counted(plain, ids, torch.ones_like(ids))
 
-    return Network(exported, params, [{"batch": 2, "seq": 16}, {"batch": 1, "seq": 33}], macs)
+    return Network(exported, learned(plain, folded=False), sizes, macs)
 
 
 BYTES = {}
@@ -332,7 +320,7 @@ for _name, _build in [("resnet18", tv.resnet18), ("mobilenet_v2", tv.mobilenet_v
     for _style in ("dynamic", "qdq", "qoperator"):
         _model = small_bert if _build is None else (lambda b=_build: classifier(b))
         BYTES[f"{_name}_{_style}"] = lambda m=_model, s=_style: quantized(m, s)
-    BYTES[f"{_name}_qat"] = aware_bert if _build is None else (lambda b=_build: aware(b))
+    BYTES[f"{_name}_qat"] = lambda b=_build: aware(b)
 
 
 # Decoders with a cache.
@@ -459,7 +447,8 @@ def decoder(build, style):
                          **options)
         if style == "first":
             sizes = [{"batch": 2, "seq": 5, "past": 0}, {"batch": 1, "seq": 17, "past": 0}]
-            return Network(without, params, sizes, macs, cache=cache)
+            # No input of it holds a cache.
+            return Network(without, params, sizes, macs)
         model = merged(with_past, without)
         chosen = style == "merged"
         seen, values = (with_past if chosen else without), {"use_cache_branch": [chosen]}
