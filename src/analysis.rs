@@ -196,7 +196,8 @@ fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analys
     let owner = memory::owners(graph, &outcome.order, &outcome.nodes);
     let (compulsory_bytes, sure_bytes) = traffic::compulsory(graph, &outcome, &owner);
     let cache = cache::find(graph, &outcome, &owner);
-    let groups = fusion::groups(graph, &outcome, &owner);
+    let rest = memory::at_rest(graph, &outcome.order, &outcome.values);
+    let groups = fusion::groups(graph, &outcome, &rest);
     let moved = |g: &Group| g.bytes_read.clone() + g.bytes_written.clone();
     let fused_bytes = groups.iter().map(moved).sum();
     let live_bytes = memory::live_bytes(graph, &outcome.order, &outcome.values, &owner);

@@ -126,6 +126,8 @@ fn complain(reasons: &[String]) -> anyhow::Result<()> {
 /// Writes data to standard output or a file.
 fn emit(text: &str, file: Option<&std::path::Path>) -> anyhow::Result<()> {
     use std::io::Write;
+    // Whatever names got this far, no terminal takes them for commands.
+    let text = &*crate::text::lines(text);
     match file {
         Some(path) => std::fs::write(path, text).map_err(|e| {
             hinted(format!("cannot write `{}`: {e}", path.display()), "check the folder")

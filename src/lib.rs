@@ -29,4 +29,5 @@ pub mod ops;
 pub mod probe;
 pub mod report;
 pub mod roofline;
+pub mod text;
 pub mod units;

@@ -9,7 +9,8 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            let message = format!("error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "{}", rooflens::text::lines(&message));
             Exit::Error.into()
         }
     }

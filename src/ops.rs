@@ -25,6 +25,7 @@ mod folding;
 mod movement;
 mod normalization;
 mod opsets;
+mod part;
 mod pooling;
 mod ports;
 mod quantization;
@@ -43,6 +44,7 @@ mod values;
 pub use context::{OpCx, OpError, RunBody};
 pub use cost::{Cost, Effect, Status};
 pub use fast::{Fast, Share};
+pub use part::Part;
 pub use ports::{Held, Packed, Port};
 
 use std::collections::HashMap;
@@ -115,6 +117,8 @@ pub struct Op {
     pub packed: Option<Packed>,
     /// Learned numbers that attributes hold.
     pub held: Option<Held>,
+    /// The part in a kernel of several nodes, where not that of its class.
+    own_part: Option<Part>,
 }
 
 impl Op {
@@ -129,6 +133,7 @@ impl Op {
             weights: "",
             packed: None,
             held: None,
+            own_part: None,
         }
     }
 
@@ -156,6 +161,15 @@ impl Op {
 
     const fn domain(self, domain: &'static str) -> Self {
         Self { domain, ..self }
+    }
+
+    /// The part that it plays in a kernel that runs several nodes.
+    pub fn part(&self) -> Part {
+        self.own_part.unwrap_or(Part::of(self.class))
+    }
+
+    const fn playing(self, part: Part) -> Self {
+        Self { own_part: Some(part), ..self }
     }
 
     const fn formula(self, formula: &'static str) -> Self {

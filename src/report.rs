@@ -12,6 +12,7 @@ mod estimate;
 mod kernels;
 mod levels;
 mod model;
+mod names;
 mod numbers;
 mod phases;
 mod text;

@@ -119,7 +119,7 @@ fn recast_graph(graph: &mut Graph, precision: Precision) {
     }
     for node in &mut graph.nodes {
         let casts = matches!(&*node.op_type, "Cast");
-        for (name, attr) in &mut node.attrs.0 {
+        for (name, attr) in node.attrs.iter_mut() {
             match attr {
                 Attr::Tensor(info) if float(info) => info.dtype = Some(precision.activations),
                 Attr::Graph(body) => recast_graph(body, precision),

@@ -5,13 +5,15 @@ use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, Node, NodeId, Order, Severity, TensorInfo, ValueId};
 use crate::ops::{self, Class, Cost, Effect, OpCx, OpError, Share, Status};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Diagnostics beyond this number are counted, not listed.
 const MAX_DIAGNOSTICS: usize = 1000;
-/// Nodes of bodies are looked at no more often than this, over all loops that are unrolled.
+/// Nodes of bodies are looked at no more often than this, over all loops that are unrolled; so many of
+/// what they read and make, or of the values of a body, count as a node.
 const MAX_VISITS: usize = 1_000_000;
+const PORTS_PER_VISIT: usize = 4;
 /// Bodies inside bodies are followed no deeper.
 const MAX_DEPTH: usize = 32;
 
@@ -287,7 +289,9 @@ impl<'b> Walk<'b> {
         if self.depth.get() >= MAX_DEPTH {
             return Err(OpError::Unsupported("a body nested this deeply".into()));
         }
-        self.visits.set(self.visits.get() + body.nodes.len());
+        let ports: usize = body.nodes.iter().map(|n| n.inputs.len() + n.outputs.len()).sum();
+        let visits = 1 + body.nodes.len() + (ports + body.values.len()) / PORTS_PER_VISIT;
+        self.visits.set(self.visits.get().saturating_add(visits));
         if self.visits.get() > MAX_VISITS {
             return Err(OpError::Unsupported("walking bodies this often".into()));
         }
@@ -335,14 +339,22 @@ impl<'b> Walk<'b> {
             own.flops = operations;
         }
         let mut reads: Vec<(ValueId, Dim)> = Vec::new();
+        let stated: HashMap<usize, &Dim> =
+            effect.reads.iter().rev().map(|(p, b)| (*p, b)).collect();
+        let many = cx.node.inputs.len() > 16;
+        let mut seen = HashSet::new();
         for (port, value) in cx.node.inputs.iter().enumerate() {
             let Some(value) = value else { continue };
-            let stated = effect.reads.iter().find(|(p, _)| *p == port).map(|(_, b)| b.clone());
-            let bytes = match stated {
-                Some(bytes) => bytes,
+            let bytes = match stated.get(&port) {
+                Some(bytes) => (*bytes).clone(),
                 None => cx.optional(port)?.bytes()?,
             };
-            if reads.iter().any(|(seen, _)| seen == value) {
+            let repeated = if many {
+                !seen.insert(*value)
+            } else {
+                reads.iter().any(|(seen, _)| seen == value)
+            };
+            if repeated {
                 continue;
             }
             let bytes = stored(graph, *value, bytes);

@@ -202,10 +202,10 @@ impl Labels {
     }
 }
 
-/// `text` as XML character data; control characters are dropped.
+/// `text` as XML character data.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars().filter(|c| !c.is_control()) {
+    for c in crate::text::shown(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

@@ -68,10 +68,14 @@ impl Args {
         let text = match self.format.as_str() {
             "json" => serde_json::to_string_pretty(&report)? + "\n",
             "csv" => crate::report::csv(&report, by.unwrap_or("op")),
-            "markdown" => crate::report::markdown(&report, by.unwrap_or("type"), self.top),
-            _ => {
-                crate::report::table(&report, by.unwrap_or("type"), self.top)
-                    + &crate::report::bounds(&report)
+            form => {
+                report.show_names();
+                let by = by.unwrap_or("type");
+                if form == "markdown" {
+                    crate::report::markdown(&report, by, self.top)
+                } else {
+                    crate::report::table(&report, by, self.top) + &crate::report::bounds(&report)
+                }
             }
         };
         emit(&text, self.output.as_deref())?;

@@ -74,7 +74,10 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let report = self.sizes.report(&self.model)?;
+        let mut report = self.sizes.report(&self.model)?;
+        if self.format != "json" {
+            report.show_names();
+        }
         let t = &report.totals;
         let limits = [
             ("FLOPs", "", t.operations(), "--max-flops", &self.max_flops),

@@ -74,8 +74,11 @@ struct Diff {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let (a, known) = self.sizes.shared_report(&self.a)?;
-        let (b, more) = self.sizes.shared_report(&self.b)?;
+        let (mut a, known) = self.sizes.shared_report(&self.a)?;
+        let (mut b, more) = self.sizes.shared_report(&self.b)?;
+        if self.format != "json" {
+            [&mut a, &mut b].into_iter().for_each(crate::report::ModelReport::show_names);
+        }
         self.used(known.and(more))?;
         let diff = Diff {
             schema: "rooflens.diff/1",

@@ -34,7 +34,7 @@ pub(super) fn read(
     if proto.opset_import.is_empty() && graph.node.is_empty() {
         return Err(missing("operator set and no node").into());
     }
-    let mut model = build::model(&proto, graph, folder, given)?;
+    let mut model = build::model(&proto, graph, folder, given, file.len())?;
     model.file_bytes = u64::try_from(file.len()).unwrap_or(u64::MAX);
     Ok(model)
 }

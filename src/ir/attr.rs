@@ -2,7 +2,7 @@
 
 use super::{Graph, TensorInfo};
 use crate::dim::Dim;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One attribute value.
 #[derive(Clone, Debug)]
@@ -38,15 +38,26 @@ pub enum AttrError {
     Kind(String, &'static str),
 }
 
-/// The attributes of a node, by name.
+/// The attributes of a node, sorted by name, each name once.
 #[derive(Clone, Debug, Default)]
-pub struct Attrs(pub BTreeMap<String, Attr>);
+pub struct Attrs(Box<[(Arc<str>, Attr)]>);
+
+impl FromIterator<(Arc<str>, Attr)> for Attrs {
+    /// Of a name that is given more than once, the last counts.
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, Attr)>>(list: I) -> Self {
+        let mut all: Vec<(Arc<str>, Attr)> = list.into_iter().collect();
+        all.reverse();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all.dedup_by(|next, kept| next.0 == kept.0);
+        Self(all.into())
+    }
+}
 
 macro_rules! reader {
     ($(#[$doc:meta])* $name:ident, $variant:ident, $out:ty, $what:literal, |$v:ident| $read:expr) => {
         $(#[$doc])*
         pub fn $name(&self, name: &str) -> Result<Option<$out>, AttrError> {
-            match self.0.get(name) {
+            match self.get(name) {
                 None => Ok(None),
                 Some(Attr::$variant($v)) => Ok(Some($read)),
                 Some(_) => Err(AttrError::Kind(name.to_owned(), $what)),
@@ -81,6 +92,22 @@ impl Attrs {
 
     /// Whether `name` is given.
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.get(name).is_some()
+    }
+
+    /// The attribute `name`.
+    pub fn get(&self, name: &str) -> Option<&Attr> {
+        let at = self.0.binary_search_by(|(n, _)| (**n).cmp(name)).ok()?;
+        Some(&self.0[at].1)
+    }
+
+    /// All, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Attr)> {
+        self.0.iter().map(|(name, attr)| (&**name, attr))
+    }
+
+    /// All, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Attr)> {
+        self.0.iter_mut().map(|(name, attr)| (&**name, attr))
     }
 }

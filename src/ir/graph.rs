@@ -114,8 +114,8 @@ impl Node {
 
     /// The bodies this node runs, by attribute name.
     pub fn subgraphs(&self) -> impl Iterator<Item = (&str, &Graph)> {
-        self.attrs.0.iter().filter_map(|(name, attr)| match attr {
-            Attr::Graph(graph) => Some((name.as_str(), &**graph)),
+        self.attrs.iter().filter_map(|(name, attr)| match attr {
+            Attr::Graph(graph) => Some((name, &**graph)),
             _ => None,
         })
     }

@@ -2,7 +2,7 @@
 
 use super::Class::Attention;
 use super::context::{OpCx, OpError, invalid};
-use super::{Effect, Op};
+use super::{Effect, Op, Part};
 use crate::dim::Dim;
 use crate::ir::Shape;
 
@@ -10,7 +10,7 @@ use crate::ir::Shape;
 pub(super) const OPS: &[Op] = &[
     Op::new("Attention", Attention, attention).inputs(3, 7).formula("2·B·Hq·Sq·Sk·(Dqk+Dv) + 6 per score, 1 of them exp").weights("---mccc"),
     Op::new("LinearAttention", Attention, linear).inputs(3, 6).formula("2·B·T·dk·dv·(Hkv+Hq), + Hkv for delta rules; B·T·Hkv·dk·dv for gates"),
-    Op::new("RotaryEmbedding", Attention, rotary).inputs(3, 4).formula("3·|x|").weights("-ccc"),
+    Op::new("RotaryEmbedding", Attention, rotary).inputs(3, 4).formula("3·|x|").weights("-ccc").playing(Part::Map),
     Op::new("FlexAttention", Attention, flexible).domain("ai.onnx.preview").inputs(3, 3).formula("as Attention, and both bodies"),
 ];
 

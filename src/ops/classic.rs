@@ -140,7 +140,7 @@ fn category(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 
 fn label(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let has = |name: &str| cx.attrs().has(name);
-    if let Some(Attr::Tensor(values)) = cx.attrs().0.get("values_tensor") {
+    if let Some(Attr::Tensor(values)) = cx.attrs().get("values_tensor") {
         return lookup(cx, values.dtype.unwrap_or(DType::F32));
     }
     lookup(

@@ -4,16 +4,16 @@ use super::Class::Pooling;
 use super::context::{OpCx, OpError, invalid};
 use super::reduction::fewer;
 use super::shape::Window;
-use super::{Effect, Op};
+use super::{Effect, Op, Part};
 use crate::dim::Dim;
 use crate::ir::{DType, TensorInfo};
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
     Op::new("AveragePool", Pooling, average_pool).inputs(1, 1).formula("|y|·∏k"),
-    Op::new("GlobalAveragePool", Pooling, global_average).inputs(1, 1).formula("|x|"),
-    Op::new("GlobalLpPool", Pooling, global_average).inputs(1, 1).formula("|x|"),
-    Op::new("GlobalMaxPool", Pooling, global_max).inputs(1, 1).formula("|x| − |y| comparisons"),
+    Op::new("GlobalAveragePool", Pooling, global_average).inputs(1, 1).formula("|x|").playing(Part::Row),
+    Op::new("GlobalLpPool", Pooling, global_average).inputs(1, 1).formula("|x|").playing(Part::Row),
+    Op::new("GlobalMaxPool", Pooling, global_max).inputs(1, 1).formula("|x| − |y| comparisons").playing(Part::Row),
     Op::new("LpPool", Pooling, average_pool).inputs(1, 1).formula("|y|·∏k"),
     Op::new("MaxPool", Pooling, max_pool).inputs(1, 1).formula("|y|·(∏k − 1) comparisons"),
 ];

@@ -3,23 +3,23 @@
 use super::Class::{Movement, Reduction};
 use super::context::{OpCx, OpError, invalid};
 use super::shape::axis;
-use super::{Effect, Op, values};
+use super::{Effect, Op, Part, values};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, TensorInfo};
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("BitCast", Movement, bit_cast).inputs(1, 1).formula("0; a view"),
+    Op::new("BitCast", Movement, bit_cast).inputs(1, 1).formula("0; a view").playing(Part::Map),
     Op::new("Compress", Movement, compress).inputs(2, 2).formula("0; reads only what it keeps"),
-    Op::new("EyeLike", Movement, eye_like).inputs(1, 1).weights("c"),
+    Op::new("EyeLike", Movement, eye_like).inputs(1, 1).weights("c").playing(Part::Map),
     Op::new("Hardmax", Reduction, hardmax).inputs(1, 1).formula("|x| comparisons"),
     Op::new("NonZero", Movement, non_zero).inputs(1, 1).formula("|x| comparisons"),
     Op::new("ReverseSequence", Movement, same).inputs(2, 2),
     Op::new("Scatter", Movement, scatter).inputs(3, 3).formula("0").weights(">c>"),
     Op::new("ScatterElements", Movement, scatter).inputs(3, 3).formula("0; 1 an update where it reduces").weights(">c>"),
     Op::new("TensorScatter", Movement, tensor_scatter).inputs(2, 3).formula("0; reads and writes only the update").weights(">>c"),
-    Op::new("TopK", Reduction, top_k).inputs(1, 2).formula("≤ |x|·⌈log2 k⌉ comparisons"),
-    Op::new("Unique", Reduction, unique).inputs(1, 1).formula("≤ |x|·⌈log2 |x|⌉ comparisons"),
+    Op::new("TopK", Reduction, top_k).inputs(1, 2).formula("≤ |x|·⌈log2 k⌉ comparisons").playing(Part::Alone),
+    Op::new("Unique", Reduction, unique).inputs(1, 1).formula("≤ |x|·⌈log2 |x|⌉ comparisons").playing(Part::Alone),
 ];
 
 fn same(cx: &OpCx<'_>) -> Result<Effect, OpError> {

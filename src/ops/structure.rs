@@ -37,7 +37,7 @@ fn constant(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         vector(DType::F32, v.len(), v.iter().map(|x| Elem::Float((*x).into())).collect())
     } else if attrs.has("value_string") {
         TensorInfo::new(Some(DType::String), Vec::new())
-    } else if let Some(Attr::Strs(v)) = attrs.0.get("value_strings") {
+    } else if let Some(Attr::Strs(v)) = attrs.get("value_strings") {
         TensorInfo::new(Some(DType::String), vec![Dim::from(v.len())])
     } else {
         return Err(OpError::Unsupported("a constant of this form".into()));

@@ -33,7 +33,7 @@ fn concat(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 fn normalizer(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let mut shape = cx.shape(0)?.clone();
     let Some(last) = shape.last_mut() else { return invalid!("a single string") };
-    if let Some(Attr::Strs(stops)) = cx.attrs().0.get("stopwords") {
+    if let Some(Attr::Strs(stops)) = cx.attrs().get("stopwords") {
         if !stops.is_empty() {
             // Where every word drops out, one empty string stays.
             *last = (cx.fresh)("words", Some(last.clone()));

@@ -7,6 +7,7 @@ pub use csv::csv;
 pub use device::bounds;
 
 use super::model::{ModelReport, OpReport};
+use crate::text;
 use crate::units::si;
 use std::fmt::Write;
 
@@ -418,13 +419,13 @@ fn align(out: &mut String, rows: &[Vec<String>]) {
 
 /// Tables for a document: all that the table says.
 pub fn markdown(report: &ModelReport, by: &str, top: usize) -> String {
-    let mut out = format!("## {}\n\n", report.model.file);
+    let mut out = format!("## {}\n\n", text::markdown(&report.model.file));
     for line in before(report) {
-        let _ = writeln!(out, "- {line}");
+        let _ = writeln!(out, "- {}", text::html(&line));
     }
     out.push_str("\n| | |\n| --- | --- |\n");
     for [label, value] in totals(report) {
-        let _ = writeln!(out, "| {} | {} |", label.trim(), value);
+        let _ = writeln!(out, "| {} | {} |", label.trim(), text::markdown(&value));
     }
     rows_in_markdown(&mut out, &rows(report, by, top));
     let lines = formulas(report);
@@ -432,17 +433,17 @@ pub fn markdown(report: &ModelReport, by: &str, top: usize) -> String {
         out.push('\n');
     }
     for [label, formula] in lines {
-        let _ = writeln!(out, "- {label} {formula}");
+        let _ = writeln!(out, "- {label} {}", text::html(&formula));
     }
     let elsewhere = elsewhere(report);
     if !elsewhere.is_empty() {
-        let _ = write!(out, "- {elsewhere}");
+        let _ = write!(out, "- {}", text::html(&elsewhere));
     }
     for phase in &report.phases {
-        let _ = writeln!(out, "- {}", in_short(phase));
+        let _ = writeln!(out, "- {}", text::html(&in_short(phase)));
     }
     for b in &report.bounds {
-        let _ = writeln!(out, "\n### {}\n", device::title(b));
+        let _ = writeln!(out, "\n### {}\n", text::html(&device::title(b)));
         for [label, text] in device::lines(report, b) {
             let _ = writeln!(out, "- {}: {text}", label.trim());
         }
@@ -453,7 +454,7 @@ pub fn markdown(report: &ModelReport, by: &str, top: usize) -> String {
         out.push('\n');
     }
     for line in notes {
-        let _ = writeln!(out, "- {line}");
+        let _ = writeln!(out, "- {}", text::html(&line));
     }
     out
 }
@@ -463,7 +464,8 @@ fn rows_in_markdown(out: &mut String, rows: &[Vec<String>]) {
         if i == 0 {
             out.push('\n');
         }
-        let _ = writeln!(out, "| {} |", row.join(" | ").replace('\n', " "));
+        let cells: Vec<String> = row.iter().map(|cell| text::markdown(cell)).collect();
+        let _ = writeln!(out, "| {} |", cells.join(" | "));
         if i == 0 {
             let _ = writeln!(out, "|{}", " --- |".repeat(row.len()));
         }

@@ -11,6 +11,7 @@ mod corpus;
 mod estimates;
 mod exports;
 mod formulas;
+mod fusion;
 mod gates;
 mod hw;
 #[cfg(target_os = "linux")]

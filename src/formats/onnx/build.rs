@@ -16,8 +16,14 @@ use std::sync::Arc;
 
 /// Local functions call each other no deeper, and bodies nest no deeper.
 const MAX_DEPTH: usize = 32;
-/// Inlining makes no more nodes than this.
+/// A graph has no more nodes than this.
 const MAX_NODES: usize = 2_000_000;
+/// Functions expand to no more nodes than this, and one more for so many bytes of the file: a few bytes
+/// can call a great deal.
+const MAX_EXPANDED: usize = 100_000;
+const BYTES_PER_EXPANDED: usize = 10;
+/// What functions repeat of names and attributes where they are called, in bytes.
+const MAX_REPEATED: usize = 64 << 20;
 
 /// What holds for the whole file while its graph is built.
 struct Builder<'a> {
@@ -27,6 +33,11 @@ struct Builder<'a> {
     given: &'a [&'a str],
     names: HashMap<&'a str, Arc<str>>,
     nodes: usize,
+    /// Of these, those of functions, and the most that there may be.
+    expanded: usize,
+    most_expanded: usize,
+    /// Bytes that functions repeat where they are called.
+    repeated: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -58,6 +69,7 @@ pub(super) fn model(
     graph: &GraphProto,
     folder: Option<&Path>,
     given: &[&str],
+    file_bytes: usize,
 ) -> Result<Model, LoadError> {
     let mut builder = Builder {
         functions: proto
@@ -69,6 +81,9 @@ pub(super) fn model(
         given,
         names: HashMap::new(),
         nodes: 0,
+        expanded: 0,
+        most_expanded: MAX_EXPANDED + file_bytes / BYTES_PER_EXPANDED,
+        repeated: 0,
         diagnostics: Vec::new(),
     };
     let scope = Scope {
@@ -102,7 +117,9 @@ pub(super) fn model(
 }
 
 fn invalid(place: impl Into<String>, message: impl Into<String>) -> LoadError {
-    LoadErrorKind::Invalid { place: place.into(), message: message.into() }.into()
+    let shown = |text: String| crate::text::shown(&text).into_owned();
+    let (place, message) = (shown(place.into()), shown(message.into()));
+    LoadErrorKind::Invalid { place, message }.into()
 }
 
 /// Makes a stored tensor of the value of this name.
@@ -199,6 +216,18 @@ impl<'a> Builder<'a> {
         store(graph, scope, &tensor.name, info, weight)
     }
 
+    /// Counts bytes that a function repeats.
+    fn repeat(&mut self, bytes: usize) -> Result<(), LoadError> {
+        self.repeated = self.repeated.saturating_add(bytes);
+        if self.repeated > MAX_REPEATED {
+            let most = MAX_REPEATED >> 20;
+            let message =
+                format!("its functions repeat more than {most} MiB of names and attributes");
+            return Err(invalid("graph", message));
+        }
+        Ok(())
+    }
+
     fn shared(&mut self, name: &'a str) -> Arc<str> {
         self.names.entry(name).or_insert_with(|| name.into()).clone()
     }
@@ -225,6 +254,18 @@ impl<'a> Builder<'a> {
         if self.nodes > MAX_NODES {
             return Err(invalid("graph", format!("has more than {MAX_NODES} nodes")));
         }
+        if !scope.prefix.is_empty() {
+            self.expanded += 1;
+            if self.expanded > self.most_expanded {
+                let most = self.most_expanded;
+                return Err(invalid(
+                    "graph",
+                    format!("its functions expand to more than {most} nodes"),
+                ));
+            }
+            let names = 1 + proto.input.len() + proto.output.len();
+            self.repeat(names * scope.prefix.len())?;
+        }
         let name = if proto.name.is_empty() {
             format!("{}{}_{}", scope.prefix, proto.op_type, graph.nodes.len())
         } else {
@@ -237,8 +278,8 @@ impl<'a> Builder<'a> {
         };
         let inputs: Vec<_> = proto.input.iter().map(&mut port).collect();
         let outputs: Vec<_> = proto.output.iter().map(&mut port).collect();
-        for body in attrs.0.values() {
-            if let Attr::Graph(body) = body {
+        for (_, attr) in attrs.iter() {
+            if let Attr::Graph(body) = attr {
                 for capture in body.captures.keys() {
                     graph.intern(capture);
                 }
@@ -263,6 +304,8 @@ impl<'a> Builder<'a> {
             let place = format!("function `{}`", function.name);
             return Err(invalid(place, format!("calls nest deeper than {MAX_DEPTH}")));
         }
+        let ports = function.input.len() + function.output.len();
+        self.repeat(64 + 16 * ports + 32 * (outer.opsets.len() + function.opset_import.len()))?;
         let mut bound = HashMap::new();
         for (i, formal) in function.input.iter().enumerate() {
             let actual = call.input.get(i).map_or(String::new(), |name| outer.name(name));
@@ -279,11 +322,10 @@ impl<'a> Builder<'a> {
             }
         }
         let mut attrs = BTreeMap::new();
-        for default in &function.attribute_proto {
-            attrs.insert(default.name.as_str(), self.attr(default, outer)?);
-        }
-        for given in &call.attribute {
-            attrs.insert(given.name.as_str(), self.attr(given, outer)?);
+        for attribute in function.attribute_proto.iter().chain(&call.attribute) {
+            let attr = self.attr(attribute, outer)?;
+            self.repeat(bytes(&attr))?;
+            attrs.insert(attribute.name.as_str(), attr);
         }
         let mut own = opsets(&function.opset_import);
         for (domain, version) in &outer.opsets {
@@ -307,15 +349,17 @@ impl<'a> Builder<'a> {
         protos: &'a [AttributeProto],
         scope: &Scope<'a>,
     ) -> Result<Attrs, LoadError> {
-        let mut attrs = BTreeMap::new();
+        let mut attrs = Vec::with_capacity(protos.len());
         for proto in protos {
+            let name = self.shared(&proto.name);
             if proto.ref_attr_name.is_empty() {
-                attrs.insert(proto.name.clone(), self.attr(proto, scope)?);
+                attrs.push((name, self.attr(proto, scope)?));
             } else if let Some(outer) = scope.attrs.get(proto.ref_attr_name.as_str()) {
-                attrs.insert(proto.name.clone(), outer.clone());
+                self.repeat(bytes(outer))?;
+                attrs.push((name, outer.clone()));
             }
         }
-        Ok(Attrs(attrs))
+        Ok(attrs.into_iter().collect())
     }
 
     fn attr(&mut self, proto: &'a AttributeProto, scope: &Scope<'a>) -> Result<Attr, LoadError> {
@@ -351,6 +395,25 @@ impl<'a> Builder<'a> {
             depth: scope.depth + 1,
         };
         self.graph(graph, &inner)
+    }
+}
+
+/// About as many bytes as a copy of an attribute takes.
+fn bytes(attr: &Attr) -> usize {
+    const EACH: usize = 64;
+    EACH + match attr {
+        Attr::Str(text) => text.len(),
+        Attr::Ints(list) => 8 * list.len(),
+        Attr::Floats(list) => 4 * list.len(),
+        Attr::Strs(list) => list.iter().map(|text| EACH + text.len()).sum(),
+        Attr::Graph(graph) => {
+            let nodes = graph.nodes.iter().map(|n| {
+                let attrs: usize = n.attrs.iter().map(|(_, attr)| bytes(attr)).sum();
+                EACH * (4 + n.inputs.len() + n.outputs.len()) + attrs
+            });
+            nodes.sum::<usize>() + EACH * 4 * graph.values.len()
+        }
+        Attr::Int(_) | Attr::Float(_) | Attr::Tensor(_) | Attr::Other => 0,
     }
 }
 

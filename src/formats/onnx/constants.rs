@@ -27,7 +27,7 @@ fn hold(graph: &Graph) -> bool {
 /// The tensor of the Constant that makes a value, where one does.
 fn constant(graph: &Graph, value: ValueId) -> Option<&TensorInfo> {
     let node = graph.node(graph.value(value).producer?);
-    match node.attrs.0.get("value") {
+    match node.attrs.get("value") {
         Some(Attr::Tensor(info)) if &*node.op_type == "Constant" => Some(info),
         _ => None,
     }
@@ -42,7 +42,7 @@ fn keep(graph: &mut Graph) {
         value.weight = Some(Weight::of(&info));
         value.info = info;
     }
-    for attr in graph.nodes.iter_mut().flat_map(|n| n.attrs.0.values_mut()) {
+    for (_, attr) in graph.nodes.iter_mut().flat_map(|n| n.attrs.iter_mut()) {
         if let Attr::Graph(body) = attr {
             keep(body);
         }

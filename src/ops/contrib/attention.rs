@@ -2,8 +2,8 @@
 
 use crate::dim::Dim;
 use crate::ir::{Shape, TensorInfo};
-use crate::ops::Effect;
 use crate::ops::context::{OpCx, OpError, invalid};
+use crate::ops::{Cost, Effect};
 
 /// Sizes of one attention: batch, query heads, queries, keys, and the two head sizes.
 pub(super) struct Sizes {
@@ -100,6 +100,11 @@ fn projected(cx: &OpCx<'_>, cache: usize, bias: Option<usize>) -> Result<Effect,
     let projection = batch * queries * columns;
     let mut effect = core(Effect::of(outputs), &sizes, added);
     effect.macs = effect.macs + projection.clone() * width;
+    // Between the projection and the attention: two kernels in every runtime.
+    if let Some(bytes) = dtype.map(|d| d.bytes(&projection)) {
+        let (bytes_read, bytes_written) = (bytes.clone(), bytes);
+        effect = effect.inner(Cost { bytes_read, bytes_written, ..Cost::default() });
+    }
     if cx.optional(2).is_some() {
         effect.other = effect.other + projection;
     }

@@ -10,7 +10,7 @@ use crate::ir::{Node, Shape, TensorInfo};
 use crate::ops::Class::{Convolution, Movement, Normalization, Pooling};
 use crate::ops::context::{OpCx, OpError, invalid};
 use crate::ops::shape::Window;
-use crate::ops::{Class, Effect, Op, find, movement, pooling};
+use crate::ops::{Class, Effect, Op, Part, find, movement, pooling};
 
 const BLOCKS: &str = "com.microsoft.nchwc";
 const LAST: &str = "com.ms.internal.nhwc";
@@ -19,20 +19,20 @@ const LAST: &str = "com.ms.internal.nhwc";
 pub(in crate::ops) const OPS: &[Op] = &[
     Op::new("AveragePool", Pooling, pooling::average_pool).domain(BLOCKS).inputs(1, 1).formula("|y|·∏k"),
     Op::new("Conv", Convolution, conv).domain(BLOCKS).inputs(2, 4).formula("FusedConv, channels in blocks").weights("-pp-").packed(unpadded),
-    Op::new("GlobalAveragePool", Pooling, pooling::global_average).domain(BLOCKS).inputs(1, 1).formula("|x|"),
-    Op::new("GlobalMaxPool", Pooling, pooling::global_max).domain(BLOCKS).inputs(1, 1).formula("|x| − |y| comparisons"),
+    Op::new("GlobalAveragePool", Pooling, pooling::global_average).domain(BLOCKS).inputs(1, 1).formula("|x|").playing(Part::Row),
+    Op::new("GlobalMaxPool", Pooling, pooling::global_max).domain(BLOCKS).inputs(1, 1).formula("|x| − |y| comparisons").playing(Part::Row),
     Op::new("MaxPool", Pooling, pooling::max_pool).domain(BLOCKS).inputs(1, 1).formula("|y|·(∏k − 1) comparisons"),
-    Op::new("ReorderInput", Movement, into_blocks).domain(BLOCKS).inputs(1, 1),
-    Op::new("ReorderOutput", Movement, out_of_blocks).domain(BLOCKS).inputs(1, 1),
+    Op::new("ReorderInput", Movement, into_blocks).domain(BLOCKS).inputs(1, 1).playing(Part::Arrange),
+    Op::new("ReorderOutput", Movement, out_of_blocks).domain(BLOCKS).inputs(1, 1).playing(Part::Arrange),
     Op::new("Upsample", Movement, upsample).domain(BLOCKS).inputs(1, 1).formula("9·|y| linear, 0 nearest"),
     last("AveragePool", Pooling),
-    last("BatchNormalization", Normalization).weights("-wwcc"),
+    last("BatchNormalization", Normalization).weights("-wwcc").playing(Part::Map),
     last("Conv", Convolution).weights("-ww"),
     last("ConvTranspose", Convolution).weights("-ww"),
-    last("DepthToSpace", Movement),
-    last("GlobalAveragePool", Pooling),
-    last("GlobalLpPool", Pooling),
-    last("GlobalMaxPool", Pooling),
+    last("DepthToSpace", Movement).playing(Part::Map),
+    last("GlobalAveragePool", Pooling).playing(Part::Row),
+    last("GlobalLpPool", Pooling).playing(Part::Row),
+    last("GlobalMaxPool", Pooling).playing(Part::Row),
     last("GridSample", Movement),
     last("InstanceNormalization", Normalization).weights("-ww"),
     last("LRN", Normalization),
@@ -40,7 +40,7 @@ pub(in crate::ops) const OPS: &[Op] = &[
     last("MaxPool", Pooling),
     last("QLinearConv", Convolution).weights("-sswssssw"),
     Op::new("Resize", Movement, movement::resize).domain(LAST).inputs(1, 4).formula("as ai.onnx Resize"),
-    last("SpaceToDepth", Movement),
+    last("SpaceToDepth", Movement).playing(Part::Map),
 ];
 
 /// The operator of ai.onnx by this name, its images with channels last.

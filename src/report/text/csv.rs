@@ -1,15 +1,8 @@
 //! Exact numbers as CSV; what is not known is empty.
 
 use crate::report::{ModelReport, OpReport};
+use crate::text::csv as csv_field;
 use std::fmt::Write;
-
-fn quote(s: &str) -> String {
-    if s.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", s.replace('"', "\"\""))
-    } else {
-        s.to_owned()
-    }
-}
 
 fn number(n: Option<u64>) -> String {
     n.map_or_else(String::new, |n| n.to_string())
@@ -33,16 +26,19 @@ fn nodes(report: &ModelReport) -> String {
         "name,op_type,class,macs,flops,int_ops,bytes_read,bytes_written,intensity,status",
     );
     for b in &report.bounds {
-        let _ =
-            write!(out, ",{}", quote(&format!("unfused seconds on {} in {}", b.device, b.dtype)));
+        let _ = write!(
+            out,
+            ",{}",
+            csv_field(&format!("unfused seconds on {} in {}", b.device, b.dtype))
+        );
     }
     out.push('\n');
     for op in &report.ops {
         let _ = write!(
             out,
             "{},{},{},{},{},{},{},{},{},{}",
-            quote(&op.name),
-            quote(&op.op_type),
+            csv_field(&op.name),
+            csv_field(&op.op_type),
             op.class,
             number(op.macs),
             number(op.flops),
@@ -72,7 +68,7 @@ fn types(report: &ModelReport) -> String {
         let _ = writeln!(
             out,
             "{},{},{},{},{},{},{}",
-            quote(&t.op_type),
+            csv_field(&t.op_type),
             t.count,
             t.unknown,
             number(t.macs),
@@ -89,8 +85,9 @@ fn figures(report: &ModelReport) -> String {
     let mut out = String::from("figure,value,unit,formula,note\n");
     let mut row =
         |figure: &str, value: String, unit: &str, formula: Option<&String>, note: &str| {
-            let formula = formula.map_or_else(String::new, |f| quote(f));
-            let _ = writeln!(out, "{},{value},{unit},{formula},{}", quote(figure), quote(note));
+            let formula = formula.map_or_else(String::new, |f| csv_field(f));
+            let _ =
+                writeln!(out, "{},{value},{unit},{formula},{}", csv_field(figure), csv_field(note));
         };
     let (t, f, m) = (&report.totals, &report.formulas, &report.memory);
     row("macs", number(t.macs), "", f.macs.as_ref(), "");

@@ -1,0 +1,127 @@
+//! Text that came from a file, made safe to show: on a terminal, in a table, in a document.
+//!
+//! Characters that move a cursor, start a command of the terminal, turn the direction of writing or are
+//! not seen at all are written as JSON escapes them, `\u001b`, so that JSON that passes through here means
+//! the same.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// Whether a character is no mark on the page: controls, marks of direction, and what has no width.
+fn hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+fn escaped(text: &str, kept: &[char]) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            c if !hidden(c) || kept.contains(&c) => out.push(c),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Whether `text` is plain ASCII without controls, as nearly every name is.
+fn plain(text: &str) -> bool {
+    text.bytes().all(|b| (b' '..=b'~').contains(&b))
+}
+
+/// A name on one line.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if plain(text) || !text.chars().any(hidden) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(escaped(text, &[]))
+}
+
+/// Makes a name one that is shown on one line.
+pub fn show(name: &mut String) {
+    if let Cow::Owned(shown) = shown(name) {
+        *name = shown;
+    }
+}
+
+/// Text of several lines, whose breaks stay.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| c != '\n' && hidden(c)) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(escaped(text, &['\n']))
+}
+
+/// A line of a Markdown document, which begins no HTML.
+pub fn html(text: &str) -> String {
+    lines(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// A cell of a Markdown table.
+pub fn markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in shown(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\\' | '|' | '`' | '*' | '[' | ']' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A field of a CSV file, quoted where it must be. What a spreadsheet would take for a formula begins with
+/// an apostrophe, which makes it text.
+pub fn csv(text: &str) -> String {
+    let shown = shown(text);
+    let formula = shown.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+    let field = if formula { format!("'{shown}") } else { shown.into_owned() };
+    if field.contains([',', '"', ';']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_seen_is_written_out() {
+        assert_eq!(shown("conv1/Relu_0 – größer"), "conv1/Relu_0 – größer");
+        assert_eq!(shown("a\u{1b}[2J\r\n\tb\u{7f}\u{9b}"), "a\\u001b[2J\\r\\n\\tb\\u007f\\u009b");
+        assert_eq!(shown("x\u{202e}y\u{2066}\u{200b}\u{2028}"), "x\\u202ey\\u2066\\u200b\\u2028");
+        // A tag is two units of UTF-16, as in JSON.
+        assert_eq!(shown("\u{e0041}"), "\\udb40\\udc41");
+        assert_eq!(lines("a\nb\u{7}\n"), "a\nb\\u0007\n");
+    }
+
+    #[test]
+    fn json_means_the_same() {
+        let name = "a\u{7f}\u{202e}\u{e0041}\n\u{1b}";
+        let json = serde_json::to_string_pretty(&[name]).unwrap();
+        let back: Vec<String> = serde_json::from_str(&lines(&json)).unwrap();
+        assert_eq!(back, [name]);
+    }
+
+    #[test]
+    fn cells_and_fields_hold_together() {
+        assert_eq!(markdown("a|b`<img>`\n[x](y)"), "a\\|b\\`&lt;img&gt;\\`\\\\n\\[x\\](y)");
+        assert_eq!(csv("=HYPERLINK(\"x\",1)"), "\"'=HYPERLINK(\"\"x\"\",1)\"");
+        assert_eq!(csv("@sum"), "'@sum");
+        assert_eq!(csv("conv,1"), "\"conv,1\"");
+    }
+}
