@@ -140,6 +140,31 @@ fn emit(text: &str, file: Option<&std::path::Path>) -> anyhow::Result<()> {
     }
 }
 
+/// Writes a report as JSON, piece by piece: the text of a large one is larger than the report.
+fn emit_json(report: &impl serde::Serialize, file: Option<&std::path::Path>) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut write = |out: &mut dyn Write| -> std::io::Result<()> {
+        let mut out = std::io::BufWriter::with_capacity(1 << 16, crate::text::Shown(out));
+        serde_json::to_writer_pretty(&mut out, report)?;
+        out.write_all(b"\n")?;
+        out.flush()
+    };
+    match file {
+        Some(path) => {
+            let cannot = |e: std::io::Error| {
+                hinted(format!("cannot write `{}`: {e}", path.display()), "check the folder")
+            };
+            let mut file = std::fs::File::create(path).map_err(cannot)?;
+            write(&mut file).map_err(cannot)
+        }
+        None => match write(&mut std::io::stdout().lock()) {
+            // A reader that has seen enough is not an error.
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        },
+    }
+}
+
 #[cfg(any(feature = "probe", feature = "serve"))]
 /// The folder, or the first of `-2`, `-3` … that is not there yet.
 fn new_folder(wanted: &std::path::Path) -> anyhow::Result<std::path::PathBuf> {

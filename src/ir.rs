@@ -14,4 +14,4 @@ pub use attr::{Attr, AttrError, Attrs};
 pub use diagnostic::{Diagnostic, Severity};
 pub use graph::{Graph, GraphError, Model, Node, NodeId, Sparse, Value, ValueId, Weight};
 pub use order::Order;
-pub use tensor::{DType, Elem, MAX_TRACKED, Sequence, Shape, SmallValue, TensorInfo};
+pub use tensor::{DType, Elem, MAX_RANK, MAX_TRACKED, Sequence, Shape, SmallValue, TensorInfo};

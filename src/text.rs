@@ -67,6 +67,25 @@ pub fn html(text: &str) -> String {
     lines(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+/// Writes text of several lines as [`lines`] has it, in pieces of whole characters.
+pub struct Shown<W: std::io::Write>(pub W);
+
+impl<W: std::io::Write> std::io::Write for Shown<W> {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        let whole = match std::str::from_utf8(buffer) {
+            Err(e) if e.valid_up_to() > 0 => e.valid_up_to(),
+            _ => buffer.len(),
+        };
+        let text = String::from_utf8_lossy(&buffer[..whole]);
+        self.0.write_all(lines(&text).as_bytes())?;
+        Ok(whole)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// A cell of a Markdown table.
 pub fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -98,6 +117,7 @@ pub fn csv(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     #[test]
     fn what_is_not_seen_is_written_out() {
@@ -115,6 +135,15 @@ mod tests {
         let json = serde_json::to_string_pretty(&[name]).unwrap();
         let back: Vec<String> = serde_json::from_str(&lines(&json)).unwrap();
         assert_eq!(back, [name]);
+        // In pieces too.
+        for size in 4..9 {
+            let mut out = std::io::BufWriter::with_capacity(size, Shown(Vec::new()));
+            for c in json.chars() {
+                out.write_all(c.encode_utf8(&mut [0; 4]).as_bytes()).unwrap();
+            }
+            let written = out.into_inner().map_err(|_| ()).unwrap().0;
+            assert_eq!(String::from_utf8(written).unwrap(), lines(&json));
+        }
     }
 
     #[test]

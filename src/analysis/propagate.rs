@@ -2,7 +2,7 @@
 
 use super::NodeReport;
 use crate::dim::{Bindings, Dim};
-use crate::ir::{Diagnostic, Graph, Node, NodeId, Order, Severity, TensorInfo, ValueId};
+use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo, ValueId};
 use crate::ops::{self, Class, Cost, Effect, OpCx, OpError, Share, Status};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -26,6 +26,8 @@ pub(super) struct Walk<'b> {
     limits: RefCell<BTreeMap<Arc<str>, Option<Dim>>>,
     depth: Cell<usize>,
     visits: Cell<usize>,
+    /// How much is held of contents and of formulas.
+    held: Cell<usize>,
     /// Nodes of the outermost graph that fail for want of what an earlier one would give.
     following: Cell<usize>,
 }
@@ -46,6 +48,7 @@ impl<'b> Walk<'b> {
             limits: RefCell::default(),
             depth: Cell::new(0),
             visits: Cell::new(0),
+            held: Cell::new(0),
             following: Cell::new(0),
         }
     }
@@ -208,6 +211,12 @@ impl<'b> Walk<'b> {
         for remark in remarks.borrow_mut().drain(..) {
             self.report(Severity::Assumption, &node.name, remark, None);
         }
+        let tall = |o: &TensorInfo| o.rank().is_some_and(|r| r > MAX_RANK);
+        let effect = effect.and_then(|effect| {
+            let rank = effect.outputs.iter().find(|o| tall(o)).and_then(TensorInfo::rank);
+            let message = |r| OpError::Invalid(format!("makes {r} axes, of at most {MAX_RANK}"));
+            rank.map_or(Ok(effect), |r| Err(message(r)))
+        });
         let mut effect = match effect {
             Ok(effect) => effect,
             Err(error) => {
@@ -244,8 +253,31 @@ impl<'b> Walk<'b> {
         };
         for output in &mut effect.outputs {
             (output.constant, output.sized) = (constant, sized);
+            self.hold(output);
         }
         (report, effect.outputs)
+    }
+
+    /// Counts what is held, and lets go of long contents and formulas where that is too much: of a model
+    /// that folds millions of numbers, or adds up thousands of symbols again and again.
+    fn hold(&self, info: &mut TensorInfo) {
+        const MOST: usize = 1_500_000;
+        const SHORT: usize = 32;
+        let terms = |d: &Dim| if d.term_count() > 1 { 4 * d.term_count() } else { 1 };
+        let contents = info.value.as_deref().unwrap_or(&[]).iter();
+        let contents: usize = contents.map(|e| e.as_dim().map_or(1, terms)).sum();
+        let sizes: usize = info.shape.iter().flatten().map(terms).sum();
+        let held = self.held.get().saturating_add(contents + 4 * sizes);
+        if held <= MOST {
+            self.held.set(held);
+            return;
+        }
+        if contents > SHORT {
+            info.value = None;
+        }
+        for size in info.shape.iter_mut().flatten().filter(|d| d.term_count() > SHORT) {
+            *size = Dim::overflow();
+        }
     }
 
     /// Whether a node fails only because one before it did, here or in a graph around, of which enough has

@@ -66,7 +66,10 @@ impl Args {
         }
         let by = self.by.as_deref();
         let text = match self.format.as_str() {
-            "json" => serde_json::to_string_pretty(&report)? + "\n",
+            "json" => {
+                super::emit_json(&report, self.output.as_deref())?;
+                return self.end(report);
+            }
             "csv" => crate::report::csv(&report, by.unwrap_or("op")),
             form => {
                 report.show_names();
@@ -79,6 +82,10 @@ impl Args {
             }
         };
         emit(&text, self.output.as_deref())?;
+        self.end(report)
+    }
+
+    fn end(&self, report: ModelReport) -> Result<Exit> {
         let reasons = if self.strict { crate::report::inexact(&report) } else { Vec::new() };
         // The process ends here: taking large graphs apart piece by piece would be for nothing.
         std::mem::forget(report);

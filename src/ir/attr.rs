@@ -101,6 +101,18 @@ impl Attrs {
         Some(&self.0[at].1)
     }
 
+    /// Adds the attribute `name`, or gives it another value.
+    pub fn set(&mut self, name: &str, attr: Attr) {
+        match self.0.binary_search_by(|(n, _)| (**n).cmp(name)) {
+            Ok(at) => self.0[at].1 = attr,
+            Err(at) => {
+                let mut all = std::mem::take(&mut self.0).into_vec();
+                all.insert(at, (name.into(), attr));
+                self.0 = all.into();
+            }
+        }
+    }
+
     /// All, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Attr)> {
         self.0.iter().map(|(name, attr)| (&**name, attr))

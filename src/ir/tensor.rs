@@ -7,6 +7,9 @@ use std::sync::Arc;
 /// Contents of tensors with more elements than this are not followed.
 pub const MAX_TRACKED: usize = 1024;
 
+/// Tensors with more axes than this are no tensors of any framework.
+pub const MAX_RANK: usize = 64;
+
 /// Sizes along each axis, outermost first.
 pub type Shape = Vec<Dim>;
 

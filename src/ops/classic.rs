@@ -38,7 +38,7 @@ fn entries(cx: &OpCx<'_>, name: &str) -> usize {
 
 /// Entries of a list attribute of any kind, and the bytes of them all; zero where it is absent.
 fn list(attrs: &Attrs, name: &str) -> (usize, usize) {
-    match attrs.0.get(name) {
+    match attrs.get(name) {
         Some(Attr::Ints(v)) => (v.len(), 8 * v.len()),
         Some(Attr::Floats(v)) => (v.len(), 4 * v.len()),
         Some(Attr::Strs(v)) => (v.len(), v.iter().map(String::len).sum()),
@@ -66,13 +66,13 @@ fn vector_numbers(attrs: &Attrs) -> (usize, usize) {
 
 /// The thresholds of branches and the numbers of leaves are learned; the bytes are those of the whole trees.
 fn tree_numbers(attrs: &Attrs) -> (usize, usize) {
-    let bytes = attrs.0.keys().filter(|name| {
+    let bytes = attrs.iter().map(|(name, _)| name).filter(|name| {
         ["nodes_", "leaf_", "class_", "target_", "base_", "tree_", "membership_"]
             .iter()
             .any(|part| name.starts_with(part))
     });
     let bytes = bytes.fold(0usize, |sum, name| sum.saturating_add(list(attrs, name).1));
-    let leaves = match attrs.0.get("nodes_modes") {
+    let leaves = match attrs.get("nodes_modes") {
         Some(Attr::Strs(modes)) => modes.iter().filter(|mode| *mode == "LEAF").count(),
         _ => 0,
     };

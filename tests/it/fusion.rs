@@ -229,7 +229,7 @@ fn attention_in_every_spelling() {
             + "s = Einsum qt kt ; equation=bqhd,bkhd->bhqk\nd = Mul s C\na = Add d mask\nw = Softmax a ; axis=-1\no = Einsum w vt ; equation=bhqk,bkhd->bqhd\nr = Reshape o I0x0x64\nz = MatMul r Wo64x64\n",
         // onnxruntime's.
         ["q", "k", "v"].iter().map(|n| format!("{n}p = MatMul x W{n}64x64\n{n}b = Add {n}p B{n}64\n")).collect::<String>()
-            + "r = ms.MultiHeadAttention qb kb vb ; num_heads=4\nm = Add mask C\nz = MatMul r Wo64x64\n",
+            + "r = ms.MultiHeadAttention qb kb vb _ _ mask ; num_heads=4\nz = MatMul r Wo64x64\n",
     ];
     same("attention", 17, &x, &["z"], &all);
     let op = format!("{turned}o = Attention qt kt vt mask\n{out}");

@@ -107,6 +107,9 @@ impl Fuser<'_> {
             }
         }
         fitting.sort_by_key(|g| Reverse((self.drafts[*g].kind, self.drafts[*g].first)));
+        if fitting.first().is_some_and(|home| self.strays(id, *home, &sources)) {
+            fitting.retain(|g| self.drafts[*g].kind != Kind::Anchored);
+        }
         if part == Part::Anchor {
             if let Some(group) = self.sibling(id, &sources) {
                 fitting.insert(0, group);
@@ -126,6 +129,44 @@ impl Fuser<'_> {
         for other in others {
             home = self.merge(home, other);
         }
+    }
+
+    /// Whether a map is better off outside of the kernel of an anchor that it would join: what it reads is
+    /// written in any case, and what it makes goes into work over rows, which is a kernel of its own. So
+    /// begins a norm that does not centre.
+    fn strays(&self, id: NodeId, home: usize, sources: &Sources) -> bool {
+        const FARTHEST: usize = 32;
+        if self.drafts[home].kind != Kind::Anchored
+            || self.parts[id.index()] == Part::Anchor
+            || self.closed(home, sources)
+        {
+            return false;
+        }
+        // All that follows element by element.
+        let mut reached = vec![id];
+        let mut rows = false;
+        let mut next = 0;
+        while let Some(at) = reached.get(next).copied().filter(|_| next < FARTHEST) {
+            next += 1;
+            for output in self.graph.node(at).outputs.iter().flatten() {
+                for user in self.users.of(*output).iter().take(FARTHEST) {
+                    match self.parts[user.index()] {
+                        Part::Row | Part::SumRow => rows = true,
+                        Part::Map | Part::Arrange if !reached.contains(user) => reached.push(*user),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        let inputs = self.graph.node(id).inputs.iter().flatten();
+        let mut read =
+            inputs.filter(|v| self.source(**v).and_then(|p| self.group(p)) == Some(home));
+        let inside = |user: &NodeId| reached.contains(user) || self.group(*user) == Some(home);
+        let open = |v: &ValueId| {
+            let users = self.users.of(self.root[v.index()]);
+            users.len() > FARTHEST || !users.iter().all(inside)
+        };
+        rows && read.any(open)
     }
 
     /// The group of another product of the same tensor with stored weights: both read it once.

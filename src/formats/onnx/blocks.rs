@@ -42,7 +42,7 @@ pub(super) fn mark(graph: &mut Graph) -> Option<Diagnostic> {
         };
         known.extend(same.into_iter().map(|v| (v, channels)));
         if convolution {
-            graph.nodes[id.index()].attrs.0.insert("channels".into(), Attr::Int(channels));
+            graph.nodes[id.index()].attrs.set("channels", Attr::Int(channels));
         }
     }
     let open =

@@ -462,6 +462,7 @@ fn typed(kind: &TypeProto, name: &str, input: bool, open: bool) -> Result<Tensor
     let Some(shape) = &tensor.shape else {
         return Ok(TensorInfo { dtype, ..TensorInfo::default() });
     };
+    tensor::checked_rank(name, shape.dim.len())?;
     let mut dims = Vec::with_capacity(shape.dim.len());
     for (axis, dim) in shape.dim.iter().enumerate() {
         dims.push(match &dim.size {

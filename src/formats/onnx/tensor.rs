@@ -3,7 +3,7 @@
 use super::messages::{SparseTensorProto, TensorProto};
 use crate::dim::Dim;
 use crate::formats::{LoadError, LoadErrorKind};
-use crate::ir::{DType, Elem, MAX_TRACKED, Sparse, TensorInfo, Weight};
+use crate::ir::{DType, Elem, MAX_RANK, MAX_TRACKED, Sparse, TensorInfo, Weight};
 use bytes::Buf;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path};
@@ -24,10 +24,20 @@ pub(super) fn checked_dim(place: &str, axis: usize, size: i64) -> Result<Dim, Lo
     Err(LoadErrorKind::Invalid { place: format!("tensor `{place}`"), message }.into())
 }
 
+/// Refuses more axes than any tensor has.
+pub(super) fn checked_rank(name: &str, rank: usize) -> Result<(), LoadError> {
+    if rank <= MAX_RANK {
+        return Ok(());
+    }
+    let message = format!("has {rank} axes, of at most {MAX_RANK}");
+    Err(LoadErrorKind::Invalid { place: format!("tensor `{name}`"), message }.into())
+}
+
 /// Type, shape and — for at most [`MAX_TRACKED`] integers or [`MAX_FLOATS`] floats — contents of a
 /// stored tensor.
 pub(super) fn info(tensor: &TensorProto, folder: Option<&Path>) -> Result<TensorInfo, LoadError> {
     let dtype = DType::from_onnx(tensor.data_type);
+    checked_rank(&tensor.name, tensor.dims.len())?;
     let mut shape = Vec::with_capacity(tensor.dims.len());
     for (axis, size) in tensor.dims.iter().enumerate() {
         shape.push(checked_dim(&tensor.name, axis, *size)?);
