@@ -120,7 +120,7 @@ fn complain(reasons: &[String]) -> anyhow::Result<()> {
         lines.push_str(reason);
         lines.push('\n');
     }
-    Ok(std::io::stderr().lock().write_all(lines.as_bytes())?)
+    Ok(std::io::stderr().lock().write_all(crate::text::lines(&lines).as_bytes())?)
 }
 
 /// Writes data to standard output or a file.
@@ -143,7 +143,7 @@ fn emit(text: &str, file: Option<&std::path::Path>) -> anyhow::Result<()> {
 /// Writes a report as JSON, piece by piece: the text of a large one is larger than the report.
 fn emit_json(report: &impl serde::Serialize, file: Option<&std::path::Path>) -> anyhow::Result<()> {
     use std::io::Write;
-    let mut write = |out: &mut dyn Write| -> std::io::Result<()> {
+    let write = |out: &mut dyn Write| -> std::io::Result<()> {
         let mut out = std::io::BufWriter::with_capacity(1 << 16, crate::text::Shown(out));
         serde_json::to_writer_pretty(&mut out, report)?;
         out.write_all(b"\n")?;

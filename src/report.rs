@@ -15,6 +15,7 @@ mod model;
 mod names;
 mod numbers;
 mod phases;
+mod tensor;
 mod text;
 
 pub use assessment::{ASSESSMENT_SCHEMA, Assessment, Gap, Machine, Measured};
@@ -29,4 +30,5 @@ pub use model::{
     ModelReport, OpReport, ReportError, TensorReport, Totals, TypeReport,
 };
 pub use phases::PhaseReport;
+pub use tensor::SharedTensor;
 pub use text::{assumptions, bounds, count, csv, markdown, table};

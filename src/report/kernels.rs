@@ -240,7 +240,8 @@ fn unclassed(op: &OpReport) -> Kernel {
 /// inputs of `op`.
 fn classed(class: KernelClass, kernel: Kernel, op: &OpReport) -> Kernel {
     let bytes = kernel.bytes.max(1.0).log2();
-    let row = op.inputs.first().and_then(sizes).and_then(|s| s.last().copied()).unwrap_or(1.0);
+    let row =
+        op.inputs.first().and_then(|t| sizes(t)).and_then(|s| s.last().copied()).unwrap_or(1.0);
     let shape = if class.1 == Of::Rows { vec![bytes, row.log2()] } else { vec![bytes] };
     Kernel { class: Some(class), shape, ..kernel }
 }
@@ -257,7 +258,7 @@ fn single(op: &OpReport) -> Option<KernelClass> {
     match op.class.as_str() {
         "element-wise" if op.transcendentals.is_some_and(|n| n > 0) => Some(EXP),
         "element-wise" | "quantization" => {
-            let sizes: Vec<f64> = op.inputs.iter().filter_map(elements).collect();
+            let sizes: Vec<f64> = op.inputs.iter().filter_map(|t| elements(t)).collect();
             let largest = sizes.iter().copied().fold(1.0, f64::max);
             let spread = sizes.iter().any(|n| *n > 1.0 && *n < largest);
             let large = sizes.iter().filter(|n| **n > 1.0).count();

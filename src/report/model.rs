@@ -231,8 +231,8 @@ pub struct OpReport {
     pub intensity: Option<f64>,
     /// `exact`, `bound`, `folded` or `unknown`.
     pub status: String,
-    pub inputs: Vec<TensorReport>,
-    pub outputs: Vec<TensorReport>,
+    pub inputs: Vec<super::SharedTensor>,
+    pub outputs: Vec<super::SharedTensor>,
 }
 
 /// A kernel; its counts are absent where the cost of its nodes is not known.

@@ -2,6 +2,7 @@
 
 use super::{ModelReport, TensorReport};
 use crate::text::{show, shown};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 impl ModelReport {
@@ -18,12 +19,18 @@ impl ModelReport {
         self.assumptions.iter_mut().for_each(|a| show(&mut a.symbol));
         let f = &mut self.formulas;
         let sums = [&mut f.macs, &mut f.flops, &mut f.int_ops, &mut f.bytes];
-        let moved = [&mut f.fused_bytes, &mut f.compulsory_bytes, &mut f.kv_cache_bytes];
-        let peak = &mut f.peak_activation_bytes;
-        sums.into_iter().chain(moved).chain([peak]).for_each(show);
+        let moved = [&mut f.fused_bytes, &mut f.compulsory_bytes, &mut f.peak_activation_bytes];
+        sums.into_iter().chain(moved).flatten().chain([&mut f.kv_cache_bytes]).for_each(show);
         for op in &mut self.ops {
             [&mut op.name, &mut op.op_type].into_iter().for_each(show);
-            op.inputs.iter_mut().chain(&mut op.outputs).for_each(tensor);
+            for port in op.inputs.iter_mut().chain(&mut op.outputs) {
+                if [&port.name, &port.symbolic]
+                    .iter()
+                    .any(|text| matches!(shown(text), Cow::Owned(_)))
+                {
+                    tensor(port.make_mut());
+                }
+            }
         }
         for d in &mut self.diagnostics {
             [&mut d.place, &mut d.message].into_iter().chain(&mut d.hint).for_each(show);

@@ -1,7 +1,8 @@
 //! Formulas of an analysis as numbers at one choice of symbols. Knows nothing of how they are shown.
 
 use super::{
-    DiagnosticReport, GroupReport, MemoryReport, OpReport, ReportError, TensorReport, Totals,
+    DiagnosticReport, GroupReport, MemoryReport, OpReport, ReportError, SharedTensor, TensorReport,
+    Totals,
 };
 use crate::analysis::{Analysis, NodeReport};
 use crate::dim::{Bindings, Dim, EvalError};
@@ -111,20 +112,27 @@ impl<'b> Evaluator<'b> {
         symbolic: &Analysis,
         numeric: &Analysis,
     ) -> Result<Vec<OpReport>, ReportError> {
-        let tensors = |ids: &[Option<ValueId>]| {
-            let ids = ids.iter().flatten();
-            ids.map(|id| self.value(graph, symbolic, numeric, *id)).collect()
+        let mut known: Vec<Option<SharedTensor>> = vec![None; graph.values.len()];
+        let mut tensor = |id: &ValueId| {
+            let made = || SharedTensor::from(self.value(graph, symbolic, numeric, *id));
+            known[id.index()].get_or_insert_with(made).clone()
         };
-        let nodes = graph.nodes.iter().zip(&numeric.nodes);
-        nodes.map(|(n, r)| self.op(n, r, tensors(&n.inputs), tensors(&n.outputs))).collect()
+        let mut tensors =
+            |ids: &[Option<ValueId>]| ids.iter().flatten().map(&mut tensor).collect::<Vec<_>>();
+        let mut ops = Vec::with_capacity(graph.nodes.len());
+        for (node, report) in graph.nodes.iter().zip(&numeric.nodes) {
+            let (inputs, outputs) = (tensors(&node.inputs), tensors(&node.outputs));
+            ops.push(self.op(node, report, inputs, outputs)?);
+        }
+        Ok(ops)
     }
 
     fn op(
         &self,
         node: &Node,
         report: &NodeReport,
-        inputs: Vec<TensorReport>,
-        outputs: Vec<TensorReport>,
+        inputs: Vec<SharedTensor>,
+        outputs: Vec<SharedTensor>,
     ) -> Result<OpReport, ReportError> {
         let cost = &report.cost;
         let known = report.status != Status::Unknown;
