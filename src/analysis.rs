@@ -4,20 +4,24 @@
 //! [`Coverage`]. Results lie beside the graph, indexed like its nodes and values. This floor sees
 //! operators and graphs, never files, devices or clocks.
 
+mod bodies;
 mod cache;
 mod coverage;
 mod fusion;
+mod live;
 mod memory;
 mod parameters;
 mod precision;
 mod propagate;
 mod traffic;
 
+pub use bodies::Body;
 pub use cache::Cache;
 pub use coverage::Coverage;
 pub use fusion::{Group, Rule};
 pub use memory::Plan;
 pub use precision::{Precision, PrecisionError, recast, type_name};
+pub use propagate::Outcome;
 
 use crate::dim::{Bindings, Dim, EvalError};
 use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo, ValueId};
@@ -38,17 +42,32 @@ pub struct NodeReport {
     pub reads: Vec<(ValueId, Dim)>,
     /// Bytes written of each value.
     pub writes: Vec<(ValueId, Dim)>,
+    /// The bodies that ran inside, whose costs are in `cost`.
+    pub bodies: Vec<Body>,
 }
 
 impl NodeReport {
-    /// Bytes read and written by bodies that run inside.
+    /// Bytes that the kernels of bodies inside read and write; of bodies of which only one runs, the larger.
+    /// Without bodies, what the operator moves between its own steps.
     fn inner_bytes(&self) -> (Dim, Dim) {
-        if !matches!(self.class, Class::Control | Class::Attention) {
-            return (Dim::ZERO, Dim::ZERO);
+        if self.bodies.is_empty() {
+            if !matches!(self.class, Class::Control | Class::Attention) {
+                return (Dim::ZERO, Dim::ZERO);
+            }
+            let own = |list: &[(ValueId, Dim)]| list.iter().map(|(_, b)| b).sum::<Dim>();
+            let (read, written) = (own(&self.reads), own(&self.writes));
+            return (
+                self.cost.bytes_read.clone() - read,
+                self.cost.bytes_written.clone() - written,
+            );
         }
-        let own = |list: &[(ValueId, Dim)]| list.iter().map(|(_, b)| b).sum::<Dim>();
-        let (read, written) = (own(&self.reads), own(&self.writes));
-        (self.cost.bytes_read.clone() - read, self.cost.bytes_written.clone() - written)
+        let all = |pick: fn(&(Dim, Dim)) -> &Dim| {
+            self.bodies.iter().fold(Dim::ZERO, |sum, body| {
+                let bytes = pick(&body.summary.fused).clone() * body.times.clone();
+                if body.alternative { sum.maximum(&bytes) } else { sum + bytes }
+            })
+        };
+        (all(|fused| &fused.0), all(|fused| &fused.1))
     }
 }
 
@@ -81,8 +100,12 @@ pub struct Analysis {
     pub sure_bytes: Dim,
     /// What a decoder keeps between steps; empty for other models.
     pub cache: Cache,
-    /// Live activation bytes after each node, in order; their largest is the peak.
+    /// Live activation bytes at each node, in order, and inside those that run bodies; their largest is the
+    /// peak.
     pub live_bytes: Vec<Dim>,
+    /// By node that runs bodies, in order: what they hold beyond the node's inputs and outputs; the largest
+    /// counts, at least zero.
+    inside: BTreeMap<NodeId, Vec<Dim>>,
     /// How much of the model the totals stand for.
     pub coverage: Coverage,
     /// Symbols that the numbers depend on.
@@ -139,8 +162,14 @@ impl Analysis {
                 self.values[id.index()].bytes().and_then(|b| b.eval(bindings).ok()).unwrap_or(0);
             u64::try_from(size.max(0)).unwrap_or(u64::MAX)
         };
+        let inside = |id: NodeId| -> u64 {
+            let sums = self.inside.get(&id).into_iter().flatten();
+            let most = sums.filter_map(|sum| sum.eval(bindings).ok()).max().unwrap_or(0);
+            u64::try_from(most.max(0)).unwrap_or(u64::MAX)
+        };
         let owner = memory::owners(graph, &self.order, &self.nodes);
-        memory::plan(graph, &self.order, &owner, &bytes)
+        let sizes = memory::Sizes { value: &bytes, inside: &inside };
+        memory::plan(graph, &self.order, &owner, &sizes)
     }
 
     /// Largest number of live activation bytes under `bindings`, nodes run in order.
@@ -194,13 +223,18 @@ fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analys
         });
     }
     let owner = memory::owners(graph, &outcome.order, &outcome.nodes);
-    let (compulsory_bytes, sure_bytes) = traffic::compulsory(graph, &outcome, &owner);
-    let cache = cache::find(graph, &outcome, &owner);
+    let (cache, savings) = cache::find(graph, &outcome, &owner);
+    let (compulsory_bytes, sure_bytes) = traffic::compulsory(graph, &outcome, &owner, &savings);
     let rest = memory::at_rest(graph, &outcome.order, &outcome.values);
     let groups = fusion::groups(graph, &outcome, &rest);
     let moved = |g: &Group| g.bytes_read.clone() + g.bytes_written.clone();
     let fused_bytes = groups.iter().map(moved).sum();
-    let live_bytes = memory::live_bytes(graph, &outcome.order, &outcome.values, &owner);
+    let (live_bytes, inside) = live(graph, &outcome, &owner);
+    if !limits.is_empty() {
+        // A branch that may be taken leaves sizes open that no cost depends on.
+        let sums = [&cache.bytes, &compulsory_bytes, &fused_bytes];
+        sums.into_iter().chain(&live_bytes).for_each(|sum| sum.symbols(&mut symbols));
+    }
     Analysis {
         coverage,
         nodes: outcome.nodes,
@@ -216,10 +250,27 @@ fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analys
         sure_bytes,
         cache,
         live_bytes,
+        inside,
         symbols,
         limits,
         diagnostics,
     }
+}
+
+/// Live bytes of a whole model, and what bodies hold beyond the inputs and outputs of their nodes.
+fn live(
+    graph: &crate::ir::Graph,
+    outcome: &Outcome,
+    owner: &[ValueId],
+) -> (Vec<Dim>, BTreeMap<NodeId, Vec<Dim>>) {
+    let around = live::Around { outermost: true, ..live::Around::default() };
+    let steps = live::steps(graph, outcome, owner, &around);
+    let mut inside = BTreeMap::new();
+    for (id, step) in outcome.order.iter().zip(&steps).filter(|(_, s)| !s.inside.is_empty()) {
+        let beyond = step.inside.iter().map(|sum| sum.clone() - step.live.clone());
+        inside.insert(*id, beyond.collect());
+    }
+    (steps.into_iter().flat_map(live::Step::all).collect(), inside)
 }
 
 /// `info` with symbols replaced.

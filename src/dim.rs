@@ -9,6 +9,7 @@
 
 mod parse;
 mod print;
+mod replace;
 
 pub use parse::DimParseError;
 

@@ -22,6 +22,7 @@ mod cost;
 mod elementwise;
 mod fast;
 mod folding;
+mod inner;
 mod movement;
 mod normalization;
 mod opsets;
@@ -44,6 +45,7 @@ mod values;
 pub use context::{OpCx, OpError, RunBody};
 pub use cost::{Cost, Effect, Status};
 pub use fast::{Fast, Share};
+pub use inner::{Inner, Run};
 pub use part::Part;
 pub use ports::{Held, Packed, Port};
 
@@ -95,6 +97,23 @@ impl Class {
 /// The behaviour of an operator: shapes and cost from what is known of its inputs.
 pub type EffectFn = fn(&OpCx<'_>) -> Result<Effect, OpError>;
 
+/// Which elements of its inputs an operator hands on in its outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// None as they are.
+    Nothing,
+    /// All of input 0, in another type.
+    Cast,
+    /// Some of input 0, in another order.
+    Moved,
+    /// All of every input, side by side.
+    Joined,
+    /// All of input 0 but for those that the input at this port overwrites.
+    Updated(usize),
+    /// A cache: input ports, each with the output port that holds it with what was added.
+    Cached(&'static [(usize, usize)]),
+}
+
 /// One row of the operator table.
 #[derive(Clone, Copy, Debug)]
 pub struct Op {
@@ -108,6 +127,8 @@ pub struct Op {
     pub inputs: (usize, usize),
     /// What it costs, for people; sizes as in the operator's definition, `|x|` is an element count.
     pub formula: &'static str,
+    /// What of its inputs is in its outputs, views aside.
+    pub holds: Holds,
     /// Shapes and cost.
     pub effect: EffectFn,
     /// What stored tensors are at its input ports, a letter each, as [`Port`] explains; empty for the
@@ -129,6 +150,7 @@ impl Op {
             class,
             inputs: (0, usize::MAX),
             formula: "0",
+            holds: Holds::Nothing,
             effect,
             weights: "",
             packed: None,
@@ -170,6 +192,10 @@ impl Op {
 
     const fn playing(self, part: Part) -> Self {
         Self { own_part: Some(part), ..self }
+    }
+
+    const fn holds(self, holds: Holds) -> Self {
+        Self { holds, ..self }
     }
 
     const fn formula(self, formula: &'static str) -> Self {

@@ -1,7 +1,6 @@
 //! What a model keeps in memory while it runs: activations by liveness.
 
 use super::NodeReport;
-use crate::dim::Dim;
 use crate::ir::{Graph, NodeId, TensorInfo, ValueId};
 use crate::ops::Class;
 
@@ -21,55 +20,6 @@ pub(super) fn at_rest(graph: &Graph, order: &[NodeId], values: &[TensorInfo]) ->
         }
     }
     rest
-}
-
-/// Bytes of activations alive while each node runs: its inputs, its outputs, and whatever a later
-/// node still reads. Views share the memory of what they view; weights are counted apart.
-pub(super) fn live_bytes(
-    graph: &Graph,
-    order: &[NodeId],
-    values: &[TensorInfo],
-    owner: &[ValueId],
-) -> Vec<Dim> {
-    let mut last_use: Vec<Option<usize>> = vec![None; values.len()];
-    for (step, id) in order.iter().enumerate() {
-        let node = graph.node(*id);
-        for value in node.inputs.iter().chain(&node.outputs).flatten() {
-            last_use[owner[value.index()].index()] = Some(step);
-        }
-        for (_, body) in node.subgraphs() {
-            for value in body.captures.keys().filter_map(|name| graph.find_value(name)) {
-                last_use[owner[value.index()].index()] = Some(step);
-            }
-        }
-    }
-    for output in &graph.outputs {
-        last_use[owner[output.index()].index()] = Some(order.len());
-    }
-    let rest = at_rest(graph, order, values);
-    let size = |value: ValueId| -> Dim {
-        let bytes = || values[value.index()].bytes().unwrap_or_default();
-        if rest[value.index()] { Dim::ZERO } else { bytes() }
-    };
-    // Values by the step that ends them.
-    let ending = graph.value_ids().filter_map(|v| Some((last_use[v.index()]?, v)));
-    let mut ends: Vec<(usize, ValueId)> = ending.filter(|(s, _)| *s < order.len()).collect();
-    ends.sort_unstable();
-    let mut ends = ends.into_iter().peekable();
-    let mut live: Dim = graph.inputs.iter().map(|v| size(*v)).sum();
-    let mut result = Vec::with_capacity(order.len());
-    for (step, id) in order.iter().enumerate() {
-        for output in graph.node(*id).outputs.iter().flatten() {
-            if owner[output.index()] == *output {
-                live = live + size(*output);
-            }
-        }
-        result.push(live.clone());
-        while let Some((_, value)) = ends.next_if(|(end, _)| *end == step) {
-            live = live - size(value);
-        }
-    }
-    result
 }
 
 /// The value whose memory each value lies in.
@@ -110,18 +60,21 @@ struct Span {
     last: usize,
 }
 
-/// Lays out the activations of `graph`; `bytes` gives each value's size, zero for what is stored.
-pub(super) fn plan(
-    graph: &Graph,
-    order: &[NodeId],
-    owner: &[ValueId],
-    bytes: &dyn Fn(ValueId) -> u64,
-) -> Plan {
+/// Sizes of what is laid out, in bytes.
+pub(super) struct Sizes<'s> {
+    /// Of a value, zero for what is stored.
+    pub(super) value: &'s dyn Fn(ValueId) -> u64,
+    /// Of what the bodies of a node hold at most, beyond its inputs and outputs.
+    pub(super) inside: &'s dyn Fn(NodeId) -> u64,
+}
+
+/// Lays out the activations of `graph`.
+pub(super) fn plan(graph: &Graph, order: &[NodeId], owner: &[ValueId], bytes: &Sizes<'_>) -> Plan {
     let spans = spans(graph, order, owner, bytes);
     let small = spans.len() <= MAX_PLANNED;
     let peak = peak(&spans, order.len());
     let greedy = || {
-        let order = greedy_order(graph, order, owner, bytes);
+        let order = greedy_order(graph, order, owner, bytes.value);
         self::peak(&self::spans(graph, &order, owner, bytes), order.len()).min(peak)
     };
     Plan {
@@ -132,12 +85,7 @@ pub(super) fn plan(
     }
 }
 
-fn spans(
-    graph: &Graph,
-    order: &[NodeId],
-    owner: &[ValueId],
-    bytes: &dyn Fn(ValueId) -> u64,
-) -> Vec<Span> {
+fn spans(graph: &Graph, order: &[NodeId], owner: &[ValueId], bytes: &Sizes<'_>) -> Vec<Span> {
     let mut found: Vec<Option<(usize, usize)>> = vec![None; graph.values.len()];
     for input in &graph.inputs {
         found[input.index()] = Some((0, 0));
@@ -157,8 +105,10 @@ fn spans(
         }
     }
     let held = graph.value_ids().zip(found).filter_map(|(v, span)| Some((v, span?)));
-    let sized = held.map(|(v, (first, last))| Span { bytes: bytes(v), first, last });
-    sized.filter(|s| s.bytes > 0).collect()
+    let sized = held.map(|(v, (first, last))| Span { bytes: (bytes.value)(v), first, last });
+    let inside =
+        |(step, id): (usize, &NodeId)| Span { bytes: (bytes.inside)(*id), first: step, last: step };
+    sized.chain(order.iter().enumerate().map(inside)).filter(|s| s.bytes > 0).collect()
 }
 
 fn peak(spans: &[Span], steps: usize) -> u64 {

@@ -1,6 +1,7 @@
 //! The one walk over the graph: calls each operator's effect in order and fills in bytes.
 
 use super::NodeReport;
+use super::bodies::Calls;
 use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo, ValueId};
 use crate::ops::{self, Class, Cost, Effect, OpCx, OpError, Share, Status};
@@ -33,10 +34,14 @@ pub(super) struct Walk<'b> {
 }
 
 /// What the walk learned of one graph.
-pub(super) struct Outcome {
-    pub(super) nodes: Vec<NodeReport>,
-    pub(super) values: Vec<TensorInfo>,
-    pub(super) order: Vec<NodeId>,
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Reports, indexed by node.
+    pub nodes: Vec<NodeReport>,
+    /// What is known of each value, indexed by value.
+    pub values: Vec<TensorInfo>,
+    /// The order nodes run in.
+    pub order: Vec<NodeId>,
 }
 
 impl<'b> Walk<'b> {
@@ -184,7 +189,11 @@ impl<'b> Walk<'b> {
         let lookup = |name: &str| {
             graph.find_value(name).map(|v| values[v.index()].clone()).or_else(|| outer(name))
         };
-        let run_body = |name: &str, infos: &[TensorInfo]| self.body(node, name, infos, &lookup);
+        let calls = Calls::default();
+        let run_body = |name: &str, infos: &[TensorInfo]| {
+            let (outputs, outcome) = self.body(node, name, infos, &lookup)?;
+            Ok((outputs, calls.keep(node, name, outcome)))
+        };
         let fresh = |stem: &str, limit| self.fresh(stem, limit);
         let remarks = RefCell::default();
         let cx = OpCx {
@@ -243,7 +252,10 @@ impl<'b> Walk<'b> {
             NodeReport { status: Status::Folded, ..unknown(op.class) }
         } else {
             match Self::cost(graph, &cx, &effect, op.class) {
-                Some(report) => self.sureness(report),
+                Some(report) => {
+                    let runs = effect.inner.as_deref().map_or(&[][..], |inner| &inner.runs);
+                    self.sureness(NodeReport { bodies: calls.into_bodies(node, runs), ..report })
+                }
                 None => {
                     let message = format!("{}: element type not known", node.qualified_op());
                     self.report(Severity::Incomplete, &node.name, message, None);
@@ -315,7 +327,7 @@ impl<'b> Walk<'b> {
         name: &str,
         inputs: &[TensorInfo],
         outer: &dyn Fn(&str) -> Option<TensorInfo>,
-    ) -> Result<(Vec<TensorInfo>, Cost), OpError> {
+    ) -> Result<(Vec<TensorInfo>, Outcome), OpError> {
         let body = node.attrs.graph(name)?;
         let body = body.ok_or_else(|| crate::ir::AttrError::Missing(name.to_owned()))?;
         if self.depth.get() >= MAX_DEPTH {
@@ -330,8 +342,6 @@ impl<'b> Walk<'b> {
         self.depth.set(self.depth.get() + 1);
         let outcome = self.graph(body, inputs, outer);
         self.depth.set(self.depth.get() - 1);
-        let mut cost = Cost::default();
-        outcome.nodes.iter().for_each(|n| cost.add(&n.cost));
         let outputs = body.outputs.iter().map(|v| outcome.values[v.index()].clone()).collect();
         if outcome.nodes.iter().any(|n| n.status == Status::Unknown) {
             return Err(OpError::Unsupported(
@@ -339,12 +349,12 @@ impl<'b> Walk<'b> {
                     .into(),
             ));
         }
-        Ok((outputs, cost))
+        Ok((outputs, outcome))
     }
 
     /// Arithmetic by kind, and bytes: each distinct input read once, each output written once.
     fn cost(graph: &Graph, cx: &OpCx<'_>, effect: &Effect, class: Class) -> Option<NodeReport> {
-        let mut cost = effect.inner.as_deref().cloned().unwrap_or_default();
+        let mut cost = effect.inner.as_deref().map(|inner| inner.cost.clone()).unwrap_or_default();
         let float = || cx.dtype(0).is_none_or(crate::ir::DType::is_float);
         let integer =
             effect.integer.unwrap_or_else(|| !float() || quantized(graph, cx.node, class));
@@ -409,7 +419,7 @@ impl<'b> Walk<'b> {
             writes.push((value, bytes));
         }
         cost.add(&own);
-        Some(NodeReport { class, cost, status: effect.status, reads, writes })
+        Some(NodeReport { class, cost, status: effect.status, reads, writes, bodies: Vec::new() })
     }
 }
 
@@ -469,5 +479,6 @@ fn unknown(class: Class) -> NodeReport {
         status: Status::Unknown,
         reads: Vec::new(),
         writes: Vec::new(),
+        bodies: Vec::new(),
     }
 }

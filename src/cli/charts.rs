@@ -10,8 +10,8 @@ use std::path::Path;
 
 /// The operators of a report under a roof.
 pub(super) fn op_points(report: &ModelReport, roof: &Roof) -> Vec<Point> {
-    let total: f64 = report.ops.iter().map(|op| op_time(roof, op).get()).sum();
-    let counted = report.ops.iter().filter(|op| op.intensity.is_some_and(|i| i > 0.0));
+    let total: f64 = report.nodes().map(|op| op_time(roof, op).get()).sum();
+    let counted = report.nodes().filter(|op| op.intensity.is_some_and(|i| i > 0.0));
     let point = |op: &crate::report::OpReport| {
         let intensity = op.intensity.unwrap_or_default();
         Point {

@@ -2,13 +2,13 @@
 
 use super::Class::Attention;
 use super::context::{OpCx, OpError, invalid};
-use super::{Effect, Op, Part};
+use super::{Effect, Holds, Op, Part};
 use crate::dim::Dim;
 use crate::ir::Shape;
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("Attention", Attention, attention).inputs(3, 7).formula("2·B·Hq·Sq·Sk·(Dqk+Dv) + 6 per score, 1 of them exp").weights("---mccc"),
+    Op::new("Attention", Attention, attention).holds(Holds::Cached(&[(4, 1), (5, 2)])).inputs(3, 7).formula("2·B·Hq·Sq·Sk·(Dqk+Dv) + 6 per score, 1 of them exp").weights("---mccc"),
     Op::new("LinearAttention", Attention, linear).inputs(3, 6).formula("2·B·T·dk·dv·(Hkv+Hq), + Hkv for delta rules; B·T·Hkv·dk·dv for gates"),
     Op::new("RotaryEmbedding", Attention, rotary).inputs(3, 4).formula("3·|x|").weights("-ccc").playing(Part::Map),
     Op::new("FlexAttention", Attention, flexible).domain("ai.onnx.preview").inputs(3, 3).formula("as Attention, and both bodies"),
@@ -92,7 +92,7 @@ fn flexible(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let shape = vec![b.clone(), hq.clone(), s.clone(), l.clone()];
     let scores: Dim = shape.iter().product();
     let map = crate::ir::TensorInfo::new(Some(crate::ir::DType::F32), shape);
-    let mut inner = super::Cost::default();
+    let mut inner = super::Inner::default();
     for body in ["score_mod", "prob_mod"] {
         if cx.attrs().has(body) {
             inner.add(&(cx.run_body)(body, std::slice::from_ref(&map))?.1);

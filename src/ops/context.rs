@@ -33,7 +33,7 @@ pub enum OpError {
 
 /// Runs the body that an attribute names on these inputs: its outputs, and what it costs once.
 pub type RunBody<'a> =
-    dyn Fn(&str, &[TensorInfo]) -> Result<(Vec<TensorInfo>, super::Cost), OpError> + 'a;
+    dyn Fn(&str, &[TensorInfo]) -> Result<(Vec<TensorInfo>, super::Inner), OpError> + 'a;
 
 /// A node with what is known of its inputs.
 pub struct OpCx<'a> {

@@ -16,14 +16,14 @@ use super::Class::{
     Attention, Control, Convolution, Elementwise, MatrixProduct, Movement, Normalization, Pooling,
     Quantization, Recurrent, Reduction,
 };
-use super::{Class, Op, Part, contraction, pooling, sampling};
+use super::{Class, Holds, Op, Part, contraction, pooling, sampling};
 
 const MS: &str = "com.microsoft";
 const ANY: usize = usize::MAX;
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("Attention", Attention, attention::packed).domain(MS).inputs(2, 7).formula("projection 2·B·S·D·|W columns| + attention").weights("-wwccmc"),
+    Op::new("Attention", Attention, attention::packed).domain(MS).holds(Holds::Cached(&[(4, 1)])).inputs(2, 7).formula("projection 2·B·S·D·|W columns| + attention").weights("-wwccmc"),
     Op::new("BeamSearch", Control, generation::beam_search).domain(MS).inputs(5, 12).formula("≤ prompt + steps × decoder, for every beam"),
     Op::new("BiasAdd", Elementwise, fused::bias_add).domain(MS).inputs(3, 3).formula("2·|x|"),
     Op::new("BiasGelu", Elementwise, fused::activation::<5, 1>).domain(MS).inputs(2, 2).formula("6·|x|, 1 erf each"),
@@ -32,10 +32,10 @@ pub(super) const OPS: &[Op] = &[
     Op::new("ComplexMul", Elementwise, fused::complex_mul).domain(MS).inputs(2, 2).formula("3·|y|"),
     Op::new("ConvTransposeWithDynamicPads", Convolution, contraction::conv_transpose_padded).domain(MS).inputs(2, 4).formula("as ConvTranspose").weights("-wcw"),
     Op::new("CropAndResize", Movement, blocks::crop_and_resize).domain(MS).inputs(4, 4).formula("7·|y|; 0 nearest"),
-    Op::new("DecoderAttention", Attention, variants::decoder).domain(MS).inputs(12, 12).formula("projections + 2·B·H·S·T·2d + 6 per score").weights("--wwwc"),
-    Op::new("DecoderMaskedMultiHeadAttention", Attention, variants::masked_multi_head).domain(MS).inputs(1, 11).formula("as MultiHeadAttention").weights("---cmcccccw"),
-    Op::new("DecoderMaskedSelfAttention", Attention, attention::masked_self).domain(MS).inputs(3, 9).formula("as Attention").weights("-wwccmc"),
-    Op::new("DequantizeLinear", Quantization, quantized::dequantize).domain(MS).inputs(2, 3).formula("2·|x|").weights("dss").playing(Part::Unpack),
+    Op::new("DecoderAttention", Attention, variants::decoder).domain(MS).holds(Holds::Cached(&[(6, 1), (7, 2)])).inputs(12, 12).formula("projections + 2·B·H·S·T·2d + 6 per score").weights("--wwwc"),
+    Op::new("DecoderMaskedMultiHeadAttention", Attention, variants::masked_multi_head).domain(MS).holds(Holds::Cached(&[(5, 1), (6, 2)])).inputs(1, 11).formula("as MultiHeadAttention").weights("---cmcccccw"),
+    Op::new("DecoderMaskedSelfAttention", Attention, attention::masked_self).domain(MS).holds(Holds::Cached(&[(4, 1)])).inputs(3, 9).formula("as Attention").weights("-wwccmc"),
+    Op::new("DequantizeLinear", Quantization, quantized::dequantize).domain(MS).holds(Holds::Cast).inputs(2, 3).formula("2·|x|").weights("dss").playing(Part::Unpack),
     Op::new("DequantizeWithOrder", Quantization, layouts::dequantize).domain(MS).inputs(2, 2).formula("|x|").weights("ds").playing(Part::Unpack),
     Op::new("DynamicQuantizeLSTM", Recurrent, contraction::dynamic_lstm).domain(MS).inputs(12, 12).formula("LSTM with integer products").weights("-wwwcccwssss"),
     Op::new("DynamicQuantizeMatMul", MatrixProduct, quantized::dynamic_matmul).domain(MS).inputs(3, 5).formula("2·M·N·K integer + 5·|a| + 2·|y|").weights("-wssw"),
@@ -57,7 +57,7 @@ pub(super) const OPS: &[Op] = &[
     Op::new("GreedySearch", Control, generation::greedy_search).domain(MS).inputs(2, 7).formula("≤ prompt + steps × decoder"),
     Op::new("GridSample", Movement, sampling::grid_sample).domain(MS).inputs(2, 2).formula("as ai.onnx GridSample"),
     Op::new("GroupNorm", Normalization, blocks::group_norm).domain(MS).inputs(3, 3).formula("7·|x| (+ 5·|x| SiLU) + 1 rsqrt per group").weights("-ww"),
-    Op::new("GroupQueryAttention", Attention, attention::grouped).domain(MS).inputs(1, 17).formula("2·B·Hq·S·T·2D + 6 per score (+ 3 per rotated element)").weights("---cccccccmwss-"),
+    Op::new("GroupQueryAttention", Attention, attention::grouped).domain(MS).holds(Holds::Cached(&[(3, 1), (4, 2)])).inputs(1, 17).formula("2·B·Hq·S·T·2D + 6 per score (+ 3 per rotated element)").weights("---cccccccmwss-"),
     Op::new("Inverse", MatrixProduct, fused::inverse).domain(MS).inputs(1, 1).formula("2·n³ per matrix"),
     Op::new("Irfft", MatrixProduct, blocks::irfft).domain(MS).inputs(1, 1).formula("2.5·|y|·⌈log2 n⌉"),
     Op::new("LinearAttention", Attention, super::attention::linear).domain(MS).inputs(3, 6).formula("as ai.onnx LinearAttention"),
@@ -73,14 +73,14 @@ pub(super) const OPS: &[Op] = &[
     Op::new("MatMulNBitsMlp", MatrixProduct, blocks::nbits_mlp).domain(MS).inputs(5, 9).formula("4·M·N·K + 4·N·K to unpack + 6·|y| (+ skip and norm)").weights("--wpswpsw").packed(quantized::packed_matrix),
     Op::new("MatMulNBitsQkv", MatrixProduct, blocks::nbits_qkv).domain(MS).inputs(5, 12).formula("2·M·(Nq+2·Nkv)·K + 2·K·(Nq+2·Nkv) to unpack (+ skip and norm)").weights("--wpswpswpsw").packed(blocks::packed_qkv),
     Op::new("MoE", MatrixProduct, fused::mixture).domain(MS).inputs(5, 8).formula("k experts a token: 2·T·k·(H·I + I·H)").weights("--w"),
-    Op::new("MultiHeadAttention", Attention, attention::multi_head).domain(MS).inputs(1, 10).formula("2·B·H·S·T·(Dqk+Dv) + 6 per score").weights("---wcmc"),
+    Op::new("MultiHeadAttention", Attention, attention::multi_head).domain(MS).holds(Holds::Cached(&[(6, 1), (7, 2)])).inputs(1, 10).formula("2·B·H·S·T·(Dqk+Dv) + 6 per score").weights("---wcmc"),
     Op::new("NhwcConv", Convolution, fused::conv_last).domain(MS).inputs(2, 3).formula("Conv, channels last").weights("-ww"),
     Op::new("NhwcFusedConv", Convolution, fused::conv_last).domain(MS).inputs(2, 4).formula("FusedConv, channels last").weights("-ww-"),
     Op::new("NhwcMaxPool", Pooling, pooling::max_pool_last).domain(MS).inputs(1, 1).formula("MaxPool, channels last"),
     Op::new("PackedAttention", Attention, variants::packed).domain(MS).inputs(5, 6).formula("≤ projection + 2·N·T·S·(dqk+dv) + 6 per score").weights("-wwccm"),
     Op::new("PackedMultiHeadAttention", Attention, variants::packed_multi_head).domain(MS).inputs(6, 7).formula("≤ 2·N·T·S·(dqk+dv) + 6 per score").weights("---wccm"),
-    Op::new("PagedAttention", Attention, variants::paged).domain(MS).inputs(8, 17).formula("≤ 2·Hq·T·K·(dqk+dv) + 6 per score, K keys in the blocks of a sequence").weights("---c"),
-    Op::new("QAttention", Attention, attention::quantized).domain(MS).inputs(5, 9).formula("Attention with integer projections").weights("-wwsscssc"),
+    Op::new("PagedAttention", Attention, variants::paged).domain(MS).holds(Holds::Cached(&[(3, 1), (4, 2)])).inputs(8, 17).formula("≤ 2·Hq·T·K·(dqk+dv) + 6 per score, K keys in the blocks of a sequence").weights("---c"),
+    Op::new("QAttention", Attention, attention::quantized).domain(MS).holds(Holds::Cached(&[(8, 1)])).inputs(5, 9).formula("Attention with integer projections").weights("-wwsscssc"),
     Op::new("QEmbedLayerNormalization", Normalization, blocks::embed_norm).domain(MS).inputs(8, 18).formula("EmbedLayerNormalization + 2·|y| per table; reads only the rows it looks up").weights("ccwwwwwcs"),
     Op::new("QGemm", MatrixProduct, quantized::gemm).domain(MS).inputs(6, 9).formula("2·M·N·K integer + 2·|y|").weights("-sswsswss"),
     Op::new("QLinearAdd", Elementwise, quantized::binary).domain(MS).inputs(7, 8).formula("8·|y| integer").weights("qssqssss"),
@@ -100,7 +100,7 @@ pub(super) const OPS: &[Op] = &[
     Op::new("QOrderedLayerNormalization", Normalization, layouts::layer_norm).domain(MS).inputs(5, 5).formula("11·|x| + 3 per row").weights("-swws"),
     Op::new("QOrderedLongformerAttention", Attention, layouts::longformer).domain(MS).inputs(14, 14).formula("LongformerAttention with integer products").weights("-swswsscwswscs"),
     Op::new("QOrderedMatMul", MatrixProduct, layouts::matmul).domain(MS).inputs(5, 8).formula("2·M·N·K integer + 2·|y| (+ |y| bias, + |y| C)").weights("-swssw-s"),
-    Op::new("QuantizeLinear", Quantization, quantized::quantize).domain(MS).inputs(2, 3).formula("3·|x|").weights(">ss"),
+    Op::new("QuantizeLinear", Quantization, quantized::quantize).domain(MS).holds(Holds::Cast).inputs(2, 3).formula("3·|x|").weights(">ss"),
     Op::new("QuantizeWithOrder", Quantization, layouts::quantize).domain(MS).inputs(2, 2).formula("3·|x|").weights(">s"),
     Op::new("QuickGelu", Elementwise, fused::activation::<5, 1>).domain(MS).inputs(1, 1).formula("6·|x|, 1 exp each"),
     Op::new("RelativePositionBias", Attention, variants::relative_bias).domain(MS).inputs(3, 3).weights("wcc").playing(Part::Alone),
@@ -112,7 +112,7 @@ pub(super) const OPS: &[Op] = &[
     Op::new("SkipGroupNorm", Normalization, blocks::group_norm).domain(MS).inputs(4, 5).formula("GroupNorm + |x| (+ |x| bias)").weights("-ww-w").playing(Part::SumRow),
     Op::new("SkipLayerNormalization", Normalization, fused::skip_norm::<8>).domain(MS).inputs(3, 5).formula("8·|x| (+ |x| bias) + 2 per row").weights("--www").playing(Part::SumRow),
     Op::new("SkipSimplifiedLayerNormalization", Normalization, fused::skip_norm::<5>).domain(MS).inputs(3, 4).formula("5·|x| (+ |x| bias) + 2 per row").weights("--ww").playing(Part::SumRow),
-    Op::new("SparseAttention", Attention, variants::sparse).domain(MS).inputs(9, 11).formula("≤ GroupQueryAttention over the whole cache").weights("---c"),
+    Op::new("SparseAttention", Attention, variants::sparse).domain(MS).holds(Holds::Cached(&[(3, 1), (4, 2)])).inputs(9, 11).formula("≤ GroupQueryAttention over the whole cache").weights("---c"),
     Op::new("SparseToDenseMatMul", MatrixProduct, blocks::sparse_matmul).domain(MS).inputs(2, 2).formula("≤ 2·M·N·K per matrix").weights("ww"),
     Op::new("Tokenizer", Movement, layouts::tokenizer).domain(MS).inputs(1, 1),
     Op::new("TransposeMatMul", MatrixProduct, fused::matmul).domain(MS).inputs(2, 2).formula("2·M·N·K per matrix (+ |y| for α≠1)").weights("-w"),

@@ -8,7 +8,7 @@ use super::Class::Control;
 use super::context::{OpCx, OpError, invalid};
 use super::sequence::sequence;
 use super::shape::axis;
-use super::{Cost, Effect, Op};
+use super::{Effect, Inner, Op};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, Sequence, TensorInfo};
 
@@ -140,7 +140,7 @@ fn unrolled(
         _ => return Ok(None),
     };
     let Some(mut go) = begin else { return Ok(None) };
-    let (mut state, mut cost) = (carried.to_vec(), Cost::default());
+    let (mut state, mut cost) = (carried.to_vec(), Inner::default());
     let mut rows: Vec<Vec<TensorInfo>> = Vec::new();
     let mut round = 0;
     while go && round < limit {
@@ -170,7 +170,7 @@ fn unrolled(
     Ok(Some(Effect::of(state).inner(cost).free(cx.inputs.len())))
 }
 
-type Round = (Vec<TensorInfo>, Cost);
+type Round = (Vec<TensorInfo>, Inner);
 
 /// Runs rounds until the state no longer changes; the body's outputs begin with `skip` values that
 /// are not state.
@@ -290,7 +290,7 @@ fn sequence_map(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         (0..cx.inputs.len()).map(pick).collect()
     };
     if let Some(elements) = &first.elements {
-        let mut cost = Cost::default();
+        let mut cost = Inner::default();
         let mut columns: Vec<Vec<TensorInfo>> = vec![Vec::new(); cx.output_count()];
         for i in 0..elements.len() {
             let (outputs, once) = (cx.run_body)("body", &at(Some(i))?)?;

@@ -154,7 +154,7 @@ pub struct Effect {
     /// Whether arithmetic is on integers, where the outputs do not tell.
     pub(crate) integer: Option<bool>,
     /// Cost of bodies run inside, already whole.
-    pub(crate) inner: Option<Box<Cost>>,
+    pub(crate) inner: Option<Box<super::Inner>>,
 }
 
 impl Effect {
@@ -259,8 +259,8 @@ impl Effect {
 
     /// Adds the cost of bodies that ran inside.
     #[must_use]
-    pub fn inner(mut self, cost: Cost) -> Self {
-        self.inner = Some(Box::new(cost));
+    pub fn inner(mut self, cost: impl Into<super::Inner>) -> Self {
+        self.inner = Some(Box::new(cost.into()));
         self
     }
 }

@@ -3,7 +3,7 @@
 use super::Class::{Movement, Reduction};
 use super::context::{OpCx, OpError, invalid};
 use super::shape::axis;
-use super::{Effect, Op, Part, values};
+use super::{Effect, Holds, Op, Part, values};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, TensorInfo};
 
@@ -15,9 +15,9 @@ pub(super) const OPS: &[Op] = &[
     Op::new("Hardmax", Reduction, hardmax).inputs(1, 1).formula("|x| comparisons"),
     Op::new("NonZero", Movement, non_zero).inputs(1, 1).formula("|x| comparisons"),
     Op::new("ReverseSequence", Movement, same).inputs(2, 2),
-    Op::new("Scatter", Movement, scatter).inputs(3, 3).formula("0").weights(">c>"),
-    Op::new("ScatterElements", Movement, scatter).inputs(3, 3).formula("0; 1 an update where it reduces").weights(">c>"),
-    Op::new("TensorScatter", Movement, tensor_scatter).inputs(2, 3).formula("0; reads and writes only the update").weights(">>c"),
+    Op::new("Scatter", Movement, scatter).holds(Holds::Updated(2)).inputs(3, 3).formula("0").weights(">c>"),
+    Op::new("ScatterElements", Movement, scatter).holds(Holds::Updated(2)).inputs(3, 3).formula("0; 1 an update where it reduces").weights(">c>"),
+    Op::new("TensorScatter", Movement, tensor_scatter).holds(Holds::Updated(1)).inputs(2, 3).formula("0; reads and writes only the update").weights(">>c"),
     Op::new("TopK", Reduction, top_k).inputs(1, 2).formula("≤ |x|·⌈log2 k⌉ comparisons").playing(Part::Alone),
     Op::new("Unique", Reduction, unique).inputs(1, 1).formula("≤ |x|·⌈log2 |x|⌉ comparisons").playing(Part::Alone),
 ];

@@ -203,7 +203,7 @@ impl BoundReport {
             least_operations: least_work(report),
             direct_seconds: least(report.totals.effective_macs),
             fused_seconds: report.groups.iter().map(|g| group_time(roof, g).get()).sum(),
-            node_by_node_seconds: report.ops.iter().map(|op| op_time(roof, op).get()).sum(),
+            node_by_node_seconds: report.nodes().map(|op| op_time(roof, op).get()).sum(),
             estimates: Vec::new(),
         }
     }

@@ -179,7 +179,7 @@ impl<'r> Readers<'r> {
         // What is put in, and what nodes make of it.
         let inputs = report.model.inputs.iter();
         let mut varying: BTreeSet<&str> = inputs.map(|t| t.name.as_str()).collect();
-        for op in &report.ops {
+        for op in report.nodes() {
             match (op.status.as_str(), &op.inputs[..], &op.outputs[..]) {
                 ("folded", [from, ..], [to]) => {
                     let root = readers.root(&from.name);

@@ -31,7 +31,7 @@ pub(super) fn levels(hierarchy: &Hierarchy, report: &ModelReport) -> Vec<LevelRe
     let names = hierarchy.levels.iter().map(|l| l.name.as_str());
     let empty = |name: &str| LevelReport { ceiling: name.into(), nodes: Vec::new(), seconds: 0.0 };
     let mut all: Vec<LevelReport> = ["compute"].into_iter().chain(names).map(empty).collect();
-    for (i, op) in report.ops.iter().enumerate() {
+    for (i, op) in report.ops.iter().enumerate().filter(|(_, op)| op.depth == 0) {
         let Some(placed) = op_level(hierarchy, op) else { continue };
         if let Some(level) = all.iter_mut().find(|l| l.ceiling == placed.bound()) {
             level.nodes.push(i);

@@ -47,7 +47,7 @@ pub struct ModelReport {
     pub coverage: CoverageReport,
     /// Results of the model.
     pub outputs: Vec<TensorReport>,
-    /// Every node, in file order.
+    /// Every node, in file order; then the nodes of bodies, at a depth above zero.
     pub ops: Vec<OpReport>,
     /// Nodes that a good runtime runs as one kernel.
     pub groups: Vec<GroupReport>,
@@ -233,6 +233,23 @@ pub struct OpReport {
     pub status: String,
     pub inputs: Vec<super::SharedTensor>,
     pub outputs: Vec<super::SharedTensor>,
+    /// How many bodies it lies in; what nodes of bodies cost is also in the row of their parent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth: usize,
+    /// Position in `ops` of the node whose body it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<usize>,
+    /// The attribute of the parent that holds the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// How often it runs, where it is in a body; its counts are of all runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(depth: &usize) -> bool {
+    *depth == 0
 }
 
 /// A kernel; its counts are absent where the cost of its nodes is not known.
@@ -348,10 +365,15 @@ impl ModelReport {
         })
     }
 
+    /// The nodes of the graph itself, whose counts add up to the totals; those of bodies are in them.
+    pub fn nodes(&self) -> impl Iterator<Item = &OpReport> {
+        self.ops.iter().filter(|op| op.depth == 0)
+    }
+
     /// Sums by operator type, largest first.
     pub fn by_type(&self) -> Vec<TypeReport> {
         let mut types: BTreeMap<&str, TypeReport> = BTreeMap::new();
-        for op in &self.ops {
+        for op in self.nodes() {
             let slot = types.entry(&op.op_type).or_default();
             slot.op_type.clone_from(&op.op_type);
             slot.count += 1;
@@ -382,7 +404,10 @@ impl ModelReport {
 
     fn main_type(&self) -> &str {
         let mut work: BTreeMap<&str, u64> = BTreeMap::new();
-        for op in &self.ops {
+        // Of a node that runs bodies, its nodes tell.
+        let around: BTreeSet<usize> = self.ops.iter().filter_map(|op| op.parent).collect();
+        let inmost = self.ops.iter().enumerate().filter(|(at, _)| !around.contains(at));
+        for (_, op) in inmost {
             let dtype = op.inputs.first().and_then(|i| i.dtype.as_deref());
             // Q/DQ nodes around a product: floats between them, integers inside.
             let integer = op.int_ops > op.flops && dtype.is_some_and(|d| d.starts_with('f'));
@@ -480,6 +505,14 @@ fn unset(symbolic: &Analysis, all: &mut Bindings) -> Vec<Assumption> {
             all.insert(symbol.clone(), 1);
             let symbol = symbol.to_string();
             assumptions.push(Assumption { symbol, value: 1, data_dependent: false });
+        }
+    }
+    // A mask that nobody gave a length is as long as what it masks.
+    if let Some((total, sum)) = super::phases::total(&symbolic.cache) {
+        let listed = assumptions.iter_mut().find(|a| *a.symbol == *total);
+        if let (Some(listed), Ok(value)) = (listed, sum.eval(all)) {
+            listed.value = u64::try_from(value).unwrap_or(u64::MAX);
+            all.insert(total, value);
         }
     }
     assumptions

@@ -124,10 +124,11 @@ impl<'b> Evaluator<'b> {
             let (inputs, outputs) = (tensors(&node.inputs), tensors(&node.outputs));
             ops.push(self.op(node, report, inputs, outputs)?);
         }
+        super::bodies::add(self, graph, &numeric.nodes, &mut ops)?;
         Ok(ops)
     }
 
-    fn op(
+    pub(super) fn op(
         &self,
         node: &Node,
         report: &NodeReport,
@@ -156,9 +157,18 @@ impl<'b> Evaluator<'b> {
             status: report.status.name().to_owned(),
             inputs,
             outputs,
+            depth: 0,
+            parent: None,
+            body: None,
+            times: None,
         };
         op.intensity = intensity(op.operations(), op.bytes());
         Ok(op)
+    }
+
+    /// How often something runs.
+    pub(super) fn runs(&self, times: &Dim) -> u64 {
+        self.number(times).unwrap_or(u64::MAX)
     }
 
     pub(super) fn groups(
@@ -267,7 +277,12 @@ impl<'b> Evaluator<'b> {
         self.tensor(&graph.value(id).name, &symbolic.values[at], &numeric.values[at])
     }
 
-    fn tensor(&self, name: &str, symbolic: &TensorInfo, numeric: &TensorInfo) -> TensorReport {
+    pub(super) fn tensor(
+        &self,
+        name: &str,
+        symbolic: &TensorInfo,
+        numeric: &TensorInfo,
+    ) -> TensorReport {
         let size = |d: &Dim| {
             let size = d.eval(self.bindings).ok()?;
             if size < 0 {

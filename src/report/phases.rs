@@ -1,6 +1,6 @@
 //! The two phases of a decoder that keeps a cache.
 
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, Cache};
 use crate::dim::{Bindings, Dim};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ const TYPICAL: i128 = 128;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct PhaseReport {
-    /// `prefill` (nothing is kept yet) or `decode` (one token).
+    /// `prefill` (nothing is kept yet, or many tokens are new) or `decode` (one token).
     pub name: String,
     /// The symbol that the phase fixes, and at what.
     pub symbol: String,
@@ -29,29 +29,77 @@ pub struct PhaseReport {
     pub compulsory_bytes_formula: String,
 }
 
-/// Prefill and decode, where the model has a cache whose length is a symbol; without a phase whose numbers
-/// are too large to count. Of `bindings`, somebody gave those in `given`: a length that nobody gave is 128
-/// tokens here.
+/// The length of the mask, where it has a symbol of its own: what is kept and what is new. A mask over a
+/// cache of fixed length has that length, whatever is new.
+pub(super) fn total(cache: &Cache) -> Option<(Arc<str>, Dim)> {
+    let sum = Dim::symbol(cache.past.as_ref()?) + Dim::symbol(cache.new.as_ref()?);
+    Some((cache.total.clone()?, sum))
+}
+
+/// Prefill and decode, where the model has a cache and the number of new tokens is a symbol; without a phase
+/// whose numbers are too large to count. Of `bindings`, somebody gave those in `given`: a length that nobody
+/// gave is 128 tokens here. A cache of fixed length is filled by any number of new tokens.
 pub(super) fn phases(
     analysis: &Analysis,
     bindings: &Bindings,
     given: &Bindings,
 ) -> Vec<PhaseReport> {
     let cache = &analysis.cache;
-    let (Some(past), Some(new)) = (&cache.past, &cache.new) else { return Vec::new() };
-    let work = analysis.totals.flops.clone() + analysis.totals.int_ops.clone();
-    let phase = |name: &str, symbol: &Arc<str>, value: i128, open: &Arc<str>| {
-        let fixed: Bindings = [(symbol.clone(), value)].into();
+    let Some(new) = &cache.new else { return Vec::new() };
+    let phase = |name: &str, symbol: &Arc<str>, value: i128, open: Option<&Arc<str>>| {
         let mut all = bindings.clone();
-        all.insert(symbol.clone(), value);
         let mut assumed = BTreeMap::new();
-        if !given.contains_key(open) {
+        if let Some(open) = open.filter(|open| !given.contains_key(*open)) {
             all.insert(open.clone(), TYPICAL);
             assumed.insert(open.to_string(), u64::try_from(TYPICAL).unwrap_or(0));
         }
-        let number = |dim: &Dim| u64::try_from(dim.eval(&all).ok()?.max(0)).ok();
-        let (flops, bytes) = (work.bind(&fixed), analysis.compulsory_bytes.bind(&fixed));
+        // Where the number of new tokens is all that is open, the formula of a prefill is in it.
+        let fixed: Bindings = match open {
+            Some(open) if open == symbol => Bindings::new(),
+            _ => [(symbol.clone(), value)].into(),
+        };
+        all.extend(fixed.clone());
+        Phase { analysis, fixed, all }.report(name, symbol, assumed)
+    };
+    let prefill = match &cache.past {
+        Some(past) => phase("prefill", past, 0, Some(new)),
+        None => phase("prefill", new, 0, Some(new)),
+    };
+    let decode = phase("decode", new, 1, cache.past.as_ref());
+    [prefill, decode].into_iter().flatten().collect()
+}
+
+/// An analysis at the sizes of a phase.
+struct Phase<'a> {
+    analysis: &'a Analysis,
+    /// What the phase fixes.
+    fixed: Bindings,
+    /// All sizes.
+    all: Bindings,
+}
+
+impl Phase<'_> {
+    fn report(
+        mut self,
+        name: &str,
+        symbol: &Arc<str>,
+        assumed: BTreeMap<String, u64>,
+    ) -> Option<PhaseReport> {
+        let mut sums: BTreeMap<Arc<str>, Dim> = BTreeMap::new();
+        if let Some((total, sum)) = total(&self.analysis.cache) {
+            self.all.insert(total.clone(), sum.eval(&self.all).ok()?);
+            sums.insert(total, sum);
+        }
+        let formula = |dim: &Dim| match sums.is_empty() {
+            true => dim.bind(&self.fixed),
+            false => dim.replace(&sums).bind(&self.fixed),
+        };
+        let number = |dim: &Dim| u64::try_from(dim.eval(&self.all).ok()?.max(0)).ok();
+        let totals = &self.analysis.totals;
+        let flops = formula(&(totals.flops.clone() + totals.int_ops.clone()));
+        let bytes = formula(&self.analysis.compulsory_bytes);
         let (f, b) = (number(&flops)?, number(&bytes)?);
+        let value = self.all.get(symbol).copied().unwrap_or_default();
         Some(PhaseReport {
             name: name.to_owned(),
             symbol: symbol.to_string(),
@@ -63,6 +111,5 @@ pub(super) fn phases(
             flops_formula: flops.to_string(),
             compulsory_bytes_formula: bytes.to_string(),
         })
-    };
-    [phase("prefill", past, 0, new), phase("decode", new, 1, past)].into_iter().flatten().collect()
+    }
 }

@@ -9,6 +9,7 @@ pub use device::bounds;
 use super::model::{ModelReport, OpReport};
 use crate::text;
 use crate::units::si;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// A count with an SI prefix and no unit.
@@ -79,14 +80,10 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
                 .map(String::from)
                 .to_vec(),
             );
-            let mut ops: Vec<&OpReport> = report.ops.iter().collect();
-            if top < ops.len() {
-                ops.sort_by_key(|o| std::cmp::Reverse((o.operations(), o.bytes())));
-            }
-            for op in ops.into_iter().take(top) {
+            for op in nested(report, top < report.ops.len()).into_iter().take(top) {
                 let output = op.outputs.first().map_or_else(String::new, |o| o.symbolic.clone());
                 rows.push(vec![
-                    op.name.clone(),
+                    format!("{}{}", "\u{a0}\u{a0}".repeat(op.depth), op.name),
                     op.op_type.clone(),
                     output,
                     or_dash(op.macs, count),
@@ -98,6 +95,27 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
             }
         }
         _ => {}
+    }
+    rows
+}
+
+/// Rows with those of bodies below the nodes that run them; the largest first, or in the order of the file.
+fn nested(report: &ModelReport, largest: bool) -> Vec<&OpReport> {
+    let mut below: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
+    for (at, op) in report.ops.iter().enumerate() {
+        below.entry(op.parent).or_default().push(at);
+    }
+    if largest {
+        let size = |at: &usize| report.ops.get(*at).map(|o| (o.operations(), o.bytes()));
+        below.values_mut().for_each(|list| list.sort_by_key(|at| std::cmp::Reverse(size(at))));
+    }
+    // The next to list is last.
+    let mut waiting: Vec<usize> = below.remove(&None).unwrap_or_default();
+    waiting.reverse();
+    let mut rows = Vec::with_capacity(report.ops.len());
+    while let Some(at) = waiting.pop() {
+        rows.extend(report.ops.get(at));
+        waiting.extend(below.remove(&Some(at)).into_iter().flatten().rev());
     }
     rows
 }

@@ -72,7 +72,7 @@ fn a_number_that_is_not_known_is_no_zero() {
         assert!(table.contains(line), "`{line}` is not in: {table}");
     }
     let csv = rooflens(&["analyze", &path, "--format", "csv"]).stdout;
-    assert!(csv.contains("\nFrobnicate_y,Frobnicate,unknown,,,,,,,unknown\n"), "{csv}");
+    assert!(csv.contains("\nFrobnicate_y,Frobnicate,unknown,,,,,,,unknown,0,1\n"), "{csv}");
 }
 
 /// Where every node is known, a total of zero is one.

@@ -4,7 +4,9 @@
 mod agreement;
 #[cfg(feature = "serve")]
 mod batching;
+mod bodies;
 mod bounds;
+mod caches;
 mod cli;
 mod contrib;
 mod corpus;

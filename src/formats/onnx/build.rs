@@ -27,7 +27,8 @@ const MAX_REPEATED: usize = 64 << 20;
 
 /// What holds for the whole file while its graph is built.
 struct Builder<'a> {
-    functions: HashMap<(&'a str, &'a str), &'a FunctionProto>,
+    /// By domain, name and overload.
+    functions: HashMap<(&'a str, &'a str, &'a str), &'a FunctionProto>,
     folder: Option<&'a Path>,
     /// Inputs whose shape others will set.
     given: &'a [&'a str],
@@ -75,7 +76,7 @@ pub(super) fn model(
         functions: proto
             .functions
             .iter()
-            .map(|f| ((plain_domain(&f.domain), f.name.as_str()), f))
+            .map(|f| ((plain_domain(&f.domain), f.name.as_str(), f.overload.as_str()), f))
             .collect(),
         folder,
         given,
@@ -239,7 +240,8 @@ impl<'a> Builder<'a> {
         scope: &Scope<'a>,
     ) -> Result<(), LoadError> {
         let domain = plain_domain(&proto.domain);
-        if let Some(function) = self.functions.get(&(domain, proto.op_type.as_str())).copied() {
+        let called = (domain, proto.op_type.as_str(), proto.overload.as_str());
+        if let Some(function) = self.functions.get(&called).copied() {
             return self.inline(graph, proto, function, scope);
         }
         // A sparse constant is stored like a sparse initialiser.

@@ -63,6 +63,9 @@ pub(super) struct NodeProto {
     pub(super) attribute: Vec<AttributeProto>,
     #[prost(string, tag = "7")]
     pub(super) domain: String,
+    /// Which of several functions of one name is called; since IR version 10.
+    #[prost(string, tag = "8")]
+    pub(super) overload: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -210,4 +213,7 @@ pub(super) struct FunctionProto {
     pub(super) domain: String,
     #[prost(message, repeated, tag = "11")]
     pub(super) attribute_proto: Vec<AttributeProto>,
+    /// Tells functions of one name apart; since IR version 10.
+    #[prost(string, tag = "13")]
+    pub(super) overload: String,
 }

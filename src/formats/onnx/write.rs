@@ -93,7 +93,7 @@ impl Sketch {
             name: name.clone(),
             op_type: op.into(),
             attribute: ints.iter().map(attribute).collect(),
-            domain: String::new(),
+            ..NodeProto::default()
         });
         name
     }

@@ -82,6 +82,8 @@ fn projected(cx: &OpCx<'_>, cache: usize, bias: Option<usize>) -> Result<Effect,
     let keys = if shared { before } else { before + queries.clone() };
     let dtype = cx.optional(2).and_then(|b| b.dtype).filter(|d| d.is_float()).or(cx.dtype(0));
     let mut outputs = vec![TensorInfo::new(dtype, vec![batch.clone(), queries.clone(), v.clone()])];
+    let rows = batch.clone() * queries.clone() * v.clone();
+    let written = added_rows(&outputs[0], &(rows * Dim::from(2)));
     if cx.output_count() > 1 {
         let each = v.floor_div(&n);
         let shape = vec![Dim::from(2), batch.clone(), n.clone(), keys.clone(), each];
@@ -108,7 +110,13 @@ fn projected(cx: &OpCx<'_>, cache: usize, bias: Option<usize>) -> Result<Effect,
     if cx.optional(2).is_some() {
         effect.other = effect.other + projection;
     }
-    Ok(if shared { effect.bound() } else { effect })
+    Ok(if shared { effect.writes(written).bound() } else { effect })
+}
+
+/// Bytes written by an attention whose cache is its input's memory: the output, and these new elements.
+pub(super) fn added_rows(output: &TensorInfo, elements: &Dim) -> Dim {
+    let new = output.dtype.map_or(Dim::ZERO, |t| t.bytes(elements));
+    output.bytes().unwrap_or_default() + new
 }
 
 /// Query `[B, S, N·d]` or packed `[B, S, N, 3, d]`; keys and values `[B, L, …]`, packed
@@ -135,8 +143,12 @@ pub(super) fn multi_head(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let (key, value) = (length(1)?, length(2)?);
     let (new, _) = key.clone().unwrap_or((queries.clone(), size.clone()));
     let v = value.or(key).map_or(size.clone(), |(_, d)| d);
-    let keys = past(cx, 6, 2)? + new;
+    // A length of the past says that the cache has room for the new keys already.
+    let shared = cx.optional(6).is_some() && cx.optional(8).is_some();
+    let added = batch.clone() * new.clone() * n.clone() * (size.clone() + v.clone());
+    let keys = if shared { past(cx, 6, 2)? } else { past(cx, 6, 2)? + new };
     let mut outputs = vec![cx.like(vec![batch.clone(), queries.clone(), n.clone() * v.clone()])];
+    let written = added_rows(&outputs[0], &added);
     for d in [&size, &v] {
         outputs.push(cx.like(vec![batch.clone(), n.clone(), keys.clone(), d.clone()]));
     }
@@ -145,7 +157,8 @@ pub(super) fn multi_head(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let added = [4, 5].iter().filter(|p| cx.optional(**p).is_some()).count();
     let effect = core(Effect::of(outputs), &sizes, u32::try_from(added).unwrap_or(0));
     let biased = if cx.optional(3).is_some() { cx.elements(0)? * Dim::from(3) } else { Dim::ZERO };
-    Ok(Effect { other: effect.other.clone() + biased, ..effect })
+    let effect = Effect { other: effect.other.clone() + biased, ..effect };
+    Ok(if shared { effect.writes(written).bound() } else { effect })
 }
 
 /// Query heads share key heads; keys and values join the cache `[B, Nkv, P, d]`.
@@ -156,8 +169,15 @@ pub(super) fn grouped(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let all = if packed { n.clone() + kv.clone() * Dim::from(2) } else { n.clone() };
     let d = width.floor_div(&all);
     let new = if packed { queries.clone() } else { three(cx, 1)?[1].clone() };
-    let keys = past(cx, 3, 2)? + new.clone();
+    // Declared as long as the past: one buffer, with room for the new keys already.
+    let before = past(cx, 3, 2)?;
+    let declared = cx.declared.get(1).copied().flatten().and_then(|i| i.shape.as_ref()?.get(2));
+    let fixed = before.as_const().is_some();
+    let shared = cx.optional(3).is_some() && fixed && declared == Some(&before);
+    let keys = if shared { before } else { before + new.clone() };
     let mut outputs = vec![cx.like(vec![batch.clone(), queries.clone(), n.clone() * d.clone()])];
+    let added = batch.clone() * new.clone() * kv.clone() * d.clone() * Dim::from(2);
+    let written = added_rows(&outputs[0], &added);
     let cache: Shape = vec![batch.clone(), kv.clone(), keys.clone(), d.clone()];
     outputs.extend([cx.like(cache.clone()), cx.like(cache)]);
     outputs.truncate(cx.output_count().max(1));
@@ -173,7 +193,11 @@ pub(super) fn grouped(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let effective = batch.clone() * n.clone() * pairs * d.clone() * Dim::from(2);
     let sizes = Sizes { batch, heads: n, queries, keys, qk: d.clone(), v: d };
     let effect = core(Effect::of(outputs), &sizes, u32::from(cx.optional(10).is_some()));
-    Ok(Effect { other: effect.other.clone() + rotated, ..effect }.effective(Some(effective)))
+    let effect = Effect { other: effect.other.clone() + rotated, ..effect };
+    if shared {
+        return Ok(effect.writes(written).bound());
+    }
+    Ok(effect.effective(Some(effective)))
 }
 
 pub(super) fn rotary(cx: &OpCx<'_>) -> Result<Effect, OpError> {

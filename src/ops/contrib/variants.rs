@@ -1,7 +1,7 @@
 //! Attention of other forms: packed without padding, paged, sparse, windowed, with a shared cache,
 //! and the biases by relative position.
 
-use super::attention::{Sizes, core, heads, past, three, widths};
+use super::attention::{Sizes, added_rows, core, heads, past, three, widths};
 use crate::dim::Dim;
 use crate::ir::{DType, TensorInfo};
 use crate::ops::Effect;
@@ -98,6 +98,8 @@ pub(super) fn masked_multi_head(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         map(&[&queries, &keys]),
     ];
     outputs.truncate(cx.output_count().max(1));
+    let rows = batch.clone() * queries.clone() * n.clone() * (qk.clone() + v.clone());
+    let written = added_rows(&outputs[0], &rows);
     let biased = if cx.optional(10).is_some() {
         batch.clone() * queries.clone() * n.clone() * (qk.clone() * Dim::from(2) + v.clone())
     } else {
@@ -107,7 +109,7 @@ pub(super) fn masked_multi_head(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let added = [3, 4].iter().filter(|p| cx.optional(**p).is_some()).count();
     let mut effect = core(Effect::of(outputs), &sizes, u32::try_from(added).unwrap_or(0));
     effect.other = effect.other + biased;
-    Ok(if shared { effect.bound() } else { effect })
+    Ok(if shared { effect.writes(written).bound() } else { effect })
 }
 
 /// `query: [T, N·d]`, or `[T, (N + 2·Nkv)·d]` with keys and values in it; caches of blocks

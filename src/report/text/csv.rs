@@ -23,7 +23,7 @@ pub fn csv(report: &ModelReport, by: &str) -> String {
 
 fn nodes(report: &ModelReport) -> String {
     let mut out = String::from(
-        "name,op_type,class,macs,flops,int_ops,bytes_read,bytes_written,intensity,status",
+        "name,op_type,class,macs,flops,int_ops,bytes_read,bytes_written,intensity,status,depth,times",
     );
     for b in &report.bounds {
         let _ = write!(
@@ -33,10 +33,10 @@ fn nodes(report: &ModelReport) -> String {
         );
     }
     out.push('\n');
-    for op in &report.ops {
+    for op in super::nested(report, false) {
         let _ = write!(
             out,
-            "{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{},{},{},{},{}",
             csv_field(&op.name),
             csv_field(&op.op_type),
             op.class,
@@ -46,7 +46,9 @@ fn nodes(report: &ModelReport) -> String {
             number(op.bytes_read),
             number(op.bytes_written),
             ratio(op.intensity),
-            op.status
+            op.status,
+            op.depth,
+            op.times.unwrap_or(1)
         );
         for b in &report.bounds {
             let _ =

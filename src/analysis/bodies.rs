@@ -1,0 +1,215 @@
+//! What ran inside a node: the bodies of branches, loops and scans, and what became of each.
+
+use super::propagate::Outcome;
+use super::{live, traffic};
+use crate::dim::Dim;
+use crate::ir::{Graph, Node, TensorInfo, ValueId};
+use crate::ops::{Cost, Inner, Run};
+use std::cell::RefCell;
+
+/// One way in which a body ran inside a node.
+#[derive(Clone, Debug)]
+pub struct Body {
+    /// The attribute that holds the body.
+    pub name: String,
+    /// How often it ran so.
+    pub times: Dim,
+    /// Whether this is one of several of which only one runs.
+    pub alternative: bool,
+    /// What the walk found; none where a loop has too many different rounds to keep each.
+    pub outcome: Option<Outcome>,
+    /// What the body holds and moves in one run.
+    pub(super) summary: Summary,
+}
+
+/// What one run of a body holds and moves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Summary {
+    /// The largest of its live bytes: values of its own, without what it captures.
+    pub(super) live: Vec<Dim>,
+    /// Bytes that its kernels read and write, each alone.
+    pub(super) fused: (Dim, Dim),
+    /// What it must read and write at least: by all nodes, and by those whose cost is no bound.
+    pub(super) least: [traffic::Flow; 2],
+}
+
+impl Summary {
+    fn of(node: &Node, name: &str, outcome: &Outcome) -> Self {
+        let Some(graph) = graph(node, name) else { return Self::default() };
+        let owner = super::memory::owners(graph, &outcome.order, &outcome.nodes);
+        let rest = super::memory::at_rest(graph, &outcome.order, &outcome.values);
+        let groups = super::fusion::groups(graph, outcome, &rest);
+        let around = live::Around { views: slices(node, graph), ..live::Around::default() };
+        let steps = live::steps(graph, outcome, &owner, &around);
+        Self {
+            live: live::largest(steps.into_iter().flat_map(live::Step::all)),
+            fused: groups.into_iter().fold((Dim::ZERO, Dim::ZERO), |(read, written), group| {
+                (read + group.bytes_read, written + group.bytes_written)
+            }),
+            least: [false, true].map(|sure| traffic::flow(graph, outcome, &owner, sure)),
+        }
+    }
+}
+
+/// The body that an attribute of `node` holds.
+pub(super) fn graph<'n>(node: &'n Node, name: &str) -> Option<&'n Graph> {
+    node.attrs.graph(name).ok().flatten()
+}
+
+/// How many inputs at the end of a body are slices of what the node scans.
+fn scanned(node: &Node) -> usize {
+    let given = node.attrs.int_or("num_scan_inputs", 0).unwrap_or(0);
+    if &*node.op_type == "Scan" { usize::try_from(given).unwrap_or(0) } else { 0 }
+}
+
+/// The inputs of a body that lie in the memory of what the node scans.
+pub(super) fn slices(node: &Node, body: &Graph) -> Vec<ValueId> {
+    let first = body.inputs.len().saturating_sub(scanned(node));
+    body.inputs[first..].to_vec()
+}
+
+/// Which input port of the node an input of its body comes from, and whether each run gets a part of it
+/// of its own.
+pub(super) fn port_of_input(node: &Node, body: &Graph, input: usize) -> Option<(usize, bool)> {
+    match &*node.op_type {
+        "Loop" => (input >= 2).then_some((input, false)),
+        "Scan" => {
+            let early = usize::from(node.opset < 9);
+            let parts = body.inputs.len().saturating_sub(scanned(node));
+            Some((input + early, input >= parts))
+        }
+        "SequenceMap" => Some((input, true)),
+        _ => None,
+    }
+}
+
+/// How many outputs of a node are what the last run of its body leaves; the others are made part by part.
+pub(super) fn states(node: &Node) -> usize {
+    match &*node.op_type {
+        "If" => usize::MAX,
+        "Loop" => node.inputs.len().saturating_sub(2),
+        "Scan" => node.inputs.len().saturating_sub(scanned(node) + usize::from(node.opset < 9)),
+        _ => 0,
+    }
+}
+
+/// Where an output of a body goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Becomes {
+    /// To the output of this number, as the last run leaves it.
+    Output(usize),
+    /// To a part of the output of this number.
+    Part(usize),
+    /// Nowhere.
+    Nothing,
+}
+
+/// Where output `output` of the body of `node` goes.
+pub(super) fn becomes(node: &Node, output: usize) -> Becomes {
+    let port = match &*node.op_type {
+        "If" | "Scan" | "SequenceMap" => Some(output),
+        "Loop" => output.checked_sub(1),
+        _ => None,
+    };
+    match port {
+        Some(port) if port < states(node) => Becomes::Output(port),
+        Some(port) => Becomes::Part(port),
+        None => Becomes::Nothing,
+    }
+}
+
+/// Rounds of one node that are kept whole have no more nodes than this in all.
+const MOST_KEPT: usize = 20_000;
+/// As many of the latest calls are kept whole in any case.
+const ALWAYS_KEPT: usize = 2;
+
+/// A call of a body, whole or what is left of it.
+enum Call {
+    Whole(Outcome),
+    Summed(Summary),
+}
+
+/// The calls of bodies while the effect of one node is worked out.
+#[derive(Default)]
+pub(super) struct Calls {
+    made: RefCell<Vec<(String, Call)>>,
+}
+
+impl Calls {
+    /// Keeps a call; a round like the one before it is the same call again.
+    pub(super) fn keep(&self, node: &Node, name: &str, outcome: Outcome) -> Inner {
+        let mut cost = Cost::default();
+        outcome.nodes.iter().for_each(|n| cost.add(&n.cost));
+        let mut made = self.made.borrow_mut();
+        let last = made.len().wrapping_sub(1);
+        if let Some((before, Call::Whole(round))) = made.last() {
+            if before == name && alike(round, &outcome) {
+                return Inner::once(last, cost);
+            }
+        }
+        let nodes = |call: &Call| match call {
+            Call::Whole(outcome) => outcome.nodes.len(),
+            Call::Summed(_) => 0,
+        };
+        let held: usize = made.iter().map(|(_, call)| nodes(call)).sum();
+        if held + outcome.nodes.len() > MOST_KEPT {
+            let old = made.len().saturating_sub(ALWAYS_KEPT - 1);
+            for (name, call) in &mut made[..old] {
+                if let Call::Whole(outcome) = call {
+                    *call = Call::Summed(Summary::of(node, name, outcome));
+                }
+            }
+        }
+        made.push((name.to_owned(), Call::Whole(outcome)));
+        Inner::once(last.wrapping_add(1), cost)
+    }
+
+    /// What ran, of all that was tried.
+    pub(super) fn into_bodies(self, node: &Node, runs: &[Run]) -> Vec<Body> {
+        let mut made: Vec<Option<(String, Call)>> =
+            self.made.into_inner().into_iter().map(Some).collect();
+        let body = |run: &Run| {
+            // A call that is part of several runs is found whole by the first.
+            let (name, call) = made.get_mut(run.call)?.take()?;
+            let (outcome, summary) = match call {
+                Call::Whole(outcome) => {
+                    let summary = Summary::of(node, &name, &outcome);
+                    (Some(outcome), summary)
+                }
+                Call::Summed(summary) => (None, summary),
+            };
+            let (times, alternative) = (run.times.clone(), run.alternative);
+            Some(Body { name, times, alternative, outcome, summary })
+        };
+        merged(runs).iter().filter_map(body).collect()
+    }
+}
+
+/// Runs with each call once, as often as all its runs together.
+fn merged(runs: &[Run]) -> Vec<Run> {
+    let mut all: Vec<Run> = Vec::with_capacity(runs.len());
+    let mut places = std::collections::HashMap::new();
+    for run in runs {
+        match places.get(&run.call) {
+            Some(at) => {
+                let known: &mut Run = &mut all[*at];
+                known.times = std::mem::take(&mut known.times) + run.times.clone();
+            }
+            None => {
+                places.insert(run.call, all.len());
+                all.push(run.clone());
+            }
+        }
+    }
+    all
+}
+
+/// Whether two rounds cost the same, node by node, and make values of the same sizes.
+fn alike(a: &Outcome, b: &Outcome) -> bool {
+    let info = |(x, y): (&TensorInfo, &TensorInfo)| x.dtype == y.dtype && x.shape == y.shape;
+    a.nodes.len() == b.nodes.len()
+        && a.nodes.iter().zip(&b.nodes).all(|(x, y)| {
+            x.status == y.status && x.cost == y.cost && x.bodies.len() == y.bodies.len()
+        })
+        && a.values.iter().zip(&b.values).all(info)
+}

@@ -1,0 +1,183 @@
+//! Which activations are alive while each node runs, and while the bodies inside it do.
+
+use super::NodeReport;
+use super::bodies::{self, Body};
+use super::propagate::Outcome;
+use crate::dim::Dim;
+use crate::ir::{Graph, Node, ValueId};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is alive at the turn of one node.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Step {
+    /// Its inputs, its outputs, and whatever a later node still reads.
+    pub(super) live: Dim,
+    /// The largest sums while its bodies run: what is alive around them, and inside.
+    pub(super) inside: Vec<Dim>,
+}
+
+impl Step {
+    /// All sums of the step.
+    pub(super) fn all(self) -> impl Iterator<Item = Dim> {
+        std::iter::once(self.live).chain(self.inside)
+    }
+}
+
+/// What the graph around a body says of the values that they share.
+#[derive(Default)]
+pub(super) struct Around {
+    /// Captured values that nothing reads after the body.
+    pub(super) dying: BTreeSet<String>,
+    /// Inputs of the body that lie in the memory of a value outside.
+    pub(super) views: Vec<ValueId>,
+    /// Whether this is the outermost graph, whose inputs are held by the caller until their last use.
+    pub(super) outermost: bool,
+}
+
+/// Live bytes at each node of `graph`, in order. Views share the memory of what they view; weights are
+/// counted apart, and captured values where they live.
+pub(super) fn steps(
+    graph: &Graph,
+    outcome: &Outcome,
+    owner: &[ValueId],
+    around: &Around,
+) -> Vec<Step> {
+    let Outcome { order, values, .. } = outcome;
+    let last_use = last_uses(graph, order, owner);
+    let rest = super::memory::at_rest(graph, order, values);
+    let mut outside = vec![false; values.len()];
+    around.views.iter().for_each(|v| outside[v.index()] = true);
+    for (name, id) in &graph.captures {
+        outside[id.index()] = !around.dying.contains(name);
+    }
+    let size = |value: ValueId| -> Dim {
+        let bytes = || values[value.index()].bytes().unwrap_or_default();
+        if rest[value.index()] || outside[value.index()] { Dim::ZERO } else { bytes() }
+    };
+    // Values by the step that ends them.
+    let ending = graph.value_ids().filter_map(|v| Some((last_use[v.index()]?, v)));
+    let mut ends: Vec<(usize, ValueId)> = ending.filter(|(s, _)| *s < order.len()).collect();
+    ends.sort_unstable();
+    let mut ends = ends.into_iter().peekable();
+    let held = graph.inputs.iter().chain(graph.captures.values());
+    let used = |v: &&ValueId| around.outermost || last_use[v.index()].is_some();
+    let mut live: Dim = held.filter(used).map(|v| size(*v)).sum();
+    let mut result = Vec::with_capacity(order.len());
+    for (step, id) in order.iter().enumerate() {
+        let (node, report) = (graph.node(*id), &outcome.nodes[id.index()]);
+        let before = (!report.bodies.is_empty()).then(|| live.clone());
+        for output in node.outputs.iter().flatten() {
+            if owner[output.index()] == *output {
+                live = live + size(*output);
+            }
+        }
+        let inside = before.map(|before| {
+            let ends = |v: ValueId| last_use[owner[v.index()].index()] == Some(step);
+            inside(graph, node, report, owner, before, &size, &ends)
+        });
+        result.push(Step { live: live.clone(), inside: inside.unwrap_or_default() });
+        while let Some((_, value)) = ends.next_if(|(end, _)| *end == step) {
+            live = live - size(value);
+        }
+    }
+    result
+}
+
+/// The step at which each value is read for the last time; that after the last for results.
+fn last_uses(graph: &Graph, order: &[crate::ir::NodeId], owner: &[ValueId]) -> Vec<Option<usize>> {
+    let mut last_use: Vec<Option<usize>> = vec![None; graph.values.len()];
+    for (step, id) in order.iter().enumerate() {
+        let node = graph.node(*id);
+        for value in node.inputs.iter().chain(&node.outputs).flatten() {
+            last_use[owner[value.index()].index()] = Some(step);
+        }
+        for (_, body) in node.subgraphs() {
+            for value in body.captures.keys().filter_map(|name| graph.find_value(name)) {
+                last_use[owner[value.index()].index()] = Some(step);
+            }
+        }
+    }
+    for output in &graph.outputs {
+        last_use[owner[output.index()].index()] = Some(order.len());
+    }
+    last_use
+}
+
+/// Live bytes while the bodies of `node` run. A branch runs once: what nothing reads after it dies in it,
+/// and the condition is gone. Rounds of a loop need all that they share to the end, and what they give
+/// row by row is there from the start.
+fn inside(
+    graph: &Graph,
+    node: &Node,
+    report: &NodeReport,
+    owner: &[ValueId],
+    before: Dim,
+    size: &dyn Fn(ValueId) -> Dim,
+    ends: &dyn Fn(ValueId) -> bool,
+) -> Vec<Dim> {
+    let branch = &*node.op_type == "If";
+    let mut around = before;
+    let mut dying = BTreeSet::new();
+    if branch {
+        let names: BTreeSet<&String> =
+            node.subgraphs().flat_map(|(_, body)| body.captures.keys()).collect();
+        let captured: Vec<(&String, ValueId)> =
+            names.into_iter().filter_map(|name| Some((name, graph.find_value(name)?))).collect();
+        let mut seen: BTreeMap<ValueId, usize> = BTreeMap::new();
+        captured.iter().for_each(|(_, v)| *seen.entry(owner[v.index()]).or_default() += 1);
+        // Memory that is also seen through a view stays.
+        let free = |v: ValueId| ends(v) && owner[v.index()] == v && seen.get(&v) < Some(&2);
+        let mut gone: BTreeSet<ValueId> = BTreeSet::new();
+        for (name, value) in captured.iter().filter(|(_, v)| free(*v)) {
+            gone.insert(*value);
+            dying.insert((*name).clone());
+        }
+        gone.extend(node.inputs.iter().flatten().filter(|v| free(**v)));
+        around = gone.into_iter().fold(around, |live, v| live - size(v));
+    } else {
+        for output in node.outputs.iter().skip(bodies::states(node)).flatten() {
+            around = around + size(*output);
+        }
+    }
+    let mut all = Vec::new();
+    for body in &report.bodies {
+        let sums = of_body(node, body, &dying);
+        all.extend(sums.into_iter().map(|live| live + around.clone()));
+    }
+    largest(all.into_iter())
+}
+
+/// The largest live bytes inside one body.
+fn of_body(node: &Node, body: &Body, dying: &BTreeSet<String>) -> Vec<Dim> {
+    let (Some(graph), Some(outcome)) = (bodies::graph(node, &body.name), &body.outcome) else {
+        return body.summary.live.clone();
+    };
+    if dying.is_empty() {
+        return body.summary.live.clone();
+    }
+    let owner = super::memory::owners(graph, &outcome.order, &outcome.nodes);
+    let dying = dying.iter().filter(|name| graph.captures.contains_key(*name)).cloned().collect();
+    let around = Around { dying, views: bodies::slices(node, graph), outermost: false };
+    largest(steps(graph, outcome, &owner, &around).into_iter().flat_map(Step::all))
+}
+
+/// Those of some sums that may be the largest.
+pub(super) fn largest(sums: impl Iterator<Item = Dim>) -> Vec<Dim> {
+    // Beyond this number, sums are not compared with each other.
+    const MOST: usize = 32;
+    let mut best: Vec<Dim> = Vec::new();
+    for sum in sums {
+        if best.len() >= MOST {
+            best.push(sum);
+            continue;
+        }
+        let below = |b: &Dim| matches!(sum.compare(b), Some(Ordering::Less | Ordering::Equal));
+        if best.iter().any(below) {
+            continue;
+        }
+        best.retain(|b| !matches!(sum.compare(b), Some(Ordering::Greater)));
+        best.push(sum);
+    }
+    best
+}

@@ -1,0 +1,60 @@
+//! Formulas in place of symbols.
+
+use super::{Atom, Dim, Repr};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Dim {
+    /// This value with formulas in place of the symbols that they are given for; other symbols stay.
+    #[must_use]
+    pub fn replace(&self, by: &BTreeMap<Arc<str>, Self>) -> Self {
+        match &self.0 {
+            Repr::Const(_) | Repr::Overflow => self.clone(),
+            Repr::Poly(terms) => terms.iter().fold(Self::ZERO, |sum, term| {
+                let one = Self::from(term.coefficient);
+                let factors = term.factors.iter();
+                sum + factors.fold(one, |product, (atom, e)| product * atom.replace(by).pow(*e))
+            }),
+        }
+    }
+}
+
+impl Atom {
+    fn replace(&self, by: &BTreeMap<Arc<str>, Dim>) -> Dim {
+        let pair = |a: &Dim, b: &Dim| (a.replace(by), b.replace(by));
+        match self {
+            Self::Symbol(name) => by.get(name).cloned().unwrap_or_else(|| Dim::atom(self.clone())),
+            Self::FloorDiv(a, b) => {
+                let (a, b) = pair(a, b);
+                a.floor_div(&b)
+            }
+            Self::Mod(a, b) => {
+                let (a, b) = pair(a, b);
+                a.modulo(&b)
+            }
+            Self::Min(a, b) => {
+                let (a, b) = pair(a, b);
+                a.minimum(&b)
+            }
+            Self::Max(a, b) => {
+                let (a, b) = pair(a, b);
+                a.maximum(&b)
+            }
+            Self::CeilLog2(a) => a.replace(by).ceil_log2(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_formula_takes_the_place_of_a_symbol() {
+        let total: Dim = "3*t^2 + min(t, 8)*n".parse().unwrap();
+        let sum: Dim = "past + 1".parse().unwrap();
+        let replaced = total.replace(&[("t".into(), sum)].into());
+        let expected: Dim = "3*(past + 1)*(past + 1) + min(past + 1, 8)*n".parse().unwrap();
+        assert_eq!(replaced, expected);
+    }
+}
