@@ -56,10 +56,18 @@ pub fn show(name: &mut String) {
 
 /// Text of several lines, whose breaks stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| c != '\n' && hidden(c)) {
-        return Cow::Borrowed(text);
+    // Nearly all of a report is plain: only what is not is looked at as characters.
+    let mut rest = text;
+    let odd = |b: u8| !(b' '..=b'~').contains(&b) && b != b'\n';
+    while let Some(at) = rest.bytes().position(odd) {
+        rest = &rest[at..];
+        let Some(c) = rest.chars().next() else { break };
+        if hidden(c) {
+            return Cow::Owned(escaped(text, &['\n']));
+        }
+        rest = &rest[c.len_utf8()..];
     }
-    Cow::Owned(escaped(text, &['\n']))
+    Cow::Borrowed(text)
 }
 
 /// A line of a Markdown document, which begins no HTML.
@@ -76,8 +84,10 @@ impl<W: std::io::Write> std::io::Write for Shown<W> {
             Err(e) if e.valid_up_to() > 0 => e.valid_up_to(),
             _ => buffer.len(),
         };
-        let text = String::from_utf8_lossy(&buffer[..whole]);
-        self.0.write_all(lines(&text).as_bytes())?;
+        match std::str::from_utf8(&buffer[..whole]) {
+            Ok(text) => self.0.write_all(lines(text).as_bytes())?,
+            Err(_) => self.0.write_all(String::from_utf8_lossy(buffer).as_bytes())?,
+        }
         Ok(whole)
     }
 

@@ -15,6 +15,7 @@ mod exports;
 mod formulas;
 mod fusion;
 mod gates;
+mod hostile;
 mod hw;
 #[cfg(target_os = "linux")]
 mod limits;
