@@ -6,6 +6,7 @@
 
 mod bodies;
 mod cache;
+mod ceiling;
 mod coverage;
 mod fusion;
 mod live;
@@ -24,7 +25,7 @@ pub use precision::{Precision, PrecisionError, recast, type_name};
 pub use propagate::Outcome;
 
 use crate::dim::{Bindings, Dim, EvalError};
-use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo, ValueId};
+use crate::ir::{Diagnostic, Model, NodeId, Sequence, Severity, TensorInfo, ValueId};
 use crate::ops::{Class, Cost, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -63,7 +64,8 @@ impl NodeReport {
         }
         let all = |pick: fn(&(Dim, Dim)) -> &Dim| {
             self.bodies.iter().fold(Dim::ZERO, |sum, body| {
-                let bytes = pick(&body.summary.fused).clone() * body.times.clone();
+                let bytes = pick(&body.summary.fused).clone();
+                let bytes = if body.together { bytes } else { bytes * body.times.clone() };
                 if body.alternative { sum.maximum(&bytes) } else { sum + bytes }
             })
         };
@@ -112,6 +114,8 @@ pub struct Analysis {
     pub symbols: BTreeSet<Arc<str>>,
     /// Of these, sizes that only the data decide, with the most each can be, where that is known.
     pub limits: BTreeMap<Arc<str>, Option<Dim>>,
+    /// The names of these sizes, each after those that its limit is given in.
+    order_of_limits: Vec<Arc<str>>,
     /// What could not be settled.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -150,7 +154,7 @@ impl Analysis {
             || self.groups.iter().any(moved)
     }
 
-    /// Activations laid out in memory at `bindings`; symbols without a value count as one.
+    /// Activations laid out in memory at `bindings`; without those whose size is not known.
     pub fn plan(&self, model: &Model, bindings: &Bindings) -> Plan {
         let graph = &model.graph;
         let rest = memory::at_rest(graph, &self.order, &self.values);
@@ -178,50 +182,64 @@ impl Analysis {
     }
 }
 
-/// Analyses `model`, its symbols left open unless `bindings` fixes them.
+/// Analyses `model`, its symbols left open unless `bindings` fixes them. Nodes whose cost depends on a size
+/// that only the data decide and nothing limits are not known; formulas hold that size.
 pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
-    walk(model, propagate::Walk::new(bindings, false), bindings)
-}
-
-/// As [`analyze`], with sizes that only the data decide at the most they can be, or at one where that is
-/// not known: for numbers where formulas grow too long to be held.
-pub fn analyze_at_most(model: &Model, bindings: &Bindings) -> Analysis {
-    walk(model, propagate::Walk::new(bindings, true), bindings)
-}
-
-fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analysis {
     let graph = &model.graph;
     let inputs: Vec<TensorInfo> =
         graph.inputs.iter().map(|id| bound(&graph.value(*id).info, bindings)).collect();
+    let walk = propagate::Walk::new(bindings, &inputs);
     let outcome = walk.graph(graph, &inputs, &|_| None);
     let mut diagnostics = model.diagnostics.clone();
-    let (found, limits) = walk.into_parts();
+    let (found, limits, order_of_limits) = walk.into_parts();
     diagnostics.extend(found);
-    let coverage = Coverage::of(graph, &outcome);
-    let mut totals = Cost::default();
-    outcome.nodes.iter().for_each(|node| totals.add(&node.cost));
-    let mut symbols = BTreeSet::new();
-    let mut named = |cost: &Cost| {
-        for dim in [&cost.flops, &cost.bytes_read, &cost.bytes_written, &cost.int_ops] {
-            dim.symbols(&mut symbols);
-        }
-    };
-    named(&totals);
-    if totals.overflows() {
-        outcome.nodes.iter().for_each(|node| named(&node.cost));
+    let open = ceiling::unlimited(&limits, &order_of_limits);
+    let seen = ceiling::without(&outcome, &open).map(|known| Coverage::of(graph, &known));
+    let mut analysis = Analysis { limits, order_of_limits, diagnostics, ..sums(model, outcome) };
+    analysis.symbols = symbols(&analysis, &inputs);
+    if let Some(coverage) = seen {
+        analysis.coverage = coverage;
     }
-    for dim in inputs.iter().filter_map(|i| i.shape.as_ref()).flatten() {
-        dim.symbols(&mut symbols);
-    }
-    let stored = parameters::stored(graph, &outcome.order, &outcome.values);
-    if totals.overflows() {
-        diagnostics.push(Diagnostic {
+    if analysis.totals.overflows() {
+        analysis.diagnostics.push(Diagnostic {
             severity: Severity::Incomplete,
             place: "totals".into(),
             message: "a count is too large to hold".into(),
             hint: Some("bind the symbols with --dim or check the declared sizes".into()),
         });
     }
+    analysis
+}
+
+/// Symbols that the totals and the inputs depend on.
+fn symbols(analysis: &Analysis, inputs: &[TensorInfo]) -> BTreeSet<Arc<str>> {
+    let mut symbols = BTreeSet::new();
+    let mut named = |cost: &Cost| {
+        for dim in [&cost.flops, &cost.bytes_read, &cost.bytes_written, &cost.int_ops] {
+            dim.symbols(&mut symbols);
+        }
+    };
+    named(&analysis.totals);
+    if analysis.totals.overflows() {
+        analysis.nodes.iter().for_each(|node| named(&node.cost));
+    }
+    // What data decide may be in sums of bytes alone.
+    if !analysis.limits.is_empty() {
+        let sums = [&analysis.fused_bytes, &analysis.compulsory_bytes, &analysis.cache.bytes];
+        let sums = sums.into_iter().chain(&analysis.live_bytes);
+        sums.for_each(|sum| sum.symbols(&mut symbols));
+    }
+    inputs.iter().flat_map(sizes).for_each(|size| size.symbols(&mut symbols));
+    symbols
+}
+
+/// Everything that adds up over the nodes and values of a walk.
+fn sums(model: &Model, outcome: propagate::Outcome) -> Analysis {
+    let graph = &model.graph;
+    let coverage = Coverage::of(graph, &outcome);
+    let mut totals = Cost::default();
+    outcome.nodes.iter().for_each(|node| totals.add(&node.cost));
+    let stored = parameters::stored(graph, &outcome.order, &outcome.values);
     let owner = memory::owners(graph, &outcome.order, &outcome.nodes);
     let (cache, savings) = cache::find(graph, &outcome, &owner);
     let (compulsory_bytes, sure_bytes) = traffic::compulsory(graph, &outcome, &owner, &savings);
@@ -230,11 +248,6 @@ fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analys
     let moved = |g: &Group| g.bytes_read.clone() + g.bytes_written.clone();
     let fused_bytes = groups.iter().map(moved).sum();
     let (live_bytes, inside) = live(graph, &outcome, &owner);
-    if !limits.is_empty() {
-        // A branch that may be taken leaves sizes open that no cost depends on.
-        let sums = [&cache.bytes, &compulsory_bytes, &fused_bytes];
-        sums.into_iter().chain(&live_bytes).for_each(|sum| sum.symbols(&mut symbols));
-    }
     Analysis {
         coverage,
         nodes: outcome.nodes,
@@ -251,9 +264,10 @@ fn walk(model: &Model, walk: propagate::Walk<'_>, bindings: &Bindings) -> Analys
         cache,
         live_bytes,
         inside,
-        symbols,
-        limits,
-        diagnostics,
+        symbols: BTreeSet::new(),
+        limits: BTreeMap::new(),
+        order_of_limits: Vec::new(),
+        diagnostics: Vec::new(),
     }
 }
 
@@ -276,5 +290,21 @@ fn live(
 /// `info` with symbols replaced.
 fn bound(info: &TensorInfo, bindings: &Bindings) -> TensorInfo {
     let shape = info.shape.as_ref().map(|s| s.iter().map(|d| d.bind(bindings)).collect());
-    TensorInfo { shape, ..info.clone() }
+    let sequence = info.sequence.as_ref().map(|s| {
+        let elements = s.elements.as_ref();
+        let elements = elements.map(|all| all.iter().map(|e| bound(e, bindings)).collect());
+        let (element, length) = (bound(&s.element, bindings), s.length.bind(bindings));
+        Sequence { elements, element, length }.into()
+    });
+    TensorInfo { shape, sequence, ..info.clone() }
+}
+
+/// All sizes of a tensor, or of the tensors of a sequence and their number.
+fn sizes(info: &TensorInfo) -> impl Iterator<Item = &Dim> {
+    let sequence = info.sequence.as_deref();
+    let elements = sequence.into_iter().flat_map(|s| {
+        let all = s.elements.iter().flatten().chain([&s.element]);
+        all.flat_map(|e| e.shape.iter().flatten()).chain([&s.length])
+    });
+    info.shape.iter().flatten().chain(elements)
 }

@@ -1,17 +1,20 @@
 //! Symbolic integers: the size of a dimension, or a count made of such sizes.
 //!
 //! A [`Dim`] is a polynomial with integer coefficients over *atoms*: named symbols and the few
-//! non-polynomial forms that shapes need (floor division, modulo, minimum, maximum, logarithm). It is kept in
-//! a canonical form, so two equal polynomials are equal values and print alike. Symbols stand for
-//! sizes and are taken to be at least one. Arithmetic is total: a result beyond `i128`, or with
-//! more terms than [`MAX_TERMS`], becomes the absorbing value [`Dim::overflow`], which refuses to
-//! be evaluated. This module knows nothing of tensors.
+//! non-polynomial forms that shapes need (floor division, modulo, minimum, maximum, logarithm).
+//! It is kept in a canonical form, so two equal polynomials are equal values and print alike. Symbols
+//! stand for sizes and are taken to be at least one, counts that a run decides to be at least zero.
+//! Arithmetic is total: a result beyond `i128`, or with more terms than [`MAX_TERMS`], becomes the
+//! absorbing value [`Dim::overflow`], which refuses to be evaluated. This module knows nothing of tensors.
 
 mod parse;
 mod print;
+mod range;
 mod replace;
+mod series;
 
 pub use parse::DimParseError;
+pub use range::{Range, Ranges};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -100,6 +103,8 @@ impl Monomial {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Atom {
     Symbol(Arc<str>),
+    /// A symbol that may be zero: how many of something there are is known when the model runs.
+    Count(Arc<str>),
     FloorDiv(Dim, Dim),
     Mod(Dim, Dim),
     Min(Dim, Dim),
@@ -132,6 +137,11 @@ impl Dim {
     /// The symbol `name`.
     pub fn symbol(name: &str) -> Self {
         Self::atom(Atom::Symbol(name.into()))
+    }
+
+    /// The symbol `name` of a number that only a run decides, which may be zero.
+    pub fn count(name: &str) -> Self {
+        Self::atom(Atom::Count(name.into()))
     }
 
     /// The value that stands for a count too large to hold.
@@ -175,7 +185,7 @@ impl Dim {
     /// The name, where this is a single bare symbol.
     pub fn as_symbol(&self) -> Option<&str> {
         match self.single_atom() {
-            Some(Atom::Symbol(name)) => Some(name),
+            Some(Atom::Symbol(name) | Atom::Count(name)) => Some(name),
             _ => None,
         }
     }
@@ -184,7 +194,7 @@ impl Dim {
     pub fn symbols(&self, into: &mut std::collections::BTreeSet<Arc<str>>) {
         for (atom, _) in self.poly().iter().flat_map(|t| t.factors.iter()) {
             match atom {
-                Atom::Symbol(name) => {
+                Atom::Symbol(name) | Atom::Count(name) => {
                     into.insert(name.clone());
                 }
                 Atom::FloorDiv(a, b) | Atom::Mod(a, b) | Atom::Min(a, b) | Atom::Max(a, b) => {
@@ -216,21 +226,6 @@ impl Dim {
                 }
                 Ok(sum)
             }
-        }
-    }
-
-    /// This value with the symbols of `bindings` replaced; others stay.
-    #[must_use]
-    pub fn bind(&self, bindings: &Bindings) -> Self {
-        match &self.0 {
-            Repr::Const(_) | Repr::Overflow => self.clone(),
-            Repr::Poly(terms) => terms.iter().fold(Self::ZERO, |sum, term| {
-                let product =
-                    term.factors.iter().fold(Self::from(term.coefficient), |acc, (atom, e)| {
-                        acc * atom.bind(bindings).pow(*e)
-                    });
-                sum + product
-            }),
         }
     }
 
@@ -384,7 +379,7 @@ impl Dim {
         }
     }
 
-    /// The least value over all symbols ≥ 1, where one can be read off the terms.
+    /// The least value over all symbols ≥ 1 and counts ≥ 0, where one can be read off the terms.
     pub fn lower_bound(&self) -> Option<i128> {
         if self.is_overflow() {
             return None;
@@ -594,7 +589,7 @@ impl Atom {
     /// looks at all of them.
     fn weight(&self, most: usize) -> usize {
         let (a, b) = match self {
-            Self::Symbol(_) => return 1,
+            Self::Symbol(_) | Self::Count(_) => return 1,
             Self::CeilLog2(a) => (a, &Dim::ZERO),
             Self::FloorDiv(a, b) | Self::Mod(a, b) | Self::Min(a, b) | Self::Max(a, b) => (a, b),
         };
@@ -611,7 +606,7 @@ impl Atom {
     fn eval(&self, bindings: &Bindings) -> Result<i128, EvalError> {
         let pair = |a: &Dim, b: &Dim| Ok((a.eval(bindings)?, b.eval(bindings)?));
         match self {
-            Self::Symbol(name) => {
+            Self::Symbol(name) | Self::Count(name) => {
                 bindings.get(name).copied().ok_or_else(|| EvalError::Unbound(name.clone()))
             }
             Self::FloorDiv(a, b) => {
@@ -628,22 +623,10 @@ impl Atom {
         }
     }
 
-    fn bind(&self, bindings: &Bindings) -> Dim {
-        match self {
-            Self::Symbol(name) => bindings
-                .get(name)
-                .map_or_else(|| Dim::atom(self.clone()), |value| Dim::from(*value)),
-            Self::FloorDiv(a, b) => a.bind(bindings).floor_div(&b.bind(bindings)),
-            Self::Mod(a, b) => a.bind(bindings).modulo(&b.bind(bindings)),
-            Self::Min(a, b) => a.bind(bindings).minimum(&b.bind(bindings)),
-            Self::Max(a, b) => a.bind(bindings).maximum(&b.bind(bindings)),
-            Self::CeilLog2(a) => a.bind(bindings).ceil_log2(),
-        }
-    }
-
     fn lower_bound(&self) -> Option<i128> {
         match self {
             Self::Symbol(_) => Some(1),
+            Self::Count(_) => Some(0),
             Self::FloorDiv(a, b) => {
                 Some(a.lower_bound()?.div_euclid(b.as_const().filter(|b| *b > 0)?))
             }

@@ -32,6 +32,7 @@ mod ports;
 mod quantization;
 mod random;
 mod reduction;
+mod rounds;
 mod sampling;
 mod selection;
 mod sequence;
@@ -48,6 +49,7 @@ pub use fast::{Fast, Share};
 pub use inner::{Inner, Run};
 pub use part::Part;
 pub use ports::{Held, Packed, Port};
+pub(crate) use rounds::ROUND;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;

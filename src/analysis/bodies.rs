@@ -18,6 +18,10 @@ pub struct Body {
     pub alternative: bool,
     /// What the walk found; none where a loop has too many different rounds to keep each.
     pub outcome: Option<Outcome>,
+    /// Whether it may run less often: the data decide.
+    pub(super) doubtful: bool,
+    /// Whether what its kernels move is that of all its runs together, which differ.
+    pub(super) together: bool,
     /// What the body holds and moves in one run.
     pub(super) summary: Summary,
 }
@@ -47,6 +51,40 @@ impl Summary {
                 (read + group.bytes_read, written + group.bytes_written)
             }),
             least: [false, true].map(|sure| traffic::flow(graph, outcome, &owner, sure)),
+        }
+    }
+}
+
+impl Summary {
+    /// Every number put through a function.
+    pub(super) fn map(&self, f: &dyn Fn(&Dim) -> Dim) -> Self {
+        Self {
+            live: self.live.iter().map(f).collect(),
+            fused: (f(&self.fused.0), f(&self.fused.1)),
+            least: [self.least[0].map(f), self.least[1].map(f)],
+        }
+    }
+
+    /// Of `count` runs that grow or shrink with their number `round`: the largest live bytes, what kernels
+    /// move in all runs, and the least of the runs.
+    fn over(self, round: &str, count: &Dim) -> Self {
+        let last = (count.clone() - Dim::ONE).maximum(&Dim::ZERO);
+        let ends = |d: &Dim| (d.replace_one(round, &Dim::ZERO), d.replace_one(round, &last));
+        let least = |d: &Dim| {
+            let (first, last) = ends(d);
+            first.minimum(&last)
+        };
+        let sum = |d: &Dim| {
+            d.sum_over(round, count).unwrap_or_else(|| {
+                let (first, last) = ends(d);
+                first.maximum(&last) * count.clone()
+            })
+        };
+        let live = self.live.iter().flat_map(|d| <[Dim; 2]>::from(ends(d)));
+        Self {
+            live: live::largest(live),
+            fused: (sum(&self.fused.0), sum(&self.fused.1)),
+            least: [self.least[0].map(&least), self.least[1].map(&least)],
         }
     }
 }
@@ -179,7 +217,12 @@ impl Calls {
                 Call::Summed(summary) => (None, summary),
             };
             let (times, alternative) = (run.times.clone(), run.alternative);
-            Some(Body { name, times, alternative, outcome, summary })
+            let together = run.round.is_some();
+            let (outcome, summary) = match run.round.as_ref().and_then(Dim::as_symbol) {
+                Some(round) => (None, summary.over(round, &times)),
+                None => (outcome, summary),
+            };
+            Some(Body { name, times, alternative, outcome, summary, together, doubtful: false })
         };
         merged(runs).iter().filter_map(body).collect()
     }

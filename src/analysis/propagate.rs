@@ -2,16 +2,17 @@
 
 use super::NodeReport;
 use super::bodies::Calls;
+use super::ceiling::Ceiling;
 use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo, ValueId};
-use crate::ops::{self, Class, Cost, Effect, OpCx, OpError, Share, Status};
+use crate::ops::{self, Class, Cost, Effect, OpCx, OpError, ROUND, Share, Status};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Diagnostics beyond this number are counted, not listed.
 const MAX_DIAGNOSTICS: usize = 1000;
-/// Nodes of bodies are looked at no more often than this, over all loops that are unrolled; so many of
+/// Nodes of bodies are looked at no more often than this, over all loops that are followed; so many of
 /// what they read and make, or of the values of a body, count as a node.
 const MAX_VISITS: usize = 1_000_000;
 const PORTS_PER_VISIT: usize = 4;
@@ -21,10 +22,18 @@ const MAX_DEPTH: usize = 32;
 /// A walk in progress, over a graph and the bodies inside it.
 pub(super) struct Walk<'b> {
     bindings: &'b Bindings,
-    /// Whether sizes that only the data decide are taken at the most they can be.
-    at_most: bool,
     diagnostics: RefCell<Vec<Diagnostic>>,
-    limits: RefCell<BTreeMap<Arc<str>, Option<Dim>>>,
+    limits: RefCell<Limits>,
+    /// The same sizes in the order they came up in: the limit of each is given in earlier ones.
+    made_in_order: RefCell<Vec<Arc<str>>>,
+    /// Symbols in the sizes of the model's inputs: those that a caller chooses.
+    chosen: RefCell<BTreeSet<Arc<str>>>,
+    /// The node that is looked at: its position in the graph, after those of the nodes around it.
+    place: RefCell<Vec<usize>>,
+    /// Symbols made for the node that is looked at.
+    made: Cell<usize>,
+    /// Whether a body of the node that is looked at has a node whose cost is a bound.
+    bounded: Cell<bool>,
     depth: Cell<usize>,
     visits: Cell<usize>,
     /// How much is held of contents and of formulas.
@@ -32,6 +41,9 @@ pub(super) struct Walk<'b> {
     /// Nodes of the outermost graph that fail for want of what an earlier one would give.
     following: Cell<usize>,
 }
+
+/// Sizes that only the data decide, each with the most it can be, where that is known.
+pub(super) type Limits = BTreeMap<Arc<str>, Option<Dim>>;
 
 /// What the walk learned of one graph.
 #[derive(Clone, Debug, Default)]
@@ -45,12 +57,18 @@ pub struct Outcome {
 }
 
 impl<'b> Walk<'b> {
-    pub(super) fn new(bindings: &'b Bindings, at_most: bool) -> Self {
+    pub(super) fn new(bindings: &'b Bindings, inputs: &[TensorInfo]) -> Self {
+        let mut chosen = BTreeSet::new();
+        inputs.iter().flat_map(super::sizes).for_each(|size| size.symbols(&mut chosen));
         Self {
             bindings,
-            at_most,
             diagnostics: RefCell::default(),
             limits: RefCell::default(),
+            made_in_order: RefCell::default(),
+            chosen: RefCell::new(chosen),
+            place: RefCell::default(),
+            made: Cell::new(0),
+            bounded: Cell::new(false),
             depth: Cell::new(0),
             visits: Cell::new(0),
             held: Cell::new(0),
@@ -58,8 +76,8 @@ impl<'b> Walk<'b> {
         }
     }
 
-    /// What could not be settled, and the sizes that only the data decide.
-    pub(super) fn into_parts(self) -> (Vec<Diagnostic>, BTreeMap<Arc<str>, Option<Dim>>) {
+    /// What could not be settled, and the sizes that only the data decide, with the order they came up in.
+    pub(super) fn into_parts(self) -> (Vec<Diagnostic>, Limits, Vec<Arc<str>>) {
         let mut diagnostics = self.diagnostics.into_inner();
         let following = self.following.get();
         if following > 0 {
@@ -70,28 +88,91 @@ impl<'b> Walk<'b> {
                 hint: None,
             });
         }
-        (diagnostics, self.limits.into_inner())
+        (diagnostics, self.limits.into_inner(), self.made_in_order.into_inner())
     }
 
-    /// A symbol of a size that only the data decide.
+    /// A symbol of a size that only the data decide, named after the place of its node: the same in every
+    /// round of a loop, and whatever else of the model is known.
     fn fresh(&self, stem: &str, limit: Option<Dim>) -> Dim {
+        let limit = limit.map(|l| l.bind(self.bindings).maximum(&Dim::ZERO));
+        if limit.as_ref().is_some_and(Dim::is_zero) {
+            return Dim::ZERO;
+        }
+        let mut name = stem.to_owned();
+        for position in self.place.borrow().iter() {
+            name = format!("{name}.{}", position + 1);
+        }
+        self.made.set(self.made.get() + usize::from(stem != ROUND));
+        if self.made.get() > 1 && stem != ROUND {
+            name = format!("{name}_{}", self.made.get());
+        }
+        while self.chosen.borrow().contains(name.as_str()) {
+            name.push('_');
+        }
         let mut limits = self.limits.borrow_mut();
-        let name = format!("{stem}.{}", limits.len() + 1);
-        let symbol = Dim::symbol(&name);
-        let bound = limit.map(|l| l.bind(self.bindings));
-        let most = bound.as_ref().map_or(Dim::ONE, |b| b.maximum(&Dim::ZERO));
-        limits.insert(name.as_str().into(), bound);
-        match symbol.bind(self.bindings) {
-            open if self.at_most && open.as_const().is_none() => most,
-            size => size,
+        let key: Arc<str> = name.as_str().into();
+        let merged = match limits.get(&key) {
+            Some(before) if *before == limit => limit,
+            // In another round the limit is another. One that grows with what data decide may grow with itself.
+            Some(before) => (before.as_ref().zip(limit.as_ref()))
+                .filter(|(_, new)| !decided(new, &limits))
+                .map(|(a, b)| a.maximum(b)),
+            None => {
+                self.made_in_order.borrow_mut().push(key.clone());
+                limit
+            }
+        };
+        limits.insert(key, merged);
+        let symbol = Dim::count(&name);
+        if stem == ROUND { symbol } else { symbol.bind(self.bindings) }
+    }
+
+    /// The sum of these, or where no formula holds it, a symbol for it.
+    fn sum(&self, sizes: &[Dim]) -> Dim {
+        let sum: Dim = sizes.iter().sum();
+        if !sum.is_overflow() || sizes.iter().any(Dim::is_overflow) {
+            return sum;
+        }
+        let most = {
+            let (limits, order) = (self.limits.borrow(), self.made_in_order.borrow());
+            let mut names = BTreeSet::new();
+            sizes.iter().for_each(|size| size.symbols(&mut names));
+            // A limit in symbols is as long as the sum.
+            let limited = names.is_disjoint(&super::ceiling::unlimited(&limits, &order));
+            let most = Ceiling::new(&limits, &order, self.bindings).sum(sizes);
+            most.or(limited.then(Dim::overflow))
+        };
+        self.fresh("sum", most)
+    }
+
+    /// The same of sizes that the file names and nothing else is known of.
+    fn undecided(&self, shape: &[Dim]) {
+        let mut names = BTreeSet::new();
+        shape.iter().for_each(|size| size.symbols(&mut names));
+        let (chosen, mut limits) = (self.chosen.borrow(), self.limits.borrow_mut());
+        for name in names.into_iter().filter(|n| !chosen.contains(n)) {
+            limits.entry(name.clone()).or_insert_with(|| {
+                self.made_in_order.borrow_mut().push(name);
+                None
+            });
         }
     }
 
     fn report(&self, severity: Severity, place: &str, message: String, hint: Option<String>) {
         let mut all = self.diagnostics.borrow_mut();
-        if all.len() < MAX_DIAGNOSTICS {
+        // Every round of a loop would say the same again.
+        let again =
+            self.depth.get() > 0 && all.iter().any(|d| d.place == place && d.message == message);
+        if all.len() < MAX_DIAGNOSTICS && !again {
             all.push(Diagnostic { severity, place: place.to_owned(), message, hint });
         }
+    }
+
+    /// How much has been said so far; with a number, what was said after that much is taken back.
+    fn said(&self, back_to: Option<usize>) -> usize {
+        let mut all = self.diagnostics.borrow_mut();
+        all.truncate(back_to.unwrap_or(usize::MAX));
+        all.len()
     }
 
     /// Walks `graph` with these inputs; `outer` knows the values of the graph around it.
@@ -125,7 +206,12 @@ impl<'b> Walk<'b> {
         };
         for id in &order {
             let node = graph.node(*id);
+            self.place.borrow_mut().push(id.index());
+            let around = (self.made.replace(0), self.bounded.replace(false));
             let (report, outputs) = self.node(graph, node, &values, &nodes, outer);
+            self.place.borrow_mut().pop();
+            self.made.set(around.0);
+            self.bounded.set(around.1);
             nodes[id.index()] = report;
             for (port, value) in node.outputs.iter().enumerate() {
                 let Some(value) = value else { continue };
@@ -147,7 +233,10 @@ impl<'b> Walk<'b> {
         let hint = super::bound(&graph.value(value).info, self.bindings);
         found.dtype = found.dtype.or(hint.dtype);
         match (&found.shape, hint.shape) {
-            (None, Some(shape)) => found.shape = Some(shape),
+            (None, Some(shape)) => {
+                self.undecided(&shape);
+                found.shape = Some(shape);
+            }
             (Some(ours), Some(theirs)) => {
                 let clash = ours.len() != theirs.len()
                     || ours
@@ -195,6 +284,9 @@ impl<'b> Walk<'b> {
             Ok((outputs, calls.keep(node, name, outcome)))
         };
         let fresh = |stem: &str, limit| self.fresh(stem, limit);
+        let sum = |sizes: &[Dim]| self.sum(sizes);
+        let said = |back_to| self.said(back_to);
+        let visits = || self.visits.get();
         let remarks = RefCell::default();
         let cx = OpCx {
             node,
@@ -204,6 +296,9 @@ impl<'b> Walk<'b> {
             constraints: &constraints,
             fresh: &fresh,
             remarks: &remarks,
+            sum: &sum,
+            said: &said,
+            visits: &visits,
         };
         let count = cx.inputs.len();
         let effect = if count < op.inputs.0 || count > op.inputs.1 {
@@ -241,7 +336,7 @@ impl<'b> Walk<'b> {
         let constant = op.class != Class::Quantization
             && cx.inputs.iter().flatten().all(|i| i.constant)
             && node.subgraphs().next().is_none();
-        let sized = constant || from_sizes(&cx, op.class);
+        let sized = constant || from_sizes(&cx, op.class, &self.limits.borrow());
         // Arithmetic on sizes: vectors that are worked out before the data are looked at.
         let is_size = |o: &TensorInfo| {
             let integer = o.value.is_some() && o.dtype.is_some_and(|d| !d.is_float());
@@ -307,14 +402,18 @@ impl<'b> Walk<'b> {
     /// A cost in sizes that only the data decide is a bound.
     fn sureness(&self, mut report: NodeReport) -> NodeReport {
         let limits = self.limits.borrow();
+        if report.status == Status::Exact && self.bounded.get() {
+            report.status = Status::Bound;
+        }
         if report.status == Status::Exact && !limits.is_empty() {
-            let mut symbols = std::collections::BTreeSet::new();
+            let mut symbols = BTreeSet::new();
             let cost = &report.cost;
             for dim in [&cost.flops, &cost.int_ops, &cost.bytes_read, &cost.bytes_written] {
                 dim.symbols(&mut symbols);
             }
             // What is too long to be held may have any of them in it.
-            if cost.overflows() || symbols.iter().any(|s| limits.contains_key(s)) {
+            let open = |s: &Arc<str>| limits.contains_key(s) && !s.starts_with(ROUND);
+            if cost.overflows() || symbols.iter().any(open) {
                 report.status = Status::Bound;
             }
         }
@@ -342,6 +441,9 @@ impl<'b> Walk<'b> {
         self.depth.set(self.depth.get() + 1);
         let outcome = self.graph(body, inputs, outer);
         self.depth.set(self.depth.get() - 1);
+        if outcome.nodes.iter().any(|n| n.status == Status::Bound) {
+            self.bounded.set(true);
+        }
         let outputs = body.outputs.iter().map(|v| outcome.values[v.index()].clone()).collect();
         if outcome.nodes.iter().any(|n| n.status == Status::Unknown) {
             return Err(OpError::Unsupported(
@@ -423,6 +525,13 @@ impl<'b> Walk<'b> {
     }
 }
 
+/// Whether a formula holds a size that only the data decide, the number of a round aside.
+fn decided(formula: &Dim, limits: &Limits) -> bool {
+    let mut names = BTreeSet::new();
+    formula.symbols(&mut names);
+    names.iter().any(|n| limits.contains_key(n) && !n.starts_with(ROUND))
+}
+
 /// Whether both factors of a product come straight out of integers: Q/DQ nodes around it say that it
 /// is to be computed on these.
 fn quantized(graph: &Graph, node: &Node, class: Class) -> bool {
@@ -449,13 +558,18 @@ fn stored(graph: &Graph, value: ValueId, bytes: Dim) -> Dim {
     }
 }
 
-/// Whether what a node makes follows from constants and sizes alone, or from contents that a caller gave.
-fn from_sizes(cx: &OpCx<'_>, class: Class) -> bool {
+/// Whether what a node makes follows from constants and sizes alone, or from contents that a caller gave:
+/// sizes that only the data decide aside.
+fn from_sizes(cx: &OpCx<'_>, class: Class, limits: &Limits) -> bool {
     let given = |i: &&TensorInfo| i.constant || i.sized;
-    matches!(&*cx.node.op_type, "Shape" | "Size")
-        || (!matches!(class, Class::Quantization | Class::Random)
-            && cx.inputs.iter().flatten().all(given)
-            && cx.node.subgraphs().next().is_none())
+    if matches!(&*cx.node.op_type, "Shape" | "Size") {
+        let shape = cx.optional(0).and_then(|info| info.shape.as_ref());
+        let open = |size: &Dim| size.as_const().is_none() && decided(size, limits);
+        return limits.is_empty() || !shape.into_iter().flatten().any(open);
+    }
+    !matches!(class, Class::Quantization | Class::Random)
+        && cx.inputs.iter().flatten().all(given)
+        && cx.node.subgraphs().next().is_none()
 }
 
 /// An effect whose sizes can be: what must be equal is, and nothing is smaller than nothing.
@@ -472,7 +586,7 @@ fn possible(effect: Effect, constraints: &[(Dim, Dim)]) -> Result<Effect, OpErro
 }
 
 /// A node of which nothing is known but its kind.
-fn unknown(class: Class) -> NodeReport {
+pub(super) fn unknown(class: Class) -> NodeReport {
     NodeReport {
         class,
         cost: Cost::default(),

@@ -24,6 +24,17 @@ pub(super) struct Flow {
 }
 
 impl Flow {
+    /// Every number put through a function.
+    pub(super) fn map(&self, f: &dyn Fn(&Dim) -> Dim) -> Self {
+        Self {
+            inputs: self.inputs.iter().map(f).collect(),
+            captures: self.captures.iter().map(|(name, d)| (name.clone(), f(d))).collect(),
+            stored: f(&self.stored),
+            outputs: self.outputs.iter().map(f).collect(),
+            sizes: self.sizes.iter().map(f).collect(),
+        }
+    }
+
     /// All bytes.
     fn total(&self) -> Dim {
         let read = self.inputs.iter().chain(self.captures.values());
@@ -205,7 +216,7 @@ impl Inside {
 /// Whether a body certainly runs, whatever the data are.
 fn runs(node: &Node, report: &NodeReport, body: &Body) -> bool {
     let at_least_once = || body.times.as_const().is_some_and(|n| n >= 1);
-    report.status != Status::Bound || &*node.op_type == "If" || at_least_once()
+    !body.doubtful && (report.status != Status::Bound || &*node.op_type == "If" || at_least_once())
 }
 
 /// Weights and what is captured are read once, however often a body runs, and what it carries from one

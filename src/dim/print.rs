@@ -75,7 +75,7 @@ fn write_factors(f: &mut fmt::Formatter<'_>, factors: &[(Atom, u32)]) -> fmt::Re
             f.write_char('·')?;
         }
         match atom {
-            Atom::Symbol(name) => f.write_str(name)?,
+            Atom::Symbol(name) | Atom::Count(name) => f.write_str(name)?,
             Atom::FloorDiv(a, b) => write!(f, "floor(({a})/({b}))")?,
             Atom::Mod(a, b) => write!(f, "mod({a}, {b})")?,
             Atom::Min(a, b) => write!(f, "min({a}, {b})")?,

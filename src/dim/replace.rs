@@ -1,29 +1,49 @@
-//! Formulas in place of symbols.
+//! Formulas and numbers in place of symbols.
 
-use super::{Atom, Dim, Repr};
+use super::{Atom, Bindings, Dim, Repr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Dim {
+    /// This value with the symbols of `bindings` replaced; others stay.
+    #[must_use]
+    pub fn bind(&self, bindings: &Bindings) -> Self {
+        self.replace_with(&|name| bindings.get(name).map(|value| Self::from(*value)))
+    }
+
     /// This value with formulas in place of the symbols that they are given for; other symbols stay.
     #[must_use]
     pub fn replace(&self, by: &BTreeMap<Arc<str>, Self>) -> Self {
+        self.replace_with(&|name| by.get(name).cloned())
+    }
+
+    /// This value with one symbol replaced.
+    #[must_use]
+    pub fn replace_one(&self, name: &str, by: &Self) -> Self {
+        self.replace_with(&|n| (n == name).then(|| by.clone()))
+    }
+
+    /// The same where a function gives the formulas.
+    #[must_use]
+    pub fn replace_with(&self, by: &dyn Fn(&str) -> Option<Self>) -> Self {
         match &self.0 {
             Repr::Const(_) | Repr::Overflow => self.clone(),
             Repr::Poly(terms) => terms.iter().fold(Self::ZERO, |sum, term| {
                 let one = Self::from(term.coefficient);
                 let factors = term.factors.iter();
-                sum + factors.fold(one, |product, (atom, e)| product * atom.replace(by).pow(*e))
+                sum + factors.fold(one, |product, (atom, e)| product * atom.replaced(by).pow(*e))
             }),
         }
     }
 }
 
 impl Atom {
-    fn replace(&self, by: &BTreeMap<Arc<str>, Dim>) -> Dim {
-        let pair = |a: &Dim, b: &Dim| (a.replace(by), b.replace(by));
+    fn replaced(&self, by: &dyn Fn(&str) -> Option<Dim>) -> Dim {
+        let pair = |a: &Dim, b: &Dim| (a.replace_with(by), b.replace_with(by));
         match self {
-            Self::Symbol(name) => by.get(name).cloned().unwrap_or_else(|| Dim::atom(self.clone())),
+            Self::Symbol(name) | Self::Count(name) => {
+                by(name).unwrap_or_else(|| Dim::atom(self.clone()))
+            }
             Self::FloorDiv(a, b) => {
                 let (a, b) = pair(a, b);
                 a.floor_div(&b)
@@ -40,7 +60,7 @@ impl Atom {
                 let (a, b) = pair(a, b);
                 a.maximum(&b)
             }
-            Self::CeilLog2(a) => a.replace(by).ceil_log2(),
+            Self::CeilLog2(a) => a.replace_with(by).ceil_log2(),
         }
     }
 }

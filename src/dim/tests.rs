@@ -161,3 +161,60 @@ fn nested_powers_are_refused_at_once() {
     let text = include_str!("../../tests/regressions/dim_nested_powers.txt");
     assert!(text.parse::<Dim>().map_or(true, |d| d.is_overflow() || !d.to_string().is_empty()));
 }
+
+#[test]
+fn a_count_may_be_zero() {
+    let (n, k) = (Dim::count("n"), dim("k"));
+    assert_eq!(n.compare(&Dim::ONE), None);
+    assert_eq!(k.compare(&Dim::ONE), Some(std::cmp::Ordering::Greater));
+    assert_eq!(n.compare(&Dim::ZERO), Some(std::cmp::Ordering::Greater));
+    assert_eq!(n.maximum(&Dim::ZERO), n);
+    // Nothing is divided by what may be zero.
+    let (above, below) = (n.clone() * dim("a"), n.clone() * dim("b"));
+    assert_ne!(above.floor_div(&below), dim("a//b"));
+    assert_eq!(n.bind(&[("n".into(), 3)].into()), Dim::from(3));
+}
+
+#[test]
+fn ranges_hold_both_ends() {
+    let n = Dim::count("n");
+    let of = |name: &str| match name {
+        "n" => Some((0, 10)),
+        "k" => Some((7, 7)),
+        _ => None,
+    };
+    let range = |d: &Dim| d.range(&of).unwrap();
+    assert_eq!(range(&dim("k*k")), (49, 49));
+    assert_eq!(range(&(dim("3*k") - n.clone())), (11, 21));
+    assert_eq!(range(&n.floor_div(&Dim::from(3))), (0, 3));
+    assert_eq!(range(&n.modulo(&Dim::from(4))), (0, 3));
+    assert_eq!(range(&n.modulo(&dim("k"))), (0, 6));
+    assert_eq!(range(&n.minimum(&Dim::from(4))), (0, 4));
+    assert_eq!(range(&(dim("k") - n.maximum(&Dim::from(4)))), (-3, 3));
+    assert_eq!(range(&dim("k").floor_div(&n)), (0, 7));
+    assert!(dim("m").range(&of).is_err());
+}
+
+#[test]
+fn sums_over_rounds_are_formulas() {
+    let r = Dim::count("r");
+    let t = dim("t");
+    let sum = |d: &Dim| d.sum_over("r", &t).map(|s| s.to_string());
+    assert_eq!(sum(&Dim::from(5)), Some("5·t".into()));
+    assert_eq!(sum(&(r.clone() * Dim::from(2))), Some("t·(t - 1)".into()));
+    assert_eq!(sum(&r.floor_div(&Dim::from(2))), None);
+    assert_eq!(sum(&r.pow(4)), None);
+}
+
+proptest! {
+    #[test]
+    fn sums_are_those_of_the_rounds(c in prop::array::uniform4(-9i128..9), rounds in 0i128..40) {
+        let (r, k) = (Dim::count("r"), dim("k"));
+        let term = |(power, c): (u32, i128)| r.pow(power) * (k.clone() + Dim::from(c)) * Dim::from(c);
+        let formula: Dim = (0..4).zip(c).map(term).sum();
+        let at = |r: i128| formula.eval(&[("r".into(), r), ("k".into(), 5)].into()).unwrap();
+        let sum = formula.sum_over("r", &dim("t")).unwrap();
+        let found = sum.eval(&[("t".into(), rounds), ("k".into(), 5)].into()).unwrap();
+        prop_assert_eq!(found, (0..rounds).map(at).sum::<i128>());
+    }
+}

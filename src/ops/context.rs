@@ -50,8 +50,16 @@ pub struct OpCx<'a> {
     /// Makes a symbol that nothing else has, with this stem, for a size that only the data decide;
     /// with the most it can be, where that is known.
     pub fresh: &'a dyn Fn(&str, Option<Dim>) -> Dim,
+    /// The sum of sizes that only the data decide; where it is too long for a formula, a size of its own with
+    /// the most that it can be.
+    pub sum: &'a dyn Fn(&[Dim]) -> Dim,
     /// What the reader of a report should know, such as which branch was counted.
     pub remarks: &'a RefCell<Vec<String>>,
+    /// How many diagnostics there are so far; with a number, later ones are dropped: what bodies said
+    /// that were run on trial.
+    pub said: &'a dyn Fn(Option<usize>) -> usize,
+    /// How many nodes of bodies and ports of theirs have been looked at, in the whole walk.
+    pub visits: &'a dyn Fn() -> usize,
 }
 
 impl<'a> OpCx<'a> {
@@ -65,6 +73,9 @@ impl<'a> OpCx<'a> {
             constraints: self.constraints,
             fresh: self.fresh,
             remarks: self.remarks,
+            sum: self.sum,
+            said: self.said,
+            visits: self.visits,
         }
     }
 

@@ -1,11 +1,13 @@
 //! Operators that run bodies: branches, loops, scans.
 //!
-//! A body's cost comes from walking it with the infos of its inputs. What changes from one round to
-//! the next is either followed round by round, where the rounds are few and known, or widened until
-//! it no longer changes: sizes that differ become symbols that only the data decide.
+//! A body's cost comes from walking it with the infos of its inputs. What changes evenly from one round to
+//! the next is a formula in the number of the round; what does not is followed round by round, where
+//! it is known when the loop ends, or else widened until it no longer changes: sizes that differ
+//! become symbols that only the data decide.
 
 use super::Class::Control;
 use super::context::{OpCx, OpError, invalid};
+use super::rounds::{self, Pattern, ROUND, Round};
 use super::sequence::sequence;
 use super::shape::axis;
 use super::{Effect, Inner, Op};
@@ -20,8 +22,12 @@ pub(super) const OPS: &[Op] = &[
     Op::new("SequenceMap", Control, sequence_map).inputs(1, usize::MAX).formula("elements × body"),
 ];
 
-/// Loops of no more known rounds are followed round by round.
-const MAX_UNROLLED: i128 = 32;
+/// As many rounds that differ are kept one by one.
+const MAX_SHOWN: i128 = 32;
+/// Loops are followed round by round for no more rounds.
+const MAX_FOLLOWED: i128 = 100_000;
+/// And for as long as their bodies take no more looks at nodes and ports.
+const MAX_LOOKS: usize = 150_000;
 /// Widening settles after at most this many rounds, or the sizes are given up.
 const MAX_WIDENING: usize = 6;
 
@@ -90,8 +96,8 @@ fn if_(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 /// condition and the carried values, and gives the condition, the carried values and the rows of the
 /// scan outputs.
 fn loop_(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    let carried: Vec<TensorInfo> =
-        (2..cx.inputs.len()).map(|p| cx.input(p).cloned()).collect::<Result<_, _>>()?;
+    let initial = |p: usize| cx.input(p).map(|i| TensorInfo { constant: false, ..i.clone() });
+    let carried: Vec<TensorInfo> = (2..cx.inputs.len()).map(initial).collect::<Result<_, _>>()?;
     let most = match cx.optional(0) {
         Some(info) => info.ints().and_then(|v| v.first().cloned()),
         None => None,
@@ -100,30 +106,93 @@ fn loop_(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         Some(info) => flag(Some(info)),
         None => Some(true),
     };
-    let unbounded = cx.optional(0).is_none();
-    if let Some(effect) = unrolled(cx, &carried, most.as_ref(), begin, unbounded)? {
-        return Ok(effect);
-    }
-    let number = scalar(DType::I64, None);
-    let condition = scalar(DType::Bool, None);
-    let round = |state: &[TensorInfo]| {
-        let mut inputs = vec![number.clone(), condition.clone()];
+    let endless = cx.optional(0).is_none();
+    let most = most.map(|m| m.maximum(&Dim::ZERO));
+    let condition = scalar(DType::Bool, Some(Dim::ONE));
+    let round = |number: &Dim, state: &[TensorInfo]| {
+        let mut inputs = vec![scalar(DType::I64, Some(number.clone())), condition.clone()];
         inputs.extend_from_slice(state);
         (cx.run_body)("body", &inputs)
     };
-    let (state, (outputs, cost)) = settle(cx, carried, 1, round)?;
-    let forever = flag(outputs.first()) == Some(true) && begin == Some(true);
-    let trips = match most {
-        Some(most) if forever => most.maximum(&Dim::ZERO),
-        limit => {
-            cx.remarks.borrow_mut().push("how often the loop runs is not known".into());
-            (cx.fresh)("trips", limit)
-        }
+    let known = most.as_ref().and_then(Dim::as_const);
+    if begin == Some(false) || known == Some(0) {
+        return none(cx, carried, &round);
+    }
+    let number = (cx.fresh)(ROUND, most.clone());
+    let found = match known {
+        // One round says nothing about the next.
+        Some(1) => None,
+        _ => rounds::pattern(cx, &carried, 1, &number, &round).ok().flatten(),
     };
+    let forever = |p: &Pattern| {
+        let mut all = p.first.iter().chain([&p.each]);
+        begin == Some(true) && all.all(|(given, _)| flag(given.first()) == Some(true))
+    };
+    // A few rounds that differ are shown one by one.
+    let few = known.is_some_and(|n| n <= MAX_SHOWN);
+    let whole = |p: &Pattern| !p.coarse && forever(p) && !(few && p.varies());
+    if let (Some(p), Some(most)) = (found.as_ref().filter(|p| whole(p)), &most) {
+        return Ok(followed(cx, p, most));
+    }
+    if let Some(effect) = unrolled(cx, &carried, most.as_ref(), begin, endless, &round)? {
+        return Ok(effect);
+    }
+    if let Some(p) = &found {
+        return Ok(match &most {
+            Some(most) if forever(p) => followed(cx, p, most),
+            _ => followed(cx, p, &trips(cx, most)),
+        });
+    }
+    let any = scalar(DType::I64, None);
+    let anywhere = |state: &[TensorInfo]| {
+        let mut inputs = vec![any.clone(), condition.clone()];
+        inputs.extend_from_slice(state);
+        (cx.run_body)("body", &inputs)
+    };
+    let (state, (outputs, cost)) = settle(cx, carried, 1, anywhere)?;
+    let forever = flag(outputs.first()) == Some(true) && begin == Some(true);
+    let trips = most.clone().filter(|_| forever).unwrap_or_else(|| trips(cx, most));
     let rows = outputs.get(1 + state.len()..).unwrap_or(&[]);
     let mut results = state;
     results.extend(rows.iter().map(|row| stacked(row, 0, &trips)));
     Ok(Effect::of(results).inner(cost.times(&trips)).free(cx.inputs.len()))
+}
+
+/// How often a loop runs that the data end.
+fn trips(cx: &OpCx<'_>, most: Option<Dim>) -> Dim {
+    let trips = (cx.fresh)("trips", most);
+    if trips.as_const().is_none() {
+        cx.remarks.borrow_mut().push("how often the loop runs is not known".into());
+    }
+    trips
+}
+
+/// A loop that does not run: what is carried comes out as it went in, and no rows.
+fn none(
+    cx: &OpCx<'_>,
+    carried: Vec<TensorInfo>,
+    round: &rounds::RunRound<'_>,
+) -> Result<Effect, OpError> {
+    let rows = cx.output_count().saturating_sub(carried.len());
+    let mut results = carried;
+    if rows > 0 {
+        let (outputs, _) = round(&Dim::ZERO, &results)?;
+        let given = outputs.iter().skip(1 + results.len()).take(rows);
+        let stacked: Vec<_> = given.map(|row| stacked(row, 0, &Dim::ZERO)).collect();
+        results.extend(stacked);
+    }
+    Ok(Effect::of(results).free(cx.inputs.len()))
+}
+
+/// A loop whose rounds follow a pattern, run this often.
+fn followed(cx: &OpCx<'_>, pattern: &Pattern, trips: &Dim) -> Effect {
+    let all = pattern.rounds(trips);
+    let (mut results, carried) = (all.state, cx.inputs.len().saturating_sub(2));
+    for i in 0..cx.output_count().saturating_sub(carried) {
+        results.push(stacked(&pattern.row(1 + carried + i), 0, trips));
+    }
+    let effect = Effect::of(results).inner(all.cost).free(cx.inputs.len());
+    if all.bound { effect.bound() } else { effect }
 }
 
 /// The rounds one by one, where their number and each round's condition are known.
@@ -132,45 +201,48 @@ fn unrolled(
     carried: &[TensorInfo],
     most: Option<&Dim>,
     begin: Option<bool>,
-    unbounded: bool,
+    endless: bool,
+    run: &rounds::RunRound<'_>,
 ) -> Result<Option<Effect>, OpError> {
     let limit = match most.and_then(Dim::as_const) {
-        Some(n) if n <= MAX_UNROLLED => n,
-        None if unbounded => MAX_UNROLLED,
-        _ => return Ok(None),
+        Some(n) => n,
+        None if endless => MAX_FOLLOWED,
+        None => return Ok(None),
     };
     let Some(mut go) = begin else { return Ok(None) };
+    let (said, looks) = ((cx.said)(None), (cx.visits)());
+    let give_up = || {
+        (cx.said)(Some(said));
+        Ok(None)
+    };
     let (mut state, mut cost) = (carried.to_vec(), Inner::default());
-    let mut rows: Vec<Vec<TensorInfo>> = Vec::new();
+    let mut rows: Option<Vec<TensorInfo>> = None;
     let mut round = 0;
     while go && round < limit {
-        let mut inputs =
-            vec![scalar(DType::I64, Some(Dim::from(round))), scalar(DType::Bool, Some(Dim::ONE))];
-        inputs.extend_from_slice(&state);
-        let (outputs, once) = (cx.run_body)("body", &inputs)?;
-        let Some(again) = flag(outputs.first()) else { return Ok(None) };
-        if outputs.len() <= state.len() {
-            return invalid!("the body gives {} values for {} carried", outputs.len(), state.len());
+        if round >= MAX_FOLLOWED || (cx.visits)() - looks > MAX_LOOKS {
+            return give_up();
         }
-        rows.push(outputs[1 + state.len()..].to_vec());
-        state = outputs[1..=state.len()].to_vec();
+        let (outputs, once) = run(&Dim::from(round), &state)?;
+        let Some(again) = flag(outputs.first()) else { return give_up() };
+        let Some((next, row)) = outputs.get(1..).and_then(|o| o.split_at_checked(state.len()))
+        else {
+            return invalid!("the body gives {} values for {} carried", outputs.len(), state.len());
+        };
+        rows = Some(match rows {
+            None => row.to_vec(),
+            Some(rows) => rows.iter().zip(row).map(|(a, b)| a.join(b)).collect(),
+        });
+        state = next.to_vec();
         cost.add(&once);
         (go, round) = (again, round + 1);
     }
-    if go && unbounded {
-        return Ok(None);
-    }
     let count = cx.output_count().saturating_sub(state.len());
-    let trips = Dim::from(round);
+    let (trips, rows) = (Dim::from(round), rows.unwrap_or_default());
     for i in 0..count {
-        let each = rows.iter().filter_map(|r| r.get(i).cloned());
-        let row = each.reduce(|a, b| a.join(&b)).unwrap_or_default();
-        state.push(stacked(&row, 0, &trips));
+        state.push(stacked(&rows.get(i).cloned().unwrap_or_default(), 0, &trips));
     }
     Ok(Some(Effect::of(state).inner(cost).free(cx.inputs.len())))
 }
-
-type Round = (Vec<TensorInfo>, Inner);
 
 /// Runs rounds until the state no longer changes; the body's outputs begin with `skip` values that
 /// are not state.
@@ -262,19 +334,55 @@ fn scan(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         slices.push(if early { without(&slice, 0) } else { slice });
     }
     let length = length.unwrap_or_default();
-    let round = |state: &[TensorInfo]| {
+    let round = |_: &Dim, state: &[TensorInfo]| {
         let inputs: Vec<TensorInfo> = state.iter().chain(&slices).cloned().collect();
-        (cx.run_body)("body", &inputs)
+        let (mut outputs, cost) = (cx.run_body)("body", &inputs)?;
+        for (old, new) in state.iter().zip(&mut outputs) {
+            kept(cx, old, new)?;
+        }
+        Ok((outputs, cost))
     };
-    let (state, (outputs, cost)) = settle(cx, state, 0, round)?;
+    let number = (cx.fresh)(ROUND, Some(length.clone()));
+    let found = rounds::pattern(cx, &state, 0, &number, &round)?;
+    let count = state.len();
+    let (state, row, cost, bound): (Vec<_>, Box<dyn Fn(usize) -> TensorInfo>, _, _) = match &found {
+        Some(pattern) => {
+            let all = pattern.rounds(&length);
+            (all.state, Box::new(|port| pattern.row(port)), all.cost, all.bound)
+        }
+        None => {
+            let each = |state: &[TensorInfo]| round(&Dim::ZERO, state);
+            let (state, (outputs, cost)) = settle(cx, state, 0, each)?;
+            let row = move |port: usize| outputs.get(port).cloned().unwrap_or_default();
+            (state, Box::new(row), cost.times(&length), false)
+        }
+    };
     let batched = |info: &TensorInfo| if early { stacked(info, 0, &batch) } else { info.clone() };
     let mut results: Vec<TensorInfo> = state.iter().map(batched).collect();
-    for (i, row) in outputs.iter().skip(state.len()).enumerate() {
+    for i in 0..cx.output_count().saturating_sub(count) {
+        let row = row(count + i);
         let rank = row.rank().unwrap_or(0) + 1;
         let at = if early { 0 } else { axis(output_axes.get(i).copied().unwrap_or(0), rank)? };
-        results.push(batched(&stacked(row, at, &length)));
+        results.push(batched(&stacked(&row, at, &length)));
     }
-    Ok(Effect::of(results).inner(cost.times(&(length * batch))).free(cx.inputs.len()))
+    let effect = Effect::of(results).inner(cost.times(&batch)).free(cx.inputs.len());
+    Ok(if bound { effect.bound() } else { effect })
+}
+
+/// The state of a scan has the same shape in every round, whatever names its sizes have.
+fn kept(cx: &OpCx<'_>, old: &TensorInfo, new: &mut TensorInfo) -> Result<(), OpError> {
+    let (Some(before), Some(after)) = (&old.shape, &mut new.shape) else { return Ok(()) };
+    if before.len() != after.len() {
+        return invalid!("a state of rank {} becomes one of rank {}", before.len(), after.len());
+    }
+    for (before, after) in before.iter().zip(after) {
+        match (before.as_const(), after.as_const()) {
+            (Some(a), Some(b)) if a != b => return invalid!("a state's size of {a} becomes {b}"),
+            _ => cx.require_equal(before, after),
+        }
+        after.clone_from(before);
+    }
+    Ok(())
 }
 
 /// The body once for every element of the first sequence; other sequences go along with it.

@@ -73,30 +73,40 @@ impl Cost {
         }
     }
 
-    /// Whether some count has more terms than a formula may have, or is beyond any number.
-    pub fn overflows(&self) -> bool {
+    /// Every count.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = &Dim> {
         let Self { macs, effective_macs, flops, int_ops, transcendentals, comparisons, .. } = self;
         let work = [macs, effective_macs, flops, int_ops, transcendentals, comparisons];
         let bytes = [&self.bytes_read, &self.weight_bytes_read, &self.bytes_written];
-        work.into_iter().chain(bytes).chain(self.fast.values()).any(Dim::is_overflow)
+        work.into_iter().chain(bytes).chain(self.fast.values())
+    }
+
+    /// Whether some count has more terms than a formula may have, or is beyond any number.
+    pub fn overflows(&self) -> bool {
+        self.counts().any(Dim::is_overflow)
+    }
+
+    /// Every count put through a function.
+    #[must_use]
+    pub(crate) fn map(&self, f: &dyn Fn(&Dim) -> Dim) -> Self {
+        Self {
+            macs: f(&self.macs),
+            effective_macs: f(&self.effective_macs),
+            fast: self.fast.iter().map(|(share, macs)| (*share, f(macs))).collect(),
+            flops: f(&self.flops),
+            int_ops: f(&self.int_ops),
+            transcendentals: f(&self.transcendentals),
+            comparisons: f(&self.comparisons),
+            bytes_read: f(&self.bytes_read),
+            weight_bytes_read: f(&self.weight_bytes_read),
+            bytes_written: f(&self.bytes_written),
+        }
     }
 
     /// The cost of doing this `count` times.
     #[must_use]
     pub fn times(&self, count: &Dim) -> Self {
-        let scaled = |n: &Dim| n.clone() * count.clone();
-        Self {
-            macs: scaled(&self.macs),
-            effective_macs: scaled(&self.effective_macs),
-            fast: self.fast.iter().map(|(share, macs)| (*share, scaled(macs))).collect(),
-            flops: scaled(&self.flops),
-            int_ops: scaled(&self.int_ops),
-            transcendentals: scaled(&self.transcendentals),
-            comparisons: scaled(&self.comparisons),
-            bytes_read: scaled(&self.bytes_read),
-            weight_bytes_read: scaled(&self.weight_bytes_read),
-            bytes_written: scaled(&self.bytes_written),
-        }
+        self.map(&|n| n.clone() * count.clone())
     }
 
     /// The larger of two, count by count.

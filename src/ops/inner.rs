@@ -12,6 +12,8 @@ pub struct Run {
     pub times: Dim,
     /// Whether this is one of several of which only one runs.
     pub alternative: bool,
+    /// The symbol of the number of the run, from zero, where its sizes depend on it.
+    pub round: Option<Dim>,
 }
 
 /// The cost of bodies inside a node, with the runs that it is the sum of.
@@ -41,7 +43,7 @@ impl From<Cost> for Inner {
 impl Inner {
     /// One run of a body, which was this call of the walk.
     pub fn once(call: usize, cost: Cost) -> Self {
-        Self { cost, runs: vec![Run { call, times: Dim::ONE, alternative: false }] }
+        Self { cost, runs: vec![Run { call, times: Dim::ONE, alternative: false, round: None }] }
     }
 
     /// Adds other runs to these; runs of one call are one run more often.
@@ -83,7 +85,12 @@ mod tests {
         for call in [0, 0, 1] {
             all.add(&Inner::once(call, Cost::default()));
         }
-        let run = |call, times: i64| Run { call, times: Dim::from(times), alternative: false };
+        let run = |call, times: i64| Run {
+            call,
+            times: Dim::from(times),
+            alternative: false,
+            round: None,
+        };
         assert_eq!(all.runs, [run(0, 2), run(1, 1)]);
         assert_eq!(all.times(&Dim::from(3)).runs, [run(0, 6), run(1, 3)]);
         let either = Inner::once(0, Cost::default()).most(&Inner::once(1, Cost::default()));

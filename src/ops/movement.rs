@@ -60,7 +60,7 @@ fn concat(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let first = cx.shape(0)?;
     let at = axis(cx.attrs().int_or("axis", 1)?, first.len())?;
     let mut shape = first.clone();
-    let mut total = Dim::ZERO;
+    let mut parts = Vec::with_capacity(cx.inputs.len());
     for port in 0..cx.inputs.len() {
         let other = cx.shape(port)?;
         if other.len() != shape.len() {
@@ -74,9 +74,9 @@ fn concat(cx: &OpCx<'_>) -> Result<Effect, OpError> {
             }
             cx.require_equal(&shape[i], dim);
         }
-        total = total + other[at].clone();
+        parts.push(other[at].clone());
     }
-    shape[at] = total;
+    shape[at] = (cx.sum)(&parts);
     let joined = joined(cx, at, &shape);
     Ok(Effect::one(values::filled(cx.like(shape), joined)))
 }

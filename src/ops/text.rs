@@ -37,6 +37,7 @@ fn normalizer(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         if !stops.is_empty() {
             // Where every word drops out, one empty string stays.
             *last = (cx.fresh)("words", Some(last.clone()));
+            return Ok(Effect::one(strings(shape)).bound());
         }
     }
     Ok(Effect::one(strings(shape)))

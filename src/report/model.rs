@@ -1,7 +1,7 @@
 //! The analysis report: the JSON form, which the other forms are drawn from.
 
 use super::numbers::Evaluator;
-use crate::analysis::{Analysis, analyze, analyze_at_most};
+use crate::analysis::{Analysis, analyze};
 use crate::dim::{Bindings, Dim, EvalError, MAX_TERMS};
 use crate::ir::{Graph, Model, ValueId};
 use crate::ops::Status;
@@ -98,7 +98,8 @@ pub struct ModelInfo {
     pub inputs: Vec<TensorReport>,
 }
 
-/// A symbol that nobody gave a value: taken as one, or, where only the data decide, at its most.
+/// A symbol that nobody gave a value: taken as one, or, where only the data decide and something limits
+/// it, as large as it can be.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Assumption {
@@ -520,7 +521,7 @@ fn unset(symbolic: &Analysis, all: &mut Bindings) -> Vec<Assumption> {
 
 /// The walk that numbers come from, at the sizes themselves: a formula may hold for most sizes and not at
 /// these, such as a product where one of them is one. Sizes that only the data decide join `all` at the
-/// most that they can be, and are listed.
+/// most that they can be, where something limits them, and are listed.
 fn settle(
     model: &Model,
     symbolic: &Analysis,
@@ -530,15 +531,16 @@ fn settle(
     let again = !all.is_empty() || symbolic.overflows();
     let settled = again.then(|| analyze(model, all));
     let found = settled.as_ref().unwrap_or(symbolic);
-    let most = most_of(found, all);
-    let long = found.overflows();
-    all.extend(most.clone());
-    for (symbol, value) in most {
+    let most = found.most(all);
+    let decided = !found.limits.is_empty() || found.overflows();
+    let settled = if decided { Some(found.at_most(model, all)) } else { settled };
+    for (symbol, value) in most.into_iter().filter(|(s, _)| symbolic.symbols.contains(s)) {
         let shown = u64::try_from(value).unwrap_or(u64::MAX);
-        let symbol = symbol.to_string();
-        assumptions.push(Assumption { symbol, value: shown, data_dependent: true });
+        let name = symbol.to_string();
+        assumptions.push(Assumption { symbol: name, value: shown, data_dependent: true });
+        all.insert(symbol, value);
     }
-    if long { Some(at_most(model, all, symbolic)) } else { settled }
+    settled
 }
 
 /// A formula as text.
@@ -547,39 +549,4 @@ fn formula(dim: &Dim) -> String {
         return format!("too long to write down: more than {MAX_TERMS} terms");
     }
     dim.to_string()
-}
-
-/// Numbers of a model whose formulas are too long to be held; what is a bound by them stays one.
-fn at_most(model: &Model, bindings: &Bindings, symbolic: &Analysis) -> Analysis {
-    let mut numeric = analyze_at_most(model, bindings);
-    for (node, open) in numeric.nodes.iter_mut().zip(&symbolic.nodes) {
-        if node.status == Status::Exact && open.status == Status::Bound {
-            node.status = Status::Bound;
-        }
-    }
-    numeric
-}
-
-/// Sizes that only the data decide, each at the most it can be; at one where that is not known.
-fn most_of(analysis: &Analysis, bindings: &Bindings) -> Bindings {
-    let mut all = bindings.clone();
-    let mut found = Bindings::new();
-    let open = |s: &&std::sync::Arc<str>| !bindings.contains_key(*s);
-    let mut waiting: Vec<_> = analysis.limits.keys().filter(open).cloned().collect();
-    // A limit may be given in sizes that are such themselves.
-    while !waiting.is_empty() {
-        let ready = |s: &std::sync::Arc<str>| match &analysis.limits[s] {
-            Some(limit) => limit.eval(&all).ok(),
-            None => Some(1),
-        };
-        let known: Bindings =
-            waiting.iter().filter_map(|s| Some((s.clone(), ready(s)?.max(0)))).collect();
-        let known =
-            if known.is_empty() { waiting.iter().map(|s| (s.clone(), 1)).collect() } else { known };
-        waiting.retain(|s| !known.contains_key(s));
-        all.extend(known.clone());
-        found.extend(known);
-    }
-    found.retain(|s, _| analysis.symbols.contains(s));
-    found
 }

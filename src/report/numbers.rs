@@ -89,19 +89,7 @@ impl<'b> Evaluator<'b> {
     }
 
     fn number(&self, dim: &Dim) -> Result<u64, Uncountable> {
-        // Symbols that only the data decides are not bound by anyone: taken at one, like the rest.
-        let value = match dim.eval(self.bindings) {
-            Err(EvalError::Unbound(_)) => {
-                let mut names = std::collections::BTreeSet::new();
-                dim.symbols(&mut names);
-                let mut all = self.bindings.clone();
-                for name in names {
-                    all.entry(name).or_insert(1);
-                }
-                dim.eval(&all)
-            }
-            other => other,
-        };
+        let value = dim.eval(self.bindings);
         u64::try_from(value.map_err(Uncountable::Eval)?.max(0)).map_err(|_| Uncountable::TooLarge)
     }
 

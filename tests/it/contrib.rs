@@ -337,15 +337,15 @@ fn generated(op: &str, inputs: &[&str], outputs: &[&str], extra: &[&str]) -> Val
 #[test]
 fn generation_is_its_decoder_step_by_step() {
     let beams = ["ids", "most", "least", "beams", "kept"];
-    let report = generated("BeamSearch", &beams, &["sequences"], &["--dim", "steps.1=20"]);
+    let report = generated("BeamSearch", &beams, &["sequences"], &["--dim", "steps.4=20"]);
     // Five tokens of six beams, then twenty steps of one token each.
     assert_eq!(total(&report, "macs"), 6 * (5 + 20) * 16 * 100);
     assert_eq!(report["outputs"][0]["shape"], json!([2, 2, 25]));
     assert_eq!(report["ops"][3]["status"], "bound");
     let report = generated("GreedySearch", &["ids", "most"], &["sequences"], &[]);
-    assert_eq!(report["formulas"]["macs"], "3200·steps.1 + 16000");
+    assert_eq!(report["formulas"]["macs"], "3200·steps.4 + 16000");
     let outputs = ["sequences", "logits"];
-    let report = generated("Sampling", &["ids", "most"], &outputs, &["--dim", "steps.1=7"]);
+    let report = generated("Sampling", &["ids", "most"], &outputs, &["--dim", "steps.4=7"]);
     assert_eq!(total(&report, "macs"), 2 * (5 + 7) * 16 * 100);
     assert_eq!(report["outputs"][1]["shape"], json!([2, 100]));
 }
@@ -429,7 +429,7 @@ fn speech_is_encoded_once_and_decoded_step_by_step() {
     // sum, and the comparison.
     let sums = 20 * (6 * 2 * 30 * 8 - 1);
     assert_eq!(total(&report, "flops") - 2 * total(&report, "macs"), sums + 20 * 6 * 100 * 5);
-    let report = speech(&outputs, "pairs", &["--dim", "steps.1=3"]);
+    let report = speech(&outputs, "pairs", &["--dim", "steps.6=3"]);
     assert_eq!(total(&report, "macs"), encoder + 6 * (4 + 3) * product);
     assert_eq!(report["outputs"][3]["shape"], json!([2, 2, 5, 24, 30]));
 }

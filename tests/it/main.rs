@@ -19,6 +19,7 @@ mod hostile;
 mod hw;
 #[cfg(target_os = "linux")]
 mod limits;
+mod loops;
 #[cfg(feature = "serve")]
 mod meters;
 mod networks;
@@ -39,6 +40,7 @@ mod snapshots;
 #[cfg(feature = "serve")]
 mod startup;
 mod suite;
+mod suite_sizes;
 mod tidy;
 mod wire;
 mod zoo;

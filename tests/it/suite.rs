@@ -12,21 +12,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 #[derive(Deserialize)]
-struct Case {
+pub(crate) struct Case {
     kind: String,
-    name: String,
-    file: String,
-    inputs: Vec<Tensor>,
-    outputs: Vec<Tensor>,
+    pub(crate) name: String,
+    pub(crate) file: String,
+    pub(crate) inputs: Vec<Tensor>,
+    pub(crate) outputs: Vec<Tensor>,
 }
 
 #[derive(Deserialize)]
-struct Tensor {
+pub(crate) struct Tensor {
     name: String,
     #[serde(rename = "type")]
     kind: String,
     dtype: Option<String>,
-    shape: Option<Vec<u64>>,
+    pub(crate) shape: Option<Vec<u64>>,
     values: Option<Vec<serde_json::Number>>,
     #[serde(default)]
     elements: Vec<Tensor>,
@@ -39,7 +39,7 @@ enum Verdict {
     Wrong(String),
 }
 
-fn cases() -> (PathBuf, Vec<Case>) {
+pub(crate) fn cases() -> (PathBuf, Vec<Case>) {
     let folder = std::env::var_os("ONNX_SUITE").expect("ONNX_SUITE names the folder of the cases");
     let folder = PathBuf::from(folder);
     let folder =
@@ -50,7 +50,7 @@ fn cases() -> (PathBuf, Vec<Case>) {
 
 /// Takes from the model what it says of its results, and gives it what is known of its inputs:
 /// contents of small ones, as if they were constants.
-fn give(model: &mut Model, inputs: &[Tensor]) {
+pub(crate) fn give(model: &mut Model, inputs: &[Tensor]) {
     let stated: Vec<_> = model.graph.value_ids().collect();
     for id in stated {
         let value = model.graph.value_mut(id);

@@ -1,0 +1,217 @@
+//! The most that everything can be at one choice of sizes, where only the data decide some others.
+
+use super::bodies::Body;
+use super::propagate::{Limits, Outcome};
+use super::{Analysis, NodeReport};
+use crate::dim::{Bindings, Dim, EvalError, Range};
+use crate::ir::{Diagnostic, Model, Sequence, Severity, TensorInfo, ValueId};
+use crate::ops::{Class, Status};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Sizes that only the data decide and nothing limits, those included whose limit holds one.
+pub(super) fn unlimited(limits: &Limits, order: &[Arc<str>]) -> BTreeSet<Arc<str>> {
+    let mut limited: BTreeSet<&Arc<str>> = BTreeSet::new();
+    for name in order {
+        let Some(Some(limit)) = limits.get(name) else { continue };
+        let mut names = BTreeSet::new();
+        limit.symbols(&mut names);
+        if names.iter().all(|n| !limits.contains_key(n) || limited.contains(n)) {
+            limited.insert(name);
+        }
+    }
+    limits.keys().filter(|name| !limited.contains(name)).cloned().collect()
+}
+
+/// The outcome with nodes whose cost depends on one of these sizes unknown; none where there is no such.
+pub(super) fn without(outcome: &Outcome, open: &BTreeSet<Arc<str>>) -> Option<Outcome> {
+    let depends = |node: &NodeReport| {
+        let mut names = BTreeSet::new();
+        node.cost.counts().for_each(|count| count.symbols(&mut names));
+        node.status != Status::Unknown && !names.is_disjoint(open)
+    };
+    if open.is_empty() || !outcome.nodes.iter().any(depends) {
+        return None;
+    }
+    let nodes = outcome.nodes.iter().map(|node| {
+        if depends(node) { super::propagate::unknown(node.class) } else { node.clone() }
+    });
+    let (values, order) = (outcome.values.clone(), outcome.order.clone());
+    Some(Outcome { nodes: nodes.collect(), values, order })
+}
+
+/// Values of the chosen symbols, and how much the others can be.
+pub(super) struct Ceiling<'a> {
+    bindings: &'a Bindings,
+    ranges: BTreeMap<Arc<str>, Range>,
+    /// Sizes without a limit that costs depend on, with how many nodes.
+    open: BTreeMap<Arc<str>, usize>,
+}
+
+impl Analysis {
+    /// Everything as a number, at `bindings`: sizes that only the data decide are where each count is
+    /// largest, within their limits. A node whose cost depends on one without a limit is not known,
+    /// and not in the sums; a size that is not known stays a formula.
+    #[must_use]
+    pub fn at_most(&self, model: &Model, bindings: &Bindings) -> Self {
+        let mut ceiling = Ceiling::new(&self.limits, &self.order_of_limits, bindings);
+        let nodes = self.nodes.iter().map(|node| ceiling.node(node)).collect();
+        let values: Vec<_> = self.values.iter().map(|info| ceiling.info(info)).collect();
+        let known = values.iter().map(whole).collect();
+        let outcome = Outcome { nodes, values: known, order: self.order.clone() };
+        let mut diagnostics = self.diagnostics.clone();
+        diagnostics.extend(ceiling.remarks());
+        Self {
+            values,
+            symbols: self.symbols.clone(),
+            limits: self.limits.clone(),
+            order_of_limits: self.order_of_limits.clone(),
+            diagnostics,
+            ..super::sums(model, outcome)
+        }
+    }
+
+    /// The most that each size can be that only the data decide, at `bindings`, where it has a limit.
+    pub fn most(&self, bindings: &Bindings) -> Bindings {
+        let ceiling = Ceiling::new(&self.limits, &self.order_of_limits, bindings);
+        ceiling.ranges.into_iter().map(|(name, (_, most))| (name, most)).collect()
+    }
+}
+
+/// What is known of a tensor without a shape in which a size is not known.
+fn whole(info: &TensorInfo) -> TensorInfo {
+    let known = |size: &Dim| size.as_const().is_some();
+    let sequence = info.sequence.as_ref().filter(|s| {
+        let mut all = s.elements.iter().flatten().chain([&s.element]);
+        known(&s.length) && all.all(|e| e.shape.iter().flatten().all(known))
+    });
+    let shape = info.shape.as_ref().filter(|s| s.iter().all(known)).cloned();
+    TensorInfo { shape, sequence: sequence.cloned(), ..info.clone() }
+}
+
+impl<'a> Ceiling<'a> {
+    pub(super) fn new(limits: &Limits, order: &[Arc<str>], bindings: &'a Bindings) -> Self {
+        let mut ceiling = Self { bindings, ranges: BTreeMap::new(), open: BTreeMap::new() };
+        for name in order.iter().filter(|n| !bindings.contains_key(*n)) {
+            let limit = limits.get(name).and_then(Option::as_ref);
+            if let Some(Ok((_, most))) = limit.map(|l| ceiling.range(l)) {
+                ceiling.ranges.insert(name.clone(), (0, most.max(0)));
+            }
+        }
+        ceiling
+    }
+
+    /// The most that the sum of these can be, where that is known.
+    pub(super) fn sum(&self, sizes: &[Dim]) -> Option<Dim> {
+        let most = |size| self.range(size).ok().map(|(_, most)| Dim::from(most));
+        sizes.iter().map(most).sum()
+    }
+
+    fn range(&self, dim: &Dim) -> Result<Range, EvalError> {
+        let found = dim.range(&|name| {
+            let fixed = self.bindings.get(name).map(|v| (*v, *v));
+            fixed.or_else(|| self.ranges.get(name).copied())
+        })?;
+        let narrow =
+            (found.0 < found.1 && dim.is_difference()).then(|| self.narrower(dim)).flatten();
+        Ok(narrow.map_or(found, |(low, high)| (low.max(found.0), high.min(found.1))))
+    }
+
+    /// The range of a difference in one open size: n² − n is 0 at zero and m² + m above, for n = m + 1.
+    fn narrower(&self, dim: &Dim) -> Option<Range> {
+        let dim = dim.bind(self.bindings);
+        let mut names = BTreeSet::new();
+        dim.symbols(&mut names);
+        let name = names.pop_first().filter(|_| names.is_empty())?;
+        let (_, most) = self.ranges.get(&name).copied().filter(|(_, most)| *most > 0)?;
+        let with = |size: Dim| dim.replace_one(&name, &size);
+        let zero = with(Dim::ZERO).as_const()?;
+        let above = with(Dim::count(&name) + Dim::ONE);
+        let (low, high) = above.range(&|_| Some((0, most - 1))).ok()?;
+        Some((low.min(zero), high.max(zero)))
+    }
+
+    /// The most that `dim` can be; `dim` itself where that is not known.
+    fn most(&self, dim: &Dim) -> Dim {
+        self.range(dim).map_or_else(|_| dim.clone(), |(_, most)| Dim::from(most))
+    }
+
+    fn node(&mut self, node: &NodeReport) -> NodeReport {
+        if matches!(node.status, Status::Folded | Status::Unknown) {
+            return node.clone();
+        }
+        let mut names = BTreeSet::new();
+        for count in node.cost.counts() {
+            if let Err(EvalError::Unbound(_)) = self.range(count) {
+                count.symbols(&mut names);
+            }
+        }
+        names.retain(|n| !self.bindings.contains_key(n) && !self.ranges.contains_key(n));
+        if names.is_empty() {
+            let most =
+                |list: &[(ValueId, Dim)]| list.iter().map(|(v, b)| (*v, self.most(b))).collect();
+            let (reads, writes): (Vec<_>, Vec<_>) = (most(&node.reads), most(&node.writes));
+            let mut cost = node.cost.map(&|n| self.most(n));
+            // Too many different sizes for a formula; each of them is known.
+            let all = |list: &[(ValueId, Dim)]| list.iter().map(|(_, bytes)| bytes).sum();
+            if !matches!(node.class, Class::Control | Class::Attention) {
+                cost.bytes_read =
+                    if cost.bytes_read.is_overflow() { all(&reads) } else { cost.bytes_read };
+                cost.bytes_written = if cost.bytes_written.is_overflow() {
+                    all(&writes)
+                } else {
+                    cost.bytes_written
+                };
+            }
+            let bodies = node.bodies.iter().map(|body| self.body(body)).collect();
+            return NodeReport { cost, reads, writes, bodies, ..*node };
+        }
+        for name in names {
+            *self.open.entry(name).or_insert(0) += 1;
+        }
+        super::propagate::unknown(node.class)
+    }
+
+    /// A body whose number of runs is not known certainly moves nothing.
+    fn body(&mut self, body: &Body) -> Body {
+        let doubtful = !matches!(self.range(&body.times), Ok((low, high)) if low == high);
+        let outcome = body.outcome.as_ref().map(|outcome| {
+            let nodes = outcome.nodes.iter().map(|node| self.node(node)).collect();
+            let values = outcome.values.iter().map(|info| self.info(info)).collect();
+            Outcome { nodes, values, order: outcome.order.clone() }
+        });
+        Body {
+            name: body.name.clone(),
+            times: self.most(&body.times),
+            outcome,
+            doubtful: body.doubtful || doubtful,
+            summary: body.summary.map(&|dim| self.most(dim)),
+            ..*body
+        }
+    }
+
+    fn info(&self, info: &TensorInfo) -> TensorInfo {
+        let sizes = |shape: &Vec<Dim>| shape.iter().map(|size| self.most(size)).collect();
+        let sequence = info.sequence.as_ref().map(|s| {
+            let elements = s.elements.as_ref();
+            let elements = elements.map(|all| all.iter().map(|e| self.info(e)).collect());
+            let (element, length) = (self.info(&s.element), self.most(&s.length));
+            Sequence { elements, element, length }.into()
+        });
+        TensorInfo { shape: info.shape.as_ref().map(sizes), sequence, ..info.clone() }
+    }
+
+    /// One remark for each size that has to be given before everything can be counted.
+    fn remarks(&self) -> Vec<Diagnostic> {
+        let remark = |(name, nodes): (&Arc<str>, &usize)| Diagnostic {
+            severity: Severity::Incomplete,
+            place: name.to_string(),
+            message: format!(
+                "only the data decide this size and nothing limits it: the cost of {nodes} {} is not known",
+                if *nodes == 1 { "node" } else { "nodes" }
+            ),
+            hint: Some(format!("give it a value with --dim {name}=N")),
+        };
+        self.open.iter().map(remark).collect()
+    }
+}
