@@ -9,6 +9,9 @@ use crate::ops::{Class, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// Up to so many values of a size are all tried where a difference in it has no order.
+const MAX_TRIED: i128 = 256;
+
 /// Sizes that only the data decide and nothing limits, those included whose limit holds one.
 pub(super) fn unlimited(limits: &Limits, order: &[Arc<str>]) -> BTreeSet<Arc<str>> {
     let mut limited: BTreeSet<&Arc<str>> = BTreeSet::new();
@@ -117,7 +120,8 @@ impl<'a> Ceiling<'a> {
         Ok(narrow.map_or(found, |(low, high)| (low.max(found.0), high.min(found.1))))
     }
 
-    /// The range of a difference in one open size: n² − n is 0 at zero and m² + m above, for n = m + 1.
+    /// The range of a difference in one open size: that of all its values where they are few; else n² − n
+    /// is 0 at zero and m² + m above, for n = m + 1.
     fn narrower(&self, dim: &Dim) -> Option<Range> {
         let dim = dim.bind(self.bindings);
         let mut names = BTreeSet::new();
@@ -125,6 +129,11 @@ impl<'a> Ceiling<'a> {
         let name = names.pop_first().filter(|_| names.is_empty())?;
         let (_, most) = self.ranges.get(&name).copied().filter(|(_, most)| *most > 0)?;
         let with = |size: Dim| dim.replace_one(&name, &size);
+        if most <= MAX_TRIED {
+            let all = (0..=most).map(|n| with(Dim::from(n)).as_const());
+            let all: Vec<i128> = all.collect::<Option<_>>()?;
+            return all.iter().min().copied().zip(all.iter().max().copied());
+        }
         let zero = with(Dim::ZERO).as_const()?;
         let above = with(Dim::count(&name) + Dim::ONE);
         let (low, high) = above.range(&|_| Some((0, most - 1))).ok()?;

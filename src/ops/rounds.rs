@@ -245,9 +245,13 @@ impl Pattern {
 
     /// Whether rounds differ in sizes or costs.
     pub(super) fn varies(&self) -> bool {
+        !self.first.is_empty() || self.changes()
+    }
+
+    /// Whether rounds after the first do.
+    fn changes(&self) -> bool {
         let name = self.number.as_symbol().unwrap_or_default();
-        !self.first.is_empty()
-            || self.state.iter().any(|info| holds(info, name))
+        self.state.iter().any(|info| holds(info, name))
             || self.each.1.cost.counts().any(|n| mentions(n, name))
     }
 
@@ -255,7 +259,7 @@ impl Pattern {
     fn sum(&self, count: &Dim) -> (Inner, bool) {
         let name = self.number.as_symbol().unwrap_or_default();
         let each = &self.each.1;
-        let round = self.varies().then(|| self.number.clone());
+        let round = self.changes().then(|| self.number.clone());
         let run = |run: &Run| Run { times: count.clone(), round: round.clone(), ..run.clone() };
         let runs = each.runs.iter().map(run).collect();
         if each.cost.counts().all(|n| n.sum_over(name, count).is_some()) {
