@@ -189,12 +189,14 @@ impl<'a> Ceiling<'a> {
             let values = outcome.values.iter().map(|info| self.info(info)).collect();
             Outcome { nodes, values, order: outcome.order.clone() }
         });
+        // What is not known is not in the sums.
+        let known = |dim: &Dim| self.range(dim).map_or(Dim::ZERO, |(_, most)| Dim::from(most));
         Body {
             name: body.name.clone(),
-            times: self.most(&body.times),
+            times: known(&body.times),
             outcome,
             doubtful: body.doubtful || doubtful,
-            summary: body.summary.map(&|dim| self.most(dim)),
+            summary: body.summary.map(&known),
             ..*body
         }
     }
