@@ -190,7 +190,11 @@ impl<'a> Ceiling<'a> {
             Outcome { nodes, values, order: outcome.order.clone() }
         });
         // What is not known is not in the sums.
-        let known = |dim: &Dim| self.range(dim).map_or(Dim::ZERO, |(_, most)| Dim::from(most));
+        let known = |dim: &Dim| match self.range(dim) {
+            Ok((_, most)) => Dim::from(most),
+            Err(EvalError::Unbound(_)) => Dim::ZERO,
+            Err(_) => Dim::overflow(),
+        };
         Body {
             name: body.name.clone(),
             times: known(&body.times),
