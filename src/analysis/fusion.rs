@@ -18,7 +18,7 @@ use crate::dim::Dim;
 use crate::ir::{Graph, NodeId, ValueId};
 use crate::ops::{self, Class, Part, Status};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 /// Why nodes are one kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,7 +109,7 @@ struct Fuser<'a> {
     /// The first product of a value with stored weights, by value.
     products: HashMap<ValueId, NodeId>,
     /// Sums that a norm begins with and that the kernel before it does, by the norm.
-    sums: HashMap<NodeId, ValueId>,
+    sums: BTreeMap<NodeId, ValueId>,
 }
 
 /// Who reads each value, each reader once.
@@ -174,7 +174,7 @@ impl<'a> Fuser<'a> {
             drafts: Vec::new(),
             group_of: vec![None; graph.nodes.len()],
             products: HashMap::new(),
-            sums: HashMap::new(),
+            sums: BTreeMap::new(),
         };
         for output in &graph.outputs {
             fuser.results[output.index()] = true;

@@ -283,14 +283,13 @@ impl Known<'_> {
             Port::Learned | Port::Packed => Use(Use::LEARNED),
             Port::Scale => Use(Use::SCALE),
             Port::Constant => Use(Use::CONSTANT),
-            Port::Chosen if self.elements(node, port) == Some(1) => Use(Use::CONSTANT),
-            Port::Passed | Port::Chosen => after,
+            Port::Chosen | Port::QuantizedOperand if self.elements(node, port) == Some(1) => {
+                Use(Use::CONSTANT)
+            }
             // A single number of arithmetic is none the more learned for being quantised.
             Port::Quantized if after.has(Use::OPERAND) && !self.single(node, port) => {
                 after.with(Use::LEARNED)
             }
-            Port::Quantized => after,
-            Port::QuantizedOperand if self.elements(node, port) == Some(1) => Use(Use::CONSTANT),
             Port::QuantizedOperand => {
                 let used = self.operand(node, op, port, after);
                 if used.has(Use::OPERAND) { used.with(Use::LEARNED) } else { used }
@@ -298,7 +297,7 @@ impl Known<'_> {
             Port::Curved if after.has(Use::LEARNED | Use::OPERAND) => {
                 after.without(Use::LEARNED).with(Use::OPERAND | Use::SINGLE)
             }
-            Port::Curved => after,
+            Port::Passed | Port::Chosen | Port::Quantized | Port::Curved => after,
             Port::Scores => Use(Use::OPERAND | Use::SCORES),
             Port::Bias if self.shared_by_heads(node, port, None) => Use(Use::CONSTANT),
             Port::Bias => Use(Use::OPERAND),
@@ -361,7 +360,7 @@ impl Known<'_> {
     }
 
     /// The other operand of a node with two.
-    fn other(&self, node: &Node, port: usize) -> Option<ValueId> {
+    fn other(node: &Node, port: usize) -> Option<ValueId> {
         match (&node.inputs[..], port) {
             ([_, other], 0) | ([other, _], 1) => *other,
             _ => None,
@@ -370,7 +369,7 @@ impl Known<'_> {
 
     /// Whether the port of a node holds what scales or shifts stored integers, of which there are more.
     fn scales_stored(&self, node: &Node, port: usize) -> bool {
-        let other = self.other(node, port).filter(|v| self.whole[v.index()]);
+        let other = Self::other(node, port).filter(|v| self.whole[v.index()]);
         let more = other.and_then(|v| self.info(v).elements()?.as_const());
         self.elements(node, port).zip(more).is_some_and(|(own, more)| own < more)
     }
@@ -380,7 +379,7 @@ impl Known<'_> {
     fn scales_product(&self, node: &Node, port: usize) -> bool {
         let graph = self.place.graph;
         let producer = |v: ValueId| graph.value(v).producer.map(|id| graph.node(id));
-        let Some(mut other) = self.other(node, port) else { return false };
+        let Some(mut other) = Self::other(node, port) else { return false };
         let mut maker = producer(other);
         if let Some(cast) = maker.filter(|n| &*n.op_type == "Cast") {
             let Some(Some(source)) = cast.inputs.first() else { return false };

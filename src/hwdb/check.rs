@@ -243,6 +243,9 @@ fn positive(value: f64) -> bool {
     value.is_finite() && value > 0.0
 }
 
+/// Types that sums may be kept in.
+const SUMS: [&str; 6] = ["f16", "bf16", "f32", "f64", "i16", "i32"];
+
 fn peak_problems(peak: &Peak) -> Vec<&'static str> {
     let mut found = Vec::new();
     if !positive(peak.dense_tflops) {
@@ -257,7 +260,6 @@ fn peak_problems(peak: &Peak) -> Vec<&'static str> {
     if peak.attainable_tflops.is_some() && peak.attainable_note.is_none() {
         found.push("nobody is named who measured the attainable rate");
     }
-    const SUMS: [&str; 6] = ["f16", "bf16", "f32", "f64", "i16", "i32"];
     let sums = peak.accumulate.as_deref().map(super::ceiling_type);
     if sums.is_some_and(|t| !SUMS.contains(&t.as_str())) {
         found.push("sums are kept in none of f16, bf16, f32, f64, i16, i32");

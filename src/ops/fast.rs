@@ -2,11 +2,11 @@
 //!
 //! Counts are nominal everywhere: a product for every tap. Libraries need fewer. Winograd's minimal
 //! filtering F(m, r) makes m outputs of an r-tap filter with m + r − 1 products per axis; tiles of
-//! up to 8 points ship in NNPACK, MNN, ncnn, MIOpen and the Arm Compute Library: F(6×6, 3×3), F(4×4, 5×5),
-//! F(2, 7) and their 1-D forms. With a stride of 2 (MIOpen) the filter falls into its even and its odd
-//! taps. FFT convolution (cuDNN, NNPACK) multiplies half a spectrum of complex numbers, four real products
+//! up to 8 points ship in `NNPACK`, MNN, ncnn, `MIOpen` and the Arm Compute Library: F(6×6, 3×3), F(4×4, 5×5),
+//! F(2, 7) and their 1-D forms. With a stride of 2 (`MIOpen`) the filter falls into its even and its odd
+//! taps. FFT convolution (`cuDNN`, `NNPACK`) multiplies half a spectrum of complex numbers, four real products
 //! each: in the limit of large tiles two products per output, whatever the filter. On integers only
-//! F(2×2, 3×3) is known (oneDNN). Transforms are not counted here, and tiles are never cut off at an
+//! F(2×2, 3×3) is known (`oneDNN`). Transforms are not counted here, and tiles are never cut off at an
 //! edge, so that the share below is a lower bound. Dilated filters work on interleaved images (ncnn).
 //! Products of matrices count in full: of the libraries that run networks only MNN has Strassen's
 //! algorithm, on CPUs, and no published measurement comes near what it would spare.

@@ -106,6 +106,8 @@ impl Arithmetic {
             "Max" => x.max(y),
             // The sign of the dividend: floats have no other remainder in ONNX.
             "Mod" => x % y,
+            // Equality is the operator's own, bit for bit but for the two zeros.
+            #[allow(clippy::float_cmp)]
             "Equal" => return flag(x == y),
             "Less" => return flag(x < y),
             "LessOrEqual" => return flag(x <= y),
@@ -356,14 +358,15 @@ pub(super) fn cast(e: &Elem, to: Option<DType>) -> Elem {
     let Some(dtype) = to else { return Elem::Unknown };
     let target = Arithmetic::on(to);
     match (e, dtype) {
-        (Elem::Unknown, _) | (_, DType::String | DType::C64 | DType::C128) => Elem::Unknown,
+        (Elem::Unknown, _)
+        | (_, DType::String | DType::C64 | DType::C128)
+        | (Elem::Ratio(..), DType::Bool) => Elem::Unknown,
         (Elem::Int(d), DType::Bool) => match d.as_const() {
             Some(c) => flag(c != 0),
             None if d.lower_bound().is_some_and(|l| l >= 1) => flag(true),
             None => Elem::Unknown,
         },
         (Elem::Float(x), DType::Bool) => flag(*x != 0.0),
-        (Elem::Ratio(..), DType::Bool) => Elem::Unknown,
         (Elem::Int(d), _) if dtype.is_integer() => target.int(d.clone()),
         (Elem::Float(x), _) if dtype.is_integer() => match truncated(*x) {
             Some(c) if wrapped(c, dtype) == c => Elem::Int(Dim::from(c)),

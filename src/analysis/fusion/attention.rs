@@ -28,7 +28,9 @@ impl Fuser<'_> {
         let mut taken = vec![false; self.drafts.len()];
         for groups in found {
             if !groups.iter().any(|g| taken[*g]) {
-                groups.iter().for_each(|g| taken[*g] = true);
+                for group in &groups {
+                    taken[*group] = true;
+                }
                 self.unite(groups, Rule::Attention);
             }
         }

@@ -60,9 +60,8 @@ pub(super) fn with_activation(cx: &OpCx<'_>, mut effect: Effect) -> Result<Effec
         "Sigmoid" => (3, 1, 0),
         "Tanh" => (0, 1, 0),
         "HardSigmoid" => (2, 0, 2),
-        "Gelu" => (4, 1, 0),
+        "Gelu" | "Silu" | "Swish" => (4, 1, 0),
         "HardSwish" => (3, 0, 2),
-        "Silu" | "Swish" => (4, 1, 0),
         "QuickGelu" => (5, 1, 0),
         name => return Err(OpError::Unsupported(format!("the activation `{name}`"))),
     };
