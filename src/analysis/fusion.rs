@@ -2,10 +2,11 @@
 //!
 //! What is computed decides, not how it is written: a norm is one kernel whether the file has one node
 //! for it or nine. The rules are those that today's runtimes have: products, convolutions and attention
-//! take what follows element by element, moved elements included; element-wise work, norms and
-//! reductions over the same rows are one kernel; products of one tensor with several weights run
-//! together; scores of attention never leave the chip; numbers are unpacked and axes permuted on the way
-//! into a product. Groups are convex: nothing outside a group lies between two of its nodes. Views
+//! take what follows element by element; element-wise work, norms and reductions over the same rows are one
+//! kernel; scores of attention never leave the chip; numbers are unpacked on the way into a product. Where a
+//! product has a bias, runtimes have kernels of their own for it, which also permute axes on the way in and
+//! out; a bare product is a call of a library, which does not. Products of one tensor with several weights
+//! run together where each has an epilogue. Groups are convex: nothing outside a group lies between two of its nodes. Views
 //! belong to what they view; folded nodes to nobody.
 
 mod attention;
@@ -76,6 +77,10 @@ struct Draft {
     rows: bool,
     /// Whether an anchor could do all of it on its way in.
     light: bool,
+    /// Whether it holds a node that reads axes in another order.
+    arranged: bool,
+    /// Whether it holds work element by element.
+    mapped: bool,
     rule: Rule,
     nodes: Vec<NodeId>,
     /// Position of its first node.

@@ -207,7 +207,7 @@ fn attention_in_every_spelling() {
             .collect::<String>()
     };
     let (whole, turned) = (heads("0,2,3,1"), heads("0,2,1,3"));
-    let out = "c = Transpose o ; perm=0,2,1,3\nr = Reshape c I0x0x64\nz = MatMul r Wo64x64\n";
+    let out = "c = Transpose o ; perm=0,2,1,3\nr = Reshape c I0x0x64\ny = MatMul r Wo64x64\nz = Add y Bo64\n";
     let packed = "p = MatMul x W64x192\nb = Add p B192\nqf kf vf = Split b ; axis=-1\n";
     let head = |n: &str, turn: &str| {
         format!("{n}r = Reshape {n}f I0x0x4x16\n{n}t = Transpose {n}r ; perm={turn}\n")
@@ -226,16 +226,18 @@ fn attention_in_every_spelling() {
         format!("{from_one}s = MatMul qt kt\nd = Div s C\na = Add d mask\nw = Softmax a ; axis=-1\no = MatMul w vt\n{out}"),
         // TensorFlow's.
         ["q", "k", "v"].iter().map(|n| format!("{n}p = MatMul x W{n}64x64\n{n}b = Add {n}p B{n}64\n{n}t = Reshape {n}b I0x0x4x16\n")).collect::<String>()
-            + "s = Einsum qt kt ; equation=bqhd,bkhd->bhqk\nd = Mul s C\na = Add d mask\nw = Softmax a ; axis=-1\no = Einsum w vt ; equation=bhqk,bkhd->bqhd\nr = Reshape o I0x0x64\nz = MatMul r Wo64x64\n",
+            + "s = Einsum qt kt ; equation=bqhd,bkhd->bhqk\nd = Mul s C\na = Add d mask\nw = Softmax a ; axis=-1\no = Einsum w vt ; equation=bhqk,bkhd->bqhd\nr = Reshape o I0x0x64\ny = MatMul r Wo64x64\nz = Add y Bo64\n",
         // onnxruntime's.
         ["q", "k", "v"].iter().map(|n| format!("{n}p = MatMul x W{n}64x64\n{n}b = Add {n}p B{n}64\n")).collect::<String>()
-            + "r = ms.MultiHeadAttention qb kb vb _ _ mask ; num_heads=4\nz = MatMul r Wo64x64\n",
+            + "r = ms.MultiHeadAttention qb kb vb _ _ mask ; num_heads=4\ny = MatMul r Wo64x64\nz = Add y Bo64\n",
     ];
     same("attention", 17, &x, &["z"], &all);
     let op = format!("{turned}o = Attention qt kt vt mask\n{out}");
     let first = all[0].clone();
     same("the operator", 23, &x, &["z"], &[first.clone(), op]);
-    let packed = "r = ms.Attention x W64x192 B192 ; num_heads=4\nz = MatMul r Wo64x64\n".to_owned();
+    let packed =
+        "r = ms.Attention x W64x192 B192 ; num_heads=4\ny = MatMul r Wo64x64\nz = Add y Bo64\n"
+            .to_owned();
     let bytes =
         |lines: &String| total(&analyzed(&net(17, &x, lines, &["z"]), &[]), "fused_bytes") as f64;
     let ratio = bytes(&packed) / bytes(&first);

@@ -97,9 +97,14 @@ impl Fuser<'_> {
         for (group, _) in &sources.groups {
             let draft = &self.drafts[*group];
             let takes = match part {
-                Part::Map | Part::Arrange => draft.kind != Kind::Alone,
+                Part::Map => draft.kind != Kind::Alone,
+                // A bare product is a call of a library, which writes its result as it is.
+                Part::Arrange => draft.kind == Kind::Chain || draft.mapped,
                 Part::Row | Part::SumRow => draft.kind == Kind::Chain,
-                Part::Anchor => draft.light && self.closed(*group, &sources),
+                Part::Anchor => {
+                    let arranges = !draft.arranged || self.own_kernel(id);
+                    draft.light && arranges && self.closed(*group, &sources)
+                }
                 Part::Source | Part::Unpack | Part::Spread | Part::Alone => false,
             };
             if takes && self.convex(*group, &sources) {
@@ -169,6 +174,33 @@ impl Fuser<'_> {
         rows && read.any(open)
     }
 
+    /// Whether runtimes run an anchor in a kernel of their own, which reads and writes as its neighbours need
+    /// it: all but products without a bias, which are calls of a library.
+    fn own_kernel(&self, id: NodeId) -> bool {
+        if self.nodes[id.index()].class != Class::MatrixProduct {
+            return true;
+        }
+        let node = self.graph.node(id);
+        let vector = |v: &ValueId| {
+            let shape = self.outcome.values[v.index()].shape.as_ref();
+            self.rest[v.index()] && shape.is_some_and(|s| s.iter().any(|d| !d.is_one()))
+        };
+        if node.inputs.get(2).is_some_and(|bias| bias.as_ref().is_some_and(vector)) {
+            return true;
+        }
+        let Some(Some(product)) = node.outputs.first() else { return false };
+        let [user] = self.users.of(*product) else { return false };
+        let bias = self.graph.node(*user).inputs.iter().flatten().any(vector);
+        bias && self.parts[user.index()] == Part::Map
+    }
+
+    /// Whether what a node makes is read by work element by element alone.
+    fn mapped_after(&self, id: NodeId) -> bool {
+        let outputs = self.graph.node(id).outputs.iter().flatten();
+        let mut users = outputs.flat_map(|v| self.users.of(*v)).peekable();
+        users.peek().is_some() && users.all(|u| self.parts[u.index()] == Part::Map)
+    }
+
     /// The group of another product of the same tensor with stored weights: both read it once.
     fn sibling(&mut self, id: NodeId, sources: &Sources) -> Option<usize> {
         if self.nodes[id.index()].class != Class::MatrixProduct {
@@ -176,7 +208,8 @@ impl Fuser<'_> {
         }
         let mut inputs = self.graph.node(id).inputs.iter().flatten();
         let (read, weight) = (inputs.next()?, inputs.next()?);
-        if self.rest[read.index()] || !self.rest[weight.index()] {
+        let epilogue = self.own_kernel(id) || self.mapped_after(id);
+        if self.rest[read.index()] || !self.rest[weight.index()] || !epilogue {
             return None;
         }
         let first = *self.products.entry(self.root[read.index()]).or_insert(id);
@@ -220,6 +253,8 @@ impl Fuser<'_> {
             kind,
             rows: matches!(part, Part::Row | Part::SumRow),
             light: matches!(part, Part::Unpack | Part::Arrange),
+            arranged: part == Part::Arrange,
+            mapped: part == Part::Map,
             rule: Rule::Alone,
             nodes: vec![id],
             first: self.position[id.index()],
@@ -245,6 +280,8 @@ impl Fuser<'_> {
             kind: if part == Part::Anchor { Kind::Anchored } else { Kind::Chain },
             rows: matches!(part, Part::Row | Part::SumRow),
             light: matches!(part, Part::Unpack | Part::Arrange),
+            arranged: part == Part::Arrange,
+            mapped: part == Part::Map,
             rule: Rule::Chain,
             nodes: vec![id],
             first: self.position[id.index()],
@@ -282,6 +319,8 @@ impl Fuser<'_> {
         kept.outside += draft.outside;
         kept.rows |= draft.rows;
         kept.light &= draft.light;
+        kept.arranged |= draft.arranged;
+        kept.mapped |= draft.mapped;
         kept.kind = kept.kind.max(draft.kind);
         kept.rule = if kept.kind == Kind::Anchored { Rule::Epilogue } else { Rule::Chain };
     }
@@ -300,6 +339,8 @@ impl Draft {
             kind: Kind::Alone,
             rows: false,
             light: false,
+            arranged: false,
+            mapped: false,
             rule: Rule::Alone,
             nodes: Vec::new(),
             first: usize::MAX,
