@@ -79,7 +79,7 @@ struct Draft {
     light: bool,
     /// Whether it holds a node that reads axes in another order.
     arranged: bool,
-    /// Whether it holds work element by element.
+    /// Whether it holds work element by element, or an anchor that runtimes have a kernel of their own for.
     mapped: bool,
     rule: Rule,
     nodes: Vec<NodeId>,

@@ -190,8 +190,11 @@ impl Fuser<'_> {
         }
         let Some(Some(product)) = node.outputs.first() else { return false };
         let [user] = self.users.of(*product) else { return false };
-        let bias = self.graph.node(*user).inputs.iter().flatten().any(vector);
-        bias && self.parts[user.index()] == Part::Map
+        match self.parts[user.index()] {
+            Part::Map => self.graph.node(*user).inputs.iter().flatten().any(vector),
+            Part::SumRow => true,
+            _ => false,
+        }
     }
 
     /// Whether what a node makes is read by work element by element alone.
@@ -254,7 +257,7 @@ impl Fuser<'_> {
             rows: matches!(part, Part::Row | Part::SumRow),
             light: matches!(part, Part::Unpack | Part::Arrange),
             arranged: part == Part::Arrange,
-            mapped: part == Part::Map,
+            mapped: part == Part::Map || (part == Part::Anchor && self.own_kernel(id)),
             rule: Rule::Alone,
             nodes: vec![id],
             first: self.position[id.index()],
@@ -281,7 +284,7 @@ impl Fuser<'_> {
             rows: matches!(part, Part::Row | Part::SumRow),
             light: matches!(part, Part::Unpack | Part::Arrange),
             arranged: part == Part::Arrange,
-            mapped: part == Part::Map,
+            mapped: part == Part::Map || (part == Part::Anchor && self.own_kernel(id)),
             rule: Rule::Chain,
             nodes: vec![id],
             first: self.position[id.index()],
