@@ -136,7 +136,9 @@ impl<'b> Walk<'b> {
         let most = {
             let (limits, order) = (self.limits.borrow(), self.made_in_order.borrow());
             let mut names = BTreeSet::new();
-            sizes.iter().for_each(|size| size.symbols(&mut names));
+            for size in sizes {
+                size.symbols(&mut names);
+            }
             // A limit in symbols is as long as the sum.
             let limited = names.is_disjoint(&super::ceiling::unlimited(&limits, &order));
             let most = Ceiling::new(&limits, &order, self.bindings).sum(sizes);
@@ -148,7 +150,9 @@ impl<'b> Walk<'b> {
     /// The same of sizes that the file names and nothing else is known of.
     fn undecided(&self, shape: &[Dim]) {
         let mut names = BTreeSet::new();
-        shape.iter().for_each(|size| size.symbols(&mut names));
+        for size in shape {
+            size.symbols(&mut names);
+        }
         let (chosen, mut limits) = (self.chosen.borrow(), self.limits.borrow_mut());
         for name in names.into_iter().filter(|n| !chosen.contains(n)) {
             limits.entry(name.clone()).or_insert_with(|| {
