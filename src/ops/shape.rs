@@ -2,7 +2,7 @@
 
 use super::context::{OpCx, OpError, invalid};
 use crate::dim::Dim;
-use crate::ir::Shape;
+use crate::ir::{MAX_RANK, Shape};
 
 /// `axis` counted from the front; negative values count from the end.
 pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, OpError> {
@@ -52,6 +52,9 @@ pub(super) fn broadcast<'s>(
 ) -> Result<Shape, OpError> {
     let mut result: Shape = Vec::new();
     for shape in shapes {
+        if shape.len() > MAX_RANK {
+            return invalid!("a shape of {} axes, of at most {MAX_RANK}", shape.len());
+        }
         while result.len() < shape.len() {
             result.insert(0, Dim::ONE);
         }
