@@ -413,11 +413,13 @@ fn taken(report: &ModelReport, said: &dyn Fn(&super::Assumption) -> bool) -> Vec
     lines
 }
 
-/// First column left, the others right.
+/// First column left, the others right. A cell longer than `WIDEST` stands out of its column: one long name
+/// neither pads every other row nor exceeds what a format string can pad (65,535 characters).
 fn align(out: &mut String, rows: &[Vec<String>]) {
+    const WIDEST: usize = 240;
     let columns = rows.first().map_or(0, Vec::len);
     let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0).min(WIDEST)).collect();
     for row in rows {
         let cells: Vec<String> = row
             .iter()

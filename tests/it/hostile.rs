@@ -158,3 +158,21 @@ fn names_are_shown_and_not_obeyed() {
     let wrong = run(&file, &["--dim", "no=1"]);
     assert!(wrong.code == 2 && !wrong.stderr.contains(hidden), "{:?}", wrong.stderr);
 }
+
+/// A format string pads to 65,535 characters at most and panics beyond; names may be longer than that.
+#[test]
+fn a_long_name_does_not_widen_a_table_without_end() {
+    let long = "A".repeat(70_000);
+    let nodes = [
+        node("Relu", &["x"], &["h"]).bytes(3, long.as_str()),
+        node("Relu", &["h"], &["i"]).bytes(3, "short"),
+        node(&long, &["i"], &["y"]),
+    ];
+    let file = model(&nodes, &[value("x", &["4"])], "y");
+    for by in ["op", "type"] {
+        let run = run(&file, &["--by", by]);
+        assert_eq!(run.code, 0, "{}", run.stderr.chars().take(300).collect::<String>());
+        let others = run.stdout.lines().filter(|line| !line.contains(&long));
+        assert!(others.map(|line| line.chars().count()).all(|width| width < 1_000), "{by}");
+    }
+}

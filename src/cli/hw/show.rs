@@ -190,6 +190,6 @@ fn picture(d: &Device) -> String {
     let _ = writeln!(text, "  +{}", "-".repeat(WIDTH));
     let left = format!("{first:.2}");
     let right = format!("{last:.0} per byte");
-    let _ = writeln!(text, "   {left}{right:>width$}", width = WIDTH - left.len());
+    let _ = writeln!(text, "   {left}{right:>width$}", width = WIDTH.saturating_sub(left.len()));
     text
 }
