@@ -50,13 +50,27 @@ struct Placed {
 /// Width of `text` in a sans-serif face of this size; an upper estimate, so that what does not
 /// overlap here does not overlap in any common font.
 pub(super) fn width(text: &str, size: f64) -> f64 {
-    let em = |c: char| match c {
+    text.chars().map(em).sum::<f64>() * size
+}
+
+/// Width of a character, as a part of the type size.
+fn em(c: char) -> f64 {
+    match c {
         'i' | 'l' | 'j' | 't' | 'f' | 'I' | '.' | ',' | ':' | ' ' | '/' | '(' | ')' => 0.39,
         'm' | 'w' | 'M' | 'W' | '…' => 0.98,
         c if c.is_uppercase() => 0.72,
         _ => 0.64,
-    };
-    text.chars().map(em).sum::<f64>() * size
+    }
+}
+
+/// The longest start of `text` that is no wider than `room`, found in one pass.
+fn start_within(text: &str, size: f64, room: f64) -> &str {
+    let mut wide = 0.0;
+    let beyond = text.char_indices().find(|(_, c)| {
+        wide += em(*c);
+        wide * size > room
+    });
+    beyond.map_or(text, |(at, _)| &text[..at])
 }
 
 /// The rectangles a text covers; a slanted one is a chain of squares.
@@ -120,10 +134,7 @@ impl Labels {
         let room = f64::from(super::SIZE.0) - x - 8.0;
         let mut text = text.to_owned();
         if anchor == "start" && width(&text, size) > room {
-            while !text.is_empty() && width(&text, size) + size > room {
-                text.pop();
-            }
-            text.push('…');
+            text = format!("{}…", start_within(&text, size, room - size));
         }
         self.placed.push(Placed { areas: Vec::new(), text, spot, size, color });
     }
@@ -220,6 +231,18 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A million characters took hours while they were dropped one by one, each time with all measured.
+    #[test]
+    fn a_text_without_end_is_cut_in_one_pass() {
+        assert_eq!(start_within("aaaa", 10.0, 13.0), "aa", "6.4 each");
+        assert_eq!(start_within("aaaa", 10.0, 100.0), "aaaa");
+        assert_eq!(start_within("é", 10.0, 0.0), "");
+        let mut labels = Labels::new(Area { x0: 0.0, y0: 0.0, x1: 600.0, y1: 400.0 });
+        labels.fixed(&"A".repeat(1_000_000), (96.0, 66.0), 15.0, RGBColor(0, 0, 0), "start", 0.0);
+        let cut = labels.texts().next().map(str::len);
+        assert!(cut.is_some_and(|cut| cut < 1_000), "{cut:?}");
+    }
 
     #[test]
     fn labels_stay_inside_and_apart() {
