@@ -138,6 +138,13 @@ fn depth_to_space(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 fn space_to_depth(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let [n, c, h, w] = four(cx)?;
     let b = Dim::from(cx.attrs().int_or("blocksize", 1)?);
+    for size in [&h, &w] {
+        if let (Some(size), Some(block)) = (size.as_const(), b.as_const()) {
+            if block < 1 || size % block != 0 {
+                return invalid!("blocks of {block} do not divide {size}");
+            }
+        }
+    }
     let c = c * b.clone() * b.clone();
     Ok(Effect::one(cx.like(vec![n, c, h.floor_div(&b), w.floor_div(&b)])))
 }
@@ -529,8 +536,14 @@ fn slice(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 
 /// First index and number of elements that a slice takes of an axis.
 fn slice_axis(size: &Dim, start: &Dim, end: &Dim, step: i64) -> (Dim, Dim) {
-    let negative = |d: &Dim| (-d.clone()).lower_bound().is_some_and(|low| low > 0);
-    let from_front = |d: &Dim| if negative(d) { size.clone() + d.clone() } else { d.clone() };
+    // Below zero it counts from the end; a size that is negated counts so unless it is zero.
+    let from_front = |d: &Dim| match (-d.clone()).lower_bound() {
+        Some(low) if low > 0 => size.clone() + d.clone(),
+        Some(0) if d.as_const().is_none() => {
+            size.clone() * (-d.clone()).minimum(&Dim::ONE) + d.clone()
+        }
+        _ => d.clone(),
+    };
     // Exporters write "to the end" as the largest integer; no size reaches it.
     let far = |d: &Dim| d.as_const().is_some_and(|c| c >= i128::from(i32::MAX));
     if step > 0 {
@@ -541,7 +554,10 @@ fn slice_axis(size: &Dim, start: &Dim, end: &Dim, step: i64) -> (Dim, Dim) {
         (start, count)
     } else {
         let last = size.clone() - Dim::ONE;
-        let start = if far(start) { last } else { from_front(start).minimum(&last) };
+        let start = match from_front(start) {
+            first if far(&first) || first == last => last,
+            first => first.maximum(&Dim::ZERO).minimum(&last),
+        };
         let before_front = end.as_const().is_some_and(|c| c <= -i128::from(i32::MAX));
         let end =
             if before_front { Dim::from(-1) } else { from_front(end).maximum(&Dim::from(-1)) };

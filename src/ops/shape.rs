@@ -122,7 +122,9 @@ impl Window {
                 (self.kernel[i].clone() - Dim::ONE) * Dim::from(self.dilations[i]) + Dim::ONE;
             let padded = size.clone() + Dim::from(before) + Dim::from(after);
             let free = padded.clone() - extent.clone();
-            if free.as_const().is_some_and(|f| f < 0) {
+            // With the ceiling a window may reach beyond the end, by less than a stride.
+            let over = if self.ceil { stride.clone() - Dim::ONE } else { Dim::ZERO };
+            if (free.clone() + over).as_const().is_some_and(|f| f < 0) {
                 return invalid!("window of {extent} does not fit into {padded}");
             }
             // Windows start at most so far in: the last inside the input or its left padding, where

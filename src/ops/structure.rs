@@ -120,6 +120,10 @@ fn squeeze(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         Some(given) => axes(&given, shape.len())?,
         None => (0..shape.len()).filter(|i| shape[*i].is_one()).collect(),
     };
+    let long = drop.iter().filter_map(|i| shape.get(*i)?.as_const()).find(|size| *size != 1);
+    if let Some(size) = long {
+        return invalid!("an axis of {size} is not one to remove");
+    }
     let kept = shape.iter().enumerate().filter(|(i, _)| !drop.contains(i));
     cx.view(kept.map(|(_, d)| d.clone()).collect::<Shape>())
 }

@@ -100,6 +100,8 @@ fn pools_round_up_alike_open_or_not() {
         (3, 2, [1, 1], [7, 8]),
         (2, 3, [0, 1], [9, 11]),
         (5, 2, [2, 0], [6, 9]),
+        // A window longer than the input, by less than a stride: one place, as in onnxruntime 1.32.
+        (3, 2, [0, 0], [2, 3]),
     ] {
         let pool = [
             ints("kernel_shape", &[kernel]),
@@ -293,4 +295,36 @@ fn small_contents_are_followed_through_choices() {
     let report = both(&bytes, &["a=3", "b=9", "c=4"], "x=3x9x4");
     assert_eq!(report["outputs"][0]["shape"], json!([1, 9, 4, 1, 2, 3, 12, 16]));
     assert_eq!(report["outputs"][1]["shape"], json!([9, 4]));
+}
+
+/// A backward slice that starts before the front starts at the first element: `x[-2::-2]` of one element
+/// is that element, by the specification and onnxruntime 1.32; of seven they are 5, 3 and 1.
+#[test]
+fn backward_slices_start_inside() {
+    let nodes = [
+        whole("start", &[-2]),
+        whole("end", &[-(1 << 62)]),
+        whole("axis", &[0]),
+        whole("step", &[-2]),
+        node("Slice", &["x", "start", "end", "axis", "step"], &["y"]),
+    ];
+    let bytes = model(&nodes, &[value("x", &["n"])], &[value("y", &[])]);
+    for (size, count) in [(0, 0), (1, 1), (2, 1), (7, 3)] {
+        let report = both(&bytes, &[&format!("n={size}")], &format!("x={size}"));
+        assert_eq!(report["outputs"][0]["shape"], json!([count]), "{size}");
+    }
+}
+
+/// Sizes at which a runtime refuses the model give no numbers: an axis of three cannot be removed, and
+/// blocks of two do not divide three.
+#[test]
+fn sizes_that_an_operator_refuses_are_not_counted() {
+    let squeeze = [whole("axis", &[0]), node("Squeeze", &["x", "axis"], &["y"])];
+    let bytes = model(&squeeze, &[value("x", &["n", "4"])], &[value("y", &[])]);
+    assert_eq!(both(&bytes, &["n=1"], "x=1x4")["outputs"][0]["shape"], json!([4]));
+    incomplete(&both(&bytes, &["n=3"], "x=3x4"));
+    let blocks = [with(node("SpaceToDepth", &["x"], &["y"]), &[int("blocksize", 2)])];
+    let bytes = model(&blocks, &[value("x", &["1", "2", "n", "4"])], &[value("y", &[])]);
+    assert_eq!(both(&bytes, &["n=6"], "x=1x2x6x4")["outputs"][0]["shape"], json!([1, 8, 3, 2]));
+    incomplete(&both(&bytes, &["n=3"], "x=1x2x3x4"));
 }

@@ -296,3 +296,29 @@ fn nested_loops_do_not_multiply_the_work() {
         [[30u64; 6].map(Some).as_slice(), &[Some(2), Some(3)]].concat()
     );
 }
+
+/// All but as many of the last of 100 numbers as are not zero: the most are left where one is not, 99, and
+/// none where none is not, since an end of −0 is the front.
+#[test]
+fn an_end_that_counts_from_the_back_by_what_the_data_decide_is_no_front() {
+    let at = int("start", 1);
+    let nodes = [
+        node("NonZero", &["x"], &["found"]),
+        node("Shape", &["found"], &["count"]).message(5, &at),
+        node("Neg", &["count"], &["end"]),
+        constant("front", I64, &[1], &0i64.to_le_bytes()),
+        node("Slice", &["x", "front", "end"], &["left"]),
+        node("Exp", &["left"], &["y"]),
+    ];
+    let file = model(&nodes, &[value("x", &["100"])], &[value("y", &["left"])]);
+    let most = report(file.clone(), &[]);
+    assert!(
+        most.totals.transcendentals.is_none_or(|n| n >= 99),
+        "{:?}",
+        most.totals.transcendentals
+    );
+    for (found, left) in [(0, 0), (1, 99), (30, 70), (100, 0)] {
+        let given = report(file.clone(), &[("nonzero.1", found)]);
+        assert_eq!(given.totals.transcendentals, Some(left), "{found}");
+    }
+}
