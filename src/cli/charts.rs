@@ -101,7 +101,7 @@ pub(super) fn device_roof(device: &Device, dtypes: &[String], label: &str) -> Op
     let mut peaks: Vec<Ceiling> = Vec::new();
     for dtype in dtypes {
         let Some(peak) = device.peak(dtype) else { continue };
-        let value = peak.rate().get();
+        let value = device.rate(peak).get();
         match peaks.iter_mut().find(|c| (c.value / value - 1.0).abs() < 1e-6) {
             Some(same) => same.label = format!("{}, {dtype}", same.label),
             None => peaks.push(Ceiling { label: dtype.clone(), value }),

@@ -44,11 +44,11 @@ pub(super) struct Args {
     /// Most compulsory bytes: inputs, weights and outputs, each moved once.
     #[arg(long, value_name = "BYTES")]
     max_traffic: Option<String>,
-    /// Most bytes of weights, peak activations and KV cache together.
+    /// Most bytes of weights and peak activations together; the KV cache is part of the peak.
     #[arg(long, value_name = "BYTES")]
     max_memory: Option<String>,
-    /// Most time per run, such as 5ms, held against the least fused time on the devices of --on. A bound:
-    /// a breach is certain to be one, what passes may still be slower.
+    /// Most time per run, such as 5ms, held against the time at best on the devices of --on, a lower bound:
+    /// no run is faster, so a breach is certain; a model that passes may still be slower.
     #[arg(long, value_name = "TIME", requires = "on")]
     max_latency: Option<String>,
     /// Device for --max-latency, and whose memory the model must fit into. Repeatable.
@@ -125,7 +125,7 @@ impl Args {
         Ok(if checked.ok { Exit::Good } else { Exit::Failed })
     }
 
-    /// The least fused time on each device, and whether the model fits there.
+    /// The time at best on each device, and whether the model fits there.
     fn devices(&self, report: &ModelReport) -> Result<Vec<Check>> {
         let most = self.max_latency.as_deref().map(latency).transpose()?;
         let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;
@@ -136,8 +136,8 @@ impl Args {
             let bound = BoundReport::new(&roof, report).with_device(device, &roof, report);
             let known = report.coverage.known > 0;
             if let Some(limit) = most {
-                let name = format!("fused time, {}", device.id);
-                let found = known.then_some(bound.fused_seconds);
+                let name = format!("time at best, {}", device.id);
+                let found = known.then_some(bound.least_seconds);
                 let ok = found.map_or(self.allow_unknown, |s| s <= limit);
                 checks.push(Check { name, unit: "s", found, limit, ok });
             }
@@ -211,7 +211,7 @@ struct Checked {
     inexact: Vec<String>,
 }
 
-/// Weights, peak activations and cache, where these are known.
+/// Weights and peak activations, where these are known.
 fn memory(report: &ModelReport) -> Option<u64> {
     report.memory.peak_activation_bytes.map(|_| report.memory_bytes())
 }

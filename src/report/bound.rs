@@ -126,7 +126,7 @@ impl Shares {
 /// What a model needs of a device's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FitReport {
-    /// Weights, peak activations and cache, in bytes.
+    /// Weights and peak activations in bytes; the cache is part of the peak.
     pub needed_bytes: u64,
     /// The device's main memory.
     pub device_bytes: u64,
@@ -145,11 +145,13 @@ impl FitReport {
 }
 
 impl ModelReport {
-    /// Weights, peak activations and cache together: bytes that a run holds, as far as they are known.
+    /// Weights and peak activations together: bytes that a run holds, as far as they are known. The cache is
+    /// part of the peak, because the outputs that hold it are alive at the end; where what is kept is larger,
+    /// as inputs that no later node reads are, it counts instead of the peak.
     pub fn memory_bytes(&self) -> u64 {
         let m = &self.memory;
         let peak = m.peak_activation_bytes.unwrap_or(0);
-        m.weight_bytes.saturating_add(peak).saturating_add(m.kv_cache_bytes)
+        m.weight_bytes.saturating_add(peak.max(m.kv_cache_bytes))
     }
 }
 
@@ -266,7 +268,8 @@ fn runs(roof: &Roof, report: &ModelReport, least: f64, launch: f64) -> Vec<RunRe
     };
     let mut groups = report.groups.iter().filter_map(|g| Some((g.operations()?, g.bytes()?)));
     let fused = sum("fused", &mut groups, t.fused_bytes);
-    let nodes = report.ops.iter().filter(|op| op.status != "folded");
+    // The rows of bodies are part of the rows around them.
+    let nodes = report.nodes().filter(|op| op.status != "folded");
     let mut nodes = nodes.filter_map(|op| Some((op.operations()?, op.bytes()?)));
     vec![at_best, fused, sum("unfused", &mut nodes, t.bytes())]
 }

@@ -55,6 +55,18 @@ fn bytes(report: &Value) -> u64 {
     total(report, "bytes_read") + total(report, "bytes_written")
 }
 
+/// The rows of a body are parts of the row around them: their time counts once.
+#[test]
+fn the_time_of_a_body_counts_once() {
+    let report = analyzed(&looped(), &["--on", "v100"]);
+    let bound = &report["bounds"][0];
+    let unfused = bound["runs"].as_array().unwrap().iter().find(|r| r["name"] == "unfused");
+    let seconds = |value: &Value| value.as_f64().unwrap();
+    let (sum, whole) =
+        (seconds(&unfused.unwrap()["seconds"]), seconds(&bound["node_by_node_seconds"]));
+    assert!((sum / whole - 1.0).abs() < 1e-9, "{sum} and {whole}");
+}
+
 #[test]
 fn rounds_of_a_loop_count_where_they_are() {
     let report = analyzed(&looped(), &[]);

@@ -172,7 +172,7 @@ fn fits(report: &ModelReport, fit: &crate::report::FitReport) -> String {
     let m = &report.memory;
     let cache = match m.kv_cache_bytes {
         0 => String::new(),
-        n => format!(" + KV cache {}", bytes(n)),
+        n => format!(" with a KV cache of {}", bytes(n)),
     };
     format!(
         "{word}: {} of {} (weights {} + peak {}{cache})",
