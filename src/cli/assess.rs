@@ -176,7 +176,7 @@ fn machine(host: &HostCeilings) -> Machine {
 
 fn reached(name: &str, m: Measurement, roof: &Roof, report: &ModelReport) -> Measured {
     let at = |q: f64| m.percentiles.iter().find(|(p, _)| (p - q).abs() < 1e-9).map(|(_, v)| *v);
-    let achieved = m.throughput * report.totals.operations().unwrap_or(0) as f64;
+    let achieved = report.totals.operations().map(|work| m.throughput * work as f64);
     Measured {
         name: name.to_owned(),
         workers: m.workers,
@@ -192,7 +192,7 @@ fn reached(name: &str, m: Measurement, roof: &Roof, report: &ModelReport) -> Mea
         max_seconds: m.max,
         achieved_flops: achieved,
         attainable_flops: place(roof, report).attainable.get(),
-        gap: Gap::new(achieved, &BoundReport::new(roof, report)),
+        gap: achieved.and_then(|a| Gap::new(a, &BoundReport::new(roof, report))),
         first_error: m.first_error,
     }
 }
@@ -220,8 +220,8 @@ fn summary(a: &Assessment, folder: &Path) -> String {
         format!(
             "{} parameters; per run {} and {} compulsory; compulsory intensity {:.1} FLOP/B",
             crate::report::count(t.params),
-            si(t.operations().unwrap_or(0) as f64, "FLOP"),
-            si(t.compulsory_bytes.unwrap_or(0) as f64, "B"),
+            t.operations().map_or("unknown work".into(), |n| si(n as f64, "FLOP")),
+            t.compulsory_bytes.map_or("unknown traffic".into(), |n| si(n as f64, "B")),
             b.intensity_flop_per_byte
         ),
     );
@@ -265,7 +265,7 @@ fn summary(a: &Assessment, folder: &Path) -> String {
             "  {:<14} {:>7.1}/s  {p50}{p99}; {}",
             s.name,
             s.throughput_per_second,
-            si(s.achieved_flops, "FLOP/s")
+            s.achieved_flops.map_or("FLOP/s not known".into(), |a| si(a, "FLOP/s"))
         );
         if let Some(gap) = &s.gap {
             let _ = writeln!(out, "  {:<14} {}", "", gap_in_words(gap, s.attainable_flops));

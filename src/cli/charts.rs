@@ -68,14 +68,15 @@ pub(super) fn machine_roofs(a: &Assessment) -> Vec<RoofLine> {
 
 /// The runs of an assessment.
 pub(super) fn measured(a: &Assessment) -> Vec<MeasuredPoint> {
-    let runs = a.measured.iter().filter(|s| s.achieved_flops > 0.0);
-    let point = |s: &crate::report::Measured| MeasuredPoint {
-        label: format!("{}: {:.1}/s,", s.name, s.throughput_per_second),
-        intensity: a.bound.intensity_flop_per_byte,
-        achieved: s.achieved_flops,
-        attainable: s.attainable_flops,
+    let point = |s: &crate::report::Measured| {
+        Some(MeasuredPoint {
+            label: format!("{}: {:.1}/s,", s.name, s.throughput_per_second),
+            intensity: a.bound.intensity_flop_per_byte,
+            achieved: s.achieved_flops.filter(|a| *a > 0.0)?,
+            attainable: s.attainable_flops,
+        })
     };
-    runs.map(point).collect()
+    a.measured.iter().filter_map(point).collect()
 }
 
 /// The chart of an assessment.

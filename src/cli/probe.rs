@@ -251,10 +251,9 @@ impl Args {
                 if let Some(rule) = rule {
                     rule.tell(&mut measured.file);
                 }
-                if let Some((model, assumed)) = costs[i].clone() {
-                    measured.file.model = Some(achieved(model, &measured.file));
-                    measured.file.verdict.notes.extend(assumed);
-                }
+                let (model, notes) = costs[i].clone();
+                measured.file.model = model.map(|m| achieved(m, &measured.file));
+                measured.file.verdict.notes.extend(notes);
                 measured.file.start_up = study.as_ref().map(|s| s.part.clone());
                 Ok(measured)
             };

@@ -63,7 +63,7 @@ pub struct Measured {
     pub p99_seconds: Option<f64>,
     pub max_seconds: f64,
     /// Inferences a second times the model's FLOPs.
-    pub achieved_flops: f64,
+    pub achieved_flops: Option<f64>,
     /// What the roof of as many threads allows.
     pub attainable_flops: f64,
     pub gap: Option<Gap>,

@@ -33,14 +33,24 @@ impl Args {
         &self,
         prepared: &Prepared,
         sizes: &Sizes,
-    ) -> Result<Option<(ModelPart, Option<String>)>> {
-        let Some(path) = &self.model else { return Ok(None) };
+    ) -> Result<(Option<ModelPart>, Vec<String>)> {
+        let Some(path) = &self.model else { return Ok((None, Vec::new())) };
         let mut sent = sizes.clone();
         sent.extend(prepared.inputs.iter().map(|s| (s.name.clone(), s.shape.clone())));
         let report = analysed(path, prepared.batch, &sent, false)?.report;
         let t = &report.totals;
-        let (flops, bytes) =
-            (t.operations().unwrap_or(0) as f64, t.compulsory_bytes.unwrap_or(0) as f64);
+        let (Some(flops), Some(bytes)) = (t.operations(), t.compulsory_bytes) else {
+            let note = format!("the cost of `{}` is not known: no achieved FLOP/s", path.display());
+            return Ok((None, vec![note]));
+        };
+        let (flops, bytes) = (flops as f64, bytes as f64);
+        let mut notes = Vec::new();
+        if report.coverage.known < report.coverage.nodes {
+            notes.push(format!(
+                "the model's cost is known for {:.1} % of its nodes: achieved FLOP/s are a lower bound",
+                report.coverage.percent
+            ));
+        }
         let part = ModelPart {
             file: path.display().to_string(),
             flops_per_request: flops,
@@ -50,13 +60,13 @@ impl Args {
         };
         let ones = report.assumptions.iter().filter(|a| !a.data_dependent);
         let ones: Vec<String> = ones.map(|a| format!("{} = {}", a.symbol, a.value)).collect();
-        let assumed = (!ones.is_empty()).then(|| {
-            format!(
+        if !ones.is_empty() {
+            notes.push(format!(
                 "the model is counted at {}; --input gives other sizes, as in --input x=1x3x224x224",
                 ones.join(", ")
-            )
-        });
-        Ok(Some((part, assumed)))
+            ));
+        }
+        Ok((Some(part), notes))
     }
 
     #[cfg(feature = "probe")]
