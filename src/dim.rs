@@ -626,11 +626,10 @@ impl Atom {
     fn lower_bound(&self) -> Option<i128> {
         match self {
             Self::Symbol(_) | Self::CeilLog2(_) => Some(1),
-            Self::Count(_) => Some(0),
+            Self::Count(_) | Self::Mod(..) => Some(0),
             Self::FloorDiv(a, b) => {
                 Some(a.lower_bound()?.div_euclid(b.as_const().filter(|b| *b > 0)?))
             }
-            Self::Mod(..) => Some(0),
             Self::Min(a, b) => Some(a.lower_bound()?.min(b.lower_bound()?)),
             Self::Max(a, b) => match (a.lower_bound(), b.lower_bound()) {
                 (Some(a), Some(b)) => Some(a.max(b)),

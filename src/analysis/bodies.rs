@@ -163,7 +163,7 @@ const ALWAYS_KEPT: usize = 2;
 
 /// A call of a body, whole or what is left of it.
 enum Call {
-    Whole(Outcome),
+    Whole(Box<Outcome>),
     Summed(Summary),
 }
 
@@ -198,7 +198,7 @@ impl Calls {
                 }
             }
         }
-        made.push((name.to_owned(), Call::Whole(outcome)));
+        made.push((name.to_owned(), Call::Whole(Box::new(outcome))));
         Inner::once(last.wrapping_add(1), cost)
     }
 
@@ -212,7 +212,7 @@ impl Calls {
             let (outcome, summary) = match call {
                 Call::Whole(outcome) => {
                     let summary = Summary::of(node, &name, &outcome);
-                    (Some(outcome), summary)
+                    (Some(*outcome), summary)
                 }
                 Call::Summed(summary) => (None, summary),
             };

@@ -50,6 +50,7 @@ struct Level<'a> {
 
 /// How a cache came where it is.
 #[derive(Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "what has happened on the way, each by itself")]
 struct Trail {
     steps: usize,
     /// Elements of other values were put beside.
@@ -230,7 +231,7 @@ impl Search<'_> {
                 next.updated = true;
                 next.new = next.new + added;
                 if let Some(to) = output(0) {
-                    next.made = made(to, self.root(level, value), false);
+                    next.made = made(to, Self::root(level, value), false);
                     self.follow(level, to, &next);
                 }
             }
@@ -255,7 +256,7 @@ impl Search<'_> {
     }
 
     /// The value outside of nodes whose memory an update of `value` may be made in.
-    fn root(&self, level: &Level<'_>, value: ValueId) -> Option<ValueId> {
+    fn root(level: &Level<'_>, value: ValueId) -> Option<ValueId> {
         let owner = level.owner[value.index()];
         let given = level.graph.value(owner).producer.is_none();
         given.then_some(owner)
@@ -459,7 +460,7 @@ impl Lengths {
             let shape = outcome.values[input.index()].shape.iter().flatten();
             shape.for_each(|dim| dim.symbols(&mut known));
         }
-        cache.new = one(&self.new).or_else(|| roles.new(&known)).filter(|_| self.found);
+        cache.new = one(&self.new).or_else(|| roles.new_length(&known)).filter(|_| self.found);
         known.extend(cache.new.iter().cloned());
         cache.total = roles.total(&known).filter(|_| cache.new.is_some());
     }
@@ -481,7 +482,7 @@ impl Roles<'_> {
     }
 
     /// The length of what is fed: of ids, positions or embeddings, masks aside.
-    fn new(&self, known: &BTreeSet<Arc<str>>) -> Option<Arc<str>> {
+    fn new_length(&self, known: &BTreeSet<Arc<str>>) -> Option<Arc<str>> {
         let fed = |(name, info, shape): &(String, &TensorInfo, &Shape)| match shape.len() {
             2 => info.dtype.is_some_and(DType::is_integer) && !name.contains("mask"),
             3 => name.contains("embed"),

@@ -71,6 +71,7 @@ enum Kind {
 }
 
 /// A group while it grows.
+#[allow(clippy::struct_excessive_bools, reason = "what a group holds, each by itself")]
 struct Draft {
     kind: Kind,
     /// Whether it holds a node over rows.

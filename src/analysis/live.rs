@@ -125,7 +125,9 @@ fn inside(
         let captured: Vec<(&String, ValueId)> =
             names.into_iter().filter_map(|name| Some((name, graph.find_value(name)?))).collect();
         let mut seen: BTreeMap<ValueId, usize> = BTreeMap::new();
-        captured.iter().for_each(|(_, v)| *seen.entry(owner[v.index()]).or_default() += 1);
+        for (_, value) in &captured {
+            *seen.entry(owner[value.index()]).or_default() += 1;
+        }
         // Memory that is also seen through a view stays.
         let free = |v: ValueId| ends(v) && owner[v.index()] == v && seen.get(&v) < Some(&2);
         let mut gone: BTreeSet<ValueId> = BTreeSet::new();

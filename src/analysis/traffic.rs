@@ -191,9 +191,9 @@ impl Inside {
             }
         }
         // What one of them alone reads is as good as its own.
-        let own = |run: &Self| match least {
-            true => run.stored.clone(),
-            false => run.stored.clone() + run.reads.values().sum::<Dim>(),
+        let own = |run: &Self| {
+            let alone = if least { Dim::ZERO } else { run.reads.values().sum() };
+            run.stored.clone() + alone
         };
         let (x, y) = (own(&a), own(&b));
         let stored = if least { x.minimum(&y) } else { x.maximum(&y) };

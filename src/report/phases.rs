@@ -90,9 +90,9 @@ impl Phase<'_> {
             self.all.insert(total.clone(), sum.eval(&self.all).ok()?);
             sums.insert(total, sum);
         }
-        let formula = |dim: &Dim| match sums.is_empty() {
-            true => dim.bind(&self.fixed),
-            false => dim.replace(&sums).bind(&self.fixed),
+        let formula = |dim: &Dim| {
+            let dim = if sums.is_empty() { dim.clone() } else { dim.replace(&sums) };
+            dim.bind(&self.fixed)
         };
         let number = |dim: &Dim| u64::try_from(dim.eval(&self.all).ok()?.max(0)).ok();
         let totals = &self.analysis.totals;

@@ -107,7 +107,9 @@ fn nested(report: &ModelReport, largest: bool) -> Vec<&OpReport> {
     }
     if largest {
         let size = |at: &usize| report.ops.get(*at).map(|o| (o.operations(), o.bytes()));
-        below.values_mut().for_each(|list| list.sort_by_key(|at| std::cmp::Reverse(size(at))));
+        for list in below.values_mut() {
+            list.sort_by_key(|at| std::cmp::Reverse(size(at)));
+        }
     }
     // The next to list is last.
     let mut waiting: Vec<usize> = below.remove(&None).unwrap_or_default();
