@@ -163,8 +163,8 @@ const ALWAYS_KEPT: usize = 2;
 
 /// A call of a body, whole or what is left of it.
 enum Call {
-    Whole(Box<Outcome>),
-    Summed(Summary),
+    Whole(Outcome),
+    Summed(Box<Summary>),
 }
 
 /// The calls of bodies while the effect of one node is worked out.
@@ -194,11 +194,11 @@ impl Calls {
             let old = made.len().saturating_sub(ALWAYS_KEPT - 1);
             for (name, call) in &mut made[..old] {
                 if let Call::Whole(outcome) = call {
-                    *call = Call::Summed(Summary::of(node, name, outcome));
+                    *call = Call::Summed(Box::new(Summary::of(node, name, outcome)));
                 }
             }
         }
-        made.push((name.to_owned(), Call::Whole(Box::new(outcome))));
+        made.push((name.to_owned(), Call::Whole(outcome)));
         Inner::once(last.wrapping_add(1), cost)
     }
 
@@ -212,9 +212,9 @@ impl Calls {
             let (outcome, summary) = match call {
                 Call::Whole(outcome) => {
                     let summary = Summary::of(node, &name, &outcome);
-                    (Some(*outcome), summary)
+                    (Some(outcome), summary)
                 }
-                Call::Summed(summary) => (None, summary),
+                Call::Summed(summary) => (None, *summary),
             };
             let (times, alternative) = (run.times.clone(), run.alternative);
             let together = run.round.is_some();

@@ -267,8 +267,13 @@ fn settle(
             }
         };
         let merged: Vec<TensorInfo> = state.iter().zip(next).map(merge).collect();
-        if merged == state || last {
+        if merged == state {
             return Ok((merged, (outputs, cost)));
+        }
+        if last {
+            // Sizes of a state that still changes say nothing of the other rounds.
+            let found = round(&merged)?;
+            return Ok((merged, found));
         }
         state = merged;
     }

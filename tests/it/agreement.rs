@@ -91,7 +91,7 @@ fn squeeze_drops_what_is_one() {
     assert_eq!(two["formulas"]["elsewhere"], json!([]));
 }
 
-/// Windows that would start in the padding at the end fall away, as PyTorch and onnxruntime 1.32 have it:
+/// Windows that would start in the padding at the end fall away, as `PyTorch` and onnxruntime 1.32 have it:
 /// 12 by steps of two with a window of one are 6 places, not ⌈11/2⌉ + 1 = 7. The formula knows.
 #[test]
 fn pools_round_up_alike_open_or_not() {

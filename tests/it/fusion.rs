@@ -58,7 +58,7 @@ fn net(opset: i64, inputs: &[(&str, &str)], lines: &str, outputs: &[&str]) -> Ve
             .collect();
         let tensor = if kind == "I" {
             let raw: Vec<u8> = list.iter().flat_map(|n| n.to_le_bytes()).collect();
-            Message::default().int(1, list.len() as i64).int(2, 7).bytes(9, raw)
+            Message::default().int(1, i64::try_from(list.len()).unwrap()).int(2, 7).bytes(9, raw)
         } else {
             let count: i64 = list.iter().product();
             let head = list.iter().fold(Message::default(), |m, n| m.int(1, *n));
@@ -225,10 +225,10 @@ fn attention_in_every_spelling() {
         // One product for all three.
         format!("{from_one}s = MatMul qt kt\nd = Div s C\na = Add d mask\nw = Softmax a ; axis=-1\no = MatMul w vt\n{out}"),
         // TensorFlow's.
-        ["q", "k", "v"].iter().map(|n| format!("{n}p = MatMul x W{n}64x64\n{n}b = Add {n}p B{n}64\n{n}t = Reshape {n}b I0x0x4x16\n")).collect::<String>()
+        ["q", "k", "v"].map(|n| format!("{n}p = MatMul x W{n}64x64\n{n}b = Add {n}p B{n}64\n{n}t = Reshape {n}b I0x0x4x16\n")).concat()
             + "s = Einsum qt kt ; equation=bqhd,bkhd->bhqk\nd = Mul s C\na = Add d mask\nw = Softmax a ; axis=-1\no = Einsum w vt ; equation=bhqk,bkhd->bqhd\nr = Reshape o I0x0x64\ny = MatMul r Wo64x64\nz = Add y Bo64\n",
         // onnxruntime's.
-        ["q", "k", "v"].iter().map(|n| format!("{n}p = MatMul x W{n}64x64\n{n}b = Add {n}p B{n}64\n")).collect::<String>()
+        ["q", "k", "v"].map(|n| format!("{n}p = MatMul x W{n}64x64\n{n}b = Add {n}p B{n}64\n")).concat()
             + "r = ms.MultiHeadAttention qb kb vb _ _ mask ; num_heads=4\ny = MatMul r Wo64x64\nz = Add y Bo64\n",
     ];
     same("attention", 17, &x, &["z"], &all);
@@ -261,9 +261,7 @@ fn a_convolution_in_every_spelling() {
         format!(
             "y = ms.FusedConv x W16x16x3x3 B16 r ; {conv} activation=Relu\nz = Conv y V16x16x1x1"
         ),
-        format!(
-            "p = Pad x I0x0x1x1x0x0x1x1\nc = Conv p W16x16x3x3 B16 ; kernel_shape=3,3\na = Add c r\ny = Relu a\nz = Conv y V16x16x1x1"
-        ),
+        "p = Pad x I0x0x1x1x0x0x1x1\nc = Conv p W16x16x3x3 B16 ; kernel_shape=3,3\na = Add c r\ny = Relu a\nz = Conv y V16x16x1x1".to_owned(),
     ];
     same("convolution", 17, &x, &["z"], &all);
 }

@@ -149,7 +149,7 @@ fn tf32_and_mixed_types_choose_their_ceiling() {
     assert_eq!(bound("w4a16")["bounds"][0]["dtype"], "f16");
 }
 
-/// VGG-16 in f32, 32 images on a V100: MXNet with cuDNN 7 took 45.2 ms (NVIDIA's own table of 2018), less
+/// VGG-16 in f32, 32 images on a V100: `MXNet` with `cuDNN` 7 took 45.2 ms (NVIDIA's own table of 2018), less
 /// than its nominal arithmetic takes at the peak, because cuDNN convolves by Winograd's algorithm.
 #[test]
 fn fast_convolutions_lower_the_bound_and_not_the_count() {
@@ -159,8 +159,8 @@ fn fast_convolutions_lower_the_bound_and_not_the_count() {
     let (totals, bound) = (&report["totals"], &report["bounds"][0]);
     let number = |v: &serde_json::Value| v.as_f64().unwrap();
     assert_eq!(totals["macs"], 32u64 * 15_470_264_320);
-    assert!(number(&bound["least_seconds"]) < 0.0451703);
-    assert!(number(&bound["direct_seconds"]) > 0.0451703);
+    assert!(number(&bound["least_seconds"]) < 0.045_170_3);
+    assert!(number(&bound["direct_seconds"]) > 0.045_170_3);
     // All convolutions are 3×3 with a stride of one: 16 of 81 products remain, all of the rest.
     let dense = 32.0 * f64::from(25_088 * 4096 + 4096 * 4096 + 4096 * 1000);
     let left = (number(&totals["effective_macs"]) - dense) * 16.0 / 81.0 + dense;

@@ -126,6 +126,39 @@ fn rounds_without_a_limit_stay_open() {
     assert_eq!(shape(&closed, 0), [Some(8), Some(8)]);
 }
 
+/// Eight tensors handed on from one to the next, the first from an input of 50 columns: the last has two columns
+/// for eight rounds and 50 after them. No single round stands for the others.
+#[test]
+fn a_loop_whose_sizes_take_long_to_change_is_not_counted_by_its_first_rounds() {
+    let name = |i: usize| format!("h{i}");
+    let mut nodes = vec![node("Identity", &["go"], &["on"]), node("Identity", &["big"], &["n1"])];
+    let mut inputs = vec![typed("i", I64, &[]), typed("go", BOOL, &[]), value("h1", &["r1", "c1"])];
+    let mut outputs = vec![typed("on", BOOL, &[]), value("n1", &["p1", "q1"])];
+    for i in 2..=8 {
+        nodes.push(node("Identity", &[&name(i - 1)], &[&format!("n{i}")]));
+        inputs.push(value(&name(i), &[&format!("r{i}"), &format!("c{i}")]));
+        outputs.push(value(&format!("n{i}"), &[&format!("p{i}"), &format!("q{i}")]));
+    }
+    nodes.push(node("Transpose", &["h8"], &["turned"]));
+    nodes.push(node("MatMul", &["turned", "w"], &["product"]));
+    nodes.push(node("ReduceSum", &["product"], &["sum"]).message(5, &int("keepdims", 0)));
+    outputs.push(value("sum", &[]));
+    let inner = graph(&nodes, &inputs, &outputs);
+    let carried = [&["m", "begin"][..], &["h"; 8]].concat();
+    let out = ["a", "b", "c", "d", "e", "f", "g", "last", "sums"];
+    let nodes = [
+        yes("begin"),
+        zeros("w", &[1, 8]),
+        zeros("h", &[1, 2]),
+        node("Loop", &carried, &out).message(5, &body(&inner)),
+    ];
+    let inputs = [typed("m", I64, &[]), value("big", &["1", "50"])];
+    let file = model(&nodes, &inputs, &[value("sums", &["rounds"])]);
+    let found = report(file, &[("trips.4", 20)]);
+    // 8 · 16 + 12 · 400 MACs in truth; 20 · 16 by the first rounds.
+    assert_eq!((found.totals.macs, found.is_complete()), (None, false));
+}
+
 /// A condition that the data decide, with a limit: no more than as many rounds.
 #[test]
 fn rounds_with_a_limit_are_a_bound() {
