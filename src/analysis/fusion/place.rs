@@ -247,6 +247,13 @@ impl Fuser<'_> {
     }
 
     fn begin(&mut self, id: NodeId, part: Part) {
+        let draft = self.draft(id, part);
+        self.group_of[id.index()] = Some(self.drafts.len());
+        self.drafts.push(draft);
+    }
+
+    /// A group of one node.
+    fn draft(&self, id: NodeId, part: Part) -> Draft {
         let kind = match part {
             Part::Anchor => Kind::Anchored,
             Part::Alone => Kind::Alone,
@@ -265,8 +272,7 @@ impl Fuser<'_> {
             readers: BinaryHeap::new(),
         };
         self.open(&mut draft, id);
-        self.group_of[id.index()] = Some(self.drafts.len());
-        self.drafts.push(draft);
+        draft
     }
 
     /// Notes who reads what a node makes.
@@ -279,19 +285,7 @@ impl Fuser<'_> {
     }
 
     fn add(&mut self, home: usize, id: NodeId, part: Part, sources: &Sources) -> usize {
-        let mut node = Draft {
-            kind: if part == Part::Anchor { Kind::Anchored } else { Kind::Chain },
-            rows: matches!(part, Part::Row | Part::SumRow),
-            light: matches!(part, Part::Unpack | Part::Arrange),
-            arranged: part == Part::Arrange,
-            mapped: part == Part::Map || (part == Part::Anchor && self.own_kernel(id)),
-            rule: Rule::Chain,
-            nodes: vec![id],
-            first: self.position[id.index()],
-            outside: 0,
-            readers: BinaryHeap::new(),
-        };
-        self.open(&mut node, id);
+        let node = self.draft(id, part);
         self.drafts[home].outside -= sources.count(home);
         self.group_of[id.index()] = Some(home);
         self.join(home, node);
