@@ -11,13 +11,17 @@ mod parse;
 mod print;
 mod range;
 mod replace;
+mod repr;
 mod series;
+mod term;
 
 pub use parse::DimParseError;
 pub use range::{Range, Ranges};
 
+use repr::{Repr, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use term::{Monomial, Term, quotient_factors};
 
 /// A polynomial of more terms than this is given up on, so that hostile shapes stay cheap.
 pub const MAX_TERMS: usize = 512;
@@ -28,77 +32,8 @@ const MAX_WEIGHT: usize = 1_000;
 pub type Bindings = BTreeMap<Arc<str>, i128>;
 
 /// A canonical symbolic integer; see the [module](self) page.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Dim(Repr);
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Repr {
-    Const(i128),
-    /// At least one non-constant term; sorted by monomial, no zero coefficient.
-    Poly(Arc<[Term]>),
-    Overflow,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Term {
-    factors: Monomial,
-    coefficient: i128,
-}
-
-/// A product of powers, shared between the terms that have it: sorted by atom, exponents at least one;
-/// empty for the constant term, which therefore comes first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Monomial(Arc<[(Atom, u32)]>);
-
-impl std::ops::Deref for Monomial {
-    type Target = [(Atom, u32)];
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl Ord for Monomial {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        if Arc::ptr_eq(&self.0, &other.0) {
-            return std::cmp::Ordering::Equal;
-        }
-        self.0.cmp(&other.0)
-    }
-}
-
-impl PartialOrd for Monomial {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Monomial {
-    /// The empty product.
-    fn one() -> Self {
-        Self(Arc::default())
-    }
-
-    /// The product of two; none where an exponent is too large.
-    fn times(&self, other: &Self) -> Option<Self> {
-        if self.is_empty() || other.is_empty() {
-            return Some(if self.is_empty() { other.clone() } else { self.clone() });
-        }
-        let (mut a, mut b) = (&**self, &**other);
-        let mut product = Vec::with_capacity(a.len() + b.len());
-        while let (Some(x), Some(y)) = (a.first(), b.first()) {
-            let order = x.0.cmp(&y.0);
-            let exponent = if order.is_eq() { x.1.saturating_add(y.1) } else { x.1 };
-            match order {
-                std::cmp::Ordering::Greater => product.push(y.clone()),
-                _ => product.push((x.0.clone(), exponent)),
-            }
-            a = &a[usize::from(order.is_le())..];
-            b = &b[usize::from(order.is_ge())..];
-        }
-        product.extend(a.iter().chain(b).cloned());
-        product.iter().all(|(_, e)| *e < u32::MAX).then(|| Self(product.into()))
-    }
-}
+pub struct Dim(Repr);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Atom {
@@ -130,9 +65,9 @@ pub enum EvalError {
 
 impl Dim {
     /// Zero.
-    pub const ZERO: Self = Self(Repr::Const(0));
+    pub const ZERO: Self = Self(Repr::Short(0));
     /// One.
-    pub const ONE: Self = Self(Repr::Const(1));
+    pub const ONE: Self = Self(Repr::Short(1));
 
     /// The symbol `name`.
     pub fn symbol(name: &str) -> Self {
@@ -156,8 +91,8 @@ impl Dim {
 
     /// The number, where no symbol is in it.
     pub fn as_const(&self) -> Option<i128> {
-        match self.0 {
-            Repr::Const(c) => Some(c),
+        match self.view() {
+            View::Number(n) => Some(n),
             _ => None,
         }
     }
@@ -169,12 +104,12 @@ impl Dim {
 
     /// Whether this is the number zero.
     pub fn is_zero(&self) -> bool {
-        self.0 == Repr::Const(0)
+        self.0 == Repr::Short(0)
     }
 
     /// Whether this is the number one.
     pub fn is_one(&self) -> bool {
-        self.0 == Repr::Const(1)
+        self.0 == Repr::Short(1)
     }
 
     /// Of how many terms the polynomial is; one for a number.
@@ -208,12 +143,12 @@ impl Dim {
 
     /// The value under `bindings`; every symbol must be bound.
     pub fn eval(&self, bindings: &Bindings) -> Result<i128, EvalError> {
-        match &self.0 {
-            Repr::Const(c) => Ok(*c),
-            Repr::Overflow => Err(EvalError::Overflow),
-            Repr::Poly(terms) => {
+        match self.view() {
+            View::Number(n) => Ok(n),
+            View::Overflow => Err(EvalError::Overflow),
+            View::Poly(terms) => {
                 let mut sum = 0i128;
-                for term in terms.iter() {
+                for term in terms {
                     let mut product = term.coefficient;
                     for (atom, exponent) in term.factors.iter() {
                         let value = atom.eval(bindings)?;
@@ -409,8 +344,7 @@ impl Dim {
     }
 
     fn single_atom(&self) -> Option<&Atom> {
-        let Repr::Poly(terms) = &self.0 else { return None };
-        match &**terms {
+        match self.poly() {
             [Term { factors, coefficient: 1 }] => match &**factors {
                 [(atom, 1)] => Some(atom),
                 _ => None,
@@ -424,20 +358,7 @@ impl Dim {
             return Self::overflow();
         }
         let term = Term { factors: Monomial([(atom, 1)].into()), coefficient: 1 };
-        Self(Repr::Poly([term].into()))
-    }
-
-    /// The terms of a polynomial; none of a constant.
-    fn poly(&self) -> &[Term] {
-        if let Repr::Poly(terms) = &self.0 { terms } else { &[] }
-    }
-
-    fn terms(&self) -> std::borrow::Cow<'_, [Term]> {
-        match &self.0 {
-            Repr::Poly(terms) => std::borrow::Cow::Borrowed(terms),
-            Repr::Const(c) => vec![Term { factors: Monomial::one(), coefficient: *c }].into(),
-            Repr::Overflow => std::borrow::Cow::Borrowed(&[]),
-        }
+        Self::of_terms([term].into_iter())
     }
 
     /// Sums like terms, drops zeros and sorts.
@@ -456,11 +377,9 @@ impl Dim {
         match map.iter().next() {
             None => Self::ZERO,
             Some((factors, c)) if map.len() == 1 && factors.is_empty() => Self::from(*c),
-            _ => Self(Repr::Poly(
-                map.into_iter()
-                    .map(|(factors, coefficient)| Term { factors, coefficient })
-                    .collect(),
-            )),
+            _ => Self::of_terms(
+                map.into_iter().map(|(factors, coefficient)| Term { factors, coefficient }),
+            ),
         }
     }
 
@@ -489,8 +408,43 @@ impl Dim {
         match &sum[..] {
             [] => Self::ZERO,
             [Term { factors, coefficient }] if factors.is_empty() => Self::from(*coefficient),
-            _ => Self(Repr::Poly(sum.into())),
+            _ => Self::of_terms(sum.into_iter()),
         }
+    }
+
+    /// The product of two polynomials.
+    fn multiplied(a: &[Term], b: &[Term]) -> Self {
+        let products = a.len().saturating_mul(b.len());
+        if products > MAX_TERMS * 16 {
+            return Self::overflow();
+        }
+        let product = |x: &Term, y: &Term| match x.factors.times(&y.factors) {
+            Some(factors) => (factors, x.coefficient.checked_mul(y.coefficient)),
+            None => (Monomial::one(), None),
+        };
+        if products > 1 {
+            return Self::collect(a.iter().flat_map(|x| b.iter().map(move |y| product(x, y))));
+        }
+        let only = (a.first().zip(b.first())).map(|(x, y)| product(x, y));
+        let term = only.and_then(|(factors, c)| Some(Term { factors, coefficient: c? }));
+        term.map_or(Self::overflow(), |term| Self::of_terms([term].into_iter()))
+    }
+
+    /// The product of many: numbers first, so that terms are scaled once.
+    fn product_of<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
+        let (mut number, mut rest) = (Self::ONE, Vec::new());
+        for factor in all {
+            match factor.0 {
+                Repr::Short(_) | Repr::Long(_) => number = number * factor.clone(),
+                Repr::Overflow => return Self::overflow(),
+                Repr::Poly(_) => rest.push(factor),
+            }
+        }
+        if number.is_zero() {
+            return number;
+        }
+        let rest = rest.into_iter().cloned().reduce(|a, b| a * b);
+        rest.map_or(number.clone(), |rest| rest * number)
     }
 
     /// Every term times a number that is not zero.
@@ -500,7 +454,7 @@ impl Dim {
         }
         let scaled =
             |t: &Term| Term { factors: t.factors.clone(), coefficient: t.coefficient * by };
-        Self(Repr::Poly(terms.iter().map(scaled).collect()))
+        Self::of_terms(terms.iter().map(scaled))
     }
 
     fn floor_div_const(&self, d: i128) -> Self {
@@ -571,17 +525,6 @@ impl Dim {
         }
         None
     }
-}
-
-/// The monomial `top / lead`, where `lead` divides `top`.
-fn quotient_factors(top: &[(Atom, u32)], lead: &[(Atom, u32)]) -> Option<Monomial> {
-    let mut factors = top.to_vec();
-    for (atom, exponent) in lead {
-        let slot = factors.iter_mut().find(|(a, _)| a == atom)?;
-        slot.1 = slot.1.checked_sub(*exponent)?;
-    }
-    factors.retain(|(_, e)| *e > 0);
-    Some(Monomial(factors.into()))
 }
 
 impl Atom {
@@ -656,13 +599,13 @@ fn gcd(a: i128, b: i128) -> i128 {
 impl std::ops::Add for Dim {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        match (&self.0, &other.0) {
-            (Repr::Overflow, _) | (_, Repr::Overflow) => Self::overflow(),
-            (Repr::Const(a), Repr::Const(b)) => {
-                a.checked_add(*b).map_or(Self::overflow(), Self::from)
+        match (self.view(), other.view()) {
+            (View::Overflow, _) | (_, View::Overflow) => Self::overflow(),
+            (View::Number(a), View::Number(b)) => {
+                a.checked_add(b).map_or(Self::overflow(), Self::from)
             }
-            (Repr::Const(0), _) => other,
-            (_, Repr::Const(0)) => self,
+            (View::Number(0), _) => other,
+            (_, View::Number(0)) => self,
             _ => Self::merged(&self.terms(), &other.terms()),
         }
     }
@@ -671,36 +614,18 @@ impl std::ops::Add for Dim {
 impl std::ops::Mul for Dim {
     type Output = Self;
     fn mul(self, other: Self) -> Self {
-        match (&self.0, &other.0) {
-            (Repr::Overflow, _) | (_, Repr::Overflow) => Self::overflow(),
-            (Repr::Const(a), Repr::Const(b)) => {
-                a.checked_mul(*b).map_or(Self::overflow(), Self::from)
+        match (self.view(), other.view()) {
+            (View::Overflow, _) | (_, View::Overflow) => Self::overflow(),
+            (View::Number(a), View::Number(b)) => {
+                a.checked_mul(b).map_or(Self::overflow(), Self::from)
             }
-            (Repr::Const(0), _) | (_, Repr::Const(0)) => Self::ZERO,
-            (Repr::Const(1), _) => other,
-            (_, Repr::Const(1)) => self,
-            (Repr::Poly(terms), Repr::Const(c)) | (Repr::Const(c), Repr::Poly(terms)) => {
-                Self::scaled(terms, *c)
+            (View::Number(0), _) | (_, View::Number(0)) => Self::ZERO,
+            (View::Number(1), _) => other,
+            (_, View::Number(1)) => self,
+            (View::Poly(terms), View::Number(n)) | (View::Number(n), View::Poly(terms)) => {
+                Self::scaled(terms, n)
             }
-            _ => {
-                let (a, b) = (self.terms(), other.terms());
-                let products = a.len().saturating_mul(b.len());
-                if products > MAX_TERMS * 16 {
-                    return Self::overflow();
-                }
-                let product = |x: &Term, y: &Term| match x.factors.times(&y.factors) {
-                    Some(factors) => (factors, x.coefficient.checked_mul(y.coefficient)),
-                    None => (Monomial::one(), None),
-                };
-                if products > 1 {
-                    return Self::collect(
-                        a.iter().flat_map(|x| b.iter().map(move |y| product(x, y))),
-                    );
-                }
-                let only = (a.first().zip(b.first())).map(|(x, y)| product(x, y));
-                let term = only.and_then(|(factors, c)| Some(Term { factors, coefficient: c? }));
-                term.map_or(Self::overflow(), |term| Self(Repr::Poly([term].into())))
-            }
+            (View::Poly(a), View::Poly(b)) => Self::multiplied(a, b),
         }
     }
 }
@@ -739,7 +664,7 @@ impl<'a> std::iter::Sum<&'a Self> for Dim {
 
 impl<'a> std::iter::Product<&'a Self> for Dim {
     fn product<I: Iterator<Item = &'a Self>>(iter: I) -> Self {
-        iter.fold(Self::ONE, |a, b| a * b.clone())
+        Self::product_of(iter)
     }
 }
 
@@ -747,12 +672,12 @@ macro_rules! from_integer {
     ($($int:ty),*) => {$(
         impl From<$int> for Dim {
             fn from(value: $int) -> Self {
-                Self(Repr::Const(i128::from(value)))
+                Self::from(i128::from(value))
             }
         }
     )*};
 }
-from_integer!(i128, i64, i32, u32, u64);
+from_integer!(i64, i32, u32, u64);
 
 impl From<usize> for Dim {
     fn from(value: usize) -> Self {

@@ -4,6 +4,9 @@ use clap::Parser;
 use rooflens::cli::{Cli, Exit};
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(exit) => exit.into(),

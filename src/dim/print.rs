@@ -1,14 +1,14 @@
 //! How a [`Dim`] reads: highest degree first, common symbols drawn out in front.
 
-use super::{Atom, Dim, Repr, Term};
+use super::{Atom, Dim, Term, View};
 use std::fmt::{self, Write};
 
 impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Repr::Const(c) => write!(f, "{c}"),
-            Repr::Overflow => f.write_str("too large"),
-            Repr::Poly(terms) => {
+        match self.view() {
+            View::Number(n) => write!(f, "{n}"),
+            View::Overflow => f.write_str("too large"),
+            View::Poly(terms) => {
                 let common = common_factors(terms);
                 if common.is_empty() || terms.len() < 2 {
                     return write_sum(f, terms);

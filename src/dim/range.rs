@@ -1,6 +1,6 @@
 //! The range of a formula whose symbols lie in ranges.
 
-use super::{Atom, Dim, EvalError, Repr, Term};
+use super::{Atom, Dim, EvalError, Term, View};
 
 /// The least and the most that something can be.
 pub type Range = (i128, i128);
@@ -17,10 +17,10 @@ impl Dim {
     /// A range that holds every value for symbols within theirs: never too narrow; as narrow as can be where
     /// the value only grows or only shrinks with each symbol.
     pub fn range(&self, of: &Ranges<'_>) -> Result<Range, EvalError> {
-        match &self.0 {
-            Repr::Const(c) => Ok((*c, *c)),
-            Repr::Overflow => Err(EvalError::Overflow),
-            Repr::Poly(terms) => terms.iter().try_fold((0i128, 0i128), |sum, term| {
+        match self.view() {
+            View::Number(n) => Ok((n, n)),
+            View::Overflow => Err(EvalError::Overflow),
+            View::Poly(terms) => terms.iter().try_fold((0i128, 0i128), |sum, term| {
                 let (low, high) = term.range(of)?;
                 let low = sum.0.checked_add(low).ok_or(EvalError::Overflow)?;
                 Ok((low, sum.1.checked_add(high).ok_or(EvalError::Overflow)?))

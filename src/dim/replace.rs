@@ -1,6 +1,6 @@
 //! Formulas and numbers in place of symbols.
 
-use super::{Atom, Bindings, Dim, Repr};
+use super::{Atom, Bindings, Dim, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,9 +26,9 @@ impl Dim {
     /// The same where a function gives the formulas.
     #[must_use]
     pub fn replace_with(&self, by: &dyn Fn(&str) -> Option<Self>) -> Self {
-        match &self.0 {
-            Repr::Const(_) | Repr::Overflow => self.clone(),
-            Repr::Poly(terms) => terms.iter().fold(Self::ZERO, |sum, term| {
+        match self.view() {
+            View::Number(_) | View::Overflow => self.clone(),
+            View::Poly(terms) => terms.iter().fold(Self::ZERO, |sum, term| {
                 let one = Self::from(term.coefficient);
                 let factors = term.factors.iter();
                 sum + factors.fold(one, |product, (atom, e)| product * atom.replaced(by).pow(*e))
