@@ -211,6 +211,15 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
     analysis
 }
 
+/// Symbols in the sizes of the graph's inputs.
+pub fn input_symbols(graph: &crate::ir::Graph) -> BTreeSet<Arc<str>> {
+    let mut symbols = BTreeSet::new();
+    for id in &graph.inputs {
+        sizes(&graph.value(*id).info).for_each(|size| size.symbols(&mut symbols));
+    }
+    symbols
+}
+
 /// Symbols that the totals and the inputs depend on.
 fn symbols(analysis: &Analysis, inputs: &[TensorInfo]) -> BTreeSet<Arc<str>> {
     let mut symbols = BTreeSet::new();

@@ -3,7 +3,9 @@
 
 use super::{Attr, Attrs, DType, TensorInfo};
 use crate::dim::Dim;
-use std::collections::{BTreeMap, HashMap};
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 macro_rules! id {
@@ -80,7 +82,7 @@ pub struct Value {
     /// The nodes that read it, once per port.
     pub consumers: Vec<NodeId>,
     /// Present when its contents are stored with the model.
-    pub weight: Option<Weight>,
+    pub weight: Option<Box<Weight>>,
 }
 
 /// One operator of the graph.
@@ -136,7 +138,9 @@ pub struct Graph {
     pub outputs: Vec<ValueId>,
     /// Values read from the graph around this one, by name there.
     pub captures: BTreeMap<String, ValueId>,
-    by_name: HashMap<String, ValueId>,
+    /// Values by the hash of their name.
+    by_name: HashTable<ValueId>,
+    hasher: DefaultHashBuilder,
 }
 
 /// Why nodes and values do not make a graph.
@@ -162,6 +166,17 @@ impl Graph {
         Self { name: name.into(), ..Self::default() }
     }
 
+    /// An empty graph with room for as many nodes, each making a value, and stored values.
+    pub fn with_room(name: impl Into<String>, nodes: usize, stored: usize) -> Self {
+        let values = nodes.saturating_add(stored);
+        Self {
+            nodes: Vec::with_capacity(nodes),
+            values: Vec::with_capacity(values),
+            by_name: HashTable::with_capacity(values),
+            ..Self::named(name)
+        }
+    }
+
     /// The node with this id.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
@@ -174,7 +189,8 @@ impl Graph {
 
     /// The value of this name.
     pub fn find_value(&self, name: &str) -> Option<ValueId> {
-        self.by_name.get(name).copied()
+        let same = |id: &ValueId| self.value(*id).name == name;
+        self.by_name.find(self.hasher.hash_one(name), same).copied()
     }
 
     /// All node ids, in file order.
@@ -189,8 +205,8 @@ impl Graph {
 
     /// The value of this name, made if it is not there yet.
     pub fn intern(&mut self, name: &str) -> ValueId {
-        if let Some(id) = self.by_name.get(name) {
-            return *id;
+        if let Some(id) = self.find_value(name) {
+            return id;
         }
         let id = ValueId::from_index(self.values.len());
         self.values.push(Value {
@@ -200,7 +216,9 @@ impl Graph {
             consumers: Vec::new(),
             weight: None,
         });
-        self.by_name.insert(name.to_owned(), id);
+        let (values, hasher) = (&self.values, &self.hasher);
+        let hash = |id: &ValueId| hasher.hash_one(&*values[id.index()].name);
+        self.by_name.insert_unique(hasher.hash_one(name), id, hash);
         id
     }
 

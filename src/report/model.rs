@@ -326,11 +326,12 @@ sums!(Totals OpReport GroupReport);
 impl ModelReport {
     /// Analyses `model` at `bindings`; symbols without a value are set to one and listed.
     pub fn new(model: &Model, file: &str, bindings: &Bindings) -> Result<Self, ReportError> {
-        let symbolic = &analyze(model, &Bindings::new());
+        let (symbolic, ahead) = walks(model, bindings);
+        let symbolic = &symbolic;
         let mut all = bindings.clone();
         let mut assumptions = unset(symbolic, &mut all);
         let batch = super::batch::batch_of(model, symbolic).map(|b| b.symbol.to_string());
-        let settled = settle(model, symbolic, &mut all, &mut assumptions);
+        let settled = settle(model, symbolic, &mut all, &mut assumptions, ahead);
         let numeric = settled.as_ref().unwrap_or(symbolic);
         let number = Evaluator::new(&all, numeric.coverage.is_full());
         let totals = number.totals(numeric)?;
@@ -498,6 +499,34 @@ impl CoverageReport {
     }
 }
 
+/// A walk at given sizes.
+type Ahead = (Bindings, Analysis);
+
+/// The walk with open sizes, and beside it, of a large model, the one at the sizes that the report will most
+/// likely be for: symbols of the inputs that have no value are one.
+fn walks(model: &Model, bindings: &Bindings) -> (Analysis, Option<Ahead>) {
+    /// Below this many nodes a thread costs more than it saves.
+    const LARGE: usize = 2_000;
+    /// Bodies inside bodies take stack.
+    const STACK: usize = 16 << 20;
+    let graph = &model.graph;
+    let mut all = bindings.clone();
+    for symbol in crate::analysis::input_symbols(graph) {
+        all.entry(symbol).or_insert(1);
+    }
+    let open = || analyze(model, &Bindings::new());
+    if graph.nodes.len() < LARGE || all.is_empty() {
+        return (open(), None);
+    }
+    std::thread::scope(|scope| {
+        let at_sizes = || analyze(model, &all);
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, at_sizes);
+        let symbolic = open();
+        let numeric = thread.ok().and_then(|t| t.join().ok());
+        (symbolic, numeric.map(|numeric| (all.clone(), numeric)))
+    })
+}
+
 /// Gives every symbol of the inputs that has no value one, and lists them.
 fn unset(symbolic: &Analysis, all: &mut Bindings) -> Vec<Assumption> {
     let mut assumptions = Vec::new();
@@ -527,9 +556,11 @@ fn settle(
     symbolic: &Analysis,
     all: &mut Bindings,
     assumptions: &mut Vec<Assumption>,
+    ahead: Option<Ahead>,
 ) -> Option<Analysis> {
     let again = !all.is_empty() || symbolic.overflows();
-    let settled = again.then(|| analyze(model, all));
+    let ahead = ahead.filter(|(sizes, _)| sizes == all).map(|(_, analysis)| analysis);
+    let settled = again.then(|| ahead.unwrap_or_else(|| analyze(model, all)));
     let found = settled.as_ref().unwrap_or(symbolic);
     let most = found.most(all);
     let decided = !found.limits.is_empty() || found.overflows();

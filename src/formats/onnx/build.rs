@@ -10,6 +10,8 @@ use crate::formats::{LoadError, LoadErrorKind};
 use crate::ir::{
     Attr, Attrs, DType, Diagnostic, Graph, Model, Node, Order, Sequence, TensorInfo, Weight,
 };
+use bytes::Bytes;
+use prost::Message;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +34,7 @@ struct Builder<'a> {
     folder: Option<&'a Path>,
     /// Inputs whose shape others will set.
     given: &'a [&'a str],
-    names: HashMap<&'a str, Arc<str>>,
+    names: HashSet<Arc<str>>,
     nodes: usize,
     /// Of these, those of functions, and the most that there may be.
     expanded: usize,
@@ -80,7 +82,7 @@ pub(super) fn model(
             .collect(),
         folder,
         given,
-        names: HashMap::new(),
+        names: HashSet::new(),
         nodes: 0,
         expanded: 0,
         most_expanded: MAX_EXPANDED + file_bytes / BYTES_PER_EXPANDED,
@@ -117,6 +119,11 @@ pub(super) fn model(
     })
 }
 
+/// A message that was left as bytes until now.
+fn decoded<M: Message + Default>(bytes: &Bytes) -> Result<M, LoadError> {
+    M::decode(bytes.clone()).map_err(|error| LoadErrorKind::Malformed(error.to_string()).into())
+}
+
 fn invalid(place: impl Into<String>, message: impl Into<String>) -> LoadError {
     let shown = |text: String| crate::text::shown(&text).into_owned();
     let (place, message) = (shown(place.into()), shown(message.into()));
@@ -136,7 +143,7 @@ fn store(
     }
     let id = graph.intern(&scope.name(name));
     let value = graph.value_mut(id);
-    value.weight = Some(weight);
+    value.weight = Some(Box::new(weight));
     value.info = info;
     Ok(())
 }
@@ -150,10 +157,13 @@ fn opsets(imports: &[super::messages::OperatorSetId]) -> BTreeMap<String, i64> {
 }
 
 impl<'a> Builder<'a> {
-    fn graph(&mut self, proto: &'a GraphProto, scope: &Scope<'a>) -> Result<Graph, LoadError> {
-        let mut graph = Graph::named(&proto.name);
+    fn graph(&mut self, proto: &GraphProto, scope: &Scope<'_>) -> Result<Graph, LoadError> {
+        let mut graph = {
+            let nodes = proto.node.len().min(MAX_NODES);
+            Graph::with_room(&proto.name, nodes, proto.initializer.len())
+        };
         for tensor in &proto.initializer {
-            self.initializer(&mut graph, tensor, scope)?;
+            self.initializer(&mut graph, &decoded(tensor)?, scope)?;
         }
         for tensor in &proto.sparse_initializer {
             let name = tensor.values.as_ref().map_or("", |values| &values.name);
@@ -176,7 +186,7 @@ impl<'a> Builder<'a> {
             }
         }
         for node in &proto.node {
-            self.node(&mut graph, node, scope)?;
+            self.node(&mut graph, &decoded(node)?, scope)?;
         }
         for output in &proto.output {
             let id = graph.intern(&scope.name(&output.name));
@@ -205,8 +215,8 @@ impl<'a> Builder<'a> {
     fn initializer(
         &mut self,
         graph: &mut Graph,
-        tensor: &'a TensorProto,
-        scope: &Scope<'a>,
+        tensor: &TensorProto,
+        scope: &Scope<'_>,
     ) -> Result<(), LoadError> {
         let info = tensor::info(tensor, self.folder)?;
         let weight = Weight {
@@ -229,15 +239,20 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn shared(&mut self, name: &'a str) -> Arc<str> {
-        self.names.entry(name).or_insert_with(|| name.into()).clone()
+    fn shared(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.names.get(name) {
+            return known.clone();
+        }
+        let name: Arc<str> = name.into();
+        self.names.insert(name.clone());
+        name
     }
 
     fn node(
         &mut self,
         graph: &mut Graph,
-        proto: &'a NodeProto,
-        scope: &Scope<'a>,
+        proto: &NodeProto,
+        scope: &Scope<'_>,
     ) -> Result<(), LoadError> {
         let domain = plain_domain(&proto.domain);
         let called = (domain, proto.op_type.as_str(), proto.overload.as_str());
@@ -298,9 +313,9 @@ impl<'a> Builder<'a> {
     fn inline(
         &mut self,
         graph: &mut Graph,
-        call: &'a NodeProto,
-        function: &'a FunctionProto,
-        outer: &Scope<'a>,
+        call: &NodeProto,
+        function: &FunctionProto,
+        outer: &Scope<'_>,
     ) -> Result<(), LoadError> {
         if outer.depth >= MAX_DEPTH {
             let place = format!("function `{}`", function.name);
@@ -348,8 +363,8 @@ impl<'a> Builder<'a> {
 
     fn attrs(
         &mut self,
-        protos: &'a [AttributeProto],
-        scope: &Scope<'a>,
+        protos: &[AttributeProto],
+        scope: &Scope<'_>,
     ) -> Result<Attrs, LoadError> {
         let mut attrs = Vec::with_capacity(protos.len());
         for proto in protos {
@@ -364,8 +379,8 @@ impl<'a> Builder<'a> {
         Ok(attrs.into_iter().collect())
     }
 
-    fn attr(&mut self, proto: &'a AttributeProto, scope: &Scope<'a>) -> Result<Attr, LoadError> {
-        let text = |bytes: &bytes::Bytes| String::from_utf8_lossy(bytes).into_owned();
+    fn attr(&mut self, proto: &AttributeProto, scope: &Scope<'_>) -> Result<Attr, LoadError> {
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
         Ok(match kind(proto) {
             1 => Attr::Float(proto.f),
             2 => Attr::Int(proto.i),
@@ -388,7 +403,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn body(&mut self, graph: &'a GraphProto, scope: &Scope<'a>) -> Result<Graph, LoadError> {
+    fn body(&mut self, graph: &GraphProto, scope: &Scope<'_>) -> Result<Graph, LoadError> {
         let inner = Scope {
             opsets: scope.opsets.clone(),
             prefix: scope.prefix.clone(),

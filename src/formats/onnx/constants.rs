@@ -39,7 +39,7 @@ fn keep(graph: &mut Graph) {
             continue;
         };
         let value = graph.value_mut(id);
-        value.weight = Some(Weight::of(&info));
+        value.weight = Some(Box::new(Weight::of(&info)));
         value.info = info;
     }
     for (_, attr) in graph.nodes.iter_mut().flat_map(|n| n.attrs.iter_mut()) {

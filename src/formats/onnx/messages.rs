@@ -33,12 +33,15 @@ pub(super) struct OperatorSetId {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct GraphProto {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) node: Vec<NodeProto>,
+    /// A [`NodeProto`] each, decoded when it is looked at: all of them at once take more memory than the
+    /// graph that is built.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub(super) node: Vec<Bytes>,
     #[prost(string, tag = "2")]
     pub(super) name: String,
-    #[prost(message, repeated, tag = "5")]
-    pub(super) initializer: Vec<TensorProto>,
+    /// A [`TensorProto`] each.
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    pub(super) initializer: Vec<Bytes>,
     #[prost(message, repeated, tag = "11")]
     pub(super) input: Vec<ValueInfo>,
     #[prost(message, repeated, tag = "12")]

@@ -31,7 +31,7 @@ impl Sketch {
     /// Declares a weight, which lies in a file that does not exist; its name.
     pub fn weight(&mut self, dims: &[i64]) -> String {
         let name = format!("w{}", self.graph.initializer.len());
-        self.graph.initializer.push(TensorProto {
+        let tensor = TensorProto {
             dims: dims.to_vec(),
             data_type: FLOAT,
             name: name.clone(),
@@ -41,7 +41,8 @@ impl Sketch {
             }],
             data_location: 1,
             ..TensorProto::default()
-        });
+        };
+        self.graph.initializer.push(tensor.encode_to_vec().into());
         name
     }
 
@@ -59,13 +60,14 @@ impl Sketch {
 
     fn constant(&mut self, dims: &[i64], data_type: i32, data: Vec<u8>) -> String {
         let name = format!("w{}", self.graph.initializer.len());
-        self.graph.initializer.push(TensorProto {
+        let tensor = TensorProto {
             dims: dims.to_vec(),
             data_type,
             name: name.clone(),
             raw_data: data.into(),
             ..TensorProto::default()
-        });
+        };
+        self.graph.initializer.push(tensor.encode_to_vec().into());
         name
     }
 
@@ -87,14 +89,15 @@ impl Sketch {
                 ..AttributeProto::default()
             },
         };
-        self.graph.node.push(NodeProto {
+        let node = NodeProto {
             input: inputs.iter().map(|i| (*i).to_owned()).collect(),
             output: vec![name.clone()],
             name: name.clone(),
             op_type: op.into(),
             attribute: ints.iter().map(attribute).collect(),
             ..NodeProto::default()
-        });
+        };
+        self.graph.node.push(node.encode_to_vec().into());
         name
     }
 
