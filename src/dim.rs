@@ -149,7 +149,7 @@ impl Dim {
             View::Poly(terms) => {
                 let mut sum = 0i128;
                 for term in terms {
-                    let mut product = term.coefficient;
+                    let mut product = term.coefficient();
                     for (atom, exponent) in term.factors.iter() {
                         let value = atom.eval(bindings)?;
                         product = value
@@ -226,7 +226,7 @@ impl Dim {
     /// Each term divided by a product that it has.
     fn without(&self, product: &[(Atom, u32)]) -> Self {
         let divided =
-            |t: &Term| Some((quotient_factors(&t.factors, product)?, Some(t.coefficient)));
+            |t: &Term| Some((quotient_factors(&t.factors, product)?, Some(t.coefficient())));
         Self::collect(self.terms().iter().filter_map(divided))
     }
 
@@ -243,7 +243,7 @@ impl Dim {
             (Some(a), Some(b)) if b > 0 => return Self::from(a.rem_euclid(b)),
             (_, Some(b)) if b > 0 => {
                 let terms = self.terms();
-                if terms.iter().all(|t| t.coefficient % b == 0) && !self.is_overflow() {
+                if terms.iter().all(|t| t.coefficient() % b == 0) && !self.is_overflow() {
                     return Self::ZERO;
                 }
             }
@@ -321,9 +321,9 @@ impl Dim {
         }
         self.terms().iter().try_fold(0i128, |sum, term| {
             if term.factors.is_empty() {
-                return sum.checked_add(term.coefficient);
+                return sum.checked_add(term.coefficient());
             }
-            let low = term.factors.iter().try_fold(term.coefficient, |acc, (atom, e)| {
+            let low = term.factors.iter().try_fold(term.coefficient(), |acc, (atom, e)| {
                 let low = atom.lower_bound()?;
                 (acc > 0 && low >= 0).then(|| low.checked_pow(*e)?.checked_mul(acc)).flatten()
             })?;
@@ -345,7 +345,7 @@ impl Dim {
 
     fn single_atom(&self) -> Option<&Atom> {
         match self.poly() {
-            [Term { factors, coefficient: 1 }] => match &**factors {
+            [only] if only.coefficient() == 1 => match &*only.factors {
                 [(atom, 1)] => Some(atom),
                 _ => None,
             },
@@ -357,7 +357,7 @@ impl Dim {
         if atom.weight(MAX_WEIGHT) > MAX_WEIGHT {
             return Self::overflow();
         }
-        let term = Term { factors: Monomial([(atom, 1)].into()), coefficient: 1 };
+        let term = Term::new(Monomial([(atom, 1)].into()), 1);
         Self::of_terms([term].into_iter())
     }
 
@@ -378,13 +378,27 @@ impl Dim {
             None => Self::ZERO,
             Some((factors, c)) if map.len() == 1 && factors.is_empty() => Self::from(*c),
             _ => Self::of_terms(
-                map.into_iter().map(|(factors, coefficient)| Term { factors, coefficient }),
+                map.into_iter().map(|(factors, coefficient)| Term::new(factors, coefficient)),
             ),
         }
     }
 
     /// The sum of two lists of sorted terms.
-    fn merged(mut a: &[Term], mut b: &[Term]) -> Self {
+    fn merged(a: &[Term], b: &[Term]) -> Self {
+        let alike = a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.factors == y.factors);
+        let sum = |x: &Term, y: &Term| x.coefficient().checked_add(y.coefficient());
+        if alike && a.iter().zip(b).all(|(x, y)| sum(x, y).is_some_and(|sum| sum != 0)) {
+            let term = |(x, y): (&Term, &Term)| {
+                let coefficient = x.coefficient().saturating_add(y.coefficient());
+                Term::new(x.factors.clone(), coefficient)
+            };
+            return Self::of_terms(a.iter().zip(b).map(term));
+        }
+        Self::interleaved(a, b)
+    }
+
+    /// The same of any two lists.
+    fn interleaved(mut a: &[Term], mut b: &[Term]) -> Self {
         let mut sum: Vec<Term> = Vec::with_capacity(a.len() + b.len());
         let mut vanished = 0;
         while let (Some(x), Some(y)) = (a.first(), b.first()) {
@@ -392,10 +406,10 @@ impl Dim {
             match order {
                 std::cmp::Ordering::Less => sum.push(x.clone()),
                 std::cmp::Ordering::Greater => sum.push(y.clone()),
-                std::cmp::Ordering::Equal => match x.coefficient.checked_add(y.coefficient) {
+                std::cmp::Ordering::Equal => match x.coefficient().checked_add(y.coefficient()) {
                     None => return Self::overflow(),
                     Some(0) => vanished += 1,
-                    Some(coefficient) => sum.push(Term { coefficient, ..x.clone() }),
+                    Some(coefficient) => sum.push(Term::new(x.factors.clone(), coefficient)),
                 },
             }
             a = &a[usize::from(order.is_le())..];
@@ -407,7 +421,7 @@ impl Dim {
         }
         match &sum[..] {
             [] => Self::ZERO,
-            [Term { factors, coefficient }] if factors.is_empty() => Self::from(*coefficient),
+            [only] if only.factors.is_empty() => Self::from(only.coefficient()),
             _ => Self::of_terms(sum.into_iter()),
         }
     }
@@ -419,41 +433,43 @@ impl Dim {
             return Self::overflow();
         }
         let product = |x: &Term, y: &Term| match x.factors.times(&y.factors) {
-            Some(factors) => (factors, x.coefficient.checked_mul(y.coefficient)),
+            Some(factors) => (factors, x.coefficient().checked_mul(y.coefficient())),
             None => (Monomial::one(), None),
         };
         if products > 1 {
             return Self::collect(a.iter().flat_map(|x| b.iter().map(move |y| product(x, y))));
         }
         let only = (a.first().zip(b.first())).map(|(x, y)| product(x, y));
-        let term = only.and_then(|(factors, c)| Some(Term { factors, coefficient: c? }));
+        let term = only.and_then(|(factors, c)| Some(Term::new(factors, c?)));
         term.map_or(Self::overflow(), |term| Self::of_terms([term].into_iter()))
     }
 
     /// The product of many: numbers first, so that terms are scaled once.
-    fn product_of<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
-        let (mut number, mut rest) = (Self::ONE, Vec::new());
+    pub(crate) fn product_of<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
+        let (mut number, mut rest) = (Some(1i128), None::<Self>);
         for factor in all {
-            match factor.0 {
-                Repr::Short(_) | Repr::Long(_) => number = number * factor.clone(),
-                Repr::Overflow => return Self::overflow(),
-                Repr::Poly(_) => rest.push(factor),
+            match factor.view() {
+                View::Number(n) => number = number.and_then(|number| number.checked_mul(n)),
+                View::Overflow => return Self::overflow(),
+                View::Poly(terms) => {
+                    let product = rest.as_ref().map(|rest| Self::multiplied(rest.poly(), terms));
+                    rest = Some(product.unwrap_or_else(|| factor.clone()));
+                }
             }
         }
-        if number.is_zero() {
-            return number;
+        let Some(number) = number else { return Self::overflow() };
+        match rest {
+            Some(rest) if number != 0 => rest * Self::from(number),
+            _ => Self::from(number),
         }
-        let rest = rest.into_iter().cloned().reduce(|a, b| a * b);
-        rest.map_or(number.clone(), |rest| rest * number)
     }
 
     /// Every term times a number that is not zero.
     fn scaled(terms: &[Term], by: i128) -> Self {
-        if terms.iter().any(|t| t.coefficient.checked_mul(by).is_none()) {
+        if terms.iter().any(|t| t.coefficient().checked_mul(by).is_none()) {
             return Self::overflow();
         }
-        let scaled =
-            |t: &Term| Term { factors: t.factors.clone(), coefficient: t.coefficient * by };
+        let scaled = |t: &Term| Term::new(t.factors.clone(), t.coefficient() * by);
         Self::of_terms(terms.iter().map(scaled))
     }
 
@@ -466,10 +482,10 @@ impl Dim {
         let mut constant = 0;
         for term in self.terms().iter() {
             if term.factors.is_empty() {
-                quotient.push((Monomial::one(), Some(term.coefficient.div_euclid(d))));
-                constant = term.coefficient.rem_euclid(d);
-            } else if term.coefficient % d == 0 {
-                quotient.push((term.factors.clone(), Some(term.coefficient / d)));
+                quotient.push((Monomial::one(), Some(term.coefficient().div_euclid(d))));
+                constant = term.coefficient().rem_euclid(d);
+            } else if term.coefficient() % d == 0 {
+                quotient.push((term.factors.clone(), Some(term.coefficient() / d)));
             } else {
                 rest.push(term.clone());
             }
@@ -479,11 +495,11 @@ impl Dim {
             return quotient;
         }
         // ⌊(g·p + c)/(g·d')⌋ = ⌊(p + ⌊c/g⌋)/d'⌋.
-        let g = rest.iter().fold(d, |g, t| gcd(g, t.coefficient));
+        let g = rest.iter().fold(d, |g, t| gcd(g, t.coefficient()));
         let (d, constant) = (d / g, constant.div_euclid(g));
         // ⌊(⌊x/a⌋ + c)/d⌋ = ⌊(x + a·c)/(a·d)⌋.
-        if let [Term { factors, coefficient }] = &rest[..] {
-            if let ([(Atom::FloorDiv(x, a), 1)], true) = (&**factors, *coefficient == g) {
+        if let [only] = &rest[..] {
+            if let ([(Atom::FloorDiv(x, a), 1)], true) = (&*only.factors, only.coefficient() == g) {
                 if let (Some(a), true) = (a.as_const().filter(|a| *a > 0), d > 1) {
                     if let (Some(ad), Some(ac)) = (a.checked_mul(d), a.checked_mul(constant)) {
                         return quotient + (x.clone() + Self::from(ac)).floor_div_const(ad);
@@ -491,7 +507,10 @@ impl Dim {
                 }
             }
         }
-        let inner = rest.into_iter().map(|t| (t.factors, Some(t.coefficient / g)));
+        let inner = rest.into_iter().map(|t| {
+            let number = t.coefficient();
+            (t.factors, Some(number / g))
+        });
         let inner = Self::collect(inner.chain(std::iter::once((Monomial::one(), Some(constant)))));
         if d == 1 {
             return quotient + inner;
@@ -511,12 +530,14 @@ impl Dim {
             }
             let rest_terms = rest.terms();
             let top = rest_terms.last()?;
-            if lead.coefficient == 0 || top.coefficient % lead.coefficient != 0 {
+            if lead.coefficient() == 0 || top.coefficient() % lead.coefficient() != 0 {
                 return None;
             }
             let factors = quotient_factors(&top.factors, &lead.factors)?;
-            let step =
-                Self::collect(std::iter::once((factors, Some(top.coefficient / lead.coefficient))));
+            let step = Self::collect(std::iter::once((
+                factors,
+                Some(top.coefficient() / lead.coefficient()),
+            )));
             quotient = quotient + step.clone();
             rest = rest.clone() - step * divisor.clone();
             if rest.is_overflow() {
@@ -630,6 +651,21 @@ impl std::ops::Mul for Dim {
     }
 }
 
+impl std::ops::AddAssign<&Dim> for Dim {
+    fn add_assign(&mut self, other: &Dim) {
+        match (self.view(), other.view()) {
+            (_, View::Number(0)) => {}
+            (View::Number(0), _) => *self = other.clone(),
+            (View::Poly(_), View::Poly(b)) => {
+                if !self.add_in_place(b) {
+                    *self = Self::merged(self.poly(), b);
+                }
+            }
+            _ => *self = std::mem::take(self) + other.clone(),
+        }
+    }
+}
+
 impl std::ops::Neg for Dim {
     type Output = Self;
     fn neg(self) -> Self {
@@ -640,7 +676,7 @@ impl std::ops::Neg for Dim {
 impl std::ops::Sub for Dim {
     type Output = Self;
     fn sub(self, other: Self) -> Self {
-        self + -other
+        if other.is_zero() { self } else { self + -other }
     }
 }
 
@@ -658,7 +694,10 @@ impl std::iter::Product for Dim {
 
 impl<'a> std::iter::Sum<&'a Self> for Dim {
     fn sum<I: Iterator<Item = &'a Self>>(iter: I) -> Self {
-        iter.fold(Self::ZERO, |a, b| a + b.clone())
+        iter.fold(Self::ZERO, |mut sum, next| {
+            sum += next;
+            sum
+        })
     }
 }
 

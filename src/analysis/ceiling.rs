@@ -40,7 +40,7 @@ pub(super) fn without(outcome: &Outcome, open: &BTreeSet<Arc<str>>) -> Option<Ou
         if depends(node) { super::propagate::unknown(node.class) } else { node.clone() }
     });
     let (values, order) = (outcome.values.clone(), outcome.order.clone());
-    Some(Outcome { nodes: nodes.collect(), values, order })
+    Some(Outcome::new(nodes.collect(), values, order))
 }
 
 /// Values of the chosen symbols, and how much the others can be.
@@ -61,7 +61,7 @@ impl Analysis {
         let nodes = self.nodes.iter().map(|node| ceiling.node(node)).collect();
         let values: Vec<_> = self.values.iter().map(|info| ceiling.info(info)).collect();
         let known = values.iter().map(whole).collect();
-        let outcome = Outcome { nodes, values: known, order: self.order.clone() };
+        let outcome = Outcome::new(nodes, known, self.order.clone());
         let mut diagnostics = self.diagnostics.clone();
         diagnostics.extend(ceiling.remarks());
         Self {
@@ -187,7 +187,7 @@ impl<'a> Ceiling<'a> {
         let outcome = body.outcome.as_ref().map(|outcome| {
             let nodes = outcome.nodes.iter().map(|node| self.node(node)).collect();
             let values = outcome.values.iter().map(|info| self.info(info)).collect();
-            Outcome { nodes, values, order: outcome.order.clone() }
+            Outcome::new(nodes, values, outcome.order.clone())
         });
         // What is not known is not in the sums.
         let known = |dim: &Dim| match self.range(dim) {

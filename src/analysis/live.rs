@@ -52,7 +52,7 @@ pub(super) fn steps(
         outside[id.index()] = !around.dying.contains(name);
     }
     let size = |value: ValueId| -> Dim {
-        let bytes = || values[value.index()].bytes().unwrap_or_default();
+        let bytes = || outcome.sizes[value.index()].clone().unwrap_or_default();
         if rest[value.index()] || outside[value.index()] { Dim::ZERO } else { bytes() }
     };
     // Values by the step that ends them.
@@ -69,7 +69,7 @@ pub(super) fn steps(
         let before = (!report.bodies.is_empty()).then(|| live.clone());
         for output in node.outputs.iter().flatten() {
             if owner[output.index()] == *output {
-                live = live + size(*output);
+                live += &size(*output);
             }
         }
         let inside = before.map(|before| {
@@ -78,7 +78,7 @@ pub(super) fn steps(
         });
         result.push(Step { live: live.clone(), inside: inside.unwrap_or_default() });
         while let Some((_, value)) = ends.next_if(|(end, _)| *end == step) {
-            live = live - size(value);
+            live += &-size(value);
         }
     }
     result

@@ -54,6 +54,16 @@ pub struct Outcome {
     pub values: Vec<TensorInfo>,
     /// The order nodes run in.
     pub order: Vec<NodeId>,
+    /// Bytes of each value, where known.
+    pub sizes: Vec<Option<Dim>>,
+}
+
+impl Outcome {
+    /// The outcome of a walk with other numbers in it.
+    pub(super) fn new(nodes: Vec<NodeReport>, values: Vec<TensorInfo>, order: Vec<NodeId>) -> Self {
+        let sizes = values.iter().map(TensorInfo::bytes).collect();
+        Self { nodes, values, order, sizes }
+    }
 }
 
 impl<'b> Walk<'b> {
@@ -199,6 +209,7 @@ impl<'b> Walk<'b> {
         for (name, id) in &graph.captures {
             values[id.index()] = outer(name).unwrap_or_default();
         }
+        let mut sizes: Vec<Option<Dim>> = values.iter().map(TensorInfo::bytes).collect();
         let mut nodes = vec![unknown(Class::Unknown); graph.nodes.len()];
         let order = match Order::of(graph) {
             Order::Sorted(order) => order,
@@ -212,18 +223,20 @@ impl<'b> Walk<'b> {
             let node = graph.node(*id);
             self.place.borrow_mut().push(id.index());
             let around = (self.made.replace(0), self.bounded.replace(false));
-            let (report, outputs) = self.node(graph, node, &values, &nodes, outer);
+            let (report, mut outputs) = self.node(graph, node, (&values, &sizes), &nodes, outer);
             self.place.borrow_mut().pop();
             self.made.set(around.0);
             self.bounded.set(around.1);
             nodes[id.index()] = report;
             for (port, value) in node.outputs.iter().enumerate() {
                 let Some(value) = value else { continue };
-                let found = outputs.get(port).cloned().unwrap_or_default();
-                values[value.index()] = self.reconcile(graph, node, *value, found);
+                let found = outputs.get_mut(port).map(std::mem::take).unwrap_or_default();
+                let found = self.reconcile(graph, node, *value, found);
+                sizes[value.index()] = found.bytes();
+                values[value.index()] = found;
             }
         }
-        Outcome { nodes, values, order }
+        Outcome { nodes, values, order, sizes }
     }
 
     /// The file's word fills what inference left open, and is never believed against it.
@@ -265,7 +278,7 @@ impl<'b> Walk<'b> {
         &self,
         graph: &Graph,
         node: &Node,
-        values: &[TensorInfo],
+        (values, sizes): (&[TensorInfo], &[Option<Dim>]),
         before: &[NodeReport],
         outer: &dyn Fn(&str) -> Option<TensorInfo>,
     ) -> (NodeReport, Vec<TensorInfo>) {
@@ -350,7 +363,7 @@ impl<'b> Walk<'b> {
         let report = if constant || known {
             NodeReport { status: Status::Folded, ..unknown(op.class) }
         } else {
-            match Self::cost(graph, &cx, &effect, op.class) {
+            match Self::cost(graph, &cx, &effect, op.class, sizes) {
                 Some(report) => {
                     let runs = effect.inner.as_deref().map_or(&[][..], |inner| &inner.runs);
                     self.sureness(NodeReport { bodies: calls.into_bodies(node, runs), ..report })
@@ -459,15 +472,20 @@ impl<'b> Walk<'b> {
     }
 
     /// Arithmetic by kind, and bytes: each distinct input read once, each output written once.
-    fn cost(graph: &Graph, cx: &OpCx<'_>, effect: &Effect, class: Class) -> Option<NodeReport> {
-        let mut cost = effect.inner.as_deref().map(|inner| inner.cost.clone()).unwrap_or_default();
+    fn cost(
+        graph: &Graph,
+        cx: &OpCx<'_>,
+        effect: &Effect,
+        class: Class,
+        sizes: &[Option<Dim>],
+    ) -> Option<NodeReport> {
         let float = || cx.dtype(0).is_none_or(crate::ir::DType::is_float);
         let integer =
             effect.integer.unwrap_or_else(|| !float() || quantized(graph, cx.node, class));
-        let operations = effect.macs.clone() * Dim::from(2)
-            + effect.other.clone()
-            + effect.transcendentals.clone()
-            + effect.comparisons.clone();
+        let mut operations = effect.macs.clone() * Dim::from(2);
+        operations += &effect.other;
+        operations += &effect.transcendentals;
+        operations += &effect.comparisons;
         let effective_macs = effect.effective.clone().unwrap_or_else(|| effect.macs.clone());
         let left = effect.fast[usize::from(integer)];
         let mut own = Cost {
@@ -486,7 +504,7 @@ impl<'b> Walk<'b> {
         } else {
             own.flops = operations;
         }
-        let mut reads: Vec<(ValueId, Dim)> = Vec::new();
+        let mut reads: Vec<(ValueId, Dim)> = Vec::with_capacity(cx.node.inputs.len());
         let stated: HashMap<usize, &Dim> =
             effect.reads.iter().rev().map(|(p, b)| (*p, b)).collect();
         let many = cx.node.inputs.len() > 16;
@@ -495,7 +513,7 @@ impl<'b> Walk<'b> {
             let Some(value) = value else { continue };
             let bytes = match stated.get(&port) {
                 Some(bytes) => (*bytes).clone(),
-                None => cx.optional(port)?.bytes()?,
+                None => sizes[value.index()].clone()?,
             };
             let repeated = if many {
                 !seen.insert(*value)
@@ -507,12 +525,12 @@ impl<'b> Walk<'b> {
             }
             let bytes = stored(graph, *value, bytes);
             if graph.value(*value).weight.is_some() || cx.optional(port)?.constant {
-                own.weight_bytes_read = own.weight_bytes_read + bytes.clone();
+                own.weight_bytes_read += &bytes;
             }
-            own.bytes_read = own.bytes_read + bytes.clone();
+            own.bytes_read += &bytes;
             reads.push((*value, bytes));
         }
-        let mut writes: Vec<(ValueId, Dim)> = Vec::new();
+        let mut writes: Vec<(ValueId, Dim)> = Vec::with_capacity(cx.node.outputs.len());
         let used = cx.node.outputs.iter().zip(&effect.outputs);
         for (value, info) in used.filter_map(|(v, info)| Some(((*v)?, info))) {
             let bytes = match &effect.writes {
@@ -521,11 +539,20 @@ impl<'b> Walk<'b> {
                 Some(_) => Dim::ZERO,
                 None => info.bytes()?,
             };
-            own.bytes_written = own.bytes_written + bytes.clone();
+            own.bytes_written += &bytes;
             writes.push((value, bytes));
         }
-        cost.add(&own);
-        Some(NodeReport { class, cost, status: effect.status, reads, writes, bodies: Vec::new() })
+        if let Some(inner) = effect.inner.as_deref() {
+            own.add(&inner.cost);
+        }
+        Some(NodeReport {
+            class,
+            cost: own,
+            status: effect.status,
+            reads,
+            writes,
+            bodies: Vec::new(),
+        })
     }
 }
 

@@ -161,7 +161,7 @@ fn saved(
         sure && producer.is_some_and(|id| outcome.nodes[id.index()].status == Status::Bound)
     };
     let size = |v: &ValueId| {
-        if unsure(*v) { None } else { outcome.values[v.index()].bytes() }
+        if unsure(*v) { None } else { outcome.sizes[v.index()].clone() }
     };
     let sizes = graph.outputs.iter().map(|v| size(v).unwrap_or_default()).collect();
     // A value that is given out twice is written once.

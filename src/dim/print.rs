@@ -15,10 +15,9 @@ impl fmt::Display for Dim {
                 }
                 let inner: Vec<Term> = terms
                     .iter()
-                    .map(|t| Term {
-                        factors: super::quotient_factors(&t.factors, &common)
-                            .unwrap_or_else(super::Monomial::one),
-                        coefficient: t.coefficient,
+                    .map(|t| {
+                        let rest = super::quotient_factors(&t.factors, &common);
+                        Term::new(rest.unwrap_or_else(super::Monomial::one), t.coefficient())
                     })
                     .collect();
                 write_factors(f, &common)?;
@@ -50,8 +49,8 @@ fn write_sum(f: &mut fmt::Formatter<'_>, terms: &[Term]) -> fmt::Result {
     let degree = |t: &Term| t.factors.iter().map(|(_, e)| u64::from(*e)).sum::<u64>();
     sorted.sort_by(|a, b| degree(b).cmp(&degree(a)).then_with(|| a.factors.cmp(&b.factors)));
     for (i, term) in sorted.iter().enumerate() {
-        let magnitude = term.coefficient.unsigned_abs();
-        match (i, term.coefficient < 0) {
+        let magnitude = term.coefficient().unsigned_abs();
+        match (i, term.coefficient() < 0) {
             (0, true) => f.write_char('-')?,
             (0, false) => {}
             (_, true) => f.write_str(" - ")?,

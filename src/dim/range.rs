@@ -11,7 +11,7 @@ pub type Ranges<'a> = dyn Fn(&str) -> Option<Range> + 'a;
 impl Dim {
     /// Whether a term is taken away from the others.
     pub fn is_difference(&self) -> bool {
-        self.poly().iter().any(|term| term.coefficient < 0)
+        self.poly().iter().any(|term| term.coefficient() < 0)
     }
 
     /// A range that holds every value for symbols within theirs: never too narrow; as narrow as can be where
@@ -31,7 +31,7 @@ impl Dim {
 
 impl Term {
     fn range(&self, of: &Ranges<'_>) -> Result<Range, EvalError> {
-        let mut product = (self.coefficient, self.coefficient);
+        let mut product = (self.coefficient(), self.coefficient());
         for (atom, exponent) in self.factors.iter() {
             let base = atom.range(of)?;
             let power = |x: i128| x.checked_pow(*exponent).ok_or(EvalError::Overflow);

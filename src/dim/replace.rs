@@ -29,7 +29,7 @@ impl Dim {
         match self.view() {
             View::Number(_) | View::Overflow => self.clone(),
             View::Poly(terms) => terms.iter().fold(Self::ZERO, |sum, term| {
-                let one = Self::from(term.coefficient);
+                let one = Self::from(term.coefficient());
                 let factors = term.factors.iter();
                 sum + factors.fold(one, |product, (atom, e)| product * atom.replaced(by).pow(*e))
             }),

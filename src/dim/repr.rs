@@ -43,9 +43,34 @@ impl Dim {
     pub(super) fn terms(&self) -> std::borrow::Cow<'_, [Term]> {
         match self.view() {
             View::Poly(terms) => std::borrow::Cow::Borrowed(terms),
-            View::Number(n) => vec![Term { factors: Monomial::one(), coefficient: n }].into(),
+            View::Number(n) => vec![Term::new(Monomial::one(), n)].into(),
             View::Overflow => std::borrow::Cow::Borrowed(&[]),
         }
+    }
+
+    /// Adds terms where they are, if nobody else holds this polynomial and it has all their products already.
+    pub(super) fn add_in_place(&mut self, terms: &[Term]) -> bool {
+        let Repr::Poly(own) = &mut self.0 else { return false };
+        own.with_arc_mut(|own| {
+            let Some(own) = triomphe::Arc::get_mut(own) else { return false };
+            let own = own.slice_mut();
+            let mut at = 0;
+            let place = |term: &Term, at: &mut usize| {
+                *at += own.get(*at..)?.iter().position(|o| o.factors == term.factors)?;
+                let sum = own.get(*at)?.coefficient().checked_add(term.coefficient())?;
+                (sum != 0).then_some(())
+            };
+            if terms.iter().any(|term| place(term, &mut at).is_none()) {
+                return false;
+            }
+            let mut rest = own.iter_mut();
+            for term in terms {
+                if let Some(same) = rest.find(|o| o.factors == term.factors) {
+                    same.set_coefficient(same.coefficient().saturating_add(term.coefficient()));
+                }
+            }
+            true
+        })
     }
 
     /// A polynomial of terms that are sorted, distinct, not zero, and not a constant alone.

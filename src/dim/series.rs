@@ -16,7 +16,10 @@ impl Dim {
             powers.entry(power).or_default().push(rest);
         }
         let parts = powers.into_iter().map(|(power, terms)| {
-            let factor = Self::collect(terms.into_iter().map(|t| (t.factors, Some(t.coefficient))));
+            let factor = Self::collect(terms.into_iter().map(|t| {
+                let number = t.coefficient();
+                (t.factors, Some(number))
+            }));
             let (sum, divisor) = power_sum(power, count)?;
             Some((factor * sum).floor_div(&Self::from(divisor)))
         });
@@ -56,6 +59,6 @@ impl Term {
             }
         }
         let factors = super::Monomial(factors.into());
-        Some((power, Self { factors, coefficient: self.coefficient }))
+        Some((power, Self::new(factors, self.coefficient())))
     }
 }

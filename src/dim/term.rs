@@ -7,18 +7,43 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Term {
     pub(super) factors: Monomial,
-    pub(super) coefficient: i128,
+    coefficient: Coefficient,
+}
+
+/// A number on a boundary of eight bytes, as everything else is: allocators are slow with more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C, packed(8))]
+struct Coefficient(i128);
+
+impl Term {
+    pub(super) fn new(factors: Monomial, coefficient: i128) -> Self {
+        Self { factors, coefficient: Coefficient(coefficient) }
+    }
+
+    pub(super) fn coefficient(&self) -> i128 {
+        self.coefficient.0
+    }
+
+    pub(super) fn set_coefficient(&mut self, coefficient: i128) {
+        self.coefficient = Coefficient(coefficient);
+    }
 }
 
 /// A product of powers, shared between the terms that have it: sorted by atom, exponents at least one;
 /// empty for the constant term, which therefore comes first.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Eq, Hash)]
 pub(super) struct Monomial(pub(super) Arc<[(Atom, u32)]>);
 
 impl std::ops::Deref for Monomial {
     type Target = [(Atom, u32)];
     fn deref(&self) -> &Self::Target {
         &self.0
+    }
+}
+
+impl PartialEq for Monomial {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
     }
 }
 

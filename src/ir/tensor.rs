@@ -251,7 +251,12 @@ impl TensorInfo {
                 None => Some(sequence.element.bytes()? * sequence.length.clone()),
             };
         }
-        Some(self.dtype?.bytes(&self.elements()?))
+        let (dtype, shape) = (self.dtype?, self.shape.as_ref()?);
+        if dtype.bits() % 8 != 0 {
+            return Some(dtype.bytes(&self.elements()?));
+        }
+        let each = Dim::from(dtype.bits() / 8);
+        Some(Dim::product_of(shape.iter().chain([&each])))
     }
 
     /// Contents as integers, where every element is one.

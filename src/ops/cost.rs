@@ -58,7 +58,7 @@ pub struct Cost {
 impl Cost {
     /// Adds another cost to this one.
     pub fn add(&mut self, other: &Self) {
-        let sum = |a: &mut Dim, b: &Dim| *a = std::mem::take(a) + b.clone();
+        let sum = |a: &mut Dim, b: &Dim| *a += b;
         sum(&mut self.macs, &other.macs);
         sum(&mut self.effective_macs, &other.effective_macs);
         sum(&mut self.flops, &other.flops);

@@ -84,7 +84,7 @@ impl Fuser<'_> {
     fn size(&self, value: ValueId) -> Option<Dim> {
         match &self.graph.value(value).weight {
             Some(weight) => Some(weight.bytes.clone()),
-            None => self.outcome.values[value.index()].bytes(),
+            None => self.outcome.sizes[value.index()].clone(),
         }
     }
 

@@ -361,11 +361,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn attrs(
-        &mut self,
-        protos: &[AttributeProto],
-        scope: &Scope<'_>,
-    ) -> Result<Attrs, LoadError> {
+    fn attrs(&mut self, protos: &[AttributeProto], scope: &Scope<'_>) -> Result<Attrs, LoadError> {
         let mut attrs = Vec::with_capacity(protos.len());
         for proto in protos {
             let name = self.shared(&proto.name);
