@@ -27,7 +27,7 @@ pub use propagate::Outcome;
 use crate::dim::{Bindings, Dim, EvalError};
 use crate::ir::{Diagnostic, Model, NodeId, Sequence, Severity, TensorInfo, ValueId};
 use crate::ops::{Class, Cost, Status};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What is known of a node after the walk.
@@ -128,7 +128,7 @@ impl Analysis {
         const MOST: usize = 6;
         let mut best: Vec<&Dim> = Vec::new();
         // Layer after layer holds the same.
-        let mut seen: HashSet<&Dim> = HashSet::new();
+        let mut seen: hashbrown::HashSet<&Dim> = hashbrown::HashSet::new();
         for live in self.live_bytes.iter().filter(|live| seen.insert(live)) {
             if best.iter().any(|b| matches!(live.compare(b), Some(Less | Equal))) {
                 continue;

@@ -51,7 +51,6 @@ pub use part::Part;
 pub use ports::{Held, Packed, Port};
 pub(crate) use rounds::ROUND;
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// What kind of work an operator is: the colour of its point and the row of its efficiency.
@@ -236,7 +235,7 @@ pub fn all() -> impl Iterator<Item = &'static Op> {
 
 /// The row of an operator; `ai.onnx` is another name of the empty domain.
 pub fn find(domain: &str, name: &str) -> Option<&'static Op> {
-    static INDEX: OnceLock<HashMap<(&str, &str), &'static Op>> = OnceLock::new();
+    static INDEX: OnceLock<hashbrown::HashMap<(&str, &str), &'static Op>> = OnceLock::new();
     let index = INDEX.get_or_init(|| all().map(|op| ((op.domain, op.name), op)).collect());
     let domain = if domain == "ai.onnx" { "" } else { domain };
     index.get(&(domain, name)).copied()

@@ -56,10 +56,7 @@ pub(super) fn steps(
         if rest[value.index()] || outside[value.index()] { Dim::ZERO } else { bytes() }
     };
     // Values by the step that ends them.
-    let ending = graph.value_ids().filter_map(|v| Some((last_use[v.index()]?, v)));
-    let mut ends: Vec<(usize, ValueId)> = ending.filter(|(s, _)| *s < order.len()).collect();
-    ends.sort_unstable();
-    let mut ends = ends.into_iter().peekable();
+    let ends = Ends::new(&last_use, order.len());
     let held = graph.inputs.iter().chain(graph.captures.values());
     let used = |v: &&ValueId| around.outermost || last_use[v.index()].is_some();
     let mut live: Dim = held.filter(used).map(|v| size(*v)).sum();
@@ -77,11 +74,44 @@ pub(super) fn steps(
             inside(graph, node, report, owner, before, &size, &ends)
         });
         result.push(Step { live: live.clone(), inside: inside.unwrap_or_default() });
-        while let Some((_, value)) = ends.next_if(|(end, _)| *end == step) {
-            live += &-size(value);
+        for value in ends.of(step) {
+            live += &-size(*value);
         }
     }
     result
+}
+
+/// The values that each step is the last to use.
+struct Ends {
+    values: Vec<ValueId>,
+    /// Where those of each step begin.
+    start: Vec<usize>,
+}
+
+impl Ends {
+    /// `last_use` by value; those that outlive the last of `steps` end nowhere.
+    fn new(last_use: &[Option<usize>], steps: usize) -> Self {
+        let ending = || {
+            let all = last_use.iter().enumerate();
+            all.filter_map(|(v, step)| Some((v, step.filter(|s| *s < steps)?)))
+        };
+        let mut start = vec![0; steps + 1];
+        ending().for_each(|(_, step)| start[step + 1] += 1);
+        for step in 0..steps {
+            start[step + 1] += start[step];
+        }
+        let mut next = start.clone();
+        let mut values = vec![ValueId(0); start[steps]];
+        for (value, step) in ending() {
+            values[next[step]] = ValueId::from_index(value);
+            next[step] += 1;
+        }
+        Self { values, start }
+    }
+
+    fn of(&self, step: usize) -> &[ValueId] {
+        &self.values[self.start[step]..self.start[step + 1]]
+    }
 }
 
 /// The step at which each value is read for the last time; that after the last for results.

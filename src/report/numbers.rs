@@ -6,8 +6,9 @@ use super::{
 };
 use crate::analysis::{Analysis, NodeReport};
 use crate::dim::{Bindings, Dim, EvalError};
-use crate::ir::{Diagnostic, Graph, Model, Node, Severity, TensorInfo, ValueId};
+use crate::ir::{DType, Diagnostic, Graph, Model, Node, Severity, Shape, TensorInfo, ValueId};
 use crate::ops::{Cost, Status};
+use hashbrown::HashMap;
 use std::cell::RefCell;
 
 /// Operations per byte; `None` where one is not known, or nothing moves.
@@ -39,12 +40,14 @@ pub(super) struct Evaluator<'b> {
     complete: bool,
     /// The first value with a size below zero, and that size: the model cannot run at these bindings.
     negative: RefCell<Option<(String, i128)>>,
+    /// Shapes as text: many tensors have the same.
+    written: RefCell<HashMap<(Option<DType>, Shape), String>>,
 }
 
 impl<'b> Evaluator<'b> {
     /// For these values of the symbols; `complete` where the cost of every node is known.
     pub(super) fn new(bindings: &'b Bindings, complete: bool) -> Self {
-        Self { bindings, complete, negative: RefCell::default() }
+        Self { bindings, complete, negative: RefCell::default(), written: RefCell::default() }
     }
 
     /// What the analysis could not settle, after the first size that cannot be; with what was assumed in
@@ -282,7 +285,14 @@ impl<'b> Evaluator<'b> {
             name: name.to_owned(),
             dtype: numeric.dtype.map(|d| d.name().to_owned()),
             shape: numeric.shape.as_ref().map(|s| s.iter().map(size).collect()),
-            symbolic: symbolic.to_string(),
+            symbolic: self.text(symbolic),
         }
+    }
+
+    fn text(&self, info: &TensorInfo) -> String {
+        let (Some(shape), None) = (&info.shape, &info.sequence) else { return info.to_string() };
+        let mut written = self.written.borrow_mut();
+        let key = (info.dtype, shape.clone());
+        written.entry(key).or_insert_with(|| info.to_string()).clone()
     }
 }
