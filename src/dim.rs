@@ -7,6 +7,7 @@
 //! Arithmetic is total: a result beyond `i128`, or with more terms than [`MAX_TERMS`], becomes the
 //! absorbing value [`Dim::overflow`], which refuses to be evaluated. This module knows nothing of tensors.
 
+mod memo;
 mod parse;
 mod print;
 mod range;
@@ -452,7 +453,9 @@ impl Dim {
                 View::Number(n) => number = number.and_then(|number| number.checked_mul(n)),
                 View::Overflow => return Self::overflow(),
                 View::Poly(terms) => {
-                    let product = rest.as_ref().map(|rest| Self::multiplied(rest.poly(), terms));
+                    let product = rest.as_ref().map(|rest| {
+                        memo::product(rest, factor, || Self::multiplied(rest.poly(), terms))
+                    });
                     rest = Some(product.unwrap_or_else(|| factor.clone()));
                 }
             }
@@ -643,10 +646,15 @@ impl std::ops::Mul for Dim {
             (View::Number(0), _) | (_, View::Number(0)) => Self::ZERO,
             (View::Number(1), _) => other,
             (_, View::Number(1)) => self,
-            (View::Poly(terms), View::Number(n)) | (View::Number(n), View::Poly(terms)) => {
-                Self::scaled(terms, n)
+            (View::Poly(terms), View::Number(n)) => {
+                memo::product(&self, &other, || Self::scaled(terms, n))
             }
-            (View::Poly(a), View::Poly(b)) => Self::multiplied(a, b),
+            (View::Number(n), View::Poly(terms)) => {
+                memo::product(&other, &self, || Self::scaled(terms, n))
+            }
+            (View::Poly(a), View::Poly(b)) => {
+                memo::product(&self, &other, || Self::multiplied(a, b))
+            }
         }
     }
 }
