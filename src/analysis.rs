@@ -142,6 +142,11 @@ impl Analysis {
         best.into_iter().fold(Dim::ZERO, |a, b| if a.is_zero() { b.clone() } else { a.maximum(b) })
     }
 
+    /// Lets go of what is known of single nodes and kernels, for whom sums and values are enough.
+    pub(crate) fn forget_nodes(&mut self) {
+        (self.nodes, self.groups) = (Vec::new(), Vec::new());
+    }
+
     /// Whether some sum has more terms than a formula may have, or is beyond any number.
     pub fn overflows(&self) -> bool {
         let sums = [&self.fused_bytes, &self.compulsory_bytes, &self.sure_bytes, &self.cache.bytes];
@@ -176,7 +181,9 @@ impl Analysis {
 
     /// Largest number of live activation bytes under `bindings`, nodes run in order.
     pub fn peak_activation_bytes(&self, bindings: &Bindings) -> Result<i128, EvalError> {
-        self.live_bytes.iter().try_fold(0, |peak: i128, live| Ok(peak.max(live.eval(bindings)?)))
+        let mut seen: hashbrown::HashSet<&Dim> = hashbrown::HashSet::new();
+        let mut steps = self.live_bytes.iter().filter(|live| seen.insert(live));
+        steps.try_fold(0, |peak: i128, live| Ok(peak.max(live.eval(bindings)?)))
     }
 }
 

@@ -6,6 +6,7 @@
 mod agreement;
 mod assessment;
 mod batch;
+mod beside;
 mod bodies;
 mod bound;
 mod caveats;

@@ -1,5 +1,6 @@
 //! The analysis report: the JSON form, which the other forms are drawn from.
 
+use super::beside::{beside, is_large};
 use super::numbers::Evaluator;
 use crate::analysis::{Analysis, analyze};
 use crate::dim::{Bindings, Dim, EvalError, MAX_TERMS};
@@ -326,12 +327,15 @@ sums!(Totals OpReport GroupReport);
 impl ModelReport {
     /// Analyses `model` at `bindings`; symbols without a value are set to one and listed.
     pub fn new(model: &Model, file: &str, bindings: &Bindings) -> Result<Self, ReportError> {
-        let (symbolic, ahead) = walks(model, bindings);
-        let symbolic = &symbolic;
+        let (mut symbolic, ahead) = walks(model, bindings);
         let mut all = bindings.clone();
-        let mut assumptions = unset(symbolic, &mut all);
-        let batch = super::batch::batch_of(model, symbolic).map(|b| b.symbol.to_string());
-        let settled = settle(model, symbolic, &mut all, &mut assumptions, ahead);
+        let mut assumptions = unset(&symbolic, &mut all);
+        let batch = super::batch::batch_of(model, &symbolic).map(|b| b.symbol.to_string());
+        let settled = settle(model, &symbolic, &mut all, &mut assumptions, ahead);
+        if settled.is_some() {
+            symbolic.forget_nodes();
+        }
+        let symbolic = &symbolic;
         let numeric = settled.as_ref().unwrap_or(symbolic);
         let number = Evaluator::new(&all, numeric.coverage.is_full());
         let totals = number.totals(numeric)?;
@@ -339,7 +343,16 @@ impl ModelReport {
         let tensors = |ids: &[ValueId]| -> Vec<TensorReport> {
             ids.iter().map(|id| number.value(graph, symbolic, numeric, *id)).collect()
         };
-        let ops = number.ops(graph, symbolic, numeric)?;
+        let rows = || {
+            let number = Evaluator::new(&all, numeric.coverage.is_full());
+            (number.ops(graph, symbolic, numeric), number.negative())
+        };
+        let ((ops, negative), (formulas, memory)) = beside(model, rows, || {
+            let formulas = Formulas::of(symbolic, numeric, &all);
+            (formulas, number.memory(model, numeric, &totals))
+        });
+        let (ops, memory) = (ops?, memory?);
+        number.found(negative);
         let (inputs, outputs) = (tensors(&graph.inputs), tensors(&graph.outputs));
         // What is taken as equal matters where sizes are open; given ones are or are not.
         let open = assumptions.iter().any(|a| !a.data_dependent);
@@ -352,7 +365,7 @@ impl ModelReport {
             schema: SCHEMA.to_owned(),
             model: ModelInfo::of(model, file, batch, inputs),
             bindings: named.collect(),
-            formulas: Formulas::of(symbolic, numeric, &all),
+            formulas,
             coverage: CoverageReport::of(graph, numeric),
             diagnostics,
             outputs,
@@ -361,7 +374,7 @@ impl ModelReport {
             phases: super::phases::phases(symbolic, &all, bindings),
             counts: Some(Counts::of(symbolic)),
             assumptions,
-            memory: number.memory(model, numeric, &totals)?,
+            memory,
             totals,
             bounds: Vec::new(),
         })
@@ -505,26 +518,16 @@ type Ahead = (Bindings, Analysis);
 /// The walk with open sizes, and beside it, of a large model, the one at the sizes that the report will most
 /// likely be for: symbols of the inputs that have no value are one.
 fn walks(model: &Model, bindings: &Bindings) -> (Analysis, Option<Ahead>) {
-    /// Below this many nodes a thread costs more than it saves.
-    const LARGE: usize = 2_000;
-    /// Bodies inside bodies take stack.
-    const STACK: usize = 16 << 20;
-    let graph = &model.graph;
     let mut all = bindings.clone();
-    for symbol in crate::analysis::input_symbols(graph) {
+    for symbol in crate::analysis::input_symbols(&model.graph) {
         all.entry(symbol).or_insert(1);
     }
     let open = || analyze(model, &Bindings::new());
-    if graph.nodes.len() < LARGE || all.is_empty() {
+    if !is_large(model) || all.is_empty() {
         return (open(), None);
     }
-    std::thread::scope(|scope| {
-        let at_sizes = || analyze(model, &all);
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, at_sizes);
-        let symbolic = open();
-        let numeric = thread.ok().and_then(|t| t.join().ok());
-        (symbolic, numeric.map(|numeric| (all.clone(), numeric)))
-    })
+    let (numeric, symbolic) = beside(model, || analyze(model, &all), open);
+    (symbolic, Some((all, numeric)))
 }
 
 /// Gives every symbol of the inputs that has no value one, and lists them.

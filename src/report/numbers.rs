@@ -77,6 +77,18 @@ impl<'b> Evaluator<'b> {
         impossible.into_iter().chain(found).collect()
     }
 
+    /// The first value with a size below zero, as far as was looked.
+    pub(super) fn negative(&self) -> Option<(String, i128)> {
+        self.negative.take()
+    }
+
+    /// Takes over what another one found.
+    pub(super) fn found(&self, negative: Option<(String, i128)>) {
+        if negative.is_some() {
+            self.negative.replace(negative);
+        }
+    }
+
     fn count(&self, what: &str, dim: &Dim) -> Result<u64, ReportError> {
         self.number(dim).map_err(|e| e.of(what))
     }
