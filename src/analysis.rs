@@ -26,7 +26,7 @@ pub use propagate::Outcome;
 
 use crate::dim::{Bindings, Dim, EvalError};
 use crate::ir::{Diagnostic, Model, NodeId, Sequence, Severity, TensorInfo, ValueId};
-use crate::ops::{Class, Cost, Status};
+use crate::ops::{Class, Cost, NodeCost, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub struct NodeReport {
     /// What kind of work it is.
     pub class: Class,
     /// What it costs.
-    pub cost: Cost,
+    pub cost: NodeCost,
     /// How sure that is.
     pub status: Status,
     /// Bytes read of each value when the node runs alone.

@@ -44,7 +44,7 @@ mod training;
 mod values;
 
 pub use context::{OpCx, OpError, RunBody};
-pub use cost::{Cost, Effect, Status};
+pub use cost::{Cost, Effect, NodeCost, Status};
 pub use fast::{Fast, Share};
 pub use inner::{Inner, Run};
 pub use part::Part;

@@ -252,7 +252,7 @@ fn alike(a: &Outcome, b: &Outcome) -> bool {
     let info = |(x, y): (&TensorInfo, &TensorInfo)| x.dtype == y.dtype && x.shape == y.shape;
     a.nodes.len() == b.nodes.len()
         && a.nodes.iter().zip(&b.nodes).all(|(x, y)| {
-            x.status == y.status && x.cost == y.cost && x.bodies.len() == y.bodies.len()
+            x.status == y.status && *x.cost == *y.cost && x.bodies.len() == y.bodies.len()
         })
         && a.values.iter().zip(&b.values).all(info)
 }

@@ -173,7 +173,7 @@ impl<'a> Ceiling<'a> {
                 };
             }
             let bodies = node.bodies.iter().map(|body| self.body(body)).collect();
-            return NodeReport { cost, reads, writes, bodies, ..*node };
+            return NodeReport { cost: cost.into(), reads, writes, bodies, ..*node };
         }
         for name in names {
             *self.open.entry(name).or_insert(0) += 1;

@@ -5,7 +5,7 @@ use super::bodies::Calls;
 use super::ceiling::Ceiling;
 use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo, ValueId};
-use crate::ops::{self, Class, Cost, Effect, OpCx, OpError, ROUND, Share, Status};
+use crate::ops::{self, Class, Cost, Effect, NodeCost, OpCx, OpError, ROUND, Share, Status};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -547,7 +547,7 @@ impl<'b> Walk<'b> {
         }
         Some(NodeReport {
             class,
-            cost: own,
+            cost: own.into(),
             status: effect.status,
             reads,
             writes,
@@ -620,7 +620,7 @@ fn possible(effect: Effect, constraints: &[(Dim, Dim)]) -> Result<Effect, OpErro
 pub(super) fn unknown(class: Class) -> NodeReport {
     NodeReport {
         class,
-        cost: Cost::default(),
+        cost: NodeCost::default(),
         status: Status::Unknown,
         reads: Vec::new(),
         writes: Vec::new(),

@@ -55,7 +55,38 @@ pub struct Cost {
     pub bytes_written: Dim,
 }
 
+/// The [`Cost`] of one node. The many that are worked out when a model is loaded cost nothing, and hold nothing.
+#[derive(Clone, Debug, Default)]
+pub struct NodeCost(Option<Box<Cost>>);
+
+impl From<Cost> for NodeCost {
+    fn from(cost: Cost) -> Self {
+        Self(Some(Box::new(cost)))
+    }
+}
+
+impl std::ops::Deref for NodeCost {
+    type Target = Cost;
+    fn deref(&self) -> &Cost {
+        static NOTHING: Cost = Cost::NOTHING;
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
 impl Cost {
+    const NOTHING: Self = Self {
+        macs: Dim::ZERO,
+        effective_macs: Dim::ZERO,
+        fast: Fast::new(),
+        flops: Dim::ZERO,
+        int_ops: Dim::ZERO,
+        transcendentals: Dim::ZERO,
+        comparisons: Dim::ZERO,
+        bytes_read: Dim::ZERO,
+        weight_bytes_read: Dim::ZERO,
+        bytes_written: Dim::ZERO,
+    };
+
     /// Adds another cost to this one.
     pub fn add(&mut self, other: &Self) {
         let sum = |a: &mut Dim, b: &Dim| *a += b;

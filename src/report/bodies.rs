@@ -94,7 +94,7 @@ impl Rows<'_, '_> {
         let ports = |ids: &[Option<ValueId>]| ids.iter().flatten().map(tensor).collect();
         let report = NodeReport {
             class,
-            cost,
+            cost: cost.into(),
             status,
             reads: Vec::new(),
             writes: Vec::new(),
