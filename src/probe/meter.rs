@@ -6,18 +6,18 @@
 
 pub mod carbon;
 mod energy;
-pub mod nvml;
-pub mod process;
+mod gpu;
 pub mod prometheus;
-pub mod rapl;
 pub mod scrape;
 pub mod triton;
 
 use super::measurement::MeterPart;
+use crate::os::nvml::SlowdownKind;
+use crate::os::proc::Proc;
+use crate::os::processes::{ProcessTree, ticks_per_second};
+use crate::os::rapl::{self, Rapl};
 pub use energy::{Asked, energy};
-use nvml::Boards;
-use process::ProcessTree;
-use rapl::Rapl;
+use gpu::Boards;
 use scrape::{Answers, Question, Told};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ pub struct Setup {
     /// Between two readings.
     pub every: Duration,
     /// Where the kernel shows processes.
-    pub proc: PathBuf,
+    pub proc: Proc,
     /// Where the kernel shows energy.
     pub powercap: PathBuf,
     /// Where the server is.
@@ -60,7 +60,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             every: Duration::from_millis(250),
-            proc: process::PROC.into(),
+            proc: Proc::default(),
             powercap: rapl::POWERCAP.into(),
             place: Place::Elsewhere,
             gpus: Vec::new(),
@@ -146,7 +146,7 @@ impl Session {
 struct Sampler {
     begin: Instant,
     log: Log,
-    proc: PathBuf,
+    proc: Proc,
     own: ProcessTree,
     tree: Option<ProcessTree>,
     boards: Option<Box<dyn Boards>>,
@@ -178,8 +178,8 @@ impl Sampler {
         };
         let away = setup.place == Place::Elsewhere;
         let whose = if away { ", of the machine that sends" } else { "" };
-        let cores = process::host_processors(&s.proc).map(|(_, n)| n as f64);
-        let memory = process::host_memory(&s.proc).map(|(_, all)| all as f64);
+        let cores = s.proc.ticks().map(|t| t.processors as f64);
+        let memory = s.proc.memory().map(|m| m.total as f64);
         s.column("host CPU", "cores", Show::Rate, format!("the whole machine{whose}"), cores);
         s.column("host memory", "B", Show::Peak, format!("peak{whose}"), memory);
         let within = if setup.place == Place::Within { ", with the runtime in it" } else { "" };
@@ -190,7 +190,7 @@ impl Sampler {
             s.absent("CPU energy", "J", ELSEWHERE);
             return s;
         }
-        match nvml::Driver::open(&setup.gpus) {
+        match gpu::Nvidia::open(&setup.gpus) {
             Ok(driver) => s.boards(Box::new(driver)),
             Err(why) => s.absent("GPU", "", &why),
         }
@@ -284,9 +284,7 @@ impl Sampler {
                 std::thread::park_timeout(next - Instant::now().min(next));
             }
         }
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-        let nanoseconds = text.split(' ').next().and_then(|n| n.parse::<f64>().ok());
-        self.log.cpu = nanoseconds.map_or(f64::NAN, |n| n * 1e-9);
+        self.log.cpu = self.proc.thread().map_or(f64::NAN, |t| t.running);
         self.log.answers = self.asked.into_iter().map(scrape::Asked::finish).collect();
         self.log
     }
@@ -295,8 +293,9 @@ impl Sampler {
     fn read(&mut self) {
         let now = self.begin.elapsed().as_secs_f64();
         let mut row = Vec::with_capacity(self.log.columns.len());
-        row.push(process::host_processors(&self.proc).map_or(f64::NAN, |(busy, _)| busy));
-        row.push(process::host_memory(&self.proc).map_or(f64::NAN, |(used, _)| used as f64));
+        row.push(self.proc.ticks().map_or(f64::NAN, |t| t.busy as f64 / ticks_per_second()));
+        let used = self.proc.memory().and_then(|m| Some(m.total.saturating_sub(m.available?)));
+        row.push(used.map_or(f64::NAN, |bytes| bytes as f64));
         let own = self.own.read();
         row.push(if own { self.own.seconds() } else { f64::NAN });
         if let Some(tree) = &mut self.tree {
@@ -308,12 +307,13 @@ impl Sampler {
             for place in 0..boards.names().len() {
                 let r = boards.read(place);
                 let share = |b: Option<bool>| b.map_or(f64::NAN, |b| f64::from(u8::from(b)));
-                row.push(r.utilisation.unwrap_or(f64::NAN));
-                row.push(r.memory.map_or(f64::NAN, |m| m as f64));
-                row.push(r.power.unwrap_or(f64::NAN));
-                row.push(r.energy.unwrap_or(f64::NAN));
-                row.push(r.clock.unwrap_or(f64::NAN));
-                row.extend([share(r.slowed), share(r.capped)]);
+                row.push(r.busy_percent.map_or(f64::NAN, |p| f64::from(p) / 100.0));
+                row.push(r.memory_bytes.map_or(f64::NAN, |m| m as f64));
+                row.push(r.power_w.unwrap_or(f64::NAN));
+                row.push(r.energy_j.unwrap_or(f64::NAN));
+                row.push(r.clock_mhz.map_or(f64::NAN, |mhz| f64::from(mhz) * 1e6));
+                row.push(share(r.is_slowed(SlowdownKind::Hardware)));
+                row.push(share(r.is_slowed(SlowdownKind::PowerLimit)));
             }
         }
         if let Some(rapl) = &mut self.rapl {
@@ -485,6 +485,7 @@ pub fn unmeasured(name: &str, unit: &str, why: &str) -> MeterPart {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::nvml::{Slowdown, State};
 
     struct Hot;
 
@@ -493,8 +494,9 @@ mod tests {
             vec![(0, "a board".into())]
         }
 
-        fn read(&self, _: usize) -> nvml::Reading {
-            nvml::Reading { slowed: Some(true), power: Some(300.0), ..nvml::Reading::default() }
+        fn read(&self, _: usize) -> State {
+            let heat = Slowdown { kind: SlowdownKind::Hardware, name: "heat" };
+            State { slowed_by: Some(vec![heat]), power_w: Some(300.0), ..State::default() }
         }
     }
 
@@ -552,10 +554,7 @@ mod tests {
             powercap: "/nowhere".into(),
             ..Setup::default()
         };
-        let on_processor = || {
-            let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-            text.split(' ').next().unwrap().parse::<f64>().unwrap() * 1e-9
-        };
+        let on_processor = || Proc::default().thread().unwrap().running;
         let session = Session::start(&setup).unwrap();
         std::thread::sleep(Duration::from_millis(100));
         let (begin, before) = (Instant::now(), on_processor());

@@ -5,7 +5,6 @@
 //! after 250 ms. Servers that say that they are ready before the model is loaded exist, so that the
 //! first good answer is the only instant that compares between servers.
 
-pub mod cache;
 pub mod group;
 mod health;
 
@@ -14,6 +13,7 @@ use super::record::Fault;
 use super::stats::median;
 use super::stream::{Address, Failure};
 use super::target::{Options, Prepared, TargetError, Url, explain};
+use crate::os::page_cache::{self, Cached};
 use group::Group;
 use health::{Health, State};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -105,7 +105,7 @@ pub fn start(
             "stop the server that listens there, or use another port",
         ));
     }
-    let (state, seen, unverified) = page_cache(cache, known);
+    let (state, seen, unverified) = bring_page_cache(cache, known);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| failed(e.to_string(), "close other programs"))?;
     let spawned = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -191,7 +191,11 @@ pub fn start(
         cpu_seconds: usage.map(|u| u.cpu_seconds),
         peak_rss_bytes: end.map(|u| u.peak_rss_bytes),
         read_bytes: read,
-        cache: seen,
+        cache: seen.map(|c| CachePart {
+            files: c.files,
+            bytes: c.bytes,
+            resident_bytes: c.resident_bytes,
+        }),
         unverified,
     };
     Ok(Started { group: watch.group, start, prepared })
@@ -351,14 +355,14 @@ fn connects(sockets: &[SocketAddr]) -> bool {
 }
 
 /// Brings the page cache into a state: its name, what was seen of it, and why it is not sure.
-fn page_cache(
+fn bring_page_cache(
     cache: Cache,
     known: &[PathBuf],
-) -> (&'static str, Option<CachePart>, Option<String>) {
+) -> (&'static str, Option<Cached>, Option<String>) {
     if cache == Cache::Cold {
-        cache::evict(known);
+        page_cache::evict(known);
     }
-    let seen = cache::look(known);
+    let seen = page_cache::look(known);
     let name = match cache {
         Cache::Unknown => return ("unknown", seen, None),
         Cache::Cold => "cold",
@@ -384,7 +388,7 @@ fn page_cache(
 
 /// Why it is not sure that a start found its files in memory: some are never read whole, so that what
 /// was fetched from storage tells, not what is there.
-fn not_warm(seen: Option<CachePart>, read: Option<u64>) -> Option<String> {
+fn not_warm(seen: Option<Cached>, read: Option<u64>) -> Option<String> {
     let Some(read) = read else { return Some("/proc does not tell what was read".into()) };
     let known = seen.map_or(0, |s| s.bytes);
     let many = read > (known / 20).max(1 << 20);

@@ -1,11 +1,12 @@
 //! Meters beside the load, as asked for on the command line.
 
 use super::hinted;
+use crate::os::proc::Proc;
 use crate::probe::drive::{Outcome, Plan};
 use crate::probe::measurement::Measured;
 use crate::probe::meter::carbon::{self, Grid};
 use crate::probe::meter::scrape::{Asker, Kind, Question};
-use crate::probe::meter::{self, Asked, Log, Place, Session, Setup, process, triton};
+use crate::probe::meter::{self, Asked, Log, Place, Session, Setup, triton};
 use crate::probe::stream::Trust;
 use crate::probe::target::{Prepared, Protocol, Url};
 use anyhow::{Context, Result};
@@ -179,9 +180,7 @@ impl Flags {
             return Ok(None);
         }
         let place = match (self.pid, prepared.is_local()) {
-            (Some(pid), _) if Path::new(process::PROC).join(pid.to_string()).exists() => {
-                Place::Here(pid)
-            }
+            (Some(pid), _) if Proc::default().stat(pid).is_some() => Place::Here(pid),
             (Some(pid), _) => {
                 return Err(hinted(
                     format!("`--pid {pid}`: there is no such process here"),
@@ -267,7 +266,7 @@ fn place(url: &Url) -> Place {
     if !addresses.into_iter().any(|a| UdpSocket::bind((a.ip(), 0)).is_ok()) {
         return Place::Elsewhere;
     }
-    match process::listener(Path::new(process::PROC), url.port) {
+    match Proc::default().listener(url.port) {
         Ok(pid) => Place::Here(pid),
         Err(why) => Place::Hidden(format!(
             "{why}; give the server's with --pid, or run as its user and in its namespace"

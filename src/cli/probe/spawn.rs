@@ -1,8 +1,9 @@
 //! `rooflens probe --spawn`: a server that is started here, several times, and timed.
 
 use super::super::{emit, hinted};
+use crate::os::page_cache;
 use crate::probe::measurement::{START_UP, StartUpFile, StartUpPart};
-use crate::probe::startup::{self, Cache, POLLS, Spec, StartError, Started, start};
+use crate::probe::startup::{Cache, POLLS, Spec, StartError, Started, start};
 use crate::probe::target::{Options, Protocol, Url};
 use crate::units::si;
 use anyhow::{Context, Result};
@@ -76,7 +77,7 @@ impl Flags {
         let spec = Spec { command: command.into(), url, options, ready_path, warm };
         let mut known = Vec::new();
         for path in model.into_iter().chain(self.evict.iter().map(PathBuf::as_path)) {
-            known.extend(startup::cache::files(path).map_err(|e| {
+            known.extend(page_cache::files(path).map_err(|e| {
                 hinted(format!("`{}` cannot be read: {e}", path.display()), "check the path")
             })?);
         }
