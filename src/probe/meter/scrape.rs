@@ -323,68 +323,102 @@ fn triton_stages(delta: &Stats, seconds: f64, instances: Option<u64>) -> Vec<Sta
     names.into_iter().filter_map(stage).collect()
 }
 
-/// Stages behind names that are known: name, label of the model, stage, seconds a unit. What `MLServer`
-/// calls the duration of an inference has the wait for its batching and its workers in it.
-const HISTOGRAMS: &[(&str, &str, &str, f64)] = &[
-    (":tensorflow:serving:request_latency", "model_name", "total", 1e-6),
-    (":tensorflow:serving:runtime_latency", "model_name", "compute", 1e-6),
-    (":tensorflow:serving:batching_session:queuing_latency", "", "queue", 1e-6),
-    ("rest_server_request_duration_seconds", "", "total", 1.0),
-    ("grpc_server_handling_seconds", "", "total", 1.0),
-    ("model_infer_request_duration", "model", "infer", 1.0),
+/// A stage that a server times in a histogram or a summary.
+struct HistogramStage {
+    metric: &'static str,
+    /// The label that names the model; empty where there is none.
+    model_label: &'static str,
+    stage: &'static str,
+    /// Seconds in a unit of the metric.
+    unit: f64,
+}
+
+/// A stage that a server times in a counter, beside counters of what was timed.
+struct CounterStage {
+    metric: &'static str,
+    /// The counter of requests.
+    requests: &'static str,
+    /// The counter of executions, where several requests share one and each counts its whole time.
+    executions: Option<&'static str>,
+    /// The label that names the model.
+    model_label: &'static str,
+    stage: &'static str,
+    /// Seconds in a unit of the metric.
+    unit: f64,
+}
+
+const HISTOGRAMS: [HistogramStage; 6] = [
+    HistogramStage {
+        metric: ":tensorflow:serving:request_latency",
+        model_label: "model_name",
+        stage: "total",
+        unit: 1e-6,
+    },
+    HistogramStage {
+        metric: ":tensorflow:serving:runtime_latency",
+        model_label: "model_name",
+        stage: "compute",
+        unit: 1e-6,
+    },
+    HistogramStage {
+        metric: ":tensorflow:serving:batching_session:queuing_latency",
+        model_label: "",
+        stage: "queue",
+        unit: 1e-6,
+    },
+    HistogramStage {
+        metric: "rest_server_request_duration_seconds",
+        model_label: "",
+        stage: "total",
+        unit: 1.0,
+    },
+    HistogramStage {
+        metric: "grpc_server_handling_seconds",
+        model_label: "",
+        stage: "total",
+        unit: 1.0,
+    },
+    // MLServer's duration of an inference includes the wait for its batching and its workers.
+    HistogramStage {
+        metric: "model_infer_request_duration",
+        model_label: "model",
+        stage: "infer",
+        unit: 1.0,
+    },
 ];
 
-/// The same of counters, with the counter of requests, and of executions where batches form.
-const COUNTERS: &[(&str, &str, &str, &str, &str, f64)] = &[
-    (
-        "nv_inference_request_duration_us",
-        "nv_inference_request_success",
-        "",
-        "model",
-        "total",
-        1e-6,
-    ),
-    ("nv_inference_queue_duration_us", "nv_inference_request_success", "", "model", "queue", 1e-6),
-    (
-        "nv_inference_compute_input_duration_us",
-        "nv_inference_request_success",
-        "nv_inference_exec_count",
-        "model",
-        "compute_input",
-        1e-6,
-    ),
-    (
-        "nv_inference_compute_infer_duration_us",
-        "nv_inference_request_success",
-        "nv_inference_exec_count",
-        "model",
-        "compute_infer",
-        1e-6,
-    ),
-    (
-        "nv_inference_compute_output_duration_us",
-        "nv_inference_request_success",
-        "nv_inference_exec_count",
-        "model",
-        "compute_output",
-        1e-6,
-    ),
-    (
-        "ts_queue_latency_microseconds",
-        "ts_inference_requests_total",
-        "",
-        "model_name",
-        "queue",
-        1e-6,
-    ),
-    (
-        "ts_inference_latency_microseconds",
-        "ts_inference_requests_total",
-        "",
-        "model_name",
-        "compute",
-        1e-6,
-    ),
+/// A stage as Triton counts it: requests that waited, or executions that they shared.
+const fn triton(metric: &'static str, stage: &'static str, shared: bool) -> CounterStage {
+    CounterStage {
+        metric,
+        requests: "nv_inference_request_success",
+        executions: if shared { Some("nv_inference_exec_count") } else { None },
+        model_label: "model",
+        stage,
+        unit: 1e-6,
+    }
+}
+
+/// A stage as `TorchServe` counts it.
+const fn torchserve(metric: &'static str, stage: &'static str) -> CounterStage {
+    CounterStage {
+        metric,
+        requests: "ts_inference_requests_total",
+        executions: None,
+        model_label: "model_name",
+        stage,
+        unit: 1e-6,
+    }
+}
+
+const COUNTERS: [CounterStage; 7] = [
+    triton("nv_inference_request_duration_us", "total", false),
+    triton("nv_inference_queue_duration_us", "queue", false),
+    triton("nv_inference_compute_input_duration_us", "compute_input", true),
+    triton("nv_inference_compute_infer_duration_us", "compute_infer", true),
+    triton("nv_inference_compute_output_duration_us", "compute_output", true),
+    torchserve("ts_queue_latency_microseconds", "queue"),
+    torchserve("ts_inference_latency_microseconds", "compute"),
 ];
 
 fn stages(
@@ -421,27 +455,27 @@ fn stages(
             });
         }
     };
-    for (name, label, stage, unit) in HISTOGRAMS {
+    for known in &HISTOGRAMS {
         let (mut count, mut sum) = (0.0, 0.0);
-        for ((own, labels), change) in changes {
-            let ours = own == name && of(labels, label) && inference(labels);
+        for ((name, labels), change) in changes {
+            let ours = name == known.metric && of(labels, known.model_label) && inference(labels);
             if let (true, Change::Histogram(spread)) = (ours, change) {
                 count += spread.count;
                 sum += spread.sum;
             }
         }
-        add(stage, count, sum * unit, sum * unit);
+        add(known.stage, count, sum * known.unit, sum * known.unit);
     }
-    for (name, requests, executions, label, stage, unit) in COUNTERS {
+    for known in &COUNTERS {
         let sum = |wanted: &str| -> f64 {
-            let own = changes.iter().filter(|((n, l), _)| n == wanted && of(l, label));
+            let own = changes.iter().filter(|((n, l), _)| n == wanted && of(l, known.model_label));
             own.map(|(_, c)| if let Change::Counter(v) = c { *v } else { 0.0 }).sum()
         };
-        let (total, count) = (sum(name) * unit, sum(requests));
+        let (total, count) = (sum(known.metric) * known.unit, sum(known.requests));
         // Each request of a batch counts the whole of it.
-        let share = if executions.is_empty() { 1.0 } else { sum(executions) / count.max(1.0) };
-        if changes.keys().any(|(n, _)| n == name) {
-            add(stage, count, total, total * share.min(1.0));
+        let share = known.executions.map_or(1.0, |executions| sum(executions) / count.max(1.0));
+        if changes.keys().any(|(name, _)| name == known.metric) {
+            add(known.stage, count, total, total * share.min(1.0));
         }
     }
     found
