@@ -178,7 +178,7 @@ pub(super) fn symbols(model: &Model) -> BTreeSet<Arc<str>> {
     names
 }
 
-/// These, and where `dims` name others, the sizes that only the data decide, which an analysis finds.
+/// These, and where `dims` name others, the data-dependent sizes, which an analysis finds.
 pub(super) fn every_symbol(model: &Model, dims: &[String]) -> BTreeSet<Arc<str>> {
     let mut symbols = symbols(model);
     if dims.iter().any(|d| d.split_once('=').is_some_and(|(n, _)| !symbols.contains(n.trim()))) {
