@@ -10,6 +10,8 @@ pub mod arrival;
 #[cfg(feature = "probe")]
 mod closed;
 #[cfg(feature = "serve")]
+pub mod connector;
+#[cfg(feature = "serve")]
 pub mod counts;
 #[cfg(feature = "serve")]
 pub mod drive;

@@ -6,12 +6,13 @@
 //! later than its time-out is lost already: it is counted and not sent, so that the client catches up.
 
 use super::arrival::{Arrival, Due, Load, Stripe, nanoseconds};
+use super::connector::Client;
 use super::counts::Counts;
 use super::http;
 use super::judge::Health;
 use super::pacer::Pacer;
 use super::record::{Fault, Record, Sample};
-use super::target::{Client, Prepared};
+use super::target::Prepared;
 use crate::os::proc::Proc;
 use crate::os::sys::Sys;
 use std::cell::{Cell, RefCell};

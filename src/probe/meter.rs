@@ -12,9 +12,9 @@ mod host;
 mod log;
 pub mod prometheus;
 pub mod scrape;
-pub mod triton;
 
 use super::measurement::MeterPart;
+use super::target::question::Question;
 use crate::os::proc::Proc;
 use crate::os::rapl::{self, Rapl};
 use cpu_energy::{CPU_ENERGY, CpuEnergy};
@@ -23,7 +23,6 @@ use gpu::{Gpus, Nvidia};
 use host::{Capacity, Client, Host, SERVER, Server};
 use log::{Absent, Column};
 pub use log::{Log, unmeasured};
-use scrape::Question;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -61,7 +61,7 @@ struct Batch {
 }
 
 /// Reads an answer.
-pub fn parse(bytes: &[u8]) -> Result<Stats, String> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Stats, String> {
     let answer: Answer = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     Ok(sum(answer.model_stats.into_iter()))
 }
@@ -177,17 +177,17 @@ struct InstanceGroup {
 }
 
 /// Asks for the statistics of a model over gRPC.
-pub fn statistics(model: &str) -> Call {
+pub(super) fn statistics(model: &str) -> Call {
     Call::new("/inference.GRPCInferenceService/ModelStatistics", &Ask { name: model.into() })
 }
 
 /// Asks for its configuration.
-pub fn configuration(model: &str) -> Call {
+pub(super) fn configuration(model: &str) -> Call {
     Call::new("/inference.GRPCInferenceService/ModelConfig", &Ask { name: model.into() })
 }
 
 /// Reads the answer to [`statistics`].
-pub fn parse_grpc(message: Bytes) -> Result<Stats, String> {
+pub(super) fn parse_grpc(message: Bytes) -> Result<Stats, String> {
     let answer = StatisticsMessage::decode(message).map_err(|e| e.to_string())?;
     if answer.model_stats.is_empty() {
         return Err("they name no model".into());
@@ -215,8 +215,19 @@ pub fn parse_grpc(message: Bytes) -> Result<Stats, String> {
     Ok(sum(models))
 }
 
-/// Instances of a model, by the answer to [`configuration`].
-pub fn instances(message: Bytes) -> Option<u64> {
+/// Instances of a model, by its configuration as JSON.
+pub(super) fn instances(body: &[u8]) -> Option<u64> {
+    let config: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let count = |g: &serde_json::Value| {
+        let gpus = g["gpus"].as_array().map_or(1, |g| g.len().max(1)) as u64;
+        g["count"].as_u64().unwrap_or(1).saturating_mul(gpus)
+    };
+    let groups = config["instance_group"].as_array()?.iter();
+    Some(groups.map(count).fold(0, u64::saturating_add)).filter(|n| *n > 0)
+}
+
+/// The same by the answer to [`configuration`].
+pub(super) fn instances_grpc(message: Bytes) -> Option<u64> {
     let groups = ConfigMessage::decode(message).ok()?.config?.instance_group;
     let count = |g: &InstanceGroup| {
         u64::try_from(g.count.max(1)).unwrap_or(1).saturating_mul(g.gpus.len().max(1) as u64)
@@ -337,7 +348,9 @@ mod tests {
         let group = |count, gpus: &[i32]| InstanceGroup { count, gpus: gpus.to_vec() };
         let config = ModelConfig { instance_group: vec![group(2, &[0, 1]), group(1, &[])] };
         let message = ConfigMessage { config: Some(config) }.encode_to_vec();
-        assert_eq!((instances(message.into()), instances(Bytes::new())), (Some(5), None));
+        assert_eq!((instances_grpc(message.into()), instances_grpc(Bytes::new())), (Some(5), None));
+        let json = br#"{"instance_group":[{"count":2,"gpus":[0,1]},{"count":1}]}"#;
+        assert_eq!((instances(json), instances(b"{}"), instances(b"x")), (Some(5), None, None));
     }
 
     #[test]
