@@ -101,7 +101,8 @@ pub struct Hinted {
 
 impl std::fmt::Display for Hinted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}\n\nhint: {}", self.message, self.hint)
+        let shown = crate::text::shown;
+        write!(f, "{}\n\nhint: {}", shown(&self.message), shown(&self.hint))
     }
 }
 

@@ -204,8 +204,18 @@ fn words(name: &str) -> std::collections::BTreeSet<String> {
 fn parse<T: serde::de::DeserializeOwned>(text: &str, path: &Path) -> Result<T, HwdbError> {
     toml::from_str(text).map_err(|e: toml::de::Error| HwdbError::Malformed {
         file: path.display().to_string(),
-        message: e.to_string().trim().to_owned(),
+        message: in_one_line(&e, text),
     })
+}
+
+/// What is wrong and in which line, which is quoted.
+fn in_one_line(error: &toml::de::Error, text: &str) -> String {
+    const WIDEST: usize = 60;
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let Some(before) = before else { return error.message().to_owned() };
+    let at = before.matches('\n').count();
+    let line: String = text.lines().nth(at).unwrap_or_default().chars().take(WIDEST).collect();
+    format!("line {}, `{}`: {}", at + 1, line.trim(), error.message())
 }
 
 fn plain(name: &str) -> String {
