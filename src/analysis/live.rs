@@ -4,7 +4,7 @@ use super::NodeReport;
 use super::bodies::{self, Body};
 use super::propagate::Outcome;
 use crate::dim::Dim;
-use crate::ir::{Graph, Node, ValueId};
+use crate::ir::{DType, Graph, Node, TensorInfo, ValueId};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,15 +45,11 @@ pub(super) fn steps(
 ) -> Vec<Step> {
     let Outcome { order, values, .. } = outcome;
     let last_use = last_uses(graph, order, owner);
-    let rest = super::memory::at_rest(graph, order, values);
-    let mut outside = vec![false; values.len()];
-    around.views.iter().for_each(|v| outside[v.index()] = true);
-    for (name, id) in &graph.captures {
-        outside[id.index()] = !around.dying.contains(name);
-    }
+    let elsewhere = elsewhere(graph, outcome, around);
+    // What has no size is counted by `of_unknown_size`.
     let size = |value: ValueId| -> Dim {
         let bytes = || values[value.index()].bytes().unwrap_or_default();
-        if rest[value.index()] || outside[value.index()] { Dim::ZERO } else { bytes() }
+        if elsewhere[value.index()] { Dim::ZERO } else { bytes() }
     };
     // Values by the step that ends them.
     let ending = graph.value_ids().filter_map(|v| Some((last_use[v.index()]?, v)));
@@ -82,6 +78,40 @@ pub(super) fn steps(
         }
     }
     result
+}
+
+/// Which values take no memory of this graph's own: those that follow from stored ones, and those that live
+/// in the graph around.
+fn elsewhere(graph: &Graph, outcome: &Outcome, around: &Around) -> Vec<bool> {
+    let mut elsewhere = super::memory::at_rest(graph, &outcome.order, &outcome.values);
+    around.views.iter().for_each(|v| elsewhere[v.index()] = true);
+    for (name, id) in &graph.captures {
+        elsewhere[id.index()] |= !around.dying.contains(name);
+    }
+    elsewhere
+}
+
+/// How many activations have no known size and are in no sum of [`steps`], those inside bodies included.
+pub(super) fn of_unknown_size(
+    graph: &Graph,
+    outcome: &Outcome,
+    owner: &[ValueId],
+    around: &Around,
+) -> usize {
+    let elsewhere = elsewhere(graph, outcome, around);
+    let nodes = || outcome.order.iter().map(|id| (graph.node(*id), &outcome.nodes[id.index()]));
+    let made = nodes().flat_map(|(node, _)| node.outputs.iter().flatten());
+    let own = |v: &&ValueId| !elsewhere[v.index()] && owner[v.index()] == **v;
+    let values = graph.inputs.iter().chain(made).filter(own);
+    let inside = nodes().flat_map(|(_, report)| &report.bodies);
+    values.filter(|v| !has_size(&outcome.values[v.index()])).count()
+        + inside.map(|body| body.summary.of_unknown_size).sum::<usize>()
+}
+
+/// Whether the bytes of a tensor are known; those of strings are not.
+fn has_size(info: &TensorInfo) -> bool {
+    let text = |info: &TensorInfo| info.dtype == Some(DType::String);
+    info.bytes().is_some() && !text(info)
 }
 
 /// The step at which each value is read for the last time; that after the last for results.

@@ -3,9 +3,10 @@
 use super::NodeReport;
 use super::bodies::Calls;
 use super::ceiling::Ceiling;
+use super::equalities::{self, decided};
 use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo, ValueId};
-use crate::ops::{self, Class, Cost, Effect, OpCx, OpError, ROUND, Share, Status};
+use crate::ops::{self, Class, Cost, Effect, Equality, OpCx, OpError, ROUND, Share, Status};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -311,10 +312,12 @@ impl<'b> Walk<'b> {
         } else {
             (op.effect)(&cx)
         };
-        let effect = effect.and_then(|effect| possible(effect, &constraints.borrow()));
-        for (a, b) in constraints.borrow().iter() {
-            let message = format!("taken as equal: {a} and {b}");
-            self.report(Severity::Assumption, &node.name, message, None);
+        let effect = effect.and_then(|effect| self.possible(effect, &constraints.borrow()));
+        if effect.is_ok() {
+            for Equality { a, b, .. } in constraints.borrow().iter() {
+                let message = format!("taken as equal: {a} and {b}");
+                self.report(Severity::Assumption, &node.name, message, None);
+            }
         }
         for remark in remarks.borrow_mut().drain(..) {
             self.report(Severity::Assumption, &node.name, remark, None);
@@ -424,6 +427,32 @@ impl<'b> Walk<'b> {
         report
     }
 
+    /// An effect whose sizes can be: what must be equal is, and nothing is smaller than nothing. A size of an
+    /// input that must equal a data-dependent one joins these.
+    fn possible(&self, effect: Effect, equalities: &[Equality]) -> Result<Effect, OpError> {
+        {
+            let (limits, order) = (self.limits.borrow(), self.made_in_order.borrow());
+            let ranges = || Ceiling::new(&limits, &order, self.bindings);
+            if let Some(Equality { a, b, .. }) =
+                equalities::contradiction(equalities, &limits, &ranges)
+            {
+                let numbers = a.as_const().is_some() && b.as_const().is_some();
+                let ever = if numbers { "" } else { ", which no data make them" };
+                return Err(OpError::Invalid(format!("sizes {a} and {b} must be equal{ever}")));
+            }
+        }
+        let sizes = effect.outputs.iter().filter_map(|o| o.shape.as_ref()).flatten();
+        if let Some(size) = sizes.filter_map(Dim::as_const).find(|size| *size < 0) {
+            return Err(OpError::Invalid(format!("an output would have a size of {size}")));
+        }
+        let tied = equalities::tied(equalities, &self.limits.borrow(), &self.chosen.borrow());
+        for (name, limit) in tied {
+            self.made_in_order.borrow_mut().push(name.clone());
+            self.limits.borrow_mut().insert(name, limit);
+        }
+        Ok(effect)
+    }
+
     fn body(
         &self,
         node: &Node,
@@ -529,13 +558,6 @@ impl<'b> Walk<'b> {
     }
 }
 
-/// Whether a formula holds a size that only the data decide, the number of a round aside.
-fn decided(formula: &Dim, limits: &Limits) -> bool {
-    let mut names = BTreeSet::new();
-    formula.symbols(&mut names);
-    names.iter().any(|n| limits.contains_key(n) && !n.starts_with(ROUND))
-}
-
 /// Whether both factors of a product come straight out of integers: Q/DQ nodes around it say that it
 /// is to be computed on these.
 fn quantized(graph: &Graph, node: &Node, class: Class) -> bool {
@@ -574,19 +596,6 @@ fn from_sizes(cx: &OpCx<'_>, class: Class, limits: &Limits) -> bool {
     !matches!(class, Class::Quantization | Class::Random)
         && cx.inputs.iter().flatten().all(given)
         && cx.node.subgraphs().next().is_none()
-}
-
-/// An effect whose sizes can be: what must be equal is, and nothing is smaller than nothing.
-fn possible(effect: Effect, constraints: &[(Dim, Dim)]) -> Result<Effect, OpError> {
-    let differ = |(a, b): &&(Dim, Dim)| a.as_const().zip(b.as_const()).is_some_and(|(a, b)| a != b);
-    if let Some((a, b)) = constraints.iter().find(differ) {
-        return Err(OpError::Invalid(format!("sizes {a} and {b} must be equal")));
-    }
-    let sizes = effect.outputs.iter().filter_map(|o| o.shape.as_ref()).flatten();
-    match sizes.filter_map(Dim::as_const).find(|size| *size < 0) {
-        Some(size) => Err(OpError::Invalid(format!("an output would have a size of {size}"))),
-        None => Ok(effect),
-    }
 }
 
 /// A node of which nothing is known but its kind.

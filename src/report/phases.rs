@@ -1,7 +1,9 @@
 //! The two phases of a decoder that keeps a cache.
 
-use crate::analysis::{Analysis, Cache};
+use super::numbers::{Evaluator, Work};
+use crate::analysis::{Analysis, Cache, analyze};
 use crate::dim::{Bindings, Dim};
+use crate::ir::Model;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +25,13 @@ pub struct PhaseReport {
     pub assumed: BTreeMap<String, u64>,
     pub flops: u64,
     pub compulsory_bytes: u64,
+    /// Of `flops`, what no kernel can skip: without padding, masked scores, products that fast convolutions
+    /// spare, and data-dependent work.
+    #[serde(default)]
+    pub least_operations: u64,
+    /// Of `compulsory_bytes`, those that move whatever the data are.
+    #[serde(default)]
+    pub least_bytes: u64,
     /// Operations per compulsory byte.
     pub intensity: Option<f64>,
     pub flops_formula: String,
@@ -40,6 +49,7 @@ pub(super) fn total(cache: &Cache) -> Option<(Arc<str>, Dim)> {
 /// whose numbers are too large to count. Of `bindings`, somebody gave those in `given`: a length that nobody
 /// gave is 128 tokens here. A cache of fixed length is filled by any number of new tokens.
 pub(super) fn phases(
+    model: &Model,
     analysis: &Analysis,
     bindings: &Bindings,
     given: &Bindings,
@@ -48,6 +58,8 @@ pub(super) fn phases(
     let Some(new) = &cache.new else { return Vec::new() };
     let phase = |name: &str, symbol: &Arc<str>, value: i128, open: Option<&Arc<str>>| {
         let mut all = bindings.clone();
+        // The most that a data-dependent size can be is another at the sizes of a phase.
+        all.retain(|name, _| given.contains_key(name) || !analysis.limits.contains_key(name));
         let mut assumed = BTreeMap::new();
         if let Some(open) = open.filter(|open| !given.contains_key(*open)) {
             all.insert(open.clone(), TYPICAL);
@@ -59,7 +71,7 @@ pub(super) fn phases(
             _ => [(symbol.clone(), value)].into(),
         };
         all.extend(fixed.clone());
-        Phase { analysis, fixed, all }.report(name, symbol, assumed)
+        Phase { model, analysis, fixed, all }.report(name, symbol, assumed)
     };
     let prefill = match &cache.past {
         Some(past) => phase("prefill", past, 0, Some(new)),
@@ -71,10 +83,11 @@ pub(super) fn phases(
 
 /// An analysis at the sizes of a phase.
 struct Phase<'a> {
+    model: &'a Model,
     analysis: &'a Analysis,
     /// What the phase fixes.
     fixed: Bindings,
-    /// All sizes.
+    /// All sizes, data-dependent ones only where somebody gave them.
     all: Bindings,
 }
 
@@ -92,14 +105,12 @@ impl Phase<'_> {
         }
         let formula = |dim: &Dim| {
             let dim = if sums.is_empty() { dim.clone() } else { dim.replace(&sums) };
-            dim.bind(&self.fixed)
+            dim.bind(&self.fixed).to_string()
         };
-        let number = |dim: &Dim| u64::try_from(dim.eval(&self.all).ok()?.max(0)).ok();
         let totals = &self.analysis.totals;
-        let flops = formula(&(totals.flops.clone() + totals.int_ops.clone()));
-        let bytes = formula(&self.analysis.compulsory_bytes);
-        let (f, b) = (number(&flops)?, number(&bytes)?);
+        let work = self.work()?;
         let value = self.all.get(symbol).copied().unwrap_or_default();
+        let (f, b) = (work.operations, work.bytes);
         Some(PhaseReport {
             name: name.to_owned(),
             symbol: symbol.to_string(),
@@ -107,9 +118,23 @@ impl Phase<'_> {
             assumed,
             flops: f,
             compulsory_bytes: b,
+            least_operations: work.least_operations,
+            least_bytes: work.least_bytes,
             intensity: (b > 0).then(|| f as f64 / b as f64),
-            flops_formula: flops.to_string(),
-            compulsory_bytes_formula: bytes.to_string(),
+            flops_formula: formula(&(totals.flops.clone() + totals.int_ops.clone())),
+            compulsory_bytes_formula: formula(&self.analysis.compulsory_bytes),
         })
+    }
+
+    /// Numbers at the sizes of the phase. A formula in a data-dependent size is no bound at the most that this
+    /// can be, because it may be larger below; then the model is walked once more.
+    fn work(&self) -> Option<Work> {
+        let all = &self.all;
+        let number = Evaluator::new(all, true);
+        if self.analysis.limits.is_empty() {
+            return number.work(self.analysis).ok();
+        }
+        let walked = analyze(self.model, all);
+        number.work(&walked.at_most(self.model, all)).ok()
     }
 }

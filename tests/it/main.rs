@@ -10,6 +10,7 @@ mod caches;
 mod cli;
 mod contrib;
 mod corpus;
+mod data_dependent;
 mod estimates;
 mod exports;
 mod formulas;

@@ -102,8 +102,12 @@ fn figures(report: &ModelReport) -> String {
     row("unfused_bytes", number(t.bytes()), "B", f.bytes.as_ref(), "");
     row("fused_bytes", number(t.fused_bytes), "B", f.fused_bytes.as_ref(), "");
     row("compulsory_bytes", number(t.compulsory_bytes), "B", f.compulsory_bytes.as_ref(), "");
-    row("peak_activation_bytes", number(t.peak_activation_bytes), "B", None, "");
-    row("kv_cache_bytes", m.kv_cache_bytes.to_string(), "B", Some(&f.kv_cache_bytes), "");
+    let least =
+        |missing: usize| if missing > 0 { "a lower bound: some sizes are unknown" } else { "" };
+    let note = least(m.activations_of_unknown_size);
+    row("peak_activation_bytes", number(t.peak_activation_bytes), "B", None, note);
+    let note = least(m.caches_of_unknown_size);
+    row("kv_cache_bytes", number(m.kv_cache_bytes), "B", f.kv_cache_bytes.as_ref(), note);
     row("unfused_intensity", ratio(t.intensity), "FLOP/B", None, "");
     row("coverage_percent", report.coverage.percent.to_string(), "%", None, "of the nodes");
     let weights = report.coverage.weights_percent.to_string();
