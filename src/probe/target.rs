@@ -10,12 +10,13 @@ pub mod platform;
 mod protocol;
 pub mod question;
 mod readiness;
+pub mod statistics;
 pub mod tensor;
 mod tfs;
 mod url;
 
 use super::Target as InProcess;
-use super::connector::{Answer, Client, Connector, Encoded, Exchange};
+use super::connector::{Answer, Client, Connector, Encoded, Exchange, Transport};
 use super::local::Queue;
 use super::record::Fault;
 use super::stream::{Failure, Trust};
@@ -23,13 +24,62 @@ use asker::Asker;
 use bytes::Bytes;
 use expect::{Expected, Wanted};
 use platform::Platform;
-pub use protocol::Protocol;
 pub(crate) use protocol::State;
+use protocol::{Health, Row};
 pub(crate) use readiness::Readiness;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tensor::{Given, Slot, Tensor};
-pub use url::Url;
+pub use url::{Protocol, Url};
+
+/// Every protocol; the order is that of messages, and plain HTTP is the first.
+static PROTOCOLS: [&Row; 5] = [&plain::HTTP, &kserve::HTTP, &kserve::GRPC, &tfs::HTTP, &tfs::GRPC];
+
+impl Protocol {
+    /// Any HTTP server.
+    const PLAIN: Self = Self(0);
+
+    fn row(self) -> &'static Row {
+        PROTOCOLS[self.0]
+    }
+
+    /// The protocol of a scheme, whether it is encrypted, and its usual port.
+    fn of(scheme: &str) -> Option<(Self, bool, u16)> {
+        let find = |row: &Row| row.schemes.iter().position(|s| *s == scheme);
+        PROTOCOLS.iter().enumerate().find_map(|(place, row)| match find(row)? {
+            0 => Some((Self(place), false, row.port)),
+            _ => Some((Self(place), true, 443)),
+        })
+    }
+
+    /// All schemes, as URLs begin with them.
+    fn schemes() -> String {
+        let all = PROTOCOLS.iter().flat_map(|row| row.schemes);
+        all.map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What carries its requests.
+    pub fn transport(self) -> Transport {
+        self.row().transport
+    }
+
+    /// Whether a URL names a model, whose inputs and outputs are tensors; plain HTTP has none.
+    pub fn names_model(self) -> bool {
+        self.row().models
+    }
+
+    fn prepare(self, asker: &Asker<'_>) -> Result<Found, TargetError> {
+        (self.row().prepare)(asker)
+    }
+
+    fn check(self, answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
+        (self.row().check)(answer, wanted)
+    }
+
+    fn health(self) -> &'static Health {
+        &self.row().health
+    }
+}
 
 /// Why a target cannot be probed.
 #[derive(Debug, thiserror::Error)]
@@ -175,7 +225,6 @@ impl Remote {
 /// What a protocol's module finds out.
 struct Found {
     platform: String,
-    serving: Platform,
     encoding: &'static str,
     inputs: Vec<Slot>,
     outputs: Vec<Slot>,
@@ -198,12 +247,13 @@ impl Prepared {
             }
             expected.iter().try_for_each(|e| e.known(&found.outputs))?;
         }
+        let serving = Platform::named(&found.platform);
         let (headers, trust) = (options.headers.clone(), options.trust.clone());
         let remote = Remote { url: url.clone(), connector: asker.connector, headers, trust };
         Ok(Self {
             text: url.text.clone(),
             platform: found.platform,
-            serving: found.serving,
+            serving,
             encoding: found.encoding,
             inputs: found.inputs,
             outputs: found.outputs,
@@ -343,4 +393,21 @@ pub fn explain(url: &Url, (fault, text): &Failure) -> TargetError {
         _ => "check the model's inputs with --input, or the body".to_owned(),
     };
     TargetError::new(format!("`{}` does not answer as it should: {fault}: {text}", url.text), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scheme_is_of_one_protocol() {
+        let schemes: Vec<&str> = PROTOCOLS.iter().flat_map(|row| row.schemes).collect();
+        for scheme in &schemes {
+            assert_eq!(schemes.iter().filter(|s| *s == scheme).count(), 1, "{scheme}");
+            let (protocol, secure, _) = Protocol::of(scheme).unwrap();
+            assert_eq!(protocol.row().schemes[usize::from(secure)], *scheme);
+        }
+        assert!(Protocol::of("gopher").is_none());
+        assert!(!Protocol::PLAIN.names_model());
+    }
 }

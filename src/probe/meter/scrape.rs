@@ -2,8 +2,9 @@
 
 use super::prometheus::{self, Change, Exposition, Labels};
 use crate::probe::measurement::{ScrapePart, SeriesPart, StagePart};
-use crate::probe::target::platform::{self, Stats};
+use crate::probe::target::platform;
 use crate::probe::target::question::{Kind, Line, Question};
+use crate::probe::target::statistics::Stats;
 use std::collections::BTreeMap;
 use std::ops::Range;
 

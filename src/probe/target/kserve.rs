@@ -7,7 +7,7 @@ use super::messages::{
 };
 use super::protocol::{Health, Questions, Row, State};
 use super::tensor::{Dtype, Slot, Tensor};
-use super::{Asker, Encoding, Failure, Found, Platform, TargetError, sent};
+use super::{Asker, Encoding, Failure, Found, TargetError, sent};
 use crate::probe::connector::{Answer, Encoded, Transport};
 use crate::probe::grpc::Call;
 use crate::probe::http::Request;
@@ -75,7 +75,6 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
     };
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     Ok(Found {
-        serving: Platform::named(&text(&server["name"])),
         platform: platform([
             text(&server["name"]),
             text(&server["version"]),
@@ -220,7 +219,6 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         ))
     };
     Ok(Found {
-        serving: Platform::named(&server.name),
         platform: platform([server.name, server.version, metadata.platform]),
         encoding: "binary",
         batch: asker.rows(&inputs, &tensors),

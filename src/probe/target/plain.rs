@@ -2,7 +2,7 @@
 
 use super::expect::Wanted;
 use super::protocol::{Health, Questions, Row};
-use super::{Asker, Body, Failure, Found, Platform, TargetError};
+use super::{Asker, Body, Failure, Found, TargetError};
 use crate::probe::connector::{Answer, Encoded, Transport, excerpt};
 use crate::probe::http::Request;
 use crate::probe::random::Random;
@@ -58,7 +58,6 @@ fn prepare(asker: &Asker<'_>) -> Result<Found, TargetError> {
         Encoded::Http(Request::new(&method, &path, authority, &headers, &body))
     });
     Ok(Found {
-        serving: Platform::Unknown,
         platform: "HTTP".into(),
         encoding: if options.body.is_some() { "body" } else { "none" },
         inputs: Vec::new(),

@@ -6,9 +6,10 @@ mod torchserve;
 mod triton;
 
 use super::question::{Kind, Question};
+use super::statistics::Stats;
 use super::{Prepared, Remote, Url};
 use crate::probe::connector::Transport;
-pub use triton::{Batching, Setting, Stats};
+pub use triton::{Batching, Setting};
 
 /// What serves a model, as far as its metadata say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +32,8 @@ const PLATFORMS: [&Row; 4] = [&triton::ROW, &mlserver::ROW, &tensorflow::ROW, &t
 /// What is known of a platform.
 struct Row {
     platform: Platform,
-    /// Part of the name that the server gives itself in the Open Inference Protocol, in lower case.
-    server_name: Option<&'static str>,
+    /// Part of what the server says it is, in lower case.
+    says: Option<&'static str>,
     /// Its page of metrics, where it has one without being told to.
     page: Option<Page>,
     /// Asks for the statistics that it keeps of a model, beside its metrics.
@@ -115,10 +116,10 @@ pub(crate) fn counter_stages() -> impl Iterator<Item = &'static CounterStage> {
 }
 
 impl Platform {
-    /// By the name that a server gives itself.
+    /// By what a server says it is.
     pub(super) fn named(server: &str) -> Self {
         let server = server.to_ascii_lowercase();
-        let known = |row: &&&Row| row.server_name.is_some_and(|name| server.contains(name));
+        let known = |row: &&&Row| row.says.is_some_and(|name| server.contains(name));
         PLATFORMS.iter().find(known).map_or(Self::Unknown, |row| row.platform)
     }
 
@@ -185,7 +186,8 @@ mod tests {
 
     #[test]
     fn a_platform_is_known_by_the_name_of_its_server() {
-        assert_eq!(Platform::named("Triton"), Platform::Triton);
+        assert_eq!(Platform::named("Triton 2.57.0 onnxruntime_onnx"), Platform::Triton);
+        assert_eq!(Platform::named("TensorFlow Serving REST"), Platform::TensorFlowServing);
         assert_eq!(Platform::named("mlserver"), Platform::MlServer);
         assert_eq!(Platform::named("OpenVINO Model Server"), Platform::Unknown);
         assert_eq!(Platform::named(""), Platform::Unknown);

@@ -1,17 +1,9 @@
-//! The protocols that servers speak: one row each, whose functions are all in one file.
+//! What a protocol consists of; each is a row with its functions in a file of its own.
 
 use super::expect::Wanted;
-use super::{Asker, Failure, Found, TargetError, kserve, plain, tfs};
+use super::{Asker, Failure, Found, TargetError};
 use crate::probe::connector::{Answer, Encoded, Transport};
 use bytes::Bytes;
-use std::fmt;
-
-/// Every protocol; the order is that of messages.
-const PROTOCOLS: [&Row; 5] = [&plain::HTTP, &kserve::HTTP, &kserve::GRPC, &tfs::HTTP, &tfs::GRPC];
-
-/// How a server is spoken to.
-#[derive(Clone, Copy)]
-pub struct Protocol(&'static Row);
 
 /// What is known of a protocol.
 pub(super) struct Row {
@@ -52,76 +44,4 @@ pub(crate) enum State {
     Ready,
     /// It has the model.
     Model,
-}
-
-impl Protocol {
-    /// Any HTTP server.
-    pub(super) const PLAIN: Self = Self(&plain::HTTP);
-
-    /// The protocol of a scheme, whether it is encrypted, and its usual port.
-    pub(super) fn of(scheme: &str) -> Option<(Self, bool, u16)> {
-        let find = |row: &&'static Row| row.schemes.iter().position(|s| *s == scheme);
-        PROTOCOLS.iter().find_map(|row| match find(row)? {
-            0 => Some((Self(row), false, row.port)),
-            _ => Some((Self(row), true, 443)),
-        })
-    }
-
-    /// All schemes, as URLs begin with them.
-    pub(super) fn schemes() -> String {
-        let all = PROTOCOLS.iter().flat_map(|row| row.schemes);
-        all.map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(" ")
-    }
-
-    /// What carries its requests.
-    pub fn transport(self) -> Transport {
-        self.0.transport
-    }
-
-    /// Whether a URL names a model, whose inputs and outputs are tensors; plain HTTP has none.
-    pub fn names_model(self) -> bool {
-        self.0.models
-    }
-
-    pub(super) fn prepare(self, asker: &Asker<'_>) -> Result<Found, TargetError> {
-        (self.0.prepare)(asker)
-    }
-
-    pub(super) fn check(self, answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
-        (self.0.check)(answer, wanted)
-    }
-
-    pub(super) fn health(self) -> &'static Health {
-        &self.0.health
-    }
-}
-
-impl PartialEq for Protocol {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.schemes == other.0.schemes
-    }
-}
-
-impl Eq for Protocol {}
-
-impl fmt::Debug for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.schemes[0])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_scheme_is_of_one_protocol() {
-        let schemes: Vec<&str> = PROTOCOLS.iter().flat_map(|row| row.schemes).collect();
-        for scheme in &schemes {
-            assert_eq!(schemes.iter().filter(|s| *s == scheme).count(), 1, "{scheme}");
-            let (protocol, secure, _) = Protocol::of(scheme).unwrap();
-            assert_eq!(protocol.0.schemes[usize::from(secure)], *scheme);
-        }
-        assert!(Protocol::of("gopher").is_none());
-    }
 }

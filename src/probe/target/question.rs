@@ -1,6 +1,6 @@
 //! What a server is asked of itself beside the load, again and again.
 
-use super::platform::Stats;
+use super::statistics::Stats;
 use super::{Failure, Url};
 use crate::probe::connector::{Client, Connector, Encoded, Exchange, Transport};
 use crate::probe::grpc::Call;

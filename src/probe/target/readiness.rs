@@ -1,7 +1,7 @@
 //! Whether a server that starts is live and ready and has its model.
 
-use super::protocol::{Protocol, Questions, State};
-use super::{Asker, Options, TargetError, Url};
+use super::protocol::{Questions, State};
+use super::{Asker, Options, Protocol, TargetError, Url};
 use crate::probe::connector::Client;
 use crate::probe::record::Fault;
 

@@ -8,7 +8,7 @@ use super::messages::{
 };
 use super::protocol::{Health, Questions, Row, State};
 use super::tensor::{Dtype, Slot, Tensor};
-use super::{Asker, Failure, Found, Platform, TargetError, sent};
+use super::{Asker, Failure, Found, TargetError, sent};
 use crate::probe::connector::{Answer, Encoded, Transport};
 use crate::probe::grpc::Call;
 use crate::probe::http::Request;
@@ -81,7 +81,6 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         )))
     };
     Ok(Found {
-        serving: Platform::TensorFlowServing,
         platform: "TensorFlow Serving REST".into(),
         encoding: "JSON",
         batch: asker.rows(&inputs, &tensors),
@@ -183,7 +182,6 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         Encoded::Grpc(Call::new(PREDICT, &PredictRequest { model_spec: spec(SIGNATURE), inputs }))
     };
     Ok(Found {
-        serving: Platform::TensorFlowServing,
         platform: "TensorFlow Serving gRPC".into(),
         encoding: "binary",
         batch: asker.rows(&inputs, &tensors),

@@ -1,8 +1,12 @@
 //! Where a target is and how it is spoken to: its URL. Opens no connection.
 
-use super::{Protocol, TargetError};
+use super::TargetError;
 use crate::probe::connector::Endpoint;
 use crate::probe::stream;
+
+/// How a server is spoken to: a place in the table of protocols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Protocol(pub(super) usize);
 
 /// Where a target is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::{Control, HistogramStage, OwnBatching, Page, Platform, Row};
 
 pub(super) static ROW: Row = Row {
     platform: Platform::MlServer,
-    server_name: Some("mlserver"),
+    says: Some("mlserver"),
     page: Some(Page {
         port: |_| 8082,
         path: "/metrics",

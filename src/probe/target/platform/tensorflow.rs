@@ -4,7 +4,7 @@ use super::{Control, HistogramStage, OwnBatching, Page, Platform, Row, http_port
 
 pub(super) static ROW: Row = Row {
     platform: Platform::TensorFlowServing,
-    server_name: None,
+    says: Some("tensorflow serving"),
     page: Some(Page {
         port: |url| http_port(url, 8501),
         path: "/monitoring/prometheus/metrics",

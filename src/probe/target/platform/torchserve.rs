@@ -4,7 +4,7 @@ use super::{CounterStage, Platform, Row, UNKNOWN};
 
 pub(super) static ROW: Row = Row {
     platform: Platform::TorchServe,
-    server_name: None,
+    says: None,
     page: None,
     statistics: None,
     batching: UNKNOWN,

@@ -4,7 +4,6 @@ mod batching;
 mod statistics;
 
 pub use batching::{Batching, Setting};
-pub use statistics::Stats;
 
 use super::{Control, CounterStage, OwnBatching, Page, Platform, Row};
 use crate::probe::connector::{Connector, Encoded, Transport};
@@ -15,7 +14,7 @@ use bytes::Bytes;
 
 pub(super) static ROW: Row = Row {
     platform: Platform::Triton,
-    server_name: Some("triton"),
+    says: Some("triton"),
     page: Some(Page {
         port: |_| 8002,
         path: "/metrics",
