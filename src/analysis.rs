@@ -196,7 +196,7 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
     let mut diagnostics = model.diagnostics.clone();
     let (found, limits, order_of_limits) = walk.into_parts();
     diagnostics.extend(found);
-    equalities::mark_bounds(&mut outcome, &inputs, &limits);
+    equalities::mark_bounds(&mut outcome.nodes, &inputs, &limits);
     let open = ceiling::unlimited(&limits, &order_of_limits);
     let seen = ceiling::without(&outcome, &open).map(|known| Coverage::of(graph, &known));
     let mut analysis = Analysis { limits, order_of_limits, diagnostics, ..sums(model, outcome) };

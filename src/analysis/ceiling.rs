@@ -1,7 +1,8 @@
 //! The most that everything can be at one choice of sizes, where only the data decide some others.
 
 use super::bodies::{Body, Summary};
-use super::propagate::{Limits, Outcome};
+use super::equalities::Limits;
+use super::propagate::Outcome;
 use super::{Analysis, NodeReport};
 use crate::dim::{Bindings, Dim, EvalError, Range};
 use crate::ir::{Diagnostic, Model, Sequence, Severity, TensorInfo, ValueId};

@@ -2,13 +2,14 @@
 //! data-dependent because they must equal a data-dependent size.
 
 use super::NodeReport;
-use super::ceiling::Ceiling;
-use super::propagate::{Limits, Outcome};
 use crate::dim::{Dim, Range};
 use crate::ir::TensorInfo;
 use crate::ops::{Equality, ROUND, Status};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Data-dependent sizes, each with the most it can be, where that is known.
+pub(super) type Limits = BTreeMap<Arc<str>, Option<Dim>>;
 
 /// Ranges are not looked up where there are more data-dependent sizes than this: each equality would look
 /// at all of them.
@@ -26,12 +27,11 @@ pub(super) fn decided(formula: &Dim, limits: &Limits) -> bool {
 
 /// The first of these that holds for no data: two numbers that differ, or a data-dependent size whose range
 /// does not meet that of the other side.
-pub(super) fn contradiction<'e, 'c>(
+pub(super) fn contradiction<'e>(
     equalities: &'e [Equality],
     limits: &Limits,
-    ranges: &dyn Fn() -> Ceiling<'c>,
+    range: &dyn Fn(&Dim) -> Option<Range>,
 ) -> Option<&'e Equality> {
-    let mut known = None;
     equalities.iter().find(|e| {
         if let Some((a, b)) = e.a.as_const().zip(e.b.as_const()) {
             return a != b && !(e.or_one && (a == 1 || b == 1));
@@ -39,8 +39,7 @@ pub(super) fn contradiction<'e, 'c>(
         if limits.len() > MOST_RANGES || !(decided(&e.a, limits) || decided(&e.b, limits)) {
             return false;
         }
-        let known = known.get_or_insert_with(ranges);
-        let both = known.range(&e.a).ok().zip(known.range(&e.b).ok());
+        let both = range(&e.a).zip(range(&e.b));
         both.is_some_and(|(a, b)| apart(a, b) && !(e.or_one && (holds(a, 1) || holds(b, 1))))
     })
 }
@@ -81,14 +80,14 @@ pub(super) fn tied(
 
 /// Costs in sizes of inputs that turned out to be data-dependent are bounds, also those of nodes before the
 /// one that showed it.
-pub(super) fn mark_bounds(outcome: &mut Outcome, inputs: &[TensorInfo], limits: &Limits) {
+pub(super) fn mark_bounds(nodes: &mut [NodeReport], inputs: &[TensorInfo], limits: &Limits) {
     let mut names = BTreeSet::new();
     if !limits.is_empty() {
         inputs.iter().flat_map(super::sizes).for_each(|size| size.symbols(&mut names));
     }
     names.retain(|n| limits.contains_key(n));
     if !names.is_empty() {
-        outcome.nodes.iter_mut().for_each(|node| mark(node, &names));
+        nodes.iter_mut().for_each(|node| mark(node, &names));
     }
 }
 

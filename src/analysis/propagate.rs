@@ -3,12 +3,12 @@
 use super::NodeReport;
 use super::bodies::Calls;
 use super::ceiling::Ceiling;
-use super::equalities::{self, decided};
+use super::equalities::{self, Limits, decided};
 use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo, ValueId};
 use crate::ops::{self, Class, Cost, Effect, Equality, OpCx, OpError, ROUND, Share, Status};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Diagnostics beyond this number are counted, not listed.
@@ -42,9 +42,6 @@ pub(super) struct Walk<'b> {
     /// Nodes of the outermost graph that fail for want of what an earlier one would give.
     following: Cell<usize>,
 }
-
-/// Sizes that only the data decide, each with the most it can be, where that is known.
-pub(super) type Limits = BTreeMap<Arc<str>, Option<Dim>>;
 
 /// What the walk learned of one graph.
 #[derive(Clone, Debug, Default)]
@@ -432,10 +429,13 @@ impl<'b> Walk<'b> {
     fn possible(&self, effect: Effect, equalities: &[Equality]) -> Result<Effect, OpError> {
         {
             let (limits, order) = (self.limits.borrow(), self.made_in_order.borrow());
-            let ranges = || Ceiling::new(&limits, &order, self.bindings);
-            if let Some(Equality { a, b, .. }) =
-                equalities::contradiction(equalities, &limits, &ranges)
-            {
+            let ceiling = std::cell::OnceCell::new();
+            let range = |size: &Dim| {
+                let known = ceiling.get_or_init(|| Ceiling::new(&limits, &order, self.bindings));
+                known.range(size).ok()
+            };
+            let never = equalities::contradiction(equalities, &limits, &range);
+            if let Some(Equality { a, b, .. }) = never {
                 let numbers = a.as_const().is_some() && b.as_const().is_some();
                 let ever = if numbers { "" } else { ", which no data make them" };
                 return Err(OpError::Invalid(format!("sizes {a} and {b} must be equal{ever}")));

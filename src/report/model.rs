@@ -376,7 +376,9 @@ impl ModelReport {
             outputs,
             groups: number.groups(numeric, &ops)?,
             ops,
-            phases: super::phases::phases(model, symbolic, &all, bindings),
+            phases: super::phases::phases(symbolic, &all, bindings, &|all| {
+                super::numbers::work_at(model, symbolic, all)
+            }),
             counts: Some(Counts::of(symbolic)),
             assumptions,
             memory,

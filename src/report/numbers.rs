@@ -1,10 +1,11 @@
 //! Formulas of an analysis as numbers at one choice of symbols. Knows nothing of how they are shown.
 
+use super::phases::Work;
 use super::{
     DiagnosticReport, GroupReport, MemoryReport, OpReport, ReportError, SharedTensor, TensorReport,
     Totals,
 };
-use crate::analysis::{Analysis, NodeReport};
+use crate::analysis::{Analysis, NodeReport, analyze};
 use crate::dim::{Bindings, Dim, EvalError};
 use crate::ir::{Diagnostic, Graph, Model, Node, Severity, TensorInfo, ValueId};
 use crate::ops::{Cost, Status};
@@ -32,17 +33,15 @@ impl Uncountable {
     }
 }
 
-/// Work of a whole model and the bytes that it must move, as counted, and what no run goes below.
-pub(super) struct Work {
-    /// Operations, floating and integer.
-    pub(super) operations: u64,
-    /// Of these, without padding, masked scores, products that fast convolutions spare, and nodes whose cost
-    /// is a bound.
-    pub(super) least_operations: u64,
-    /// Compulsory bytes.
-    pub(super) bytes: u64,
-    /// Of these, bytes that move whatever the data are.
-    pub(super) least_bytes: u64,
+/// Work and traffic at these sizes, data-dependent ones given only where somebody gave them. A formula in a
+/// data-dependent size is no bound at the most that this can be, because it may be larger below; then the model
+/// is walked once more.
+pub(super) fn work_at(model: &Model, symbolic: &Analysis, all: &Bindings) -> Option<Work> {
+    let number = Evaluator::new(all, true);
+    if symbolic.limits.is_empty() {
+        return number.work(symbolic).ok();
+    }
+    number.work(&analyze(model, all).at_most(model, all)).ok()
 }
 
 /// Turns formulas into the numbers of a report.
@@ -271,7 +270,7 @@ impl<'b> Evaluator<'b> {
     }
 
     /// Work and compulsory traffic, as counted and at least.
-    pub(super) fn work(&self, analysis: &Analysis) -> Result<Work, ReportError> {
+    fn work(&self, analysis: &Analysis) -> Result<Work, ReportError> {
         let t = &analysis.totals;
         let floats = self.count("flops", &t.flops)?;
         let operations = floats.saturating_add(self.count("int_ops", &t.int_ops)?);

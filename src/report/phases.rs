@@ -1,9 +1,7 @@
 //! The two phases of a decoder that keeps a cache.
 
-use super::numbers::{Evaluator, Work};
-use crate::analysis::{Analysis, Cache, analyze};
+use crate::analysis::{Analysis, Cache};
 use crate::dim::{Bindings, Dim};
-use crate::ir::Model;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +36,19 @@ pub struct PhaseReport {
     pub compulsory_bytes_formula: String,
 }
 
+/// Work of a whole model and the bytes that it must move, as counted, and what no run goes below.
+pub(super) struct Work {
+    /// Operations, floating and integer.
+    pub(super) operations: u64,
+    /// Of these, without padding, masked scores, products that fast convolutions spare, and nodes whose cost
+    /// is a bound.
+    pub(super) least_operations: u64,
+    /// Compulsory bytes.
+    pub(super) bytes: u64,
+    /// Of these, bytes that move whatever the data are.
+    pub(super) least_bytes: u64,
+}
+
 /// The length of the mask, where it has a symbol of its own: what is kept and what is new. A mask over a
 /// cache of fixed length has that length, whatever is new.
 pub(super) fn total(cache: &Cache) -> Option<(Arc<str>, Dim)> {
@@ -47,12 +58,13 @@ pub(super) fn total(cache: &Cache) -> Option<(Arc<str>, Dim)> {
 
 /// Prefill and decode, where the model has a cache and the number of new tokens is a symbol; without a phase
 /// whose numbers are too large to count. Of `bindings`, somebody gave those in `given`: a length that nobody
-/// gave is 128 tokens here. A cache of fixed length is filled by any number of new tokens.
+/// gave is 128 tokens here. A cache of fixed length is filled by any number of new tokens. `work` counts at sizes
+/// of which data-dependent ones are given only where somebody gave them.
 pub(super) fn phases(
-    model: &Model,
     analysis: &Analysis,
     bindings: &Bindings,
     given: &Bindings,
+    work: &dyn Fn(&Bindings) -> Option<Work>,
 ) -> Vec<PhaseReport> {
     let cache = &analysis.cache;
     let Some(new) = &cache.new else { return Vec::new() };
@@ -71,7 +83,7 @@ pub(super) fn phases(
             _ => [(symbol.clone(), value)].into(),
         };
         all.extend(fixed.clone());
-        Phase { model, analysis, fixed, all }.report(name, symbol, assumed)
+        Phase { analysis, fixed, all }.report(name, symbol, assumed, work)
     };
     let prefill = match &cache.past {
         Some(past) => phase("prefill", past, 0, Some(new)),
@@ -83,11 +95,10 @@ pub(super) fn phases(
 
 /// An analysis at the sizes of a phase.
 struct Phase<'a> {
-    model: &'a Model,
     analysis: &'a Analysis,
     /// What the phase fixes.
     fixed: Bindings,
-    /// All sizes, data-dependent ones only where somebody gave them.
+    /// All sizes.
     all: Bindings,
 }
 
@@ -97,6 +108,7 @@ impl Phase<'_> {
         name: &str,
         symbol: &Arc<str>,
         assumed: BTreeMap<String, u64>,
+        work: &dyn Fn(&Bindings) -> Option<Work>,
     ) -> Option<PhaseReport> {
         let mut sums: BTreeMap<Arc<str>, Dim> = BTreeMap::new();
         if let Some((total, sum)) = total(&self.analysis.cache) {
@@ -108,7 +120,7 @@ impl Phase<'_> {
             dim.bind(&self.fixed).to_string()
         };
         let totals = &self.analysis.totals;
-        let work = self.work()?;
+        let work = work(&self.all)?;
         let value = self.all.get(symbol).copied().unwrap_or_default();
         let (f, b) = (work.operations, work.bytes);
         Some(PhaseReport {
@@ -124,17 +136,5 @@ impl Phase<'_> {
             flops_formula: formula(&(totals.flops.clone() + totals.int_ops.clone())),
             compulsory_bytes_formula: formula(&self.analysis.compulsory_bytes),
         })
-    }
-
-    /// Numbers at the sizes of the phase. A formula in a data-dependent size is no bound at the most that this
-    /// can be, because it may be larger below; then the model is walked once more.
-    fn work(&self) -> Option<Work> {
-        let all = &self.all;
-        let number = Evaluator::new(all, true);
-        if self.analysis.limits.is_empty() {
-            return number.work(self.analysis).ok();
-        }
-        let walked = analyze(self.model, all);
-        number.work(&walked.at_most(self.model, all)).ok()
     }
 }
