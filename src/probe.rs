@@ -17,6 +17,8 @@ pub mod counts;
 pub mod drive;
 #[cfg(feature = "serve")]
 pub mod enough;
+#[cfg(all(feature = "serve", any(test, fuzzing)))]
+pub mod fuzz;
 #[cfg(feature = "serve")]
 pub mod grpc;
 #[cfg(feature = "serve")]

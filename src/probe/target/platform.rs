@@ -9,6 +9,8 @@ use super::question::{Kind, Question};
 use super::statistics::Stats;
 use super::{Prepared, Remote, Url};
 use crate::probe::connector::Transport;
+#[cfg(any(test, fuzzing))]
+pub(in crate::probe) use triton::fuzz_triton;
 pub use triton::{Batching, Setting};
 
 /// What serves a model, as far as its metadata say.

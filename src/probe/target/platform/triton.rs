@@ -11,6 +11,8 @@ use crate::probe::target::Remote;
 use crate::probe::target::kserve::model_path;
 use crate::probe::target::question::{Kind, PATIENCE, Question};
 use bytes::Bytes;
+#[cfg(any(test, fuzzing))]
+pub(in crate::probe) use statistics::fuzz as fuzz_triton;
 
 pub(super) static ROW: Row = Row {
     platform: Platform::Triton,
@@ -59,7 +61,7 @@ fn question(remote: &Remote) -> Option<Question> {
         call,
         headers: remote.headers.clone(),
         trust: remote.trust.clone(),
-        hint: "--metrics http://HOST:8002/metrics tells the same stages",
+        hint: "--metrics http://HOST:8002/metrics reports the same stages",
         model: Some(model.clone()),
         instances: instances(
             &remote.connector,

@@ -211,6 +211,18 @@ pub(super) fn instances_grpc(message: Bytes) -> Option<u64> {
     Some(groups.iter().map(count).fold(0, u64::saturating_add)).filter(|n| *n > 0)
 }
 
+/// Any bytes as answers of Triton; for [`crate::probe::fuzz`].
+#[cfg(any(test, fuzzing))]
+pub(in crate::probe) fn fuzz(data: &[u8]) {
+    let message = Bytes::copy_from_slice(data);
+    let read = [parse(data), parse_grpc(message.clone())];
+    for stats in read.into_iter().flatten() {
+        assert!(stats.since(&Stats::default()).is_some());
+        assert_eq!(stats.since(&stats).map(|s| s.inferences), Some(0));
+    }
+    let _ = (instances(data), instances_grpc(message));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
