@@ -47,6 +47,7 @@ fn hint(error: &DriverError) -> String {
                                   it with the GPU, for example docker run --gpus all"
             .into(),
         DriverError::Failed(_) => format!("{error}; see what nvidia-smi says"),
+        DriverError::NotBuilt => format!("{error}; build with the feature `nvml`"),
     }
 }
 
