@@ -1,5 +1,5 @@
 //! Reading and analysing large models: a decoder of a billion parameters, and many nodes.
-#![allow(missing_docs, clippy::unwrap_used, dead_code)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
 #[path = "../tests/it/scale.rs"]
 mod scale;

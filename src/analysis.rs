@@ -8,6 +8,7 @@ mod bodies;
 mod cache;
 mod ceiling;
 mod coverage;
+mod equalities;
 mod fusion;
 mod live;
 mod memory;
@@ -105,6 +106,8 @@ pub struct Analysis {
     /// Live activation bytes at each node, in order, and inside those that run bodies; their largest is the
     /// peak.
     pub live_bytes: Vec<Dim>,
+    /// How many activations are in no sum of these, because their size is not known; those of bodies included.
+    pub of_unknown_size: usize,
     /// By node that runs bodies, in order: what they hold beyond the node's inputs and outputs; the largest
     /// counts, at least zero.
     inside: BTreeMap<NodeId, Vec<Dim>>,
@@ -194,10 +197,11 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
     let inputs: Vec<TensorInfo> =
         graph.inputs.iter().map(|id| bound(&graph.value(*id).info, bindings)).collect();
     let walk = propagate::Walk::new(bindings, &inputs);
-    let outcome = walk.graph(graph, &inputs, &|_| None);
+    let mut outcome = walk.graph(graph, &inputs, &|_| None);
     let mut diagnostics = model.diagnostics.clone();
     let (found, limits, order_of_limits) = walk.into_parts();
     diagnostics.extend(found);
+    equalities::mark_bounds(&mut outcome.nodes, &inputs, &limits);
     let open = ceiling::unlimited(&limits, &order_of_limits);
     let seen = ceiling::without(&outcome, &open).map(|known| Coverage::of(graph, &known));
     let mut analysis = Analysis { limits, order_of_limits, diagnostics, ..sums(model, outcome) };
@@ -262,7 +266,9 @@ fn sums(model: &Model, outcome: propagate::Outcome) -> Analysis {
     let moved = |g: &Group| g.bytes_read.clone() + g.bytes_written.clone();
     let fused_bytes = groups.iter().map(moved).sum();
     let (live_bytes, inside) = live(graph, &outcome, &owner);
+    let around = live::Around { outermost: true, ..live::Around::default() };
     Analysis {
+        of_unknown_size: live::of_unknown_size(graph, &outcome, &owner, &around),
         coverage,
         nodes: outcome.nodes,
         values: outcome.values,

@@ -101,7 +101,8 @@ pub struct Hinted {
 
 impl std::fmt::Display for Hinted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}\n\nhint: {}", self.message, self.hint)
+        let shown = crate::text::shown;
+        write!(f, "{}\n\nhint: {}", shown(&self.message), shown(&self.hint))
     }
 }
 
@@ -201,6 +202,6 @@ fn permille(share: f64) -> u64 {
 fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = candidates
         .into_iter()
-        .map(|c| (crate::hwdb::edit_distance(&name.to_lowercase(), &c.to_lowercase()), c));
+        .map(|c| (strsim::levenshtein(&name.to_lowercase(), &c.to_lowercase()), c));
     scored.min().filter(|(d, c)| *d <= 1 + c.len().max(name.len()) / 3).map(|(_, c)| c)
 }

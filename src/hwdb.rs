@@ -8,8 +8,6 @@ mod ceiling;
 mod check;
 mod positive;
 
-#[cfg(feature = "cli")]
-pub(crate) use catalogue::edit_distance;
 pub use catalogue::{Catalogue, HwdbError};
 pub use ceiling::{ALL_UNITS, Ceiling, CeilingError, Choice, ceiling_type};
 pub use check::{Disagreement, PeakCheck, Verdict};

@@ -25,6 +25,7 @@ pub mod host;
 pub mod hwdb;
 pub mod ir;
 pub mod ops;
+pub mod os;
 #[cfg(any(feature = "probe", feature = "serve"))]
 pub mod probe;
 pub mod report;

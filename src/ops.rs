@@ -43,7 +43,7 @@ mod text;
 mod training;
 mod values;
 
-pub use context::{OpCx, OpError, RunBody};
+pub use context::{Equality, OpCx, OpError, RunBody};
 pub use cost::{Cost, Effect, NodeCost, Status};
 pub use fast::{Fast, Share};
 pub use inner::{Inner, Run};

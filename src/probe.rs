@@ -10,11 +10,15 @@ pub mod arrival;
 #[cfg(feature = "probe")]
 mod closed;
 #[cfg(feature = "serve")]
+pub mod connector;
+#[cfg(feature = "serve")]
 pub mod counts;
 #[cfg(feature = "serve")]
 pub mod drive;
 #[cfg(feature = "serve")]
 pub mod enough;
+#[cfg(all(feature = "serve", any(test, fuzzing)))]
+pub mod fuzz;
 #[cfg(feature = "serve")]
 pub mod grpc;
 #[cfg(feature = "serve")]

@@ -31,6 +31,8 @@ pub struct Body {
 pub(super) struct Summary {
     /// The largest of its live bytes: values of its own, without what it captures.
     pub(super) live: Vec<Dim>,
+    /// How many of its values are in no sum of these, because their size is not known.
+    pub(super) of_unknown_size: usize,
     /// Bytes that its kernels read and write, each alone.
     pub(super) fused: (Dim, Dim),
     /// What it must read and write at least: by all nodes, and by those whose cost is no bound.
@@ -47,6 +49,7 @@ impl Summary {
         let steps = live::steps(graph, outcome, &owner, &around);
         Self {
             live: live::largest(steps.into_iter().flat_map(live::Step::all)),
+            of_unknown_size: live::of_unknown_size(graph, outcome, &owner, &around),
             fused: groups.into_iter().fold((Dim::ZERO, Dim::ZERO), |(read, written), group| {
                 (read + group.bytes_read, written + group.bytes_written)
             }),
@@ -60,6 +63,7 @@ impl Summary {
     pub(super) fn map(&self, f: &dyn Fn(&Dim) -> Dim) -> Self {
         Self {
             live: self.live.iter().map(f).collect(),
+            of_unknown_size: self.of_unknown_size,
             fused: (f(&self.fused.0), f(&self.fused.1)),
             least: [self.least[0].map(f), self.least[1].map(f)],
         }
@@ -83,6 +87,7 @@ impl Summary {
         let live = self.live.iter().flat_map(|d| <[Dim; 2]>::from(ends(d)));
         Self {
             live: live::largest(live),
+            of_unknown_size: self.of_unknown_size,
             fused: (sum(&self.fused.0), sum(&self.fused.1)),
             least: [self.least[0].map(&least), self.least[1].map(&least)],
         }

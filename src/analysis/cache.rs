@@ -24,12 +24,28 @@ pub struct Cache {
     pub held: Vec<ValueId>,
     /// Bytes that must be kept after a run: of the outputs, and of inputs that are not given back.
     pub bytes: Dim,
+    /// How many of these are not in `bytes`, because their size is not known.
+    pub of_unknown_size: usize,
     /// The symbol of the length kept before a run, where all inputs agree on one.
     pub past: Option<Arc<str>>,
     /// The symbol of the length that a run adds, where there is one.
     pub new: Option<Arc<str>>,
     /// A symbol of its own for the sum of both, as of the mask's length.
     pub total: Option<Arc<str>>,
+}
+
+impl Cache {
+    /// The same cache where its tensors have these sizes.
+    pub(super) fn sized(&self, values: &[TensorInfo]) -> Self {
+        let kept: BTreeSet<ValueId> = self.pairs.iter().map(|(_, output)| *output).collect();
+        let kept = kept.into_iter().chain(self.held.iter().copied());
+        let sizes: Vec<Option<Dim>> = kept.map(|v| values[v.index()].bytes()).collect();
+        Self {
+            of_unknown_size: sizes.iter().filter(|size| size.is_none()).count(),
+            bytes: sizes.into_iter().flatten().sum(),
+            ..self.clone()
+        }
+    }
 }
 
 /// No more nodes than this are looked at, over all inputs.
@@ -331,9 +347,7 @@ pub(super) fn find(graph: &Graph, outcome: &Outcome, owner: &[ValueId]) -> (Cach
     hand_on(graph, &mut cache, &mut savings, same);
     by_name(graph, outcome, &mut cache);
     hold(graph, outcome, &mut cache);
-    let kept = cache.pairs.iter().map(|(_, output)| *output).collect::<BTreeSet<_>>();
-    let kept = kept.into_iter().chain(cache.held.iter().copied());
-    cache.bytes = kept.map(|v| level.info(v).bytes().unwrap_or_default()).sum();
+    let mut cache = cache.sized(&outcome.values);
     lengths.name(graph, outcome, &mut cache);
     (cache, savings)
 }

@@ -1,7 +1,8 @@
 //! The most that everything can be at one choice of sizes, where only the data decide some others.
 
-use super::bodies::Body;
-use super::propagate::{Limits, Outcome};
+use super::bodies::{Body, Summary};
+use super::equalities::Limits;
+use super::propagate::Outcome;
 use super::{Analysis, NodeReport};
 use crate::dim::{Bindings, Dim, EvalError, Range};
 use crate::ir::{Diagnostic, Model, Sequence, Severity, TensorInfo, ValueId};
@@ -64,13 +65,16 @@ impl Analysis {
         let outcome = Outcome::new(nodes, known, self.order.clone());
         let mut diagnostics = self.diagnostics.clone();
         diagnostics.extend(ceiling.remarks());
+        let sums = super::sums(model, outcome);
         Self {
+            // Without the sizes, a cache would not be recognised.
+            cache: self.cache.sized(&sums.values),
             values,
             symbols: self.symbols.clone(),
             limits: self.limits.clone(),
             order_of_limits: self.order_of_limits.clone(),
             diagnostics,
-            ..super::sums(model, outcome)
+            ..sums
         }
     }
 
@@ -110,7 +114,7 @@ impl<'a> Ceiling<'a> {
         sizes.iter().map(most).sum()
     }
 
-    fn range(&self, dim: &Dim) -> Result<Range, EvalError> {
+    pub(super) fn range(&self, dim: &Dim) -> Result<Range, EvalError> {
         let found = dim.range(&|name| {
             let fixed = self.bindings.get(name).map(|v| (*v, *v));
             fixed.or_else(|| self.ranges.get(name).copied())
@@ -195,12 +199,15 @@ impl<'a> Ceiling<'a> {
             Err(EvalError::Unbound(_)) => Dim::ZERO,
             Err(_) => Dim::overflow(),
         };
+        let lost = |live: &&Dim| matches!(self.range(live), Err(EvalError::Unbound(_)));
+        let lost = body.summary.live.iter().filter(lost).count();
+        let of_unknown_size = body.summary.of_unknown_size + lost;
         Body {
             name: body.name.clone(),
             times: known(&body.times),
             outcome,
             doubtful: body.doubtful || doubtful,
-            summary: body.summary.map(&known),
+            summary: Summary { of_unknown_size, ..body.summary.map(&known) },
             ..*body
         }
     }

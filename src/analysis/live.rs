@@ -4,7 +4,7 @@ use super::NodeReport;
 use super::bodies::{self, Body};
 use super::propagate::Outcome;
 use crate::dim::Dim;
-use crate::ir::{Graph, Node, ValueId};
+use crate::ir::{DType, Graph, Node, ValueId};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,17 +43,13 @@ pub(super) fn steps(
     owner: &[ValueId],
     around: &Around,
 ) -> Vec<Step> {
-    let Outcome { order, values, .. } = outcome;
+    let Outcome { order, .. } = outcome;
     let last_use = last_uses(graph, order, owner);
-    let rest = super::memory::at_rest(graph, order, values);
-    let mut outside = vec![false; values.len()];
-    around.views.iter().for_each(|v| outside[v.index()] = true);
-    for (name, id) in &graph.captures {
-        outside[id.index()] = !around.dying.contains(name);
-    }
+    let elsewhere = elsewhere(graph, outcome, around);
+    // What has no size is counted by `of_unknown_size`.
     let size = |value: ValueId| -> Dim {
         let bytes = || outcome.sizes[value.index()].clone().unwrap_or_default();
-        if rest[value.index()] || outside[value.index()] { Dim::ZERO } else { bytes() }
+        if elsewhere[value.index()] { Dim::ZERO } else { bytes() }
     };
     // Values by the step that ends them.
     let ends = Ends::new(&last_use, order.len());
@@ -112,6 +108,38 @@ impl Ends {
     fn of(&self, step: usize) -> &[ValueId] {
         &self.values[self.start[step]..self.start[step + 1]]
     }
+}
+
+/// Which values take no memory of this graph's own: those that follow from stored ones, and those that live
+/// in the graph around.
+fn elsewhere(graph: &Graph, outcome: &Outcome, around: &Around) -> Vec<bool> {
+    let mut elsewhere = super::memory::at_rest(graph, &outcome.order, &outcome.values);
+    around.views.iter().for_each(|v| elsewhere[v.index()] = true);
+    for (name, id) in &graph.captures {
+        elsewhere[id.index()] |= !around.dying.contains(name);
+    }
+    elsewhere
+}
+
+/// How many activations have no known size and are in no sum of [`steps`], those inside bodies included.
+pub(super) fn of_unknown_size(
+    graph: &Graph,
+    outcome: &Outcome,
+    owner: &[ValueId],
+    around: &Around,
+) -> usize {
+    let elsewhere = elsewhere(graph, outcome, around);
+    let nodes = || outcome.order.iter().map(|id| (graph.node(*id), &outcome.nodes[id.index()]));
+    let made = nodes().flat_map(|(node, _)| node.outputs.iter().flatten());
+    let own = |v: &&ValueId| !elsewhere[v.index()] && owner[v.index()] == **v;
+    let values = graph.inputs.iter().chain(made).filter(own);
+    let inside = nodes().flat_map(|(_, report)| &report.bodies);
+    let has_size = |v: ValueId| {
+        let sized = outcome.sizes[v.index()].is_some();
+        sized && outcome.values[v.index()].dtype != Some(DType::String)
+    };
+    values.filter(|v| !has_size(**v)).count()
+        + inside.map(|body| body.summary.of_unknown_size).sum::<usize>()
 }
 
 /// The step at which each value is read for the last time; that after the last for results.

@@ -7,7 +7,7 @@
 use super::memory;
 use crate::dim::Dim;
 use crate::ir::{DType, Graph, Node, NodeId, Order, TensorInfo, ValueId};
-use crate::ops::{self, Class, Op, Port};
+use crate::ops::{self, Class, Holds, Op, Port};
 use std::collections::BTreeMap;
 
 /// What is stored with a model.
@@ -325,6 +325,9 @@ impl Known<'_> {
         if after.angle() {
             return after;
         }
+        if self.rotates(node, port) {
+            return Use(Use::SINE | Use::COSINE);
+        }
         if !elementwise {
             let product = op.class == Class::MatrixProduct;
             return if product { Use(Use::OPERAND).factor(after) } else { Use(Use::OPERAND) };
@@ -346,6 +349,66 @@ impl Known<'_> {
             }
             _ => Use(Use::OPERAND),
         }
+    }
+
+    /// Whether the port of a multiplication holds cosines or sines of positions that an exporter worked out, as
+    /// in `x·cos + turned(x)·sin`: a table of rows by position whose products are added to those of another of
+    /// the same sizes, with parts of the same tensor. (Su et al., `RoFormer`, arXiv:2104.09864, equation 34.)
+    fn rotates(&self, node: &Node, port: usize) -> bool {
+        let graph = self.place.graph;
+        let table = |v: ValueId| self.row_by_position(v);
+        let own = node.inputs.get(port).copied().flatten().filter(|v| table(*v));
+        let (Some(own), Some(data), "Mul") = (own, Self::other(node, port), &*node.op_type) else {
+            return false;
+        };
+        let product = node.outputs.first().copied().flatten();
+        let readers = product.map_or(&[][..], |v| &graph.value(v).consumers);
+        let sums = readers.iter().map(|id| graph.node(*id));
+        let mut beside = sums.filter(|n| matches!(&*n.op_type, "Add" | "Sub")).filter_map(|sum| {
+            let at = sum.inputs.iter().position(|v| *v == product)?;
+            let maker = graph.value(Self::other(sum, at)?).producer?;
+            Some(graph.node(maker)).filter(|n| &*n.op_type == "Mul")
+        });
+        beside.any(|other| {
+            let [Some(a), Some(b)] = other.inputs[..] else { return false };
+            [(a, b), (b, a)].into_iter().any(|(sine, turned)| {
+                let alike = sine != own && self.info(sine).shape == self.info(own).shape;
+                alike && table(sine) && turned != data && self.source(turned) == self.source(data)
+            })
+        })
+    }
+
+    /// What a value is parts of, moved and negated.
+    fn source(&self, value: ValueId) -> ValueId {
+        self.back(value, true)
+    }
+
+    /// Whether a value is rows of a stored table of floats, one for each position.
+    fn row_by_position(&self, value: ValueId) -> bool {
+        let many = |size: &&Dim| !size.is_one();
+        let wide = self.info(value).shape.iter().flatten().filter(many).count() >= 2;
+        let origin = self.place.graph.value(if wide { self.back(value, false) } else { value });
+        wide && origin.weight.as_ref().is_some_and(|w| w.float)
+    }
+
+    /// The value that nodes which only move data, and with `turned` negate and join its parts, made a value from.
+    fn back(&self, mut value: ValueId, turned: bool) -> ValueId {
+        const LONGEST: usize = 12;
+        let graph = self.place.graph;
+        for _ in 0..LONGEST {
+            let maker = graph.value(value).producer.map(|id| graph.node(id));
+            let moves = |n: &&Node| {
+                ops::find(&n.domain, &n.op_type).is_some_and(|op| match op.holds {
+                    Holds::Moved | Holds::Cast => true,
+                    Holds::Joined => turned,
+                    _ => op.class == Class::View || turned && &*n.op_type == "Neg",
+                })
+            };
+            let from = maker.filter(moves).and_then(|n| n.inputs.first().copied().flatten());
+            let Some(from) = from else { break };
+            value = from;
+        }
+        value
     }
 
     /// Whether the port of a node holds a tensor without axes.

@@ -3,11 +3,14 @@
 use super::NodeReport;
 use super::bodies::Calls;
 use super::ceiling::Ceiling;
+use super::equalities::{self, Limits, decided};
 use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo, ValueId};
-use crate::ops::{self, Class, Cost, Effect, NodeCost, OpCx, OpError, ROUND, Share, Status};
+use crate::ops::{
+    self, Class, Cost, Effect, Equality, NodeCost, OpCx, OpError, ROUND, Share, Status,
+};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Diagnostics beyond this number are counted, not listed.
@@ -41,9 +44,6 @@ pub(super) struct Walk<'b> {
     /// Nodes of the outermost graph that fail for want of what an earlier one would give.
     following: Cell<usize>,
 }
-
-/// Sizes that only the data decide, each with the most it can be, where that is known.
-pub(super) type Limits = BTreeMap<Arc<str>, Option<Dim>>;
 
 /// What the walk learned of one graph.
 #[derive(Clone, Debug, Default)]
@@ -324,10 +324,12 @@ impl<'b> Walk<'b> {
         } else {
             (op.effect)(&cx)
         };
-        let effect = effect.and_then(|effect| possible(effect, &constraints.borrow()));
-        for (a, b) in constraints.borrow().iter() {
-            let message = format!("taken as equal: {a} and {b}");
-            self.report(Severity::Assumption, &node.name, message, None);
+        let effect = effect.and_then(|effect| self.possible(effect, &constraints.borrow()));
+        if effect.is_ok() {
+            for Equality { a, b, .. } in constraints.borrow().iter() {
+                let message = format!("taken as equal: {a} and {b}");
+                self.report(Severity::Assumption, &node.name, message, None);
+            }
         }
         for remark in remarks.borrow_mut().drain(..) {
             self.report(Severity::Assumption, &node.name, remark, None);
@@ -435,6 +437,35 @@ impl<'b> Walk<'b> {
             }
         }
         report
+    }
+
+    /// An effect whose sizes can be: what must be equal is, and nothing is smaller than nothing. A size of an
+    /// input that must equal a data-dependent one joins these.
+    fn possible(&self, effect: Effect, equalities: &[Equality]) -> Result<Effect, OpError> {
+        {
+            let (limits, order) = (self.limits.borrow(), self.made_in_order.borrow());
+            let ceiling = std::cell::OnceCell::new();
+            let range = |size: &Dim| {
+                let known = ceiling.get_or_init(|| Ceiling::new(&limits, &order, self.bindings));
+                known.range(size).ok()
+            };
+            let never = equalities::contradiction(equalities, &limits, &range);
+            if let Some(Equality { a, b, .. }) = never {
+                let numbers = a.as_const().is_some() && b.as_const().is_some();
+                let ever = if numbers { "" } else { ", which no data make them" };
+                return Err(OpError::Invalid(format!("sizes {a} and {b} must be equal{ever}")));
+            }
+        }
+        let sizes = effect.outputs.iter().filter_map(|o| o.shape.as_ref()).flatten();
+        if let Some(size) = sizes.filter_map(Dim::as_const).find(|size| *size < 0) {
+            return Err(OpError::Invalid(format!("an output would have a size of {size}")));
+        }
+        let tied = equalities::tied(equalities, &self.limits.borrow(), &self.chosen.borrow());
+        for (name, limit) in tied {
+            self.made_in_order.borrow_mut().push(name.clone());
+            self.limits.borrow_mut().insert(name, limit);
+        }
+        Ok(effect)
     }
 
     fn body(
@@ -556,13 +587,6 @@ impl<'b> Walk<'b> {
     }
 }
 
-/// Whether a formula holds a size that only the data decide, the number of a round aside.
-fn decided(formula: &Dim, limits: &Limits) -> bool {
-    let mut names = BTreeSet::new();
-    formula.symbols(&mut names);
-    names.iter().any(|n| limits.contains_key(n) && !n.starts_with(ROUND))
-}
-
 /// Whether both factors of a product come straight out of integers: Q/DQ nodes around it say that it
 /// is to be computed on these.
 fn quantized(graph: &Graph, node: &Node, class: Class) -> bool {
@@ -601,19 +625,6 @@ fn from_sizes(cx: &OpCx<'_>, class: Class, limits: &Limits) -> bool {
     !matches!(class, Class::Quantization | Class::Random)
         && cx.inputs.iter().flatten().all(given)
         && cx.node.subgraphs().next().is_none()
-}
-
-/// An effect whose sizes can be: what must be equal is, and nothing is smaller than nothing.
-fn possible(effect: Effect, constraints: &[(Dim, Dim)]) -> Result<Effect, OpError> {
-    let differ = |(a, b): &&(Dim, Dim)| a.as_const().zip(b.as_const()).is_some_and(|(a, b)| a != b);
-    if let Some((a, b)) = constraints.iter().find(differ) {
-        return Err(OpError::Invalid(format!("sizes {a} and {b} must be equal")));
-    }
-    let sizes = effect.outputs.iter().filter_map(|o| o.shape.as_ref()).flatten();
-    match sizes.filter_map(Dim::as_const).find(|size| *size < 0) {
-        Some(size) => Err(OpError::Invalid(format!("an output would have a size of {size}"))),
-        None => Ok(effect),
-    }
 }
 
 /// A node of which nothing is known but its kind.

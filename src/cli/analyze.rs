@@ -1,6 +1,6 @@
 //! `rooflens analyze`: what a model costs, from its file alone.
 
-use super::sizes::Sizes;
+use super::sizes::{Sizes, limited, size};
 use super::{Exit, emit, hinted, nearest};
 use crate::dim::{Bindings, Dim};
 use crate::hwdb::Choice;
@@ -132,7 +132,7 @@ pub(super) fn bindings(model: &Model, dims: &[String], batch: Option<u64>) -> Re
         let usage =
             || hinted(format!("`--dim {text}` is not SYMBOL=N"), "for example --dim batch=8");
         let (name, value) = text.split_once('=').ok_or_else(usage)?;
-        let value: u64 = value.trim().parse().map_err(|_| usage())?;
+        let value = size(value).ok_or_else(usage)??;
         let name = name.trim();
         if !symbols.contains(name) {
             let known: Vec<&str> = symbols.iter().map(AsRef::as_ref).collect();
@@ -149,7 +149,7 @@ pub(super) fn bindings(model: &Model, dims: &[String], batch: Option<u64>) -> Re
         let Some(found) = batch_symbol(model) else {
             return Err(no_batch(&symbols));
         };
-        bindings.insert(found.symbol, batch.into());
+        bindings.insert(found.symbol, limited(batch)?.into());
     }
     Ok(bindings)
 }
@@ -178,7 +178,7 @@ pub(super) fn symbols(model: &Model) -> BTreeSet<Arc<str>> {
     names
 }
 
-/// These, and where `dims` name others, the sizes that only the data decide, which an analysis finds.
+/// These, and where `dims` name others, the data-dependent sizes, which an analysis finds.
 pub(super) fn every_symbol(model: &Model, dims: &[String]) -> BTreeSet<Arc<str>> {
     let mut symbols = symbols(model);
     if dims.iter().any(|d| d.split_once('=').is_some_and(|(n, _)| !symbols.contains(n.trim()))) {
@@ -247,10 +247,8 @@ pub(super) fn shape(model: &Model, text: &str) -> Result<(ValueId, Vec<u64>)> {
         )
     };
     let (name, dims) = text.rsplit_once('=').ok_or_else(usage)?;
-    let sizes: Vec<u64> = dims
-        .split(['x', ','])
-        .map(|d| d.trim().parse().map_err(|_| usage()))
-        .collect::<Result<_>>()?;
+    let sizes: Vec<u64> =
+        dims.split(['x', ',']).map(|d| size(d).ok_or_else(usage)?).collect::<Result<_>>()?;
     Ok((input(model, name)?, sizes))
 }
 
@@ -263,12 +261,7 @@ pub(super) fn set_sizes(
 ) -> Result<()> {
     let mut sized: BTreeMap<Arc<str>, Option<u64>> = BTreeMap::new();
     for (id, sizes) in given {
-        if let Some(size) = sizes.iter().find(|s| **s > 1 << 40) {
-            return Err(hinted(
-                format!("the size {size} is beyond any real tensor"),
-                "sizes go up to 2^40",
-            ));
-        }
+        sizes.iter().try_for_each(|s| limited(*s).map(drop))?;
         let value = model.graph.value_mut(*id);
         let (name, info) = (&value.name, &mut value.info);
         if let Some(rank) = info.rank().filter(|r| *r != sizes.len()) {

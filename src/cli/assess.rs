@@ -277,7 +277,8 @@ fn summary(a: &Assessment, folder: &Path) -> String {
             let _ = writeln!(out, "  {:<14} interrupted: {} runs counted", "", s.count);
         }
     }
-    let _ = writeln!(out, "\nreport in {}/", folder.display());
+    let folder = folder.display().to_string();
+    let _ = writeln!(out, "\nreport in {}/", crate::text::shown(&folder));
     out
 }
 

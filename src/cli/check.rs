@@ -2,7 +2,7 @@
 
 use super::sizes::Sizes;
 use super::{Exit, emit, hinted};
-use crate::report::{BoundReport, ModelReport};
+use crate::report::{BoundReport, FitReport, ModelReport};
 use crate::units::{parse_si, si};
 use anyhow::Result;
 use serde::Serialize;
@@ -88,6 +88,7 @@ impl Args {
             ("compulsory traffic", "B", t.compulsory_bytes, "--max-traffic", &self.max_traffic),
             ("memory", "B", memory(&report), "--max-memory", &self.max_memory),
         ];
+        let sized = report.memory.is_complete();
         let mut checks = Vec::new();
         for (name, unit, found, flag, limit) in limits {
             let Some(limit) = limit else { continue };
@@ -96,12 +97,16 @@ impl Args {
                     if unit.is_empty() { "for example 5G" } else { "for example 100MB or 96MiB" };
                 hinted(format!("`{flag} {limit}` is not a number"), hint)
             })?;
-            let found = found.map(|n| n as f64);
+            // A lower bound says something only where it is above the limit.
+            let whole = sized || !matches!(flag, "--max-peak" | "--max-memory");
+            let found =
+                found.map(|n| n as f64).filter(|n| whole || *n > most || self.allow_unknown);
             // What is not known keeps to no limit, unless that was allowed.
             let ok = found.map_or(self.allow_unknown, |n| n <= most);
             checks.push(Check { name: name.into(), unit, found, limit: most, ok });
         }
-        checks.extend(self.devices(&report)?);
+        let mut assumed = crate::report::assumptions(&report);
+        checks.extend(self.devices(&report, &mut assumed)?);
         if checks.is_empty() && self.min_coverage.is_none() && !self.strict {
             let hint = "for example --max-flops 5G; `rooflens check --help` lists them";
             return Err(hinted("no limit is given", hint));
@@ -115,7 +120,7 @@ impl Args {
             inexact,
             checks,
             unknown: report.coverage.unknown.clone(),
-            assumed: crate::report::assumptions(&report),
+            assumed,
         };
         let text = match self.format.as_str() {
             "json" => serde_json::to_string_pretty(&checked)? + "\n",
@@ -125,8 +130,9 @@ impl Args {
         Ok(if checked.ok { Exit::Good } else { Exit::Failed })
     }
 
-    /// The time at best on each device, and whether the model fits there.
-    fn devices(&self, report: &ModelReport) -> Result<Vec<Check>> {
+    /// The time at best on each device, and whether the model fits there, which is assumed of a device whose
+    /// memory is not known.
+    fn devices(&self, report: &ModelReport, assumed: &mut Vec<String>) -> Result<Vec<Check>> {
         let most = self.max_latency.as_deref().map(latency).transpose()?;
         let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;
         let mut checks = Vec::new();
@@ -141,19 +147,34 @@ impl Args {
                 let ok = found.map_or(self.allow_unknown, |s| s <= limit);
                 checks.push(Check { name, unit: "s", found, limit, ok });
             }
-            if let Some(fit) = bound.memory {
-                let name = format!("memory, {}", device.id);
-                let (found, limit) = (fit.needed_bytes as f64, fit.device_bytes as f64);
-                checks.push(Check {
-                    name,
-                    unit: "B",
-                    found: Some(found),
-                    limit,
-                    ok: found <= limit,
-                });
+            match bound.memory {
+                Some(fit) => checks.push(self.fits(&device.id, fit)),
+                None if most.is_some() => {
+                    let capacity = "whose capacity is not known (limit with --max-memory)";
+                    assumed.push(format!("fits into the memory of {}, {capacity}", device.id));
+                }
+                None => {
+                    let message = format!("the memory of `{}` is not known", device.id);
+                    return Err(hinted(
+                        message,
+                        "limit it with --max-memory, or time with --max-latency",
+                    ));
+                }
             }
         }
         Ok(checks)
+    }
+
+    /// What the model needs of the memory of a device; not known where some of it is not and the rest fits.
+    fn fits(&self, device: &str, fit: FitReport) -> Check {
+        let known = fit.fits.is_some() || self.allow_unknown;
+        Check {
+            name: format!("memory, {device}"),
+            unit: "B",
+            found: known.then_some(fit.needed_bytes as f64),
+            limit: fit.device_bytes as f64,
+            ok: fit.fits.unwrap_or(self.allow_unknown),
+        }
     }
 
     /// Why the numbers are not exact, without the nodes that may be unknown.

@@ -71,12 +71,23 @@ pub(super) fn hierarchy(device: &Device, choice: Choice<'_>) -> Result<Hierarchy
 /// The error of a device that has no such roof.
 pub(super) fn no_roof(error: &CeilingError) -> anyhow::Error {
     let choose = match error {
-        CeilingError::Dtype { .. } => "; --dtype counts in one of them",
-        CeilingError::Accumulate { .. } => "; --accumulate chooses one of them",
-        CeilingError::Unit { .. } => "; --unit chooses one of them, `all` all engines",
-        _ => "",
+        CeilingError::Dtype { known, .. } => counted_as(known),
+        CeilingError::Accumulate { .. } => "; --accumulate chooses one of them".into(),
+        CeilingError::Unit { .. } => "; --unit chooses one of them, `all` all engines".into(),
+        CeilingError::Bandwidth { .. } => String::new(),
     };
-    hinted(error.to_string(), error.hint() + choose)
+    hinted(error.to_string(), error.hint() + &choose)
+}
+
+/// Which flags count a model in one of these types, those it is cast to most often first.
+fn counted_as(known: &[String]) -> String {
+    const USUAL: [&str; 4] = ["f16", "bf16", "f32", "i8"];
+    let cast = |t: &&String| t.parse::<crate::analysis::Precision>().is_ok();
+    let mut types: Vec<&String> = known.iter().filter(cast).collect();
+    types.sort_by_key(|t| USUAL.iter().position(|usual| usual == t).unwrap_or(USUAL.len()));
+    let flags: Vec<String> = types.iter().map(|t| format!("--dtype {t}")).collect();
+    let flags = flags.join(" or ");
+    if flags.is_empty() { flags } else { format!("; {flags} counts the model as if cast to it") }
 }
 
 /// Prints data as JSON.

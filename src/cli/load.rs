@@ -93,7 +93,7 @@ fn trace(text: &str, seed: u64) -> Result<Trace> {
     }
     let file = std::fs::File::open(path)
         .map_err(|e| hinted(format!("`{path}` cannot be read: {e}"), "check the path"))?;
-    Trace::read(path, std::io::BufReader::new(file), scale, seed).map_err(|e| {
+    Trace::read(path, file, scale, seed).map_err(|e| {
         hinted(
             format!("`{path}`: {e}"),
             "the first line names the columns; `rooflens probe --help` lists the formats",

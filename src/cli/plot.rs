@@ -143,7 +143,8 @@ impl Args {
             return Ok(Exit::Good);
         }
         charts::write(&chart, &self.output)?;
-        emit(&format!("wrote {}\n", self.output.display()), None)?;
+        let output = self.output.display().to_string();
+        emit(&format!("wrote {}\n", crate::text::shown(&output)), None)?;
         Ok(Exit::Good)
     }
 
@@ -273,12 +274,24 @@ fn short(source: &Source) -> String {
     if at.is_empty() { stem } else { format!("{stem} ({})", at.join(", ")) }
 }
 
+/// The text of a file, which may be a pipe but does not go on without end.
+fn text_of(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    const MOST: u64 = 1 << 30;
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(MOST).read_to_string(&mut text)?;
+    if u64::try_from(read).is_ok_and(|read| read < MOST) {
+        return Ok(text);
+    }
+    Err(std::io::Error::other("it is longer than 1 GiB"))
+}
+
 /// What is in a file of any command.
 fn read(path: &Path) -> Result<Loaded> {
     let advice = "make it with `rooflens analyze MODEL --format json -o FILE`";
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| hinted(format!("`{shown}` cannot be read: {e}"), advice))?;
+    let text =
+        text_of(path).map_err(|e| hinted(format!("`{shown}` cannot be read: {e}"), advice))?;
     let not = |e: serde_json::Error| hinted(format!("`{shown}` is not a report: {e}"), advice);
     let value: serde_json::Value = serde_json::from_str(&text).map_err(not)?;
     if value["schema"].as_str().is_some_and(|s| s.starts_with("rooflens.measurement/")) {

@@ -229,8 +229,7 @@ impl Args {
         let folder = folder.map_or_else(|| super::new_folder(&self.output), Ok)?;
         let measure = |i: usize| -> Result<Measured> {
             let prepared = &all[i];
-            let mut meters =
-                self.meters.prepare(&self.target, prepared, self.ca.as_deref(), self.instances)?;
+            let mut meters = self.meters.prepare(&self.target, prepared, self.instances)?;
             if let Some(meters) = &mut meters {
                 meters.rest(self.meters.idle_seconds(), &stop)?;
             }

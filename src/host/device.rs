@@ -3,7 +3,7 @@
 use super::Pattern;
 use super::cpu::Cache;
 use super::figure::Figure;
-use super::survey::{Reading, Subject, Survey, instances};
+use super::survey::{Reading, Subject, Survey};
 use crate::hwdb::{Device, MemoryLevel, Peak};
 
 /// Id of the machine at hand.
@@ -60,7 +60,7 @@ impl Survey {
         }
         let capacity = |name: &str| {
             let all = |c: &Cache| {
-                let used = if threads == 1 { 1 } else { instances(c, &self.cpu) };
+                let used = if threads == 1 { 1 } else { self.cpu.instances(c) };
                 c.bytes * used as u64
             };
             let cache = self.cpu.caches.iter().find(|c| format!("L{}", c.level) == name);

@@ -145,11 +145,19 @@ macro_rules! loops {
             use super::{LINE, Line, Loops, SCALE};
             use std::arch::$arch::*;
 
-            // SAFETY: `best` offers these only where the CPU has the instructions.
             pub(super) const LOOPS: Loops = Loops {
-                read: |data| unsafe { read(data) },
-                copy: |a, b| unsafe { copy(a, b) },
-                triad: |a, b, c| unsafe { triad(a, b, c) },
+                read: |data| {
+                    // SAFETY: `best` offers this only where the CPU has the instructions.
+                    unsafe { read(data) }
+                },
+                copy: |a, b| {
+                    // SAFETY: `best` offers this only where the CPU has the instructions.
+                    unsafe { copy(a, b) }
+                },
+                triad: |a, b, c| {
+                    // SAFETY: `best` offers this only where the CPU has the instructions.
+                    unsafe { triad(a, b, c) }
+                },
             };
 
             /// Bytes of a vector, vectors of a line, lines of eight vectors.

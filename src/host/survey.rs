@@ -1,11 +1,12 @@
 //! All ceilings of this machine's CPU, measured: arithmetic by type, a real matrix product, and
 //! bandwidth level by level; on one thread and on all.
 
-use super::cpu::{Cache, Cpu, cpu, memory_available};
+use super::cpu::{Cpu, cpu};
 use super::figure::{Figure, repetitions, together};
 use super::kernels::{self, Kernel};
 use super::product::{self, Product};
 use super::streams::{Arrays, LINE, Pattern};
+use crate::os::proc::Proc;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -189,9 +190,9 @@ fn working_sets(cpu: &Cpu, plan: &SurveyPlan, absent: &mut Vec<String>) -> Vec<(
         inner = share;
     }
     // STREAM's rule: an array is four times the last caches together.
-    let last = cpu.caches.last().map_or(32 << 20, |c| c.bytes * instances(c, cpu) as u64);
+    let last = cpu.last_cache_bytes().unwrap_or(32 << 20);
     let wanted = (3 * 4 * last).max(192 << 20);
-    let free = memory_available().map_or(u64::MAX, |m| m / 4);
+    let free = Proc::default().memory().and_then(|m| m.available).map_or(u64::MAX, |m| m / 4);
     let dram = wanted.min(free).min(plan.most_bytes);
     if dram < wanted {
         absent.push("DRAM: arrays are smaller than four times the last cache".into());
@@ -199,11 +200,6 @@ fn working_sets(cpu: &Cpu, plan: &SurveyPlan, absent: &mut Vec<String>) -> Vec<(
     sets.push(("DRAM".into(), dram));
     let bytes = |b: u64| usize::try_from(b).unwrap_or(usize::MAX);
     sets.into_iter().map(|(level, b)| (level, bytes(b).max(LINE))).collect()
-}
-
-/// How many of this cache the threads of this process use.
-pub(super) fn instances(cache: &Cache, cpu: &Cpu) -> usize {
-    cpu.threads.div_ceil(cache.shared_by.max(1)).max(1)
 }
 
 impl Task {
@@ -351,7 +347,7 @@ pub(super) mod tests {
 
     #[test]
     fn working_sets_lie_between_the_levels() {
-        let cache = |level, bytes, shared_by| Cache { level, bytes, shared_by };
+        let cache = |level, bytes, shared_by| crate::os::sys::Cache { level, bytes, shared_by };
         let mut cpu = cpu();
         cpu.threads = 8;
         cpu.caches = vec![cache(1, 32 << 10, 1), cache(2, 1 << 20, 1), cache(3, 32 << 20, 8)];

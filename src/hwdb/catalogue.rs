@@ -154,7 +154,7 @@ impl Catalogue {
         let mut close: Vec<(usize, &str)> = self
             .iter()
             .map(|d| {
-                let score = |n: &String| edit_distance(&wanted, n);
+                let score = |n: &String| strsim::levenshtein(&wanted, n);
                 let contains = names(d).iter().any(|n| n.contains(&wanted));
                 let best = names(d).iter().map(score).min().unwrap_or(usize::MAX);
                 (if contains { 0 } else { best }, d.id.as_str())
@@ -204,28 +204,22 @@ fn words(name: &str) -> std::collections::BTreeSet<String> {
 fn parse<T: serde::de::DeserializeOwned>(text: &str, path: &Path) -> Result<T, HwdbError> {
     toml::from_str(text).map_err(|e: toml::de::Error| HwdbError::Malformed {
         file: path.display().to_string(),
-        message: e.to_string().trim().to_owned(),
+        message: in_one_line(&e, text),
     })
+}
+
+/// What is wrong and in which line, which is quoted.
+fn in_one_line(error: &toml::de::Error, text: &str) -> String {
+    const WIDEST: usize = 60;
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let Some(before) = before else { return error.message().to_owned() };
+    let at = before.matches('\n').count();
+    let line: String = text.lines().nth(at).unwrap_or_default().chars().take(WIDEST).collect();
+    format!("line {}, `{}`: {}", at + 1, line.trim(), error.message())
 }
 
 fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-/// Levenshtein distance.
-pub(crate) fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -31,6 +31,17 @@ pub enum OpError {
     Unsupported(String),
 }
 
+/// Two sizes that a node needs to be equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Equality {
+    /// One of them.
+    pub a: Dim,
+    /// The other.
+    pub b: Dim,
+    /// Whether either may also be one, as where two tensors broadcast.
+    pub or_one: bool,
+}
+
 /// Runs the body that an attribute names on these inputs: its outputs, and what it costs once.
 pub type RunBody<'a> =
     dyn Fn(&str, &[TensorInfo]) -> Result<(Vec<TensorInfo>, super::Inner), OpError> + 'a;
@@ -46,7 +57,7 @@ pub struct OpCx<'a> {
     /// Runs a body: analysed outputs and cost, from the infos of its inputs.
     pub run_body: &'a RunBody<'a>,
     /// Equalities that must hold for the result to be right, such as two symbols that broadcast.
-    pub constraints: &'a RefCell<Vec<(Dim, Dim)>>,
+    pub constraints: &'a RefCell<Vec<Equality>>,
     /// Makes a symbol that nothing else has, with this stem, for a size that only the data decide;
     /// with the most it can be, where that is known.
     pub fresh: &'a dyn Fn(&str, Option<Dim>) -> Dim,
@@ -161,8 +172,17 @@ impl<'a> OpCx<'a> {
 
     /// States that two sizes must be equal.
     pub fn require_equal(&self, a: &Dim, b: &Dim) {
+        self.require(a, b, false);
+    }
+
+    /// States that two sizes must be equal unless one of them is one.
+    pub fn require_broadcast(&self, a: &Dim, b: &Dim) {
+        self.require(a, b, true);
+    }
+
+    fn require(&self, a: &Dim, b: &Dim, or_one: bool) {
         if a != b {
-            self.constraints.borrow_mut().push((a.clone(), b.clone()));
+            self.constraints.borrow_mut().push(Equality { a: a.clone(), b: b.clone(), or_one });
         }
     }
 }

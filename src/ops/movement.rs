@@ -130,23 +130,34 @@ fn four(cx: &OpCx<'_>) -> Result<[Dim; 4], OpError> {
 
 fn depth_to_space(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let [n, c, h, w] = four(cx)?;
-    let b = Dim::from(cx.attrs().int_or("blocksize", 1)?);
-    let c = c.floor_div(&(b.clone() * b.clone()));
+    let b = block(cx)?;
+    let c = divided(&c, &(b.clone() * b.clone()))?;
     Ok(Effect::one(cx.like(vec![n, c, h * b.clone(), w * b])))
 }
 
 fn space_to_depth(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let [n, c, h, w] = four(cx)?;
-    let b = Dim::from(cx.attrs().int_or("blocksize", 1)?);
-    for size in [&h, &w] {
-        if let (Some(size), Some(block)) = (size.as_const(), b.as_const()) {
-            if block < 1 || size % block != 0 {
-                return invalid!("blocks of {block} do not divide {size}");
-            }
+    let b = block(cx)?;
+    let c = c * b.clone() * b.clone();
+    Ok(Effect::one(cx.like(vec![n, c, divided(&h, &b)?, divided(&w, &b)?])))
+}
+
+/// The side of a block of `DepthToSpace` and its inverse.
+fn block(cx: &OpCx<'_>) -> Result<Dim, OpError> {
+    match cx.attrs().int_or("blocksize", 1)? {
+        side if side < 1 => invalid!("blocks of {side}"),
+        side => Ok(Dim::from(side)),
+    }
+}
+
+/// A size in whole blocks.
+fn divided(size: &Dim, block: &Dim) -> Result<Dim, OpError> {
+    if let (Some(all), Some(part)) = (size.as_const(), block.as_const()) {
+        if all % part != 0 {
+            return invalid!("blocks of {block} do not divide {size}");
         }
     }
-    let c = c * b.clone() * b.clone();
-    Ok(Effect::one(cx.like(vec![n, c, h.floor_div(&b), w.floor_div(&b)])))
+    Ok(size.floor_div(block))
 }
 
 fn expand(cx: &OpCx<'_>) -> Result<Effect, OpError> {

@@ -31,15 +31,15 @@ pub(super) fn broadcast_dim(cx: &OpCx<'_>, a: &Dim, b: &Dim) -> Result<Dim, OpEr
         (Some(x), Some(y)) => invalid!("sizes {x} and {y} do not broadcast"),
         // A size beside a number above one is that number, or one.
         (Some(_), None) => {
-            cx.require_equal(a, b);
+            cx.require_broadcast(a, b);
             Ok(a.clone())
         }
         (None, Some(_)) => {
-            cx.require_equal(a, b);
+            cx.require_broadcast(a, b);
             Ok(b.clone())
         }
         (None, None) => {
-            cx.require_equal(a, b);
+            cx.require_broadcast(a, b);
             Ok(a.maximum(b))
         }
     }

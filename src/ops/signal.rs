@@ -85,7 +85,14 @@ fn stft(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         (None, Some(_)) => cx.shape(2)?.first().cloned().unwrap_or_default(),
         (None, None) => return Err(OpError::MissingInput(3)),
     };
-    let frames = (n.clone() - length.clone()).floor_div(&step) + Dim::ONE;
+    let free = n.clone() - length.clone();
+    if free.as_const().is_some_and(|free| free < 0) {
+        return invalid!("a frame of {length} does not fit into a signal of {n}");
+    }
+    if step.as_const().is_some_and(|step| step < 1) {
+        return invalid!("a step of {step} between frames");
+    }
+    let frames = free.floor_div(&step) + Dim::ONE;
     let onesided = cx.attrs().int_or("onesided", 1)? != 0;
     let bins = if onesided { length.floor_div(&Dim::from(2)) + Dim::ONE } else { length.clone() };
     let real = shape.get(2).is_none_or(Dim::is_one);

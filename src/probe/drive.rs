@@ -6,12 +6,15 @@
 //! later than its time-out is lost already: it is counted and not sent, so that the client catches up.
 
 use super::arrival::{Arrival, Due, Load, Stripe, nanoseconds};
+use super::connector::Client;
 use super::counts::Counts;
 use super::http;
 use super::judge::Health;
 use super::pacer::Pacer;
 use super::record::{Fault, Record, Sample};
-use super::target::{Client, Prepared};
+use super::target::Prepared;
+use crate::os::proc::Proc;
+use crate::os::sys::Sys;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -123,7 +126,8 @@ pub fn drive(
     let start = Instant::now() + lead;
     let started = SystemTime::now() + lead;
     let senders = plan.senders.max(1);
-    let (steal, quota) = (steal_ticks(), quota_stops());
+    let (proc, sys) = (Proc::default(), Sys::default());
+    let (ticks, quota) = (proc.ticks(), sys.quota_stops());
     let results: Vec<std::io::Result<(Record, Health)>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..senders)
             .map(|index| {
@@ -144,12 +148,11 @@ pub fn drive(
         health.push(how);
     }
     let ended = health.iter().map(|h| h.wall).fold(0.0, f64::max);
-    let (steal, all) = (steal_ticks().0 - steal.0, steal_ticks().1 - steal.1);
     Ok(Outcome {
         record,
         health,
-        stolen: if all > 0.0 { steal / all } else { 0.0 },
-        quota_stops: quota_stops().saturating_sub(quota),
+        stolen: ticks.zip(proc.ticks()).map_or(0.0, |(from, to)| to.stolen_share(from)),
+        quota_stops: quota.zip(sys.quota_stops()).map_or(0, |(from, to)| to.saturating_sub(from)),
         started,
         seconds: if stopped || enough {
             ended.min(plan.duration.as_secs_f64())
@@ -412,32 +415,14 @@ impl Sender {
 impl Health {
     /// Processor and waiting time of this thread so far, as the kernel accounts them.
     fn now() -> Self {
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-        let mut seconds = text.split_whitespace().map(|n| n.parse::<f64>().unwrap_or(0.0) * 1e-9);
-        let (cpu, waited) = (seconds.next().unwrap_or(0.0), seconds.next().unwrap_or(0.0));
-        Self { wall: 0.0, cpu, waited }
+        let thread = Proc::default().thread().unwrap_or_default();
+        Self { wall: 0.0, cpu: thread.running, waited: thread.waiting }
     }
 
     fn since(before: Self) -> Self {
         let now = Self::now();
         Self { wall: 0.0, cpu: now.cpu - before.cpu, waited: now.waited - before.waited }
     }
-}
-
-/// Stolen and all ticks of the machine.
-fn steal_ticks() -> (f64, f64) {
-    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
-    let first = text.lines().next().unwrap_or_default();
-    let ticks: Vec<f64> =
-        first.split_whitespace().skip(1).map(|n| n.parse().unwrap_or(0.0)).collect();
-    (ticks.get(7).copied().unwrap_or(0.0), ticks.iter().take(8).sum())
-}
-
-/// How often the control group of this process was stopped for its quota.
-fn quota_stops() -> u64 {
-    let text = std::fs::read_to_string("/sys/fs/cgroup/cpu.stat").unwrap_or_default();
-    let line = text.lines().find_map(|l| l.strip_prefix("nr_throttled "));
-    line.and_then(|n| n.trim().parse().ok()).unwrap_or(0)
 }
 
 /// As many open files as the system lets this process have: each request in flight may need one.

@@ -6,6 +6,7 @@
 use super::counts::Counts;
 use super::record::{Interval, Record};
 use super::stats::Metric;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
 use hdrhistogram::serialization::interval_log::{
     IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, Tag,
@@ -61,12 +62,14 @@ pub fn read(log: &[u8], step: u64, intervals: &mut [Interval]) -> Result<(), Log
         let tag = line.tag().map(|t| t.as_str().to_owned()).unwrap_or_default();
         let (_, metric) =
             TAGS.iter().find(|(name, _)| *name == tag).ok_or_else(|| wrong("unknown tag"))?;
-        let packed = decode(line.encoded_histogram()).ok_or_else(|| wrong("not base64"))?;
+        let packed =
+            BASE64_STANDARD.decode(line.encoded_histogram()).map_err(|_| wrong("not base64"))?;
         let histogram: hdrhistogram::Histogram<u64> = deserializer
             .deserialize(&mut packed.as_slice())
             .map_err(|e| LogError(format!("{e:?}")))?;
         let start = u64::try_from(line.start_timestamp().as_nanos()).unwrap_or(u64::MAX);
-        let index = usize::try_from((start + step / 2) / step).unwrap_or(usize::MAX);
+        let index = start.saturating_add(step / 2).checked_div(step);
+        let index = index.and_then(|i| usize::try_from(i).ok()).unwrap_or(usize::MAX);
         let interval = intervals.get_mut(index).ok_or_else(|| wrong("no such interval"))?;
         let counts = Counts::from_hdr(&histogram);
         match metric {
@@ -79,40 +82,10 @@ pub fn read(log: &[u8], step: u64, intervals: &mut [Interval]) -> Result<(), Log
     Ok(())
 }
 
-/// Base64 of RFC 4648, padded.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let (mut out, mut bits, mut have) = (Vec::with_capacity(text.len() * 3 / 4), 0u32, 0);
-    for letter in text.trim_end_matches('=').bytes() {
-        let value = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        have += 6;
-        if have >= 8 {
-            have -= 8;
-            out.push(u8::try_from((bits >> have) & 0xff).unwrap_or(0));
-            bits &= (1 << have) - 1;
-        }
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::probe::record::Sample;
-
-    #[test]
-    fn base64() {
-        assert_eq!(decode("Zm9vYmFy").unwrap(), b"foobar");
-        assert_eq!(decode("Zm9vYg==").unwrap(), b"foob");
-        assert!(decode("Zm9v!").is_none());
-    }
 
     #[test]
     fn written_and_read_is_the_same() {

@@ -145,7 +145,7 @@ impl Measured {
             encoding: target.encoding.into(),
             in_process: target.is_local(),
             batch: target.batch,
-            request_bytes: target.requests.first().map_or(0, super::target::Encoded::len),
+            request_bytes: target.requests.first().map_or(0, super::connector::Encoded::len),
             first_answer_seconds: first_answer.map(|d| d.as_secs_f64()),
             inputs: slots(&target.inputs),
             outputs: slots(&target.outputs),

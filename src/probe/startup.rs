@@ -5,23 +5,20 @@
 //! after 250 ms. Servers that say that they are ready before the model is loaded exist, so that the
 //! first good answer is the only instant that compares between servers.
 
-pub mod cache;
 pub mod group;
-mod health;
 
+use super::connector::{Client, Exchange};
 use super::measurement::{CachePart, PollsPart, StartPart};
 use super::record::Fault;
 use super::stats::median;
-use super::stream::{Address, Failure};
-use super::target::{Options, Prepared, TargetError, Url, explain};
+use super::stream;
+use super::target::{Options, Prepared, Readiness, State, TargetError, Url, explain};
+use crate::os::page_cache::{self, Cached};
 use group::Group;
-use health::{Health, State};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::runtime::Runtime;
-use tokio::task::LocalSet;
 
 const CONNECT: Duration = Duration::from_millis(1);
 const REQUEST: Duration = Duration::from_millis(2);
@@ -105,26 +102,23 @@ pub fn start(
             "stop the server that listens there, or use another port",
         ));
     }
-    let (state, seen, unverified) = page_cache(cache, known);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| failed(e.to_string(), "close other programs"))?;
+    let (state, seen, unverified) = bring_page_cache(cache, known);
+    let exchange = Exchange::new().map_err(|(_, text)| failed(text, "close other programs"))?;
     let spawned = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let begin = Instant::now();
     let group = Group::spawn(&spec.command, log).map_err(|e| {
         failed(format!("`{}` cannot be started: {e}", spec.command), "check the command")
     })?;
-    let mut watch =
-        Watch { spec, begin, group, log, stop, runtime, local: LocalSet::new(), polls: 0 };
+    let mut watch = Watch { spec, begin, group, log, stop, exchange, polls: 0 };
     let port = watch.until("accepts no connection", CONNECT, |_| Ok(connects(&sockets)))?;
-    let health = Health::new(url, &spec.options, spec.ready_path.as_deref())?;
-    let client = health.client()?;
+    let readiness = Readiness::new(url, &spec.options, spec.ready_path.as_deref())?;
     let mut reached = [None; 3];
     for (slot, state) in reached.iter_mut().zip([State::Live, State::Ready, State::Model]) {
-        if health.tells(state) {
-            let what = state.missing();
+        if readiness.reports(state) {
+            let what = missing(state);
             let ask = |w: &Watch<'_>| {
                 Ok(w.block(async {
-                    tokio::time::timeout(TIMEOUT, health.ask(&client, state)).await.unwrap_or(false)
+                    tokio::time::timeout(TIMEOUT, readiness.ask(state)).await.unwrap_or(false)
                 }))
             };
             *slot = Some(watch.until(what, REQUEST, ask)?);
@@ -191,7 +185,11 @@ pub fn start(
         cpu_seconds: usage.map(|u| u.cpu_seconds),
         peak_rss_bytes: end.map(|u| u.peak_rss_bytes),
         read_bytes: read,
-        cache: seen,
+        cache: seen.map(|c| CachePart {
+            files: c.files,
+            bytes: c.bytes,
+            resident_bytes: c.resident_bytes,
+        }),
         unverified,
     };
     Ok(Started { group: watch.group, start, prepared })
@@ -204,14 +202,13 @@ struct Watch<'a> {
     group: Group,
     log: &'a Path,
     stop: &'a AtomicBool,
-    runtime: Runtime,
-    local: LocalSet,
+    exchange: Exchange,
     polls: u64,
 }
 
 impl Watch<'_> {
     fn block<T>(&self, future: impl Future<Output = T>) -> T {
-        self.local.block_on(&self.runtime, future)
+        self.exchange.block(future)
     }
 
     /// Seconds from the spawn to the first time that `is` says so.
@@ -272,11 +269,7 @@ impl Watch<'_> {
     }
 
     /// Requests one after the other: when each was sent, since the spawn, and how long it took.
-    fn warm(
-        &self,
-        client: &super::target::Client,
-        prepared: &Prepared,
-    ) -> Result<Vec<(f64, f64)>, StartError> {
+    fn warm(&self, client: &Client, prepared: &Prepared) -> Result<Vec<(f64, f64)>, StartError> {
         let (mut samples, begin) = (Vec::new(), Instant::now());
         for request in prepared.requests.iter().cycle() {
             if samples.len() >= WARM.1 || begin.elapsed() >= self.spec.warm {
@@ -325,25 +318,23 @@ fn settle(samples: &[(f64, f64)]) -> Result<(f64, f64), String> {
 }
 
 fn resolve(url: &Url) -> Result<Vec<SocketAddr>, StartError> {
-    let bare = url.host.trim_start_matches('[').trim_end_matches(']');
-    let unknown = |text: String| -> StartError {
-        let failure: Failure = (Fault::Resolve, text);
-        explain(url, &failure).into()
-    };
-    let found = (bare, url.port).to_socket_addrs().map_err(|e| unknown(e.to_string()))?;
-    let sockets: Vec<SocketAddr> = found.collect();
-    if let Some(far) = sockets.iter().find(|s| !s.ip().is_loopback() && !local(s)) {
+    let sockets = stream::lookup(&url.host, url.port).map_err(|f| explain(url, &f))?;
+    if let Some(far) = sockets.iter().find(|s| !s.ip().is_loopback() && !stream::is_own(s)) {
         return Err(failed(
             format!("`{}` ({}) is not this machine", url.host, far.ip()),
             "a spawned server is probed where it runs; for example http://localhost:8000/",
         ));
     }
-    if sockets.is_empty() { Err(unknown("it has no address".into())) } else { Ok(sockets) }
+    Ok(sockets)
 }
 
-/// Whether an address is one of this machine's own.
-fn local(socket: &SocketAddr) -> bool {
-    std::net::UdpSocket::bind((socket.ip(), 0)).is_ok()
+/// What a server does as long as it has not reached a state.
+fn missing(state: State) -> &'static str {
+    match state {
+        State::Live => "is not live",
+        State::Ready => "is not ready",
+        State::Model => "has no ready model",
+    }
 }
 
 fn connects(sockets: &[SocketAddr]) -> bool {
@@ -351,14 +342,14 @@ fn connects(sockets: &[SocketAddr]) -> bool {
 }
 
 /// Brings the page cache into a state: its name, what was seen of it, and why it is not sure.
-fn page_cache(
+fn bring_page_cache(
     cache: Cache,
     known: &[PathBuf],
-) -> (&'static str, Option<CachePart>, Option<String>) {
+) -> (&'static str, Option<Cached>, Option<String>) {
     if cache == Cache::Cold {
-        cache::evict(known);
+        page_cache::evict(known);
     }
-    let seen = cache::look(known);
+    let seen = page_cache::look(known);
     let name = match cache {
         Cache::Unknown => return ("unknown", seen, None),
         Cache::Cold => "cold",
@@ -384,18 +375,11 @@ fn page_cache(
 
 /// Why it is not sure that a start found its files in memory: some are never read whole, so that what
 /// was fetched from storage tells, not what is there.
-fn not_warm(seen: Option<CachePart>, read: Option<u64>) -> Option<String> {
+fn not_warm(seen: Option<Cached>, read: Option<u64>) -> Option<String> {
     let Some(read) = read else { return Some("/proc does not tell what was read".into()) };
     let known = seen.map_or(0, |s| s.bytes);
     let many = read > (known / 20).max(1 << 20);
     many.then(|| format!("{read} bytes came from storage all the same"))
-}
-
-/// The address that questions go to.
-fn address(url: &Url, options: &Options, grpc: bool) -> Result<Address, TargetError> {
-    let protocol: &[u8] = if grpc { b"h2" } else { b"http/1.1" };
-    let secure = url.secure.then_some((&options.trust, protocol));
-    Address::resolve(&url.host, url.port, secure).map_err(|f| explain(url, &f))
 }
 
 #[cfg(test)]

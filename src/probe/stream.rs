@@ -2,7 +2,7 @@
 
 use super::record::Fault;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -31,6 +31,28 @@ pub struct Address {
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
+/// A host as it stands in tables of names: without the brackets of an IPv6 address in a URL.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// The addresses of a host, one or more.
+pub(crate) fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    let found = (bare(host), port)
+        .to_socket_addrs()
+        .map_err(|e| (Fault::Resolve, format!("`{host}` is not a known host: {e}")))?;
+    let sockets: Vec<SocketAddr> = found.collect();
+    if sockets.is_empty() {
+        return Err((Fault::Resolve, format!("`{host}` has no address")));
+    }
+    Ok(sockets)
+}
+
+/// Whether an address is one of this machine's own: exactly if a socket can have it.
+pub(crate) fn is_own(address: &SocketAddr) -> bool {
+    std::net::UdpSocket::bind((address.ip(), 0)).is_ok()
+}
+
 /// How certificates are checked.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
@@ -45,19 +67,11 @@ impl Address {
         port: u16,
         secure: Option<(&Trust, &[u8])>,
     ) -> Result<Self, Failure> {
-        use std::net::ToSocketAddrs;
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let sockets: Vec<SocketAddr> = (bare, port)
-            .to_socket_addrs()
-            .map_err(|e| (Fault::Resolve, format!("`{host}` is not a known host: {e}")))?
-            .collect();
-        if sockets.is_empty() {
-            return Err((Fault::Resolve, format!("`{host}` has no address")));
-        }
+        let sockets = lookup(host, port)?;
         let tls = match secure {
             None => None,
             Some((trust, protocol)) => {
-                let name = ServerName::try_from(bare.to_owned()).map_err(|e| {
+                let name = ServerName::try_from(bare(host).to_owned()).map_err(|e| {
                     (Fault::Tls, format!("`{host}` cannot be in a certificate: {e}"))
                 })?;
                 Some((Arc::new(config(trust, protocol)?), name))

@@ -6,23 +6,80 @@ mod expect;
 mod kserve;
 mod messages;
 mod plain;
-pub mod repository;
+pub mod platform;
+mod protocol;
+pub mod question;
+mod readiness;
+pub mod statistics;
 pub mod tensor;
 mod tfs;
 mod url;
 
-use super::grpc::Call;
-use super::http::{self, Request, Response};
+use super::Target as InProcess;
+use super::connector::{Answer, Client, Connector, Encoded, Exchange, Transport};
+use super::local::Queue;
 use super::record::Fault;
-use super::stream::{Address, Failure, Trust};
-use super::{Target as InProcess, grpc};
+use super::stream::{Failure, Trust};
 use asker::Asker;
 use bytes::Bytes;
 use expect::{Expected, Wanted};
+use platform::Platform;
+pub(crate) use protocol::State;
+use protocol::{Health, Row};
+pub(crate) use readiness::Readiness;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tensor::{Given, Slot, Tensor};
 pub use url::{Protocol, Url};
+
+/// Every protocol; the order is that of messages, and plain HTTP is the first.
+static PROTOCOLS: [&Row; 5] = [&plain::HTTP, &kserve::HTTP, &kserve::GRPC, &tfs::HTTP, &tfs::GRPC];
+
+impl Protocol {
+    /// Any HTTP server.
+    const PLAIN: Self = Self(0);
+
+    fn row(self) -> &'static Row {
+        PROTOCOLS[self.0]
+    }
+
+    /// The protocol of a scheme, whether it is encrypted, and its usual port.
+    fn of(scheme: &str) -> Option<(Self, bool, u16)> {
+        let find = |row: &Row| row.schemes.iter().position(|s| *s == scheme);
+        PROTOCOLS.iter().enumerate().find_map(|(place, row)| match find(row)? {
+            0 => Some((Self(place), false, row.port)),
+            _ => Some((Self(place), true, 443)),
+        })
+    }
+
+    /// All schemes, as URLs begin with them.
+    fn schemes() -> String {
+        let all = PROTOCOLS.iter().flat_map(|row| row.schemes);
+        all.map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What carries its requests.
+    pub fn transport(self) -> Transport {
+        self.row().transport
+    }
+
+    /// Whether a URL names a model, whose inputs and outputs are tensors; plain HTTP has none.
+    pub fn names_model(self) -> bool {
+        self.row().models
+    }
+
+    fn prepare(self, asker: &Asker<'_>) -> Result<Found, TargetError> {
+        (self.row().prepare)(asker)
+    }
+
+    fn check(self, answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
+        (self.row().check)(answer, wanted)
+    }
+
+    fn health(self) -> &'static Health {
+        &self.row().health
+    }
+}
 
 /// Why a target cannot be probed.
 #[derive(Debug, thiserror::Error)]
@@ -116,53 +173,6 @@ impl Default for Options {
     }
 }
 
-/// A request, encoded.
-#[derive(Clone, Debug)]
-pub enum Encoded {
-    /// For HTTP/1.1.
-    Http(Request),
-    /// For gRPC.
-    Grpc(Call),
-    /// In this process; the runtime holds its inputs.
-    Local,
-}
-
-impl Encoded {
-    /// Bytes that are handed to the system.
-    #[allow(clippy::len_without_is_empty)]
-    pub fn len(&self) -> u64 {
-        match self {
-            Self::Http(request) => request.bytes.len() as u64,
-            Self::Grpc(call) => call.message.len() as u64,
-            Self::Local => 0,
-        }
-    }
-}
-
-/// An answer, before it is looked into.
-#[derive(Clone, Debug, Default)]
-pub struct Answer {
-    /// The body or the message.
-    pub body: Bytes,
-    /// `Server-Timing`.
-    pub timing: Option<String>,
-    /// Where tensors begin in the body.
-    pub inference_header: Option<usize>,
-    /// Bytes received.
-    pub size: u64,
-}
-
-/// How answers are checked.
-#[derive(Clone, Debug)]
-enum Check {
-    /// The status alone, or a text in the body.
-    Text(Option<String>),
-    KserveHttp,
-    KserveGrpc,
-    TfsHttp,
-    TfsGrpc,
-}
-
 /// A target, ready to be loaded.
 #[derive(Clone)]
 pub struct Prepared {
@@ -180,17 +190,36 @@ pub struct Prepared {
     pub requests: Vec<Encoded>,
     /// The first axis of the inputs.
     pub batch: i64,
+    /// Which of the known platforms that is.
+    pub serving: Platform,
     place: Place,
-    check: Check,
+    /// What a good answer of a plain HTTP server contains.
+    contains: Option<String>,
     expected: Vec<Expected>,
-    largest: usize,
     patience: Duration,
 }
 
 #[derive(Clone)]
 enum Place {
-    Remote { address: Address, secure: bool, metadata: ::http::HeaderMap },
-    Local(super::local::Queue),
+    Remote(Box<Remote>),
+    Local(Queue),
+}
+
+/// A server, and how it is reached.
+#[derive(Clone)]
+struct Remote {
+    url: Url,
+    connector: Connector,
+    headers: Vec<(String, String)>,
+    trust: Trust,
+}
+
+impl Remote {
+    /// The model's name, for the protocols that have one.
+    fn model(&self) -> Option<String> {
+        let url = &self.url;
+        url.protocol.names_model().then(|| url.model().ok()).flatten().map(|(name, _)| name)
+    }
 }
 
 /// What a protocol's module finds out.
@@ -202,56 +231,39 @@ struct Found {
     /// Rows of a request.
     batch: i64,
     requests: Vec<Encoded>,
-    check: Check,
 }
 
 impl Prepared {
     /// Looks up the server, asks it for the model's signature, and encodes requests.
     pub fn remote(url: &Url, options: &Options) -> Result<Self, TargetError> {
-        let grpc = matches!(url.protocol, Protocol::KserveGrpc | Protocol::TfsGrpc);
-        let protocol: &[u8] = if grpc { b"h2" } else { b"http/1.1" };
-        let secure = url.secure.then_some((&options.trust, protocol));
-        let address =
-            Address::resolve(&url.host, url.port, secure).map_err(|f| explain(url, &f))?;
-        let place =
-            Place::Remote { address, secure: url.secure, metadata: metadata(&options.headers)? };
-        let mut prepared = Self {
-            text: url.text.clone(),
-            platform: String::new(),
-            encoding: "",
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            requests: Vec::new(),
-            batch: options.batch,
-            place,
-            check: Check::Text(None),
-            expected: Vec::new(),
-            largest: options.largest,
-            patience: options.patience,
-        };
-        for (name, given) in &options.expected {
-            prepared.expected.push(Expected::new(name, given, options.tolerance)?);
-        }
-        let asker = Asker { url, prepared: &prepared, options };
-        let found = match url.protocol {
-            Protocol::Http => Ok(plain::prepare(&asker)),
-            Protocol::KserveHttp => kserve::prepare_http(&asker),
-            Protocol::KserveGrpc => kserve::prepare_grpc(&asker),
-            Protocol::TfsHttp => tfs::prepare_http(&asker),
-            Protocol::TfsGrpc => tfs::prepare_grpc(&asker),
-        }?;
-        let Found { platform, encoding, inputs, outputs, batch, requests, check } = found;
-        prepared.batch = batch;
-        (prepared.platform, prepared.encoding) = (platform, encoding);
-        (prepared.inputs, prepared.outputs) = (inputs, outputs);
-        (prepared.requests, prepared.check) = (requests, check);
-        if !matches!(prepared.check, Check::Text(_)) {
-            if prepared.outputs.is_empty() {
-                prepared.outputs = prepared.expected.iter().map(Expected::slot).collect();
+        let expected =
+            |(name, given): &(String, Given)| Expected::new(name, given, options.tolerance);
+        let expected = options.expected.iter().map(expected).collect::<Result<Vec<_>, _>>()?;
+        let asker = Asker::new(url, options)?;
+        let mut found = url.protocol.prepare(&asker)?;
+        if url.protocol.names_model() {
+            if found.outputs.is_empty() {
+                found.outputs = expected.iter().map(Expected::slot).collect();
             }
-            prepared.expected.iter().try_for_each(|e| e.known(&prepared.outputs))?;
+            expected.iter().try_for_each(|e| e.known(&found.outputs))?;
         }
-        Ok(prepared)
+        let serving = Platform::named(&found.platform);
+        let (headers, trust) = (options.headers.clone(), options.trust.clone());
+        let remote = Remote { url: url.clone(), connector: asker.connector, headers, trust };
+        Ok(Self {
+            text: url.text.clone(),
+            platform: found.platform,
+            serving,
+            encoding: found.encoding,
+            inputs: found.inputs,
+            outputs: found.outputs,
+            requests: found.requests,
+            batch: found.batch,
+            place: Place::Remote(Box::new(remote)),
+            contains: options.expect.clone(),
+            expected,
+            patience: options.patience,
+        })
     }
 
     /// A runtime in this process, `instances` inferences at a time.
@@ -270,10 +282,10 @@ impl Prepared {
             outputs: Vec::new(),
             requests: vec![Encoded::Local],
             batch,
-            place: Place::Local(super::local::Queue::new(runtime, instances.max(1))),
-            check: Check::Text(None),
+            serving: Platform::Unknown,
+            place: Place::Local(Queue::new(runtime, instances.max(1))),
+            contains: None,
             expected: Vec::new(),
-            largest: usize::MAX,
             patience: Duration::from_mins(1),
         }
     }
@@ -296,130 +308,41 @@ impl Prepared {
         matches!(self.place, Place::Local(_))
     }
 
+    fn remote_parts(&self) -> Option<&Remote> {
+        match &self.place {
+            Place::Remote(remote) => Some(remote),
+            Place::Local(_) => None,
+        }
+    }
+
     /// Connections of one sender thread.
     pub(crate) fn client(&self) -> Client {
         match &self.place {
-            Place::Remote { address, secure, metadata } => match self.check {
-                Check::KserveGrpc | Check::TfsGrpc => Client::Grpc(grpc::Pool::new(
-                    address.clone(),
-                    *secure,
-                    metadata.clone(),
-                    self.largest,
-                )),
-                _ => Client::Http(http::Pool::new(address.clone(), self.largest)),
-            },
+            Place::Remote(remote) => remote.connector.client(),
             Place::Local(queue) => Client::Local(queue.clone()),
         }
     }
 
     /// Whether an answer is what the signature promises.
     pub fn check(&self, answer: &Answer) -> Result<(), Failure> {
-        let wanted =
-            Wanted { declared: &self.outputs, batch: self.batch, expected: &self.expected };
-        match &self.check {
-            Check::Text(text) => {
-                let found =
-                    |t: &String| answer.body.windows(t.len().max(1)).any(|w| w == t.as_bytes());
-                if let Some(text) = text.as_ref().filter(|t| !found(t)) {
-                    return Err((
-                        Fault::WrongAnswer,
-                        format!("the answer does not contain `{text}`: {}", excerpt(&answer.body)),
-                    ));
-                }
-                self.expected.iter().try_for_each(|e| e.in_json(&answer.body))
-            }
-            Check::KserveHttp => kserve::check_http(answer, &wanted),
-            Check::KserveGrpc => kserve::check_grpc(answer, &wanted),
-            Check::TfsHttp => tfs::check_http(answer, &wanted),
-            Check::TfsGrpc => tfs::check_grpc(answer, &wanted),
-        }
+        let Some(remote) = self.remote_parts() else { return Ok(()) };
+        let wanted = Wanted {
+            declared: &self.outputs,
+            batch: self.batch,
+            expected: &self.expected,
+            contains: self.contains.as_deref(),
+        };
+        remote.url.protocol.check(answer, &wanted)
     }
 
     /// Sends the first request and checks its answer.
     pub fn try_once(&self) -> Result<(Answer, Duration), Failure> {
         let request = self.requests.first().ok_or((Fault::Malformed, "no request".to_owned()))?;
         let start = Instant::now();
-        let answer = self.ask(request)?;
+        let answer = Exchange::new()?.ask(&self.client(), request, self.patience)?;
         let took = start.elapsed();
         self.check(&answer)?;
         Ok((answer, took))
-    }
-
-    /// One exchange outside a load.
-    fn ask(&self, request: &Encoded) -> Result<Answer, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| (Fault::Connect, e.to_string()))?;
-        let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, async {
-            let client = self.client_for(request);
-            let call = client.call(request, || {});
-            match tokio::time::timeout(self.patience, call).await {
-                Ok(outcome) => outcome.map(|(answer, _)| answer),
-                Err(_) => Err((Fault::Timeout, format!("no answer in {:?}", self.patience))),
-            }
-        })
-    }
-
-    fn client_for(&self, request: &Encoded) -> Client {
-        match (&self.place, request) {
-            (Place::Remote { address, secure, metadata }, Encoded::Grpc(_)) => Client::Grpc(
-                grpc::Pool::new(address.clone(), *secure, metadata.clone(), self.largest),
-            ),
-            (Place::Remote { address, .. }, _) => {
-                Client::Http(http::Pool::new(address.clone(), self.largest))
-            }
-            _ => self.client(),
-        }
-    }
-}
-
-/// The connections of a sender thread.
-pub(crate) enum Client {
-    Http(http::Pool),
-    Grpc(grpc::Pool),
-    Local(super::local::Queue),
-}
-
-/// When a runtime in this process began and ended, by its own clock.
-pub(crate) type Span = Option<(Instant, Instant)>;
-
-impl Client {
-    /// Sends a request and waits for the whole answer; a status that is not good is a failure.
-    pub(crate) async fn call(
-        &self,
-        request: &Encoded,
-        sent: impl Fn(),
-    ) -> Result<(Answer, Span), Failure> {
-        match (self, request) {
-            (Self::Http(pool), Encoded::Http(request)) => {
-                let Response { status, timing, inference_header, body, size } =
-                    pool.call(request, sent).await?;
-                if !(200..300).contains(&status) {
-                    return Err((Fault::Http(status), excerpt(&body)));
-                }
-                Ok((Answer { body, timing, inference_header, size }, None))
-            }
-            (Self::Grpc(pool), Encoded::Grpc(call)) => {
-                let body = pool.call(call, sent).await?;
-                let size = body.len() as u64 + 5;
-                Ok((Answer { body, size, ..Answer::default() }, None))
-            }
-            (Self::Local(queue), Encoded::Local) => {
-                sent();
-                let span = queue.call().await?;
-                Ok((Answer::default(), Some(span)))
-            }
-            _ => Err((Fault::Malformed, "the request is for another protocol".into())),
-        }
-    }
-
-    /// Connections opened so far.
-    pub(crate) fn opened(&self) -> u64 {
-        match self {
-            Self::Http(pool) => pool.opened.get(),
-            Self::Grpc(pool) => pool.opened.get(),
-            Self::Local(_) => 0,
-        }
     }
 }
 
@@ -452,14 +375,6 @@ pub(crate) fn metadata(headers: &[(String, String)]) -> Result<::http::HeaderMap
     Ok(map)
 }
 
-/// The first characters of a body, on one line.
-pub(crate) fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let short: String = line.chars().take(160).collect();
-    if short.len() < line.len() { short + " …" } else { short }
-}
-
 /// What a failure before the load means to a user.
 pub fn explain(url: &Url, (fault, text): &Failure) -> TargetError {
     let hint = match fault {
@@ -478,4 +393,21 @@ pub fn explain(url: &Url, (fault, text): &Failure) -> TargetError {
         _ => "check the model's inputs with --input, or the body".to_owned(),
     };
     TargetError::new(format!("`{}` does not answer as it should: {fault}: {text}", url.text), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scheme_is_of_one_protocol() {
+        let schemes: Vec<&str> = PROTOCOLS.iter().flat_map(|row| row.schemes).collect();
+        for scheme in &schemes {
+            assert_eq!(schemes.iter().filter(|s| *s == scheme).count(), 1, "{scheme}");
+            let (protocol, secure, _) = Protocol::of(scheme).unwrap();
+            assert_eq!(protocol.row().schemes[usize::from(secure)], *scheme);
+        }
+        assert!(Protocol::of("gopher").is_none());
+        assert!(!Protocol::PLAIN.names_model());
+    }
 }

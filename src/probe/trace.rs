@@ -10,7 +10,11 @@
 //! | `timestamp`, `time` or `t`, or numbers alone | plain | the second |
 
 use super::random::Random;
-use std::io::BufRead;
+use csv::{ReaderBuilder, StringRecord, Trim};
+use std::io::Read;
+
+/// Arrivals that a trace may have: about 2 GB while it is read.
+const MOST_ARRIVALS: usize = if cfg!(fuzzing) { 1 << 16 } else { 1 << 27 };
 
 /// Arrivals in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +53,7 @@ pub enum TraceError {
     #[error("line {line} of the trace has no time: `{text}`")]
     Line {
         /// From one.
-        line: usize,
+        line: u64,
         /// As it stands.
         text: String,
     },
@@ -59,6 +63,9 @@ pub enum TraceError {
     /// No arrival.
     #[error("the trace has no arrivals")]
     Empty,
+    /// More arrivals than are kept.
+    #[error("the trace has more than {MOST_ARRIVALS} arrivals")]
+    Large,
 }
 
 #[derive(Clone, Copy)]
@@ -73,26 +80,22 @@ enum Column {
 
 impl Trace {
     /// Reads a trace; `seed` places arrivals that the file gives only to the second or minute.
-    pub fn read(
-        name: &str,
-        mut lines: impl BufRead,
-        scale: Scale,
-        seed: u64,
-    ) -> Result<Self, TraceError> {
-        let mut first = String::new();
-        lines.read_line(&mut first)?;
-        let first = first.trim_start_matches('\u{feff}').trim_end();
-        let (format, column) = recognise(first)?;
+    pub fn read(name: &str, file: impl Read, scale: Scale, seed: u64) -> Result<Self, TraceError> {
+        let mut rows = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .trim(Trim::All)
+            .from_reader(file);
+        let mut row = StringRecord::new();
+        rows.read_record(&mut row).map_err(unreadable)?;
+        let (format, column) = recognise(&row)?;
         let mut random = Random::new(seed ^ 0x7472_6163_6500_0001);
         let mut seconds = Vec::new();
-        if first.split(',').next().is_some_and(|f| f.trim().parse::<f64>().is_ok()) {
-            read_line(first, 1, column, &mut random, &mut seconds)?;
-        }
-        for (number, line) in (2..).zip(lines.lines()) {
-            let line = line?;
-            if !line.trim().is_empty() {
-                read_line(&line, number, column, &mut random, &mut seconds)?;
-            }
+        let mut more = row.get(0).is_some_and(|f| f.parse::<f64>().is_ok())
+            || rows.read_record(&mut row).map_err(unreadable)?;
+        while more {
+            read_row(&row, column, &mut random, &mut seconds)?;
+            more = rows.read_record(&mut row).map_err(unreadable)?;
         }
         seconds.retain(|_| scale.keep >= 1.0 || random.unit() <= scale.keep);
         seconds.sort_by(f64::total_cmp);
@@ -104,24 +107,34 @@ impl Trace {
 
     /// Variance over mean of the arrivals in a second: one for Poisson, more for bursts.
     pub fn dispersion(&self) -> f64 {
-        let last = self.instants.last().copied().unwrap_or(0) / 1_000_000_000;
-        let mut counts = vec![0.0; usize::try_from(last).unwrap_or(0) + 1];
-        for at in &self.instants {
-            if let Some(count) =
-                usize::try_from(at / 1_000_000_000).ok().and_then(|i| counts.get_mut(i))
-            {
-                *count += 1.0;
-            }
+        let second = |at: &u64| at / 1_000_000_000;
+        let seconds = self.instants.last().map_or(0, second) as f64 + 1.0;
+        let mean = self.instants.len() as f64 / seconds;
+        let (mut squares, mut busy) = (0.0, 0.0);
+        for together in self.instants.chunk_by(|a, b| second(a) == second(b)) {
+            squares += (together.len() as f64 - mean).powi(2);
+            busy += 1.0;
         }
-        let n = counts.len() as f64;
-        let mean = counts.iter().sum::<f64>() / n;
-        counts.iter().map(|c| (c - mean).powi(2)).sum::<f64>() / n / mean
+        (squares + (seconds - busy) * mean.powi(2)) / seconds / mean
     }
 }
 
-fn recognise(first: &str) -> Result<(&'static str, Column), TraceError> {
-    let names: Vec<&str> = first.split(',').map(|n| n.trim().trim_matches('"')).collect();
-    let at = |name: &str| names.iter().position(|n| *n == name);
+/// A file that ends early or is no text; rows of any length are read.
+fn unreadable(error: csv::Error) -> TraceError {
+    let text = error.to_string();
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => TraceError::Io(error),
+        _ => TraceError::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, text)),
+    }
+}
+
+/// A row as it may stand in a message.
+fn excerpt(row: &StringRecord) -> String {
+    row.iter().collect::<Vec<_>>().join(",").chars().take(80).collect()
+}
+
+fn recognise(first: &StringRecord) -> Result<(&'static str, Column), TraceError> {
+    let at = |name: &str| first.iter().position(|n| n == name);
     if let Some(t) = at("t_ns") {
         return Ok(("rooflens", Column::Nanoseconds(t)));
     }
@@ -140,21 +153,22 @@ fn recognise(first: &str) -> Result<(&'static str, Column), TraceError> {
     if let Some(t) = ["timestamp", "Timestamp", "time", "t"].into_iter().find_map(at) {
         return Ok(("plain", Column::Seconds(t)));
     }
-    if names.first().is_some_and(|n| n.parse::<f64>().is_ok()) {
+    if first.get(0).is_some_and(|n| n.parse::<f64>().is_ok()) {
         return Ok(("plain", Column::Seconds(0)));
     }
-    Err(TraceError::Columns(first.chars().take(80).collect()))
+    Err(TraceError::Columns(excerpt(first)))
 }
 
-fn read_line(
-    line: &str,
-    number: usize,
+fn read_row(
+    fields: &StringRecord,
     column: Column,
     random: &mut Random,
     seconds: &mut Vec<f64>,
 ) -> Result<(), TraceError> {
-    let fields: Vec<&str> = line.split(',').map(|f| f.trim().trim_matches('"')).collect();
-    let wrong = || TraceError::Line { line: number, text: line.chars().take(80).collect() };
+    let wrong = || TraceError::Line {
+        line: fields.position().map_or(0, csv::Position::line),
+        text: excerpt(fields),
+    };
     let float = |i: usize| {
         let value = fields.get(i).and_then(|f| f.parse::<f64>().ok());
         value.filter(|v| v.is_finite()).ok_or_else(wrong)
@@ -172,23 +186,29 @@ fn read_line(
         Column::EndAndDuration(end, duration) => seconds.push(float(end)? - float(duration)?),
         Column::Minutes(from) => {
             for (minute, field) in fields.iter().skip(from).enumerate() {
-                let count: u64 = field.parse().map_err(|_| wrong())?;
+                let count: usize = field.parse().map_err(|_| wrong())?;
+                if count > MOST_ARRIVALS - seconds.len() {
+                    return Err(TraceError::Large);
+                }
                 let place = |random: &mut Random| 60.0 * (minute as f64 + random.unit());
                 seconds.extend((0..count).map(|_| place(random)));
             }
         }
     }
-    Ok(())
+    if seconds.len() > MOST_ARRIVALS { Err(TraceError::Large) } else { Ok(()) }
 }
 
 /// Seconds since an epoch of its own, of `2023-11-16 18:15:46.6805900`; a zone is ignored.
 fn date_time(text: &str) -> Option<f64> {
     let (date, time) = text.split_once([' ', 'T'])?;
-    let mut date = date.split('-').map(|n| n.parse::<i64>().ok());
+    let mut date = date.split('-').map(|n| n.parse::<u16>().ok().map(i64::from));
     let (mut year, month, day) = (date.next()??, date.next()??, date.next()??);
     let time = time.split(['+', 'Z']).next()?;
-    let mut parts = time.split(':').map(|n| n.parse::<f64>().ok());
+    let mut parts = time.split(':').map(|n| n.parse::<f64>().ok().filter(|n| n.is_finite()));
     let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
     // Days from civil: the year starts in March, so that the leap day is its last.
     let month = if month > 2 {
         month - 3
@@ -245,6 +265,23 @@ mod tests {
             read("HashOwner,HashApp,HashFunction,Trigger,1,2\no,a,f,http,3,0\no,a,g,http,0,2\n");
         let minutes = minutes.unwrap();
         assert_eq!((minutes.format, minutes.instants.len()), ("Azure Functions 2019", 5));
+    }
+
+    #[test]
+    fn commas_in_quotes_and_lines_of_windows() {
+        let text =
+            "\u{feff}\"app, or not\",\"time\"\r\n\"a,b\",\"1\"\r\n\r\n\"say \"\"c\"\"\", 3\r\n";
+        assert_eq!(read(text).unwrap().instants, [0, 2_000_000_000]);
+    }
+
+    #[test]
+    fn hostile_counts_and_dates() {
+        let minutes = "HashFunction,1,2\nf,1,18446744073709551615\n";
+        assert!(matches!(read(minutes), Err(TraceError::Large)));
+        let dates = "TIMESTAMP,ContextTokens\n9223372036854775807-01-01 00:00:00,1\n";
+        assert!(matches!(read(dates), Err(TraceError::Line { line: 2, .. })));
+        let far = read("0\n1e18\n").unwrap();
+        assert!(far.dispersion().is_finite());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::ProbeError;
 use super::random::Random;
+use crate::os::proc::Proc;
 use tract_onnx::pb::{self, tensor_proto::DataLocation};
 
 /// Where the weights of a measured model come from.
@@ -81,10 +82,7 @@ fn width(data_type: i32) -> u64 {
     }
 }
 
-/// Free memory, as the kernel estimates it.
+/// Free memory, as the kernel estimates it; 8 GiB where it does not.
 fn available_memory() -> u64 {
-    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kib.map_or(8 << 30, |k| k.saturating_mul(1024))
+    Proc::default().memory().and_then(|m| m.available).unwrap_or(8 << 30)
 }

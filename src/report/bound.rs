@@ -1,7 +1,7 @@
 //! A counted model under the roof of a device.
 
 use super::levels::{LevelReport, levels};
-use super::{EstimateReport, GroupReport, ModelReport, OpReport};
+use super::{EstimateReport, ModelReport, OpReport};
 use crate::dim::Bindings;
 use crate::hwdb::Device;
 use crate::roofline::{Hierarchy, Placement, Roof};
@@ -66,9 +66,10 @@ pub struct BoundReport {
     /// `least_seconds` when every convolution multiplies tap by tap, as counted.
     #[serde(default)]
     pub direct_seconds: f64,
-    /// Σ max(F/π, Q/β) over kernels that take their epilogues, chains, norms and attention along.
+    /// Σ max(F/π, Q/β, L) over kernels that take their epilogues, chains, norms and attention along, as in
+    /// `runs`; L the time from one launch of a kernel to the next, zero where not known of the device.
     pub fused_seconds: f64,
-    /// Σ max(F/π, Q/β) over nodes, each reading its inputs from memory and writing its outputs there.
+    /// The same over nodes, each reading its inputs from memory and writing its outputs there.
     pub node_by_node_seconds: f64,
     /// Likely times, in runtimes that were calibrated on the device; no bounds.
     #[serde(default)]
@@ -138,8 +139,8 @@ impl FitReport {
     /// Of `report` on a device with this much memory.
     pub fn new(report: &ModelReport, device_bytes: u64) -> Self {
         let needed_bytes = report.memory_bytes();
-        let fits = (report.is_complete() || needed_bytes > device_bytes)
-            .then_some(needed_bytes <= device_bytes);
+        let known = report.is_complete() && report.memory.is_complete();
+        let fits = (known || needed_bytes > device_bytes).then_some(needed_bytes <= device_bytes);
         Self { needed_bytes, device_bytes, fits }
     }
 }
@@ -151,7 +152,7 @@ impl ModelReport {
     pub fn memory_bytes(&self) -> u64 {
         let m = &self.memory;
         let peak = m.peak_activation_bytes.unwrap_or(0);
-        m.weight_bytes.saturating_add(peak.max(m.kv_cache_bytes))
+        m.weight_bytes.saturating_add(peak.max(m.kv_cache_bytes.unwrap_or(0)))
     }
 }
 
@@ -172,6 +173,8 @@ impl BoundReport {
         if let Some(microseconds) = device.launch_us {
             self.runs = runs(roof, report, self.least_seconds, microseconds * 1e-6);
             self.bound = verdict(&self.runs);
+            self.fused_seconds = seconds(&self.runs, "fused");
+            self.node_by_node_seconds = seconds(&self.runs, "unfused");
         }
         self.with_estimates(device, report)
     }
@@ -195,6 +198,8 @@ impl BoundReport {
             intensity_flop_per_byte: whole.intensity.get(),
             attainable_flops: whole.attainable.get(),
             bound: verdict(&runs),
+            fused_seconds: seconds(&runs, "fused"),
+            node_by_node_seconds: seconds(&runs, "unfused"),
             runs,
             cached_bytes: cached(roof, report),
             memory: None,
@@ -204,8 +209,6 @@ impl BoundReport {
             least_seconds,
             least_operations: least_work(report),
             direct_seconds: least(report.totals.effective_macs),
-            fused_seconds: report.groups.iter().map(|g| group_time(roof, g).get()).sum(),
-            node_by_node_seconds: report.nodes().map(|op| op_time(roof, op).get()).sum(),
             estimates: Vec::new(),
         }
     }
@@ -217,6 +220,11 @@ impl BoundReport {
     pub fn with_levels(self, hierarchy: &Hierarchy, report: &ModelReport) -> Self {
         Self { levels: levels(hierarchy, report), ..self }
     }
+}
+
+/// The time of one way to run a model.
+fn seconds(runs: &[RunReport], name: &str) -> f64 {
+    runs.iter().find(|run| run.name == name).map_or(0.0, |run| run.seconds)
 }
 
 /// What the fused kernels say.
@@ -287,7 +295,8 @@ fn cached(roof: &Roof, report: &ModelReport) -> u64 {
 /// Of a decoder: sequences of the batch over the least time of a decode step.
 fn tokens_per_second(roof: &Roof, report: &ModelReport) -> Option<f64> {
     let step = report.phases.iter().find(|phase| phase.name == "decode")?;
-    let seconds = roof.least(Flops(step.flops as f64), Bytes(step.compulsory_bytes as f64)).get();
+    let (work, moved) = (step.least_operations as f64, step.least_bytes as f64);
+    let seconds = roof.least(Flops(work), Bytes(moved)).get();
     let named = report.model.batch_symbol.as_ref().and_then(|s| report.bindings.get(s)).copied();
     let ids = report.model.inputs.iter().find(|t| t.shape.as_ref().is_some_and(|s| s.len() == 2));
     let first = || ids.and_then(|t| *t.shape.as_ref()?.first()?);
@@ -352,12 +361,6 @@ fn compulsory(report: &ModelReport) -> Bytes {
 /// The whole model under `roof`, moving its compulsory bytes.
 pub fn place(roof: &Roof, report: &ModelReport) -> Placement {
     roof.place(Flops(work(report)), compulsory(report))
-}
-
-/// The least time of one kernel.
-pub(super) fn group_time(roof: &Roof, group: &GroupReport) -> Seconds {
-    let work = Flops(group.operations().unwrap_or(0) as f64);
-    roof.place(work, Bytes(group.bytes().unwrap_or(0) as f64)).time
 }
 
 /// The least time of one node that reads and writes memory.

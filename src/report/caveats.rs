@@ -1,7 +1,7 @@
 //! What a reader should know before the numbers: sizes that were not given, sizes of zero, and what keeps
 //! the numbers from being exact.
 
-use super::{Assumption, DiagnosticReport, ModelReport, TensorReport};
+use super::{Assumption, DiagnosticReport, MemoryReport, ModelReport, TensorReport};
 use crate::dim::Bindings;
 use crate::ir::Severity;
 
@@ -43,6 +43,32 @@ pub(super) fn empty(
     if found.is_empty() { outputs.iter().filter(zero).map(warn).collect() } else { found }
 }
 
+/// What the sums of memory leave out: activations and tensors of the cache whose size is not known.
+pub(super) fn of_unknown_size(memory: &MemoryReport) -> Vec<DiagnosticReport> {
+    unknown_sizes(memory)
+        .into_iter()
+        .map(|(place, message)| DiagnosticReport {
+            severity: Severity::Incomplete.word().to_owned(),
+            place: place.to_owned(),
+            message,
+            hint: None,
+        })
+        .collect()
+}
+
+fn unknown_sizes(memory: &MemoryReport) -> Vec<(&'static str, String)> {
+    let counts = [
+        ("peak activations", memory.activations_of_unknown_size, "activation"),
+        ("KV cache", memory.caches_of_unknown_size, "tensor"),
+    ];
+    let missing = counts.into_iter().filter(|(_, n, _)| *n > 0);
+    let say = |(place, n, what)| {
+        let s = if n == 1 { "" } else { "s" };
+        (place, format!("the size of {n} {what}{s} is unknown: a lower bound"))
+    };
+    missing.map(say).collect()
+}
+
 /// Why the numbers are not exact, one clause each: nodes that are not counted, upper bounds, sizes that
 /// were not given, and contradictions. Empty where they are.
 pub fn inexact(report: &ModelReport) -> Vec<String> {
@@ -59,6 +85,10 @@ pub fn inexact(report: &ModelReport) -> Vec<String> {
     let bounds = report.ops.iter().filter(|op| op.status == "bound").count();
     if bounds > 0 {
         all.push(format!("the cost of {bounds} nodes is data-dependent: an upper bound is used"));
+    }
+    if missing == 0 {
+        let clause = |(place, message)| format!("{place}: {message}");
+        all.extend(unknown_sizes(&report.memory).into_iter().map(clause));
     }
     let batch = report.model.batch_symbol.as_deref();
     for a in report.assumptions.iter().filter(|a| !a.data_dependent) {

@@ -147,14 +147,15 @@ pub struct Totals {
     pub intensity: Option<f64>,
 }
 
-/// Bytes to hold; absent where no size is known, or where a graph is too large to lay out.
+/// Bytes to hold; absent where no size is known, or where a graph is too large to lay out. Lower bounds where
+/// some sizes are not known.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct MemoryReport {
     /// Packed, each stored tensor once.
     pub weight_bytes: u64,
-    /// Of a decoder's cache, after the run.
-    pub kv_cache_bytes: u64,
+    /// Of a decoder's cache, after the run; zero for other models.
+    pub kv_cache_bytes: Option<u64>,
     /// Every activation at once.
     pub activation_bytes: Option<u64>,
     /// The most alive together, nodes in file order.
@@ -163,6 +164,20 @@ pub struct MemoryReport {
     pub best_order_bytes: Option<u64>,
     /// An arena in which each activation has one place.
     pub arena_bytes: Option<u64>,
+    /// How many activations, those of bodies included, are in none of these sums, because their size is not
+    /// known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub activations_of_unknown_size: usize,
+    /// How many tensors of the cache are not in `kv_cache_bytes`, because their size is not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub caches_of_unknown_size: usize,
+}
+
+impl MemoryReport {
+    /// Whether every activation and every tensor of the cache is in the sums.
+    pub fn is_complete(&self) -> bool {
+        self.activations_of_unknown_size == 0 && self.caches_of_unknown_size == 0
+    }
 }
 
 /// Counts as formulas, of the nodes whose cost is known; absent like the sums.
@@ -176,7 +191,7 @@ pub struct Formulas {
     pub bytes: Option<String>,
     pub fused_bytes: Option<String>,
     pub compulsory_bytes: Option<String>,
-    pub kv_cache_bytes: String,
+    pub kv_cache_bytes: Option<String>,
     /// `peak` where it is the largest of too many forms to write.
     pub peak_activation_bytes: Option<String>,
     /// Which of these give other numbers at `bindings` than the model has there: they may hold for other
@@ -250,8 +265,8 @@ pub struct OpReport {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_zero(depth: &usize) -> bool {
-    *depth == 0
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A kernel; its counts are absent where the cost of its nodes is not known.
@@ -360,6 +375,9 @@ impl ModelReport {
         let mut diagnostics = number.diagnostics(numeric, taken_for_formulas);
         diagnostics.extend(super::caveats::empty(&inputs, &outputs, bindings));
         diagnostics.extend(super::caveats::unset(&assumptions, batch.as_deref()));
+        if numeric.coverage.is_full() {
+            diagnostics.extend(super::caveats::of_unknown_size(&memory));
+        }
         let named = all.iter().map(|(k, v)| (k.to_string(), u64::try_from(*v).unwrap_or(u64::MAX)));
         Ok(Self {
             schema: SCHEMA.to_owned(),
@@ -371,7 +389,9 @@ impl ModelReport {
             outputs,
             groups: number.groups(numeric, &ops)?,
             ops,
-            phases: super::phases::phases(symbolic, &all, bindings),
+            phases: super::phases::phases(symbolic, &all, bindings, &|all| {
+                super::numbers::work_at(model, symbolic, all)
+            }),
             counts: Some(Counts::of(symbolic)),
             assumptions,
             memory,
@@ -424,8 +444,9 @@ impl ModelReport {
         let inmost = self.ops.iter().enumerate().filter(|(at, _)| !around.contains(at));
         for (_, op) in inmost {
             let dtype = op.inputs.first().and_then(|i| i.dtype.as_deref());
-            // Q/DQ nodes around a product: floats between them, integers inside.
-            let integer = op.int_ops > op.flops && dtype.is_some_and(|d| d.starts_with('f'));
+            // Q/DQ nodes around a product: floats between them, integers inside, unless they are cast away.
+            let own = self.model.precision.is_none();
+            let integer = own && op.int_ops > op.flops && dtype.is_some_and(|d| d.starts_with('f'));
             if let Some(dtype) = if integer { Some("i8") } else { dtype } {
                 let sum = work.entry(dtype).or_insert(0);
                 *sum = op.macs.unwrap_or(0).saturating_add(*sum);
@@ -479,6 +500,7 @@ impl Formulas {
         let same = symbolic.coverage.known >= numeric.coverage.known;
         let full = symbolic.coverage.is_full();
         let sum = |dim: &Dim| (same && (full || !dim.is_zero())).then(|| formula(dim));
+        let kept = symbolic.cache.of_unknown_size == 0 || !symbolic.cache.bytes.is_zero();
         Self {
             macs: sum(&symbolic.totals.macs),
             flops: sum(&symbolic.totals.flops),
@@ -486,7 +508,7 @@ impl Formulas {
             bytes: sum(&symbolic.totals.bytes()),
             fused_bytes: sum(&symbolic.fused_bytes),
             compulsory_bytes: sum(&symbolic.compulsory_bytes),
-            kv_cache_bytes: formula(&symbolic.cache.bytes),
+            kv_cache_bytes: kept.then(|| formula(&symbolic.cache.bytes)),
             peak_activation_bytes: sum(&symbolic.peak_formula()),
             elsewhere: super::agreement::elsewhere(symbolic, numeric, bindings),
         }

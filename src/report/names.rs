@@ -20,7 +20,7 @@ impl ModelReport {
         let f = &mut self.formulas;
         let sums = [&mut f.macs, &mut f.flops, &mut f.int_ops, &mut f.bytes];
         let moved = [&mut f.fused_bytes, &mut f.compulsory_bytes, &mut f.peak_activation_bytes];
-        sums.into_iter().chain(moved).flatten().chain([&mut f.kv_cache_bytes]).for_each(show);
+        sums.into_iter().chain(moved).chain([&mut f.kv_cache_bytes]).flatten().for_each(show);
         for op in &mut self.ops {
             [&mut op.name, &mut op.op_type].into_iter().for_each(show);
             for port in op.inputs.iter_mut().chain(&mut op.outputs) {

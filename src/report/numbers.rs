@@ -1,10 +1,11 @@
 //! Formulas of an analysis as numbers at one choice of symbols. Knows nothing of how they are shown.
 
+use super::phases::Work;
 use super::{
     DiagnosticReport, GroupReport, MemoryReport, OpReport, ReportError, SharedTensor, TensorReport,
     Totals,
 };
-use crate::analysis::{Analysis, NodeReport};
+use crate::analysis::{Analysis, NodeReport, analyze};
 use crate::dim::{Bindings, Dim, EvalError};
 use crate::ir::{DType, Diagnostic, Graph, Model, Node, Severity, Shape, TensorInfo, ValueId};
 use crate::ops::{Cost, Status};
@@ -31,6 +32,17 @@ impl Uncountable {
             Self::TooLarge => ReportError::TooLarge(what),
         }
     }
+}
+
+/// Work and traffic at these sizes, data-dependent ones given only where somebody gave them. A formula in a
+/// data-dependent size is no bound at the most that this can be, because it may be larger below; then the model
+/// is walked once more.
+pub(super) fn work_at(model: &Model, symbolic: &Analysis, all: &Bindings) -> Option<Work> {
+    let number = Evaluator::new(all, true);
+    if symbolic.limits.is_empty() {
+        return number.work(symbolic).ok();
+    }
+    number.work(&analyze(model, all).at_most(model, all)).ok()
 }
 
 /// Turns formulas into the numbers of a report.
@@ -101,6 +113,11 @@ impl<'b> Evaluator<'b> {
     /// `None` for a zero that may only be a lack of knowledge.
     fn settled(&self, sum: u64) -> Option<u64> {
         (self.complete || sum > 0).then_some(sum)
+    }
+
+    /// The same for a sum over activations: `None` also for a zero beside activations of unknown size.
+    fn sized(&self, analysis: &Analysis, sum: u64) -> Option<u64> {
+        self.settled(sum).filter(|sum| *sum > 0 || analysis.of_unknown_size == 0)
     }
 
     fn number(&self, dim: &Dim) -> Result<u64, Uncountable> {
@@ -207,23 +224,24 @@ impl<'b> Evaluator<'b> {
         totals: &Totals,
     ) -> Result<MemoryReport, ReportError> {
         let plan = analysis.plan(model, self.bindings);
+        let kept = self.count("kv_cache_bytes", &analysis.cache.bytes)?;
+        let caches = analysis.cache.of_unknown_size;
+        let sized = |sum| self.sized(analysis, sum);
         Ok(MemoryReport {
             weight_bytes: totals.weight_bytes,
-            kv_cache_bytes: self.count("kv_cache_bytes", &analysis.cache.bytes)?,
-            activation_bytes: self.settled(plan.all),
+            kv_cache_bytes: (kept > 0 || caches == 0).then_some(kept),
+            activation_bytes: sized(plan.all),
             peak_activation_bytes: totals.peak_activation_bytes,
-            best_order_bytes: plan.best_order.and_then(|n| self.settled(n)),
-            arena_bytes: plan.arena.and_then(|n| self.settled(n)),
+            best_order_bytes: plan.best_order.and_then(sized),
+            arena_bytes: plan.arena.and_then(sized),
+            activations_of_unknown_size: analysis.of_unknown_size,
+            caches_of_unknown_size: caches,
         })
     }
 
     pub(super) fn totals(&self, analysis: &Analysis) -> Result<Totals, ReportError> {
         let t = &analysis.totals;
-        let bounds = analysis.nodes.iter().filter(|n| n.status == Status::Bound);
-        let mut bound_ops = 0u64;
-        for dim in bounds.flat_map(|n| [&n.cost.flops, &n.cost.int_ops]) {
-            bound_ops = bound_ops.saturating_add(self.count("bound_ops", dim)?);
-        }
+        let bound_ops = self.bound_ops(analysis)?;
         let mut peak = 0;
         let mut before: Option<&Dim> = None;
         for live in &analysis.live_bytes {
@@ -249,7 +267,7 @@ impl<'b> Evaluator<'b> {
             weight_bytes: self.count("weight_bytes", &analysis.weight_bytes)?,
             bytes_read: self.sum("bytes_read", &t.bytes_read)?,
             bytes_written: self.sum("bytes_written", &t.bytes_written)?,
-            peak_activation_bytes: self.settled(peak),
+            peak_activation_bytes: self.sized(analysis, peak),
             fused_bytes: self.sum("fused_bytes", &analysis.fused_bytes)?,
             compulsory_bytes,
             bound_bytes: compulsory_bytes.unwrap_or(0).saturating_sub(sure_bytes),
@@ -257,6 +275,28 @@ impl<'b> Evaluator<'b> {
         };
         totals.intensity = intensity(totals.operations(), totals.bytes());
         Ok(totals)
+    }
+
+    /// Operations of nodes whose cost is a bound.
+    fn bound_ops(&self, analysis: &Analysis) -> Result<u64, ReportError> {
+        let bounds = analysis.nodes.iter().filter(|n| n.status == Status::Bound);
+        let mut counts = bounds.flat_map(|n| [&n.cost.flops, &n.cost.int_ops]);
+        counts.try_fold(0u64, |sum, dim| Ok(sum.saturating_add(self.count("bound_ops", dim)?)))
+    }
+
+    /// Work and compulsory traffic, as counted and at least.
+    fn work(&self, analysis: &Analysis) -> Result<Work, ReportError> {
+        let t = &analysis.totals;
+        let floats = self.count("flops", &t.flops)?;
+        let operations = floats.saturating_add(self.count("int_ops", &t.int_ops)?);
+        let spared = self.count("macs", &t.macs)?.saturating_sub(self.least_macs(t)?);
+        let certain = operations.saturating_sub(self.bound_ops(analysis)?);
+        Ok(Work {
+            operations,
+            least_operations: certain.saturating_sub(spared.saturating_mul(2)),
+            bytes: self.count("compulsory_bytes", &analysis.compulsory_bytes)?,
+            least_bytes: self.count("sure_bytes", &analysis.sure_bytes)?,
+        })
     }
 
     /// What remains of the MACs when convolutions use the fastest algorithm known.

@@ -23,10 +23,30 @@ pub struct PhaseReport {
     pub assumed: BTreeMap<String, u64>,
     pub flops: u64,
     pub compulsory_bytes: u64,
+    /// Of `flops`, what no kernel can skip: without padding, masked scores, products that fast convolutions
+    /// spare, and data-dependent work.
+    #[serde(default)]
+    pub least_operations: u64,
+    /// Of `compulsory_bytes`, those that move whatever the data are.
+    #[serde(default)]
+    pub least_bytes: u64,
     /// Operations per compulsory byte.
     pub intensity: Option<f64>,
     pub flops_formula: String,
     pub compulsory_bytes_formula: String,
+}
+
+/// Work of a whole model and the bytes that it must move, as counted, and what no run goes below.
+pub(super) struct Work {
+    /// Operations, floating and integer.
+    pub(super) operations: u64,
+    /// Of these, without padding, masked scores, products that fast convolutions spare, and nodes whose cost
+    /// is a bound.
+    pub(super) least_operations: u64,
+    /// Compulsory bytes.
+    pub(super) bytes: u64,
+    /// Of these, bytes that move whatever the data are.
+    pub(super) least_bytes: u64,
 }
 
 /// The length of the mask, where it has a symbol of its own: what is kept and what is new. A mask over a
@@ -38,16 +58,20 @@ pub(super) fn total(cache: &Cache) -> Option<(Arc<str>, Dim)> {
 
 /// Prefill and decode, where the model has a cache and the number of new tokens is a symbol; without a phase
 /// whose numbers are too large to count. Of `bindings`, somebody gave those in `given`: a length that nobody
-/// gave is 128 tokens here. A cache of fixed length is filled by any number of new tokens.
+/// gave is 128 tokens here. A cache of fixed length is filled by any number of new tokens. `work` counts at sizes
+/// of which data-dependent ones are given only where somebody gave them.
 pub(super) fn phases(
     analysis: &Analysis,
     bindings: &Bindings,
     given: &Bindings,
+    work: &dyn Fn(&Bindings) -> Option<Work>,
 ) -> Vec<PhaseReport> {
     let cache = &analysis.cache;
     let Some(new) = &cache.new else { return Vec::new() };
     let phase = |name: &str, symbol: &Arc<str>, value: i128, open: Option<&Arc<str>>| {
         let mut all = bindings.clone();
+        // The most that a data-dependent size can be is another at the sizes of a phase.
+        all.retain(|name, _| given.contains_key(name) || !analysis.limits.contains_key(name));
         let mut assumed = BTreeMap::new();
         if let Some(open) = open.filter(|open| !given.contains_key(*open)) {
             all.insert(open.clone(), TYPICAL);
@@ -59,7 +83,7 @@ pub(super) fn phases(
             _ => [(symbol.clone(), value)].into(),
         };
         all.extend(fixed.clone());
-        Phase { analysis, fixed, all }.report(name, symbol, assumed)
+        Phase { analysis, fixed, all }.report(name, symbol, assumed, work)
     };
     let prefill = match &cache.past {
         Some(past) => phase("prefill", past, 0, Some(new)),
@@ -84,6 +108,7 @@ impl Phase<'_> {
         name: &str,
         symbol: &Arc<str>,
         assumed: BTreeMap<String, u64>,
+        work: &dyn Fn(&Bindings) -> Option<Work>,
     ) -> Option<PhaseReport> {
         let mut sums: BTreeMap<Arc<str>, Dim> = BTreeMap::new();
         if let Some((total, sum)) = total(&self.analysis.cache) {
@@ -92,14 +117,12 @@ impl Phase<'_> {
         }
         let formula = |dim: &Dim| {
             let dim = if sums.is_empty() { dim.clone() } else { dim.replace(&sums) };
-            dim.bind(&self.fixed)
+            dim.bind(&self.fixed).to_string()
         };
-        let number = |dim: &Dim| u64::try_from(dim.eval(&self.all).ok()?.max(0)).ok();
         let totals = &self.analysis.totals;
-        let flops = formula(&(totals.flops.clone() + totals.int_ops.clone()));
-        let bytes = formula(&self.analysis.compulsory_bytes);
-        let (f, b) = (number(&flops)?, number(&bytes)?);
+        let work = work(&self.all)?;
         let value = self.all.get(symbol).copied().unwrap_or_default();
+        let (f, b) = (work.operations, work.bytes);
         Some(PhaseReport {
             name: name.to_owned(),
             symbol: symbol.to_string(),
@@ -107,9 +130,11 @@ impl Phase<'_> {
             assumed,
             flops: f,
             compulsory_bytes: b,
+            least_operations: work.least_operations,
+            least_bytes: work.least_bytes,
             intensity: (b > 0).then(|| f as f64 / b as f64),
-            flops_formula: flops.to_string(),
-            compulsory_bytes_formula: bytes.to_string(),
+            flops_formula: formula(&(totals.flops.clone() + totals.int_ops.clone())),
+            compulsory_bytes_formula: formula(&self.analysis.compulsory_bytes),
         })
     }
 }

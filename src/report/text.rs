@@ -204,10 +204,16 @@ fn totals(report: &ModelReport) -> Vec<[String; 2]> {
         }
         _ => String::new(),
     };
-    let peak = sums.say(t.peak_activation_bytes.map(bytes));
+    let sized = sums.complete && m.activations_of_unknown_size == 0;
+    let peak = Sums { complete: sized, ..sums }.say(t.peak_activation_bytes.map(bytes));
     rows.push(["peak activations".to_owned(), peak + &better]);
-    if m.kv_cache_bytes > 0 {
-        rows.push(["KV cache".to_owned(), format!("{} after the run", bytes(m.kv_cache_bytes))]);
+    let least = if m.caches_of_unknown_size > 0 { "at least " } else { "" };
+    match m.kv_cache_bytes {
+        Some(0) => {}
+        Some(n) => {
+            rows.push(["KV cache".to_owned(), format!("{least}{} after the run", bytes(n))]);
+        }
+        None => rows.push(["KV cache".to_owned(), NOT_KNOWN.to_owned()]),
     }
     rows.push(["coverage".to_owned(), coverage(report)]);
     rows

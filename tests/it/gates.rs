@@ -135,3 +135,75 @@ fn a_check_refuses_what_it_cannot_count() {
     assert_eq!(checked["checks"][0]["found"], Value::Null);
     assert_eq!(checked["ok"], false);
 }
+
+/// An input without a shape is held and read by nobody: the nodes are all known, what is held is not.
+#[test]
+fn a_size_that_is_not_known_adds_no_zero_to_the_peak() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.onnx");
+    let beside = Message::default().bytes(1, "beside");
+    let (x, y) = (wire::value("x", &["4", "3"]), wire::value("y", &["4", "3"]));
+    std::fs::write(&path, wire::model(&[wire::node("Relu", &["x"], &["y"])], &[x, beside], &[y]))
+        .unwrap();
+    let path = path.to_str().unwrap();
+    let report = json(&["analyze", path]);
+    assert_eq!(report["coverage"]["percent"], 100.0);
+    assert_eq!(report["memory"]["activations_of_unknown_size"], 1);
+    assert_eq!(report["totals"]["peak_activation_bytes"], 96);
+    let said = report["diagnostics"].to_string();
+    assert!(said.contains("the size of 1 activation is unknown"), "{said}");
+    let table = rooflens(&["analyze", path]).stdout;
+    assert!(table.contains("peak activations  at least 96 B"), "{table}");
+    let strict = rooflens(&["analyze", path, "--strict"]);
+    assert_eq!(strict.code, 1);
+    assert!(
+        strict.stderr.contains("peak activations: the size of 1 activation"),
+        "{}",
+        strict.stderr
+    );
+    // What is known may be above the limit; else nothing is.
+    for limit in ["--max-peak", "--max-memory"] {
+        for (most, found) in [("1kB", Value::Null), ("90", 96.0.into())] {
+            let check = json(&["check", path, limit, most]);
+            assert_eq!(
+                (&check["ok"], &check["checks"][0]["found"]),
+                (&false.into(), &found),
+                "{most}"
+            );
+        }
+        assert_eq!(json(&["check", path, limit, "1kB", "--allow-unknown"])["ok"], true);
+    }
+    let on = ["check", path, "--on", "t4", "--min-coverage", "50"];
+    assert_eq!(json(&on)["ok"], false);
+}
+
+/// A cache of an undefined element type, handed on: as many bytes as nobody knows.
+#[test]
+fn a_cache_of_unknown_size_is_not_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.onnx");
+    let shape = ["1", "2", "9", "8"];
+    let inputs = [wire::typed("past", 0, &shape), wire::value("x", &["4"])];
+    let outputs = [wire::typed("present", 0, &shape), wire::value("y", &["4"])];
+    let nodes =
+        [wire::node("Identity", &["past"], &["present"]), wire::node("Relu", &["x"], &["y"])];
+    std::fs::write(&path, wire::model(&nodes, &inputs, &outputs)).unwrap();
+    let path = path.to_str().unwrap();
+    let report = json(&["analyze", path]);
+    assert_eq!(report["memory"]["kv_cache_bytes"], Value::Null);
+    assert_eq!(report["memory"]["caches_of_unknown_size"], 1);
+    let table = rooflens(&["analyze", path]).stdout;
+    assert!(table.contains("KV cache          not known"), "{table}");
+}
+
+/// A device file without the size of its memory: the model cannot be held against it, and the answer says so.
+#[test]
+fn a_memory_that_is_not_known_is_not_passed_over() {
+    let resnet = "models/resnet50.onnx";
+    let alone = rooflens(&["check", resnet, "--on", "rpi4-bcm2711"]);
+    assert_eq!(alone.code, 2);
+    assert!(alone.stderr.contains("the memory of `rpi4-bcm2711` is not known"), "{}", alone.stderr);
+    let time = json(&["check", resnet, "--on", "rpi4-bcm2711", "--max-latency", "9s"]);
+    let assumed = time["assumed"].to_string();
+    assert!(assumed.contains("fits into the memory of rpi4-bcm2711"), "{assumed}");
+}

@@ -176,3 +176,76 @@ fn a_long_name_does_not_widen_a_table_without_end() {
         assert!(others.map(|line| line.chars().count()).all(|width| width < 1_000), "{by}");
     }
 }
+
+#[test]
+fn a_path_with_a_line_break_is_one_line() {
+    let missing = rooflens(&["analyze", "no\nsuch\u{1b}[31m.onnx"]);
+    assert_eq!(missing.code, 2);
+    let first = missing.stderr.lines().next().unwrap();
+    assert!(first.starts_with("error: `no\\nsuch\\u001b[31m.onnx` cannot be read"), "{first}");
+}
+
+/// One limit for every flag that gives a size.
+#[test]
+fn a_size_beyond_any_tensor_is_refused_alike() {
+    let size = ((1u64 << 40) + 1).to_string();
+    let (dim, shape) = (format!("batch={size}"), format!("input_ids={size}x8"));
+    let long = format!("batch={}", "9".repeat(40));
+    for (flag, text) in [("--dim", &dim), ("--shape", &shape), ("--batch", &size), ("--dim", &long)]
+    {
+        let run = rooflens(&["analyze", "models/bert_base.onnx", flag, text]);
+        assert_eq!(run.code, 2, "{flag} {text}");
+        for said in ["is beyond any real tensor", "sizes go up to 2^40"] {
+            assert!(run.stderr.contains(said), "{flag}: {}", run.stderr);
+        }
+    }
+}
+
+/// A device file with numbers that no device has is refused in one line that names it.
+#[test]
+fn a_device_file_of_impossible_numbers_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, said) in [
+        ("nan", "is not a positive number"),
+        ("inf", "is too large"),
+        ("-1.0", "is not a positive number"),
+        ("1e308", "`1e308` is too large"),
+        ("1e-320", "is too small"),
+    ] {
+        let file = format!(
+            "id = \"made\"\nname = \"Made\"\nvendor = \"x\"\nkind = \"cpu\"\nconfidence = \"estimated\"\n\
+             [[peaks]]\ndtype = \"f32\"\nunit = \"vector\"\nkind = \"theoretical\"\ndense_tflops = {number}\n"
+        );
+        std::fs::write(folder.path().join("made.toml"), file).unwrap();
+        let run = rooflens(&[
+            "analyze",
+            "models/resnet50.onnx",
+            "--on",
+            "made",
+            "--hwdb",
+            folder.path().to_str().unwrap(),
+        ]);
+        let first = run.stderr.lines().next().unwrap_or_default();
+        assert_eq!(run.code, 2, "{number}: {}", run.stderr);
+        let place = format!("line 10, `dense_tflops = {number}`");
+        assert!(first.contains(&place) && first.contains(said), "{number}: {first}");
+    }
+}
+
+/// What is not a report is refused in one line, and a file that never ends is not read to the end.
+#[test]
+fn a_report_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    let whole = rooflens(&["analyze", "models/vgg16.onnx", "--format", "json"]).stdout;
+    let (cut, negative) =
+        (&whole[..whole.len() / 2], whole.replacen("\"macs\": ", "\"macs\": -", 1));
+    let deep = "[".repeat(100_000);
+    let other = r#"{"schema":"rooflens.measurement/1"}"#;
+    for text in [cut, &*negative, &*deep, other, "null", ""] {
+        std::fs::write(&path, text).unwrap();
+        let run = rooflens(&["plot", path.to_str().unwrap(), "--on", "t4", "-o", "-"]);
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(run.stderr.starts_with("error: `"), "{}", run.stderr);
+    }
+}

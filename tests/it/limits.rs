@@ -101,7 +101,8 @@ fn plain_nodes_take_little_memory() {
 #[test]
 #[ignore = "needs a release build: $ROOFLENS_RELEASE"]
 fn a_hundred_thousand_nodes_take_a_second() {
-    let release = std::env::var("ROOFLENS_RELEASE").expect("set ROOFLENS_RELEASE to a release build");
+    let release =
+        std::env::var("ROOFLENS_RELEASE").expect("set ROOFLENS_RELEASE to a release build");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("many.onnx");
     scale::many(&path, 100_000);

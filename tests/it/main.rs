@@ -1,5 +1,5 @@
 //! One test binary: the command as a user runs it, and the shipped models against their sources.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod agreement;
 #[cfg(feature = "serve")]
@@ -10,6 +10,7 @@ mod caches;
 mod cli;
 mod contrib;
 mod corpus;
+mod data_dependent;
 mod estimates;
 mod exports;
 mod formulas;
@@ -37,10 +38,13 @@ mod server;
 #[cfg(feature = "serve")]
 mod servers;
 mod snapshots;
+mod source;
 #[cfg(feature = "serve")]
 mod startup;
 mod suite;
 mod suite_sizes;
 mod tidy;
+mod tokens;
 mod wire;
+mod wording;
 mod zoo;

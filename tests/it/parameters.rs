@@ -448,3 +448,48 @@ fn channels_last_is_the_same_work() {
     assert_eq!(total(&report, "macs"), 8 * 7 * 8 * 27);
     counts(&report, 8 * 28, 0);
 }
+
+/// Cosines and sines that an exporter worked out, as `x·cos + turned(x)·sin` (`RoFormer`, arXiv:2104.09864, equation
+/// 34) of transformers' Llama, which keeps them in buffers: no parameters, gathered by position or not. The same sum
+/// of two learned gates is.
+#[test]
+fn tables_of_rotary_positions_are_not_learned() {
+    let turn = |cos: &str, sin: &str| {
+        let split = with(node("Split", &["q"], &["front", "back"]), &[int("axis", -1)]);
+        let joined = with(node("Concat", &["minus", "front"], &["turned"]), &[int("axis", -1)]);
+        let product = |a: &str, b: &str, y: &str| node("Mul", &[a, b], &[y]);
+        let minus = node("Neg", &["back"], &["minus"]);
+        let sum = node("Add", &["straight", "across"], &["y"]);
+        let products = [product("q", cos, "straight"), product(sin, "turned", "across")];
+        [split, minus, joined].into_iter().chain(products).chain([sum]).collect::<Vec<_>>()
+    };
+    let gathered = |table: &str, rows: &str, own: &str| {
+        let axis = ints("axes", &[1]);
+        let opened = with(node("Unsqueeze", &[rows], &[own]), &[axis]);
+        [node("Gather", &[table, "at"], &[rows]), opened]
+    };
+    let mut nodes = [gathered("cos", "c", "c1"), gathered("sin", "s", "s1")].concat();
+    nodes.extend(turn("c1", "s1"));
+    let q = "q f32 1 4 s 8";
+    let tables = ["cos f32 64 8", "sin f32 64 8", "axes1 i64 1"];
+    let at_opset_11 = |nodes: &[Message], inputs: &[&str], stored: &[&str]| {
+        let inputs: Vec<Message> = inputs.iter().map(|line| declared(line)).collect();
+        let graph = graph(nodes, &inputs, &[Message::default().bytes(1, "y")]);
+        let graph = stored.iter().fold(graph, |g, line| g.message(5, &tensor(line)));
+        let opset = Message::default().bytes(1, "").int(2, 11);
+        let file = Message::default().int(1, 8).message(7, &graph).message(8, &opset);
+        analyzed(&file.0, &["--dim", "s=16"])
+    };
+    counts(&at_opset_11(&nodes, &[q, "at i64 1 s"], &tables), 0, 0);
+    // As a simplifier leaves it at a fixed length.
+    counts(
+        &model(&turn("cos", "sin"), &["q f32 1 4 16 8"], &["cos f32 16 8", "sin f32 16 8"]),
+        0,
+        0,
+    );
+    // Gates of channels, and tables of rows that turn nothing.
+    counts(&model(&turn("a", "b"), &["q f32 1 4 16 8"], &["a f32 8", "b f32 8"]), 16, 0);
+    let apart = ["Mul q a -> p", "Mul r b -> o", "Add p o -> y"];
+    let stored = ["a f32 16 8", "b f32 16 8"];
+    holds(&apart, &["q f32 1 4 16 8", "r f32 1 4 16 8"], &stored, 256, 0);
+}

@@ -43,7 +43,7 @@ pub(super) struct Args {
     /// The runtime that is calibrated: tract, or ort for an installed onnxruntime. Repeatable.
     #[arg(long, value_name = "RUNTIME", default_value = "tract", value_parser = ["tract", "ort"])]
     runtime: Vec<String>,
-    /// onnxruntime's library; looked for as `rooflens probe ort:` does where left out.
+    /// onnxruntime's library; looked for as `rooflens probe ort:` does when omitted.
     #[arg(long, value_name = "FILE")]
     ort_library: Option<PathBuf>,
     /// Form of the output.
@@ -209,12 +209,12 @@ fn calibrated(calibrations: &[Calibration]) -> String {
         if c.disturbed > 0 {
             let _ = writeln!(
                 text,
-                "doubt: {} micro-benchmarks ran while the machine was slower than its ceiling",
+                "warning: {} micro-benchmarks ran while the machine was slower than its ceiling",
                 c.disturbed
             );
         }
         for left_out in &c.left_out {
-            let _ = writeln!(text, "left out: {left_out}");
+            let _ = writeln!(text, "omitted: {left_out}");
         }
     }
     text
@@ -248,7 +248,7 @@ fn table(s: &Survey, gpus: &gpu::Gpus, written: &[PathBuf]) -> String {
         let _ = writeln!(text, "not measured: {absent}");
     }
     for doubt in &s.doubts {
-        let _ = writeln!(text, "doubt: {doubt}");
+        let _ = writeln!(text, "warning: {doubt}");
     }
     text.push_str(&gpus.table());
     for path in written {

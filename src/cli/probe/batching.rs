@@ -10,9 +10,7 @@ use crate::probe::drive::Plan;
 use crate::probe::measurement::{
     Aims, BATCHING, BatchingFile, CellPart, Column, Measured, PlateauPart,
 };
-use crate::probe::meter::{scrape::Asker, triton};
-use crate::probe::stream::Trust;
-use crate::probe::target::repository::{Batching, Setting};
+use crate::probe::target::platform::{Batching, Setting};
 use crate::probe::target::{Prepared, Url};
 use anyhow::{Context, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -164,17 +162,11 @@ impl Args {
             seconds: own.longest(),
             seed: own.seed,
             reference: rows[0].column.clone(),
-            notes: notes(url.as_ref(), &all[0], server.as_ref()),
+            notes: notes(&all[0], server.as_ref()),
             ..BatchingFile::default()
         };
         let folder = super::super::new_folder(&own.output)?;
-        let study = Study {
-            args: &self,
-            rows: &rows,
-            server: server.as_ref(),
-            url: url.as_ref(),
-            stop: &stop,
-        };
+        let study = Study { args: &self, rows: &rows, server: server.as_ref(), stop: &stop };
         let outcome = study.measure(&loads, &mut file);
         let restored = server.as_ref().map_or(Ok(()), Batching::restore);
         let ended = match outcome {
@@ -259,7 +251,6 @@ struct Study<'a> {
     args: &'a Args,
     rows: &'a [Row<'a>],
     server: Option<&'a Batching<'a>>,
-    url: Option<&'a Url>,
     stop: &'a AtomicBool,
 }
 
@@ -337,26 +328,17 @@ impl Study<'_> {
             throttled: None,
         };
         let plan = self.args.plan(load)?;
-        let before = self.statistics();
+        // What the server counted of its own batches.
+        let count = || self.server.and_then(|_| row.prepared.statistics());
+        let before = count();
         let outcome = watched(&plan, row.prepared, label, self.stop, None)?;
-        let delta = self.statistics().and_then(|after| after.since(&before?));
+        let delta = count().and_then(|after| after.since(&before?));
         let executed = delta.filter(|d| d.executions > 0);
         let executed = executed.map(|d| d.inferences as f64 / d.executions as f64);
         if self.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
         Ok(Some((Measured::new(&plan, row.prepared, outcome, &aims, None), executed)))
-    }
-
-    /// What Triton counted so far, where that is where the requests go.
-    fn statistics(&self) -> Option<triton::Stats> {
-        self.server?;
-        let url = self.url?;
-        let path = format!("/v2/models/{}/stats", url.model().ok()?.0);
-        let page = Url { path, ..url.clone() };
-        let trust = Trust { ca: self.args.probe.ca.clone() };
-        let headers = self.args.probe.options(1).ok()?.headers;
-        triton::parse(&Asker::new(&page, &headers, &trust).ok()?.ask().ok()?).ok()
     }
 }
 
@@ -415,8 +397,7 @@ fn short_time(text: &str) -> Option<Duration> {
 }
 
 /// What was varied and what was not.
-fn notes(url: Option<&Url>, prepared: &Prepared, server: Option<&Batching<'_>>) -> Vec<String> {
-    use crate::probe::target::Protocol;
+fn notes(prepared: &Prepared, server: Option<&Batching<'_>>) -> Vec<String> {
     let mut all =
         vec!["batches of more than one are formed by the client, one request each".into()];
     if let Some(server) = server {
@@ -426,19 +407,7 @@ fn notes(url: Option<&Url>, prepared: &Prepared, server: Option<&Batching<'_>>) 
         );
         return all;
     }
-    let platform = prepared.platform.to_ascii_lowercase();
-    match url.map(|u| u.protocol) {
-        Some(Protocol::TfsHttp | Protocol::TfsGrpc) => all.push(
-            "TensorFlow Serving's own batching is as it was found: it reads its parameters only when it starts (--enable_batching --batching_parameters_file), so run the study once for each".into(),
-        ),
-        Some(Protocol::KserveHttp | Protocol::KserveGrpc) if platform.contains("triton") => all.push(
-            "Triton's own batching is as it was found; --server-batching varies it (kserve+http, --model-control-mode=explicit)".into(),
-        ),
-        Some(Protocol::KserveHttp | Protocol::KserveGrpc) => all.push(
-            "the server's own batching is as it was found: its settings are read from files, so run the study once for each".into(),
-        ),
-        _ => {}
-    }
+    all.extend(prepared.batching_note().map(ToOwned::to_owned));
     all
 }
 

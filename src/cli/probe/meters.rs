@@ -1,15 +1,13 @@
 //! Meters beside the load, as asked for on the command line.
 
 use super::hinted;
+use crate::os::proc::Proc;
 use crate::probe::drive::{Outcome, Plan};
 use crate::probe::measurement::Measured;
 use crate::probe::meter::carbon::{self, Grid};
-use crate::probe::meter::scrape::{Asker, Kind, Question};
-use crate::probe::meter::{self, Asked, Log, Place, Session, Setup, process, triton};
-use crate::probe::stream::Trust;
-use crate::probe::target::{Prepared, Protocol, Url};
+use crate::probe::meter::{self, Asked, Log, Place, Session, Setup};
+use crate::probe::target::{Prepared, Url};
 use anyhow::{Context, Result};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -83,7 +81,7 @@ impl Flags {
     fn metrics(&self) -> Result<Option<Url>> {
         let Some(text) = &self.metrics else { return Ok(None) };
         match Url::parse(text) {
-            Ok(url) if url.protocol == Protocol::Http => Ok(Some(url)),
+            Ok(url) if !url.protocol.names_model() => Ok(Some(url)),
             Ok(_) => Err(hinted(
                 format!("`--metrics {text}` is not a page"),
                 "for example --metrics http://localhost:8002/metrics",
@@ -106,82 +104,18 @@ impl Flags {
         self.stage_servers.iter().map(one).collect()
     }
 
-    /// What the server is asked: what was given, or the usual places of its platform.
-    fn questions(&self, target: &str, prepared: &Prepared, ca: &Trust) -> Result<Vec<Question>> {
-        let given = self.metrics()?;
-        let Ok(url) = Url::parse(target) else { return Ok(Vec::new()) };
-        let model = match url.protocol {
-            Protocol::Http => None,
-            _ => url.model().ok().map(|m| m.0),
-        };
-        let ask = |kind, url: Url, hint: &str| Question {
-            kind,
-            url,
-            headers: Vec::new(),
-            trust: ca.clone(),
-            hint: hint.into(),
-            model: model.clone(),
-            instances: None,
-        };
-        let platform = prepared.platform.to_ascii_lowercase();
-        let at = |port: u16, path: &str| {
-            Url::parse(&format!("http://{}:{port}{path}", url.host)).map_err(super::told)
-        };
-        let mut all = Vec::new();
-        let grpc = matches!(url.protocol, Protocol::KserveGrpc);
-        if let (true, Some(model)) = (platform.contains("triton"), &model) {
-            let hint = "--metrics http://HOST:8002/metrics tells the same stages";
-            let question = if grpc {
-                let mut question = ask(Kind::TritonGrpc, url.clone(), hint);
-                question.instances = instances_grpc(&url, model, ca);
-                question
-            } else {
-                let base = format!("/v2/models/{model}");
-                let mut question = ask(Kind::Triton, at(url.port, &format!("{base}/stats"))?, hint);
-                question.instances = instances(&at(url.port, &format!("{base}/config"))?, ca);
-                question
-            };
-            all.push(question);
-        }
-        let page = match (given, url.protocol) {
-            (Some(url), _) => Some((url, "check the URL with curl")),
-            (None, Protocol::KserveHttp | Protocol::KserveGrpc) if platform.contains("triton") => {
-                Some((at(8002, "/metrics")?, "give --metrics URL, if Triton has another port"))
-            }
-            (None, Protocol::KserveHttp | Protocol::KserveGrpc)
-                if platform.contains("mlserver") =>
-            {
-                Some((at(8082, "/metrics")?, "give --metrics URL, if MLServer has another port"))
-            }
-            (None, Protocol::TfsHttp | Protocol::TfsGrpc) => {
-                let port = if url.protocol == Protocol::TfsHttp { url.port } else { 8501 };
-                Some((
-                    at(port, "/monitoring/prometheus/metrics")?,
-                    "start TensorFlow Serving with --monitoring_config_file and \
-                     prometheus_config { enable: true }, or give --metrics URL",
-                ))
-            }
-            _ => None,
-        };
-        all.extend(page.map(|(url, hint)| ask(Kind::Metrics, url, hint)));
-        Ok(all)
-    }
-
     /// Looks for the server's process; `None` where no meters are wanted.
     pub(super) fn prepare(
         &self,
         target: &str,
         prepared: &Prepared,
-        ca: Option<&Path>,
         instances: u16,
     ) -> Result<Option<Meters>> {
         if self.no_meters {
             return Ok(None);
         }
         let place = match (self.pid, prepared.is_local()) {
-            (Some(pid), _) if Path::new(process::PROC).join(pid.to_string()).exists() => {
-                Place::Here(pid)
-            }
+            (Some(pid), _) if Proc::default().stat(pid).is_some() => Place::Here(pid),
             (Some(pid), _) => {
                 return Err(hinted(
                     format!("`--pid {pid}`: there is no such process here"),
@@ -195,7 +129,7 @@ impl Flags {
             every: Duration::from_secs_f64(self.meter_every),
             place,
             gpus: self.gpu.clone(),
-            questions: self.questions(target, prepared, &Trust { ca: ca.map(Into::into) })?,
+            questions: prepared.questions(self.metrics()?),
             ..Setup::default()
         };
         let mut servers = self.servers()?;
@@ -241,33 +175,12 @@ impl Flags {
     }
 }
 
-/// Instances of a Triton model, by its configuration.
-fn instances(url: &Url, ca: &Trust) -> Option<u64> {
-    let body = Asker::new(url, &[], ca).ok()?.ask().ok()?;
-    let config: serde_json::Value = serde_json::from_slice(&body).ok()?;
-    let groups = config["instance_group"].as_array()?;
-    let count = |g: &serde_json::Value| {
-        let gpus = g["gpus"].as_array().map_or(1, |g| g.len().max(1)) as u64;
-        g["count"].as_u64().unwrap_or(1).saturating_mul(gpus)
-    };
-    Some(groups.iter().map(count).fold(0, u64::saturating_add)).filter(|n| *n > 0)
-}
-
-/// The same over gRPC.
-fn instances_grpc(url: &Url, model: &str, ca: &Trust) -> Option<u64> {
-    triton::instances(Asker::grpc(url, triton::configuration(model), ca).ok()?.ask().ok()?)
-}
-
 /// Where a server is, and which process it is.
 fn place(url: &Url) -> Place {
-    use std::net::{ToSocketAddrs, UdpSocket};
-    let bare = url.host.trim_start_matches('[').trim_end_matches(']');
-    let addresses = (bare, url.port).to_socket_addrs().into_iter().flatten();
-    // An address is of this machine exactly if a socket can have it.
-    if !addresses.into_iter().any(|a| UdpSocket::bind((a.ip(), 0)).is_ok()) {
+    if !url.is_here() {
         return Place::Elsewhere;
     }
-    match process::listener(Path::new(process::PROC), url.port) {
+    match Proc::default().listener(url.port) {
         Ok(pid) => Place::Here(pid),
         Err(why) => Place::Hidden(format!(
             "{why}; give the server's with --pid, or run as its user and in its namespace"

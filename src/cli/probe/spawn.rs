@@ -1,9 +1,10 @@
 //! `rooflens probe --spawn`: a server that is started here, several times, and timed.
 
 use super::super::{emit, hinted};
+use crate::os::page_cache;
 use crate::probe::measurement::{START_UP, StartUpFile, StartUpPart};
-use crate::probe::startup::{self, Cache, POLLS, Spec, StartError, Started, start};
-use crate::probe::target::{Options, Protocol, Url};
+use crate::probe::startup::{Cache, POLLS, Spec, StartError, Started, start};
+use crate::probe::target::{Options, Url};
 use crate::units::si;
 use anyhow::{Context, Result};
 use std::fmt::Write;
@@ -59,7 +60,7 @@ impl Flags {
         stop: &AtomicBool,
     ) -> Result<Study> {
         let url = Url::parse(target).map_err(super::told)?;
-        if self.ready_path.is_some() && url.protocol != Protocol::Http {
+        if self.ready_path.is_some() && url.protocol.names_model() {
             return Err(hinted(
                 "--ready-path is for plain HTTP; this protocol has its own questions",
                 "leave it out",
@@ -76,7 +77,7 @@ impl Flags {
         let spec = Spec { command: command.into(), url, options, ready_path, warm };
         let mut known = Vec::new();
         for path in model.into_iter().chain(self.evict.iter().map(PathBuf::as_path)) {
-            known.extend(startup::cache::files(path).map_err(|e| {
+            known.extend(page_cache::files(path).map_err(|e| {
                 hinted(format!("`{}` cannot be read: {e}", path.display()), "check the path")
             })?);
         }
@@ -119,7 +120,7 @@ impl Flags {
         }
         bar.finish_and_clear();
         let mut notes = Vec::new();
-        if spec.url.protocol == Protocol::Http && spec.ready_path.is_none() {
+        if !spec.url.protocol.names_model() && spec.ready_path.is_none() {
             notes.push(
                 "plain HTTP has no question for readiness: the first good answer counts as model ready; --ready-path names one"
                     .into(),

@@ -5,6 +5,7 @@ use crate::dim::Dim;
 use crate::formats::{LoadError, LoadErrorKind};
 use crate::ir::{DType, Elem, MAX_RANK, MAX_TRACKED, Sparse, TensorInfo, Weight};
 use bytes::Buf;
+use half::{bf16, f16};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path};
 
@@ -133,27 +134,12 @@ fn fixed(bytes: &[u8], dtype: DType, count: usize) -> Option<Vec<Elem>> {
             DType::U8 | DType::Bool => int(bytes.try_get_u8().ok()?.into()),
             DType::F32 => Elem::Float(bytes.try_get_f32_le().ok()?.into()),
             DType::F64 => Elem::Float(bytes.try_get_f64_le().ok()?),
-            DType::F16 => Elem::Float(half(bytes.try_get_u16_le().ok()?)),
-            DType::BF16 => {
-                let high = u32::from(bytes.try_get_u16_le().ok()?) << 16;
-                Elem::Float(f32::from_bits(high).into())
-            }
+            DType::F16 => Elem::Float(f16::from_bits(bytes.try_get_u16_le().ok()?).into()),
+            DType::BF16 => Elem::Float(bf16::from_bits(bytes.try_get_u16_le().ok()?).into()),
             _ => return None,
         });
     }
     Some(value)
-}
-
-/// An IEEE half-precision number.
-fn half(bits: u16) -> f64 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
-    match exponent {
-        0 => sign * fraction * 2f64.powi(-24),
-        31 if fraction == 0.0 => sign * f64::INFINITY,
-        31 => f64::NAN,
-        _ => sign * (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
-    }
 }
 
 /// Small contents kept in another file, which must lie in the model's folder.

@@ -106,16 +106,17 @@ fn survey(
     let uuid = unique_name(&context.uuid().map_err(fail)?.bytes.map(i8::cast_unsigned));
     let gpu = known.iter().find(|g| g.uuid.as_deref() == Some(&uuid)).cloned();
     let gpu = gpu.ok_or_else(|| GpuError::Cuda(format!("{uuid} is no whole GPU")))?;
+    let before = GpuState::now(&gpu);
     let units = context.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
     let mut s = GpuSurvey {
-        gpu,
+        gpu: gpu.clone(),
         multiprocessors: units.ok().and_then(|n| n.try_into().ok()),
         products: Vec::new(),
         copy: None,
         to_device: None,
         from_device: None,
         launches: None,
-        before: GpuState::now(&uuid),
+        before,
         loaded: GpuState::default(),
         absent: Vec::new(),
         doubts: Vec::new(),
@@ -129,7 +130,7 @@ fn survey(
     if unsafe { sys::is_culib_present() } {
         let fits = |n: &usize| 12 * n * n <= free / 2;
         match [8192, 4096, 2048].into_iter().find(fits) {
-            Some(size) => products(&timer, size, &uuid, &mut s, progress),
+            Some(size) => products(&timer, size, &gpu, &mut s, progress),
             None => s.absent.push("products: too little memory is free".into()),
         }
     } else {
@@ -200,7 +201,7 @@ fn copies(timer: &Timer, context: &Arc<CudaContext>, free: usize, s: &mut GpuSur
 fn products(
     timer: &Timer,
     size: usize,
-    uuid: &str,
+    gpu: &Gpu,
     s: &mut GpuSurvey,
     progress: &mut dyn FnMut(f64),
 ) {
@@ -208,7 +209,7 @@ fn products(
     for (done, kind) in KINDS.iter().enumerate() {
         progress((1 + done) as f64 / (1 + KINDS.len()) as f64);
         let start = Instant::now();
-        match product(timer, kind, size, uuid) {
+        match product(timer, kind, size, gpu) {
             Ok((per_second, state)) => {
                 let (dtype, accumulate) = (kind.dtype, kind.accumulate);
                 s.products.push(GpuProduct { dtype, accumulate, size, per_second });
@@ -222,7 +223,7 @@ fn products(
 }
 
 /// Operations a second of one product, checked, and the GPU's state while it runs.
-fn product(timer: &Timer, kind: &Kind, size: usize, uuid: &str) -> Cuda<(Figure, GpuState)> {
+fn product(timer: &Timer, kind: &Kind, size: usize, gpu: &Gpu) -> Cuda<(Figure, GpuState)> {
     let stream = &timer.stream;
     let (a, b) = (kind.factor.0.random(size * size, 1), kind.factor.0.random(size * size, 2));
     let mut matmul = Matmul {
@@ -244,7 +245,7 @@ fn product(timer: &Timer, kind: &Kind, size: usize, uuid: &str) -> Cuda<(Figure,
     for _ in 0..times {
         matmul.run()?;
     }
-    let state = GpuState::now(uuid);
+    let state = GpuState::now(gpu);
     stream.synchronize().map_err(fail)?;
     Ok((figure, state))
 }

@@ -8,15 +8,16 @@ use std::arch::asm;
 use std::arch::is_aarch64_feature_detected;
 
 /// Widest first within a type.
-// SAFETY, of every `run`: NEON is part of the base instruction set; `super::best` offers the others
-// only where `detected` says that the CPU has them.
 pub(super) const KERNELS: &[Kernel] = &[
     Kernel {
         dtype: "f32",
         accumulate: "f32",
         simd: "NEON",
         ops_per_round: 24 * 2 * 4,
-        run: |rounds| unsafe { neon_f32(rounds) },
+        run: |rounds| {
+            // SAFETY: every CPU of this architecture has these instructions.
+            unsafe { neon_f32(rounds) }
+        },
         detected: || true,
     },
     Kernel {
@@ -24,7 +25,10 @@ pub(super) const KERNELS: &[Kernel] = &[
         accumulate: "f64",
         simd: "NEON",
         ops_per_round: 24 * 2 * 2,
-        run: |rounds| unsafe { neon_f64(rounds) },
+        run: |rounds| {
+            // SAFETY: every CPU of this architecture has these instructions.
+            unsafe { neon_f64(rounds) }
+        },
         detected: || true,
     },
     Kernel {
@@ -32,7 +36,10 @@ pub(super) const KERNELS: &[Kernel] = &[
         accumulate: "f32",
         simd: "NEON BFMMLA",
         ops_per_round: 24 * 2 * 16,
-        run: |rounds| unsafe { bfmmla(rounds) },
+        run: |rounds| {
+            // SAFETY: `super::best` offers this only where `detected` holds.
+            unsafe { bfmmla(rounds) }
+        },
         detected: || is_aarch64_feature_detected!("bf16"),
     },
     Kernel {
@@ -40,7 +47,10 @@ pub(super) const KERNELS: &[Kernel] = &[
         accumulate: "i32",
         simd: "NEON SMMLA",
         ops_per_round: 24 * 2 * 32,
-        run: |rounds| unsafe { smmla(rounds) },
+        run: |rounds| {
+            // SAFETY: `super::best` offers this only where `detected` holds.
+            unsafe { smmla(rounds) }
+        },
         detected: || is_aarch64_feature_detected!("i8mm"),
     },
     Kernel {
@@ -48,7 +58,10 @@ pub(super) const KERNELS: &[Kernel] = &[
         accumulate: "i32",
         simd: "NEON SDOT",
         ops_per_round: 24 * 2 * 16,
-        run: |rounds| unsafe { sdot(rounds) },
+        run: |rounds| {
+            // SAFETY: `super::best` offers this only where `detected` holds.
+            unsafe { sdot(rounds) }
+        },
         detected: || is_aarch64_feature_detected!("dotprod"),
     },
 ];

@@ -11,15 +11,16 @@ use std::arch::x86_64::{
 };
 
 /// Widest first within a type.
-// SAFETY, of every `run`: `super::best` offers a kernel only where `detected` says that the CPU
-// has the instructions it is compiled for.
 pub(super) const KERNELS: &[Kernel] = &[
     Kernel {
         dtype: "f32",
         accumulate: "f32",
         simd: "AVX-512",
         ops_per_round: 12 * 2 * 16,
-        run: |rounds| unsafe { avx512_f32(rounds) },
+        run: |rounds| {
+            // SAFETY: `super::best` offers this only where `detected` holds.
+            unsafe { avx512_f32(rounds) }
+        },
         detected: || is_x86_feature_detected!("avx512f"),
     },
     Kernel {
@@ -27,7 +28,10 @@ pub(super) const KERNELS: &[Kernel] = &[
         accumulate: "f32",
         simd: "AVX2 + FMA",
         ops_per_round: 12 * 2 * 8,
-        run: |rounds| unsafe { avx2_f32(rounds) },
+        run: |rounds| {
+            // SAFETY: `super::best` offers this only where `detected` holds.
+            unsafe { avx2_f32(rounds) }
+        },
         detected: || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
     },
     Kernel {
@@ -35,7 +39,10 @@ pub(super) const KERNELS: &[Kernel] = &[
         accumulate: "f32",
         simd: "SSE2",
         ops_per_round: 12 * 2 * 4,
-        run: |rounds| unsafe { sse2_f32(rounds) },
+        run: |rounds| {
+            // SAFETY: every CPU of this architecture has these instructions.
+            unsafe { sse2_f32(rounds) }
+        },
         detected: || true,
     },
     Kernel {
@@ -43,7 +50,10 @@ pub(super) const KERNELS: &[Kernel] = &[
         accumulate: "f64",
         simd: "AVX-512",
         ops_per_round: 12 * 2 * 8,
-        run: |rounds| unsafe { avx512_f64(rounds) },
+        run: |rounds| {
+            // SAFETY: `super::best` offers this only where `detected` holds.
+            unsafe { avx512_f64(rounds) }
+        },
         detected: || is_x86_feature_detected!("avx512f"),
     },
     Kernel {
@@ -51,7 +61,10 @@ pub(super) const KERNELS: &[Kernel] = &[
         accumulate: "f64",
         simd: "AVX2 + FMA",
         ops_per_round: 12 * 2 * 4,
-        run: |rounds| unsafe { avx2_f64(rounds) },
+        run: |rounds| {
+            // SAFETY: `super::best` offers this only where `detected` holds.
+            unsafe { avx2_f64(rounds) }
+        },
         detected: || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
     },
     Kernel {
@@ -59,7 +72,10 @@ pub(super) const KERNELS: &[Kernel] = &[
         accumulate: "f64",
         simd: "SSE2",
         ops_per_round: 12 * 2 * 2,
-        run: |rounds| unsafe { sse2_f64(rounds) },
+        run: |rounds| {
+            // SAFETY: every CPU of this architecture has these instructions.
+            unsafe { sse2_f64(rounds) }
+        },
         detected: || true,
     },
     Kernel {
@@ -67,7 +83,10 @@ pub(super) const KERNELS: &[Kernel] = &[
         accumulate: "f32",
         simd: "AVX-512 BF16",
         ops_per_round: 12 * 2 * 32,
-        run: |rounds| unsafe { avx512_bf16(rounds) },
+        run: |rounds| {
+            // SAFETY: `super::best` offers this only where `detected` holds.
+            unsafe { avx512_bf16(rounds) }
+        },
         detected: || is_x86_feature_detected!("avx512bf16"),
     },
     Kernel {
@@ -75,7 +94,10 @@ pub(super) const KERNELS: &[Kernel] = &[
         accumulate: "i32",
         simd: "AVX-512 VNNI",
         ops_per_round: 12 * 2 * 64,
-        run: |rounds| unsafe { avx512_i8(rounds) },
+        run: |rounds| {
+            // SAFETY: `super::best` offers this only where `detected` holds.
+            unsafe { avx512_i8(rounds) }
+        },
         detected: || is_x86_feature_detected!("avx512vnni"),
     },
     Kernel {
@@ -83,7 +105,10 @@ pub(super) const KERNELS: &[Kernel] = &[
         accumulate: "i32",
         simd: "AVX-VNNI",
         ops_per_round: 12 * 2 * 32,
-        run: |rounds| unsafe { avx_i8(rounds) },
+        run: |rounds| {
+            // SAFETY: `super::best` offers this only where `detected` holds.
+            unsafe { avx_i8(rounds) }
+        },
         detected: || is_x86_feature_detected!("avxvnni"),
     },
 ];

@@ -88,28 +88,25 @@ pub fn energy(log: &Log, window: &Range<f64>, asked: &Asked) -> Vec<MeterPart> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Column, Show};
+    use super::super::log::{Column, Role, Show};
     use super::*;
+    use std::collections::BTreeMap;
     use std::time::SystemTime;
 
     /// 100 W for ten seconds, 40 W of them without load.
     fn log(joules: bool) -> Log {
-        let column = |name: &str| Column {
-            name: name.into(),
-            unit: "J",
-            show: Show::Total,
-            note: String::new(),
-            of: None,
-        };
+        let (show, role) = (Show::Total, Role::Energy);
+        let counter = Column { show, role, ..Column::new("CPU energy", "J") };
         Log {
             began: SystemTime::UNIX_EPOCH,
-            columns: if joules { vec![column("CPU energy")] } else { Vec::new() },
+            columns: if joules { vec![counter] } else { Vec::new() },
             absent: Vec::new(),
             rows: (0..=20)
                 .map(|i| {
                     (f64::from(i), if joules { vec![100.0 * f64::from(i)] } else { Vec::new() })
                 })
                 .collect(),
+            failures: BTreeMap::new(),
             answers: Vec::new(),
             cpu: 0.0,
             every: 1.0,

@@ -1,102 +1,19 @@
-//! What the server tells of itself beside the load: Prometheus metrics and Triton's statistics.
+//! What the server reports of itself beside the load: Prometheus metrics and its statistics of a model.
 
 use super::prometheus::{self, Change, Exposition, Labels};
-use super::triton::{self, Stats};
-use crate::probe::grpc::{self, Call};
-use crate::probe::http::{self, Request};
 use crate::probe::measurement::{ScrapePart, SeriesPart, StagePart};
-use crate::probe::record::Fault;
-use crate::probe::stream::{Address, Failure, Trust};
-use crate::probe::target::{Client, Encoded, Url};
+use crate::probe::target::platform;
+use crate::probe::target::question::{Kind, Line, Question};
+use crate::probe::target::statistics::Stats;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Duration;
 
-/// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A page of metrics.
-    Metrics,
-    /// Triton's statistics of a model.
-    Triton,
-    /// The same over gRPC.
-    TritonGrpc,
-}
-
-/// A page that is asked for before, during and after the load.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// What it holds.
-    pub kind: Kind,
-    /// Where it is: HTTP, or gRPC.
-    pub url: Url,
-    /// Of every request.
-    pub headers: Vec<(String, String)>,
-    /// Certificates.
-    pub trust: Trust,
-    /// What to do if it does not answer.
-    pub hint: String,
-    /// The model, as labels name it.
-    pub model: Option<String>,
-    /// Model instances, where the server tells.
-    pub instances: Option<u64>,
-}
-
-/// Bytes of a page, at most; and how long it may take.
-const LARGEST: usize = 8 << 20;
-const PATIENCE: Duration = Duration::from_secs(2);
 /// Series that a measurement keeps.
 const KEPT: usize = 200;
 
-/// A connection to ask over.
-pub struct Asker {
-    runtime: tokio::runtime::Runtime,
-    local: tokio::task::LocalSet,
-    client: Client,
-    request: Encoded,
-}
-
-impl Asker {
-    /// Looks the server up.
-    pub fn new(url: &Url, headers: &[(String, String)], trust: &Trust) -> Result<Self, Failure> {
-        let secure = url.secure.then_some((trust, b"http/1.1".as_slice()));
-        let address = Address::resolve(&url.host, url.port, secure)?;
-        let path = if url.path.is_empty() { "/" } else { &url.path };
-        let request = Request::new("GET", path, &address.authority, headers, b"");
-        let client = Client::Http(http::Pool::new(address, LARGEST));
-        Self::with(client, Encoded::Http(request))
-    }
-
-    /// Looks a gRPC server up.
-    pub fn grpc(url: &Url, call: Call, trust: &Trust) -> Result<Self, Failure> {
-        let secure = url.secure.then_some((trust, b"h2".as_slice()));
-        let address = Address::resolve(&url.host, url.port, secure)?;
-        let pool = grpc::Pool::new(address, url.secure, ::http::HeaderMap::new(), LARGEST);
-        Self::with(Client::Grpc(pool), Encoded::Grpc(call))
-    }
-
-    fn with(client: Client, request: Encoded) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| (Fault::Connect, e.to_string()))?;
-        Ok(Self { runtime, local: tokio::task::LocalSet::new(), client, request })
-    }
-
-    /// The page, or the message.
-    pub fn ask(&self) -> Result<bytes::Bytes, Failure> {
-        self.local.block_on(&self.runtime, async {
-            let call = self.client.call(&self.request, || {});
-            match tokio::time::timeout(PATIENCE, call).await {
-                Ok(outcome) => outcome.map(|(answer, _)| answer.body),
-                Err(_) => Err((Fault::Timeout, format!("no answer in {PATIENCE:?}"))),
-            }
-        })
-    }
-}
-
 /// One question with its answers so far.
 pub(super) struct Asked {
-    question: Question,
-    asker: Option<Asker>,
+    line: Option<Line>,
     answers: Answers,
 }
 
@@ -111,54 +28,49 @@ pub(super) struct Answers {
 
 impl Asked {
     pub(super) fn new(question: Question) -> Self {
-        let Question { url, headers, trust, model, .. } = &question;
-        let asker = if question.kind == Kind::TritonGrpc {
-            let call = triton::statistics(model.as_deref().unwrap_or_default());
-            Asker::grpc(url, call, trust)
-        } else {
-            Asker::new(url, headers, trust)
-        };
-        let failure = asker.as_ref().err().map(|f| f.1.clone());
-        let answers =
-            Answers { question: question.clone(), metrics: Vec::new(), stats: Vec::new(), failure };
-        Self { question, asker: asker.ok(), answers }
+        let line = question.line();
+        let failure = line.as_ref().err().map(|f| f.1.clone());
+        let answers = Answers { question, metrics: Vec::new(), stats: Vec::new(), failure };
+        Self { line: line.ok(), answers }
     }
 
     /// Asks once, and says whether answers were thinned out; one that never answered is not asked
     /// again.
     pub(super) fn ask(&mut self, now: f64) -> bool {
-        let Some(asker) = &self.asker else { return false };
+        let Some(line) = &self.line else { return false };
         let none = self.answers.metrics.is_empty() && self.answers.stats.is_empty();
-        match asker.ask() {
-            Ok(body) if self.question.kind == Kind::Metrics => {
-                let page = prometheus::parse(&String::from_utf8_lossy(&body));
-                if page.series.is_empty() {
-                    self.answers.failure = Some("the page holds no metrics".into());
-                } else {
-                    self.answers.metrics.push((now, page));
-                }
-            }
-            Ok(body) => match self.statistics(body) {
-                Ok(stats) => self.answers.stats.push((now, stats)),
-                Err(why) => self.answers.failure = Some(format!("not Triton's statistics: {why}")),
-            },
-            Err((fault, text)) => self.answers.failure = Some(format!("{fault}: {text}")),
+        let answer = line.ask().map_err(|(fault, text)| format!("{fault}: {text}"));
+        if let Err(why) = answer.and_then(|body| self.answers.take(now, body)) {
+            self.answers.failure = Some(why);
         }
         if none && self.answers.failure.is_some() {
-            self.asker = None;
+            self.line = None;
         }
         thin(&mut self.answers.metrics) | thin(&mut self.answers.stats)
     }
 
-    fn statistics(&self, body: bytes::Bytes) -> Result<Stats, String> {
-        match self.question.kind {
-            Kind::TritonGrpc => triton::parse_grpc(body),
-            _ => triton::parse(&body),
-        }
-    }
-
     pub(super) fn finish(self) -> Answers {
         self.answers
+    }
+}
+
+impl Answers {
+    /// Reads an answer; says what is wrong with it.
+    fn take(&mut self, now: f64, body: bytes::Bytes) -> Result<(), String> {
+        match self.question.kind {
+            Kind::Metrics => {
+                let page = prometheus::parse(&String::from_utf8_lossy(&body));
+                if page.series.is_empty() {
+                    return Err("the page holds no metrics".into());
+                }
+                self.metrics.push((now, page));
+            }
+            Kind::Statistics(read) => {
+                let stats = read(body).map_err(|why| format!("not Triton's statistics: {why}"))?;
+                self.stats.push((now, stats));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -218,8 +130,13 @@ pub(super) fn join(all: &[Answers], window: &Range<f64>) -> Told {
         } else if let Some([(from, before), (to, after)]) = edges(&answers.stats, window) {
             match after.since(before) {
                 Some(delta) => {
-                    told.stages.extend(triton_stages(&delta, to - from, question.instances));
-                    told.scrapes.push(triton_page(&place, *from - window.start, to - from, &delta));
+                    told.stages.extend(statistics_stages(&delta, to - from, question.instances));
+                    told.scrapes.push(statistics_page(
+                        &place,
+                        *from - window.start,
+                        to - from,
+                        &delta,
+                    ));
                 }
                 None => told.silent.push((place, "the server was started anew".into())),
             }
@@ -280,7 +197,7 @@ fn page(
     ScrapePart { url: url.into(), from_seconds: from, seconds, series, left_out, skipped }
 }
 
-fn triton_page(url: &str, from: f64, seconds: f64, delta: &Stats) -> ScrapePart {
+fn statistics_page(url: &str, from: f64, seconds: f64, delta: &Stats) -> ScrapePart {
     let counter = |name: &str, label: Option<u64>, value: u64| SeriesPart {
         name: name.into(),
         kind: "counter".into(),
@@ -299,7 +216,7 @@ fn triton_page(url: &str, from: f64, seconds: f64, delta: &Stats) -> ScrapePart 
 }
 
 /// Mean of what a request sees, and share of the time in which an instance was at it.
-fn triton_stages(delta: &Stats, seconds: f64, instances: Option<u64>) -> Vec<StagePart> {
+fn statistics_stages(delta: &Stats, seconds: f64, instances: Option<u64>) -> Vec<StagePart> {
     let names = [
         ("success", "total"),
         ("queue", "queue"),
@@ -323,89 +240,21 @@ fn triton_stages(delta: &Stats, seconds: f64, instances: Option<u64>) -> Vec<Sta
     names.into_iter().filter_map(stage).collect()
 }
 
-/// Stages behind names that are known: name, label of the model, stage, seconds a unit. What `MLServer`
-/// calls the duration of an inference has the wait for its batching and its workers in it.
-const HISTOGRAMS: &[(&str, &str, &str, f64)] = &[
-    (":tensorflow:serving:request_latency", "model_name", "total", 1e-6),
-    (":tensorflow:serving:runtime_latency", "model_name", "compute", 1e-6),
-    (":tensorflow:serving:batching_session:queuing_latency", "", "queue", 1e-6),
-    ("rest_server_request_duration_seconds", "", "total", 1.0),
-    ("grpc_server_handling_seconds", "", "total", 1.0),
-    ("model_infer_request_duration", "model", "infer", 1.0),
-];
-
-/// The same of counters, with the counter of requests, and of executions where batches form.
-const COUNTERS: &[(&str, &str, &str, &str, &str, f64)] = &[
-    (
-        "nv_inference_request_duration_us",
-        "nv_inference_request_success",
-        "",
-        "model",
-        "total",
-        1e-6,
-    ),
-    ("nv_inference_queue_duration_us", "nv_inference_request_success", "", "model", "queue", 1e-6),
-    (
-        "nv_inference_compute_input_duration_us",
-        "nv_inference_request_success",
-        "nv_inference_exec_count",
-        "model",
-        "compute_input",
-        1e-6,
-    ),
-    (
-        "nv_inference_compute_infer_duration_us",
-        "nv_inference_request_success",
-        "nv_inference_exec_count",
-        "model",
-        "compute_infer",
-        1e-6,
-    ),
-    (
-        "nv_inference_compute_output_duration_us",
-        "nv_inference_request_success",
-        "nv_inference_exec_count",
-        "model",
-        "compute_output",
-        1e-6,
-    ),
-    (
-        "ts_queue_latency_microseconds",
-        "ts_inference_requests_total",
-        "",
-        "model_name",
-        "queue",
-        1e-6,
-    ),
-    (
-        "ts_inference_latency_microseconds",
-        "ts_inference_requests_total",
-        "",
-        "model_name",
-        "compute",
-        1e-6,
-    ),
-];
-
 fn stages(
     changes: &BTreeMap<(String, Labels), Change>,
     question: &Question,
     seconds: f64,
 ) -> Vec<StagePart> {
-    let of = |labels: &Labels, label: &str| {
-        let named = labels.iter().find(|l| l.0 == label).map(|l| l.1.as_str());
+    let of = |labels: &Labels, label: Option<&str>| {
+        let named = labels.iter().find(|l| Some(l.0.as_str()) == label).map(|l| l.1.as_str());
         match (&question.model, named) {
             (Some(model), Some(named)) => named == model,
             _ => true,
         }
     };
-    // Servers time questions for metadata and readiness too.
-    let inference = |labels: &Labels| {
-        labels.iter().all(|(name, value)| match name.as_str() {
-            "path" => value.ends_with("/infer"),
-            "grpc_method" => value == "ModelInfer",
-            _ => true,
-        })
+    let inference = |labels: &Labels, only: Option<(&str, &str)>| {
+        let Some((label, end)) = only else { return true };
+        labels.iter().all(|(name, value)| name != label || value.ends_with(end))
     };
     let mut found = Vec::new();
     let mut add = |name: &str, count: f64, total: f64, busy: f64| {
@@ -421,27 +270,30 @@ fn stages(
             });
         }
     };
-    for (name, label, stage, unit) in HISTOGRAMS {
+    for known in platform::histogram_stages() {
         let (mut count, mut sum) = (0.0, 0.0);
-        for ((own, labels), change) in changes {
-            let ours = own == name && of(labels, label) && inference(labels);
+        for ((name, labels), change) in changes {
+            let ours = name == known.metric
+                && of(labels, known.model_label)
+                && inference(labels, known.inference);
             if let (true, Change::Histogram(spread)) = (ours, change) {
                 count += spread.count;
                 sum += spread.sum;
             }
         }
-        add(stage, count, sum * unit, sum * unit);
+        add(known.stage, count, sum * known.unit, sum * known.unit);
     }
-    for (name, requests, executions, label, stage, unit) in COUNTERS {
+    for known in platform::counter_stages() {
         let sum = |wanted: &str| -> f64 {
-            let own = changes.iter().filter(|((n, l), _)| n == wanted && of(l, label));
+            let own =
+                changes.iter().filter(|((n, l), _)| n == wanted && of(l, Some(known.model_label)));
             own.map(|(_, c)| if let Change::Counter(v) = c { *v } else { 0.0 }).sum()
         };
-        let (total, count) = (sum(name) * unit, sum(requests));
+        let (total, count) = (sum(known.metric) * known.unit, sum(known.requests));
         // Each request of a batch counts the whole of it.
-        let share = if executions.is_empty() { 1.0 } else { sum(executions) / count.max(1.0) };
-        if changes.keys().any(|(n, _)| n == name) {
-            add(stage, count, total, total * share.min(1.0));
+        let share = known.executions.map_or(1.0, |executions| sum(executions) / count.max(1.0));
+        if changes.keys().any(|(name, _)| name == known.metric) {
+            add(known.stage, count, total, total * share.min(1.0));
         }
     }
     found
@@ -450,14 +302,17 @@ fn stages(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::stream::Trust;
+    use crate::probe::target::Url;
 
     fn question() -> Question {
         Question {
             kind: Kind::Metrics,
             url: Url::parse("http://127.0.0.1:1/metrics").unwrap(),
+            call: None,
             headers: Vec::new(),
             trust: Trust::default(),
-            hint: "start it".into(),
+            hint: "start it",
             model: Some("m".into()),
             instances: None,
         }

@@ -1,5 +1,7 @@
 //! A server as a process group of its own: started, watched and ended, and never anything else.
 
+use crate::os::proc::{Proc, Stat};
+use crate::os::processes::ticks_per_second;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::fs::File;
 use std::io;
@@ -90,17 +92,15 @@ impl Group {
         }
     }
 
-    /// What its living processes have used; `None` where /proc does not tell.
+    /// What its living processes have used; `None` where the system does not show them.
     pub fn usage(&self) -> Option<Usage> {
-        let members = self.members();
-        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        let (members, proc) = (self.members(), Proc::default());
         let mut sum = Usage { read_bytes: Some(0), ..Usage::default() };
-        for member in &members {
-            sum.cpu_seconds += member.ticks as f64 / ticks;
-            let folder = PathBuf::from(format!("/proc/{}", member.pid));
-            let peak = field(&folder.join("status"), "VmHWM:").unwrap_or(0);
+        for (pid, stat) in &members {
+            sum.cpu_seconds += stat.own.saturating_add(stat.waited) as f64 / ticks_per_second();
+            let peak = proc.number(*pid, "status", "VmHWM:").unwrap_or(0);
             sum.peak_rss_bytes = sum.peak_rss_bytes.saturating_add(peak.saturating_mul(1024));
-            let read = field(&folder.join("io"), "read_bytes:");
+            let read = proc.number(*pid, "io", "read_bytes:");
             sum.read_bytes = sum.read_bytes.zip(read).map(|(a, b)| a.saturating_add(b));
         }
         (!members.is_empty()).then_some(sum)
@@ -108,16 +108,9 @@ impl Group {
 
     /// Regular files that its processes have open or mapped now.
     pub fn files(&self) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        for member in self.members() {
-            let maps = std::fs::read_to_string(format!("/proc/{}/maps", member.pid));
-            let maps = maps.unwrap_or_default();
-            found
-                .extend(maps.lines().filter_map(|l| l.find('/').map(|at| PathBuf::from(&l[at..]))));
-            let open = std::fs::read_dir(format!("/proc/{}/fd", member.pid));
-            let open = open.into_iter().flatten().flatten();
-            found.extend(open.filter_map(|entry| std::fs::read_link(entry.path()).ok()));
-        }
+        let proc = Proc::default();
+        let members = self.members().into_iter();
+        let mut found: Vec<PathBuf> = members.flat_map(|(pid, _)| proc.open_files(pid)).collect();
         found.sort();
         found.dedup();
         let system = |p: &PathBuf| ["/proc", "/sys", "/dev"].iter().any(|s| p.starts_with(s));
@@ -125,16 +118,12 @@ impl Group {
         found
     }
 
-    /// Its living processes, by /proc.
-    fn members(&self) -> Vec<Member> {
-        let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    /// Its living processes.
+    fn members(&self) -> Vec<(u32, Stat)> {
+        let proc = Proc::default();
         let group = self.id.as_raw_nonzero().get();
-        let read = |entry: std::fs::DirEntry| {
-            let pid = entry.file_name().to_str()?.parse().ok()?;
-            let text = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-            Member::parse(pid, &text, group)
-        };
-        all.filter_map(read).collect()
+        let all = proc.pids().into_iter().filter_map(|pid| Some((pid, proc.stat(pid)?)));
+        all.filter(|(_, stat)| stat.group == group && !stat.ended).collect()
     }
 }
 
@@ -151,43 +140,9 @@ pub fn end_now() {
     }
 }
 
-#[derive(Debug, PartialEq)]
-struct Member {
-    pid: u32,
-    ticks: u64,
-}
-
-impl Member {
-    /// From `/proc/PID/stat`: `None` for other groups and for what has ended.
-    fn parse(pid: u32, text: &str, group: i32) -> Option<Self> {
-        // The name in parentheses may hold anything.
-        let fields: Vec<&str> = text.get(text.rfind(')')? + 1..)?.split_whitespace().collect();
-        let own = fields.get(2)?.parse::<i32>().ok()? == group;
-        let alive = !matches!(*fields.first()?, "Z" | "X" | "x");
-        let ticks = fields.get(11..15)?.iter().map(|f| f.parse::<u64>().unwrap_or(0)).sum();
-        (own && alive).then_some(Self { pid, ticks })
-    }
-}
-
-/// The number behind a name in a file of /proc.
-fn field(path: &Path, name: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
-    rest.split_whitespace().next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_with_spaces_and_parentheses() {
-        let text = "7 (a) b (c) S 1 5 5 0 -1 4194304 1 0 0 0 3 4 5 6 20 0 1 0";
-        assert_eq!(Member::parse(7, text, 5), Some(Member { pid: 7, ticks: 18 }));
-        assert_eq!(Member::parse(7, text, 6), None);
-        assert_eq!(Member::parse(7, "7 (x) Z 1 5 5 0 0 0 0 0 0 0 1 1 1 1", 5), None);
-        assert_eq!(Member::parse(7, "7 (x", 5), None);
-    }
 
     #[test]
     fn the_whole_group_ends_even_if_it_ignores_being_asked() {

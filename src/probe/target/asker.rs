@@ -1,24 +1,37 @@
 //! Asking a server what it is before the load, and inputs made from what it says. Knows no protocol's messages.
 
 use super::tensor::{self, Given, Slot, Tensor, elements};
-use super::{Encoded, Options, Place, Prepared, TargetError, Url, explain, show};
+use super::{Options, TargetError, Url, explain, metadata, show};
+use crate::probe::connector::{Connector, Encoded};
 use crate::probe::grpc::Call;
-use crate::probe::http::Request;
 use crate::probe::record::Fault;
 use bytes::Bytes;
 
 /// What the modules of protocols use to ask the server.
 pub(super) struct Asker<'a> {
     pub(super) url: &'a Url,
-    pub(super) prepared: &'a Prepared,
     pub(super) options: &'a Options,
+    pub(super) connector: Connector,
 }
 
-impl Asker<'_> {
+impl<'a> Asker<'a> {
+    /// Looks the server up.
+    pub(super) fn new(url: &'a Url, options: &'a Options) -> Result<Self, TargetError> {
+        let (transport, trust) = (url.protocol.transport(), &options.trust);
+        let connector = Connector::new(url.endpoint(), transport, trust, options.largest)
+            .map_err(|f| explain(url, &f))?
+            .with_metadata(metadata(&options.headers)?);
+        Ok(Self { url, options, connector })
+    }
+
+    /// A request of `path`, with the headers of the load.
+    pub(super) fn page(&self, path: &str) -> Encoded {
+        self.connector.get(path, &self.options.headers)
+    }
+
     /// A GET of `path`; `None` when the server says that there is no such thing.
     pub(super) fn get(&self, path: &str) -> Result<Option<Bytes>, TargetError> {
-        let request = Request::new("GET", path, &self.authority(), &self.options.headers, b"");
-        match self.prepared.ask(&Encoded::Http(request)) {
+        match self.connector.ask(&self.page(path), self.options.patience) {
             Ok(answer) => Ok(Some(answer.body)),
             Err((Fault::Http(404 | 405 | 501), _)) => Ok(None),
             Err(failure) => Err(explain(self.url, &failure)),
@@ -30,7 +43,7 @@ impl Asker<'_> {
         &self,
         call: Call,
     ) -> Result<Option<M>, TargetError> {
-        match self.prepared.ask(&Encoded::Grpc(call)) {
+        match self.connector.ask(&Encoded::Grpc(call), self.options.patience) {
             Ok(answer) => M::decode(answer.body).map(Some).map_err(|e| {
                 explain(
                     self.url,
@@ -39,13 +52,6 @@ impl Asker<'_> {
             }),
             Err((Fault::Grpc(5 | 12), _)) => Ok(None),
             Err(failure) => Err(explain(self.url, &failure)),
-        }
-    }
-
-    pub(super) fn authority(&self) -> String {
-        match &self.prepared.place {
-            Place::Remote { address, .. } => address.authority.clone(),
-            Place::Local(_) => String::new(),
         }
     }
 

@@ -2,7 +2,8 @@
 //! given.
 
 use super::tensor::{Dtype, Given, Slot, elements, numbers};
-use super::{Failure, TargetError, excerpt, show};
+use super::{Failure, TargetError, show};
+use crate::probe::connector::excerpt;
 use crate::probe::record::Fault;
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub(super) struct Wanted<'a> {
     pub(super) declared: &'a [Slot],
     pub(super) batch: i64,
     pub(super) expected: &'a [Expected],
+    /// What the body of a plain HTTP answer contains.
+    pub(super) contains: Option<&'a str>,
 }
 
 /// Contents of an output, as they came.
@@ -217,7 +220,7 @@ mod tests {
     #[test]
     fn outputs_that_do_not_fit() {
         let declared = [slot()];
-        let wanted = Wanted { declared: &declared, batch: 4, expected: &[] };
+        let wanted = Wanted { declared: &declared, batch: 4, expected: &[], contains: None };
         let check = |dtype, shape: [i64; 2], n| {
             wanted.output(&slot(), dtype, &shape, Some(&Contents::Raw(&vec![0; n])))
         };
@@ -234,7 +237,7 @@ mod tests {
         let (declared, good, bad) = ([slot()], [1.0, -0.5, 8.0], [1.0, -0.5, 8.1]);
         let file = Given::Contents(slot().dtype, vec![1, 3], bytes(&good));
         let expected = [Expected::new("y", &file, 1e-3).unwrap()];
-        let wanted = Wanted { declared: &declared, batch: 1, expected: &expected };
+        let wanted = Wanted { declared: &declared, batch: 1, expected: &expected, contains: None };
         let check =
             |contents: Contents<'_>| wanted.output(&slot(), "FP32", &[1, 3], Some(&contents));
         for (values, right) in [(good, true), (bad, false), ([1.0, f32::NAN, 8.0], false)] {
@@ -252,7 +255,7 @@ mod tests {
         assert!(wanted.output(&slot(), "FP32", &[1, 3], None).is_err());
         let same = Given::Contents(slot().dtype, vec![1, 3], bytes(&[2.0; 3]));
         let expected = [Expected::new("y", &same, 1e-3).unwrap()];
-        let wanted = Wanted { declared: &declared, batch: 1, expected: &expected };
+        let wanted = Wanted { declared: &declared, batch: 1, expected: &expected, contains: None };
         let repeated = Contents::Typed(vec![2.0], true);
         assert!(wanted.output(&slot(), "FP32", &[1, 3], Some(&repeated)).is_ok());
     }

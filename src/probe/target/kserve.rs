@@ -3,21 +3,46 @@
 use super::expect::{Contents, Wanted, missing};
 use super::messages::{
     InferTensor, ModelInferRequest, ModelInferResponse, ModelMetadataRequest,
-    ModelMetadataResponse, ServerMetadataResponse,
+    ModelMetadataResponse, ModelReadyRequest, ReadyFlag, ServerMetadataResponse,
 };
+use super::protocol::{Health, Questions, Row, State};
 use super::tensor::{Dtype, Slot, Tensor};
-use super::{Answer, Asker, Check, Encoded, Encoding, Failure, Found, TargetError, sent};
+use super::{Asker, Encoding, Failure, Found, TargetError, sent};
+use crate::probe::connector::{Answer, Encoded, Transport};
 use crate::probe::grpc::Call;
 use crate::probe::http::Request;
 use crate::probe::record::Fault;
 use serde_json::{Value, json};
 
-pub(super) fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
+pub(super) static HTTP: Row = Row {
+    schemes: ["kserve+http", "kserve+https"],
+    port: 8000,
+    transport: Transport::Http,
+    models: true,
+    prepare: prepare_http,
+    check: check_http,
+    health: Health { questions: questions_http, reached: |_, _| true, live_on_error: false },
+};
+
+pub(super) static GRPC: Row = Row {
+    schemes: ["kserve+grpc", "kserve+grpcs"],
+    port: 8001,
+    transport: Transport::Grpc,
+    models: true,
+    prepare: prepare_grpc,
+    check: check_grpc,
+    health: Health { questions: questions_grpc, reached: is_set, live_on_error: false },
+};
+
+/// Where a model is, over HTTP.
+pub(super) fn model_path(model: &str, version: Option<&str>) -> String {
+    let version = version.map_or(String::new(), |v| format!("/versions/{v}"));
+    format!("/v2/models/{model}{version}")
+}
+
+fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
     let (model, version) = asker.url.model()?;
-    let base = match &version {
-        Some(version) => format!("/v2/models/{model}/versions/{version}"),
-        None => format!("/v2/models/{model}"),
-    };
+    let base = model_path(&model, version.as_deref());
     let server = asker.get("/v2")?;
     let parsed =
         |bytes: Option<bytes::Bytes>| bytes.and_then(|b| serde_json::from_slice::<Value>(&b).ok());
@@ -46,7 +71,7 @@ pub(super) fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         } else {
             headers.push(("Content-Type".into(), "application/json".into()));
         }
-        Ok(Encoded::Http(Request::new("POST", &path, &asker.authority(), &headers, &body)))
+        Ok(Encoded::Http(Request::new("POST", &path, asker.connector.authority(), &headers, &body)))
     };
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     Ok(Found {
@@ -60,7 +85,6 @@ pub(super) fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         inputs: sent(&tensors),
         outputs,
         requests: tensors.iter().map(encode).collect::<Result<_, TargetError>>()?,
-        check: Check::KserveHttp,
     })
 }
 
@@ -113,7 +137,7 @@ fn json_body(tensors: &[Tensor]) -> Result<(usize, Vec<u8>), TargetError> {
     Ok((0, json!({"inputs": inputs}).to_string().into_bytes()))
 }
 
-pub(super) fn check_http(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
+fn check_http(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
     let malformed = |text: &str| (Fault::Malformed, text.to_owned());
     let head = answer.inference_header.unwrap_or(answer.body.len());
     let head_bytes = answer
@@ -159,7 +183,7 @@ const SERVER: &str = "/inference.GRPCInferenceService/ServerMetadata";
 const METADATA: &str = "/inference.GRPCInferenceService/ModelMetadata";
 const INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
 
-pub(super) fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
+fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
     let (model, version) = asker.url.model()?;
     let version = version.unwrap_or_default();
     let ask = ModelMetadataRequest { name: model.clone(), version: version.clone() };
@@ -201,11 +225,10 @@ pub(super) fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         inputs: sent(&tensors),
         outputs: metadata.outputs.iter().filter_map(slot).collect(),
         requests: tensors.iter().map(encode).collect(),
-        check: Check::KserveGrpc,
     })
 }
 
-pub(super) fn check_grpc(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
+fn check_grpc(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
     let response = <ModelInferResponse as prost::Message>::decode(answer.body.clone())
         .map_err(|e| (Fault::Malformed, format!("the answer is not a ModelInferResponse: {e}")))?;
     for slot in wanted.declared {
@@ -221,4 +244,26 @@ pub(super) fn check_grpc(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Fai
         wanted.output(slot, &output.datatype, &output.shape, contents.as_ref())?;
     }
     Ok(())
+}
+
+fn questions_http(asker: &Asker<'_>, _: Option<&str>) -> Result<Questions, TargetError> {
+    let (model, version) = asker.url.model()?;
+    let model = format!("{}/ready", model_path(&model, version.as_deref()));
+    Ok(["/v2/health/live", "/v2/health/ready", &model].map(|path| Some(asker.page(path))))
+}
+
+fn questions_grpc(asker: &Asker<'_>, _: Option<&str>) -> Result<Questions, TargetError> {
+    let (name, version) = asker.url.model()?;
+    let (server, version) = (ModelReadyRequest::default(), version.unwrap_or_default());
+    let model = ModelReadyRequest { name, version };
+    let calls = [
+        Call::new("/inference.GRPCInferenceService/ServerLive", &server),
+        Call::new("/inference.GRPCInferenceService/ServerReady", &server),
+        Call::new("/inference.GRPCInferenceService/ModelReady", &model),
+    ];
+    Ok(calls.map(|call| Some(Encoded::Grpc(call))))
+}
+
+fn is_set(_: State, body: bytes::Bytes) -> bool {
+    <ReadyFlag as prost::Message>::decode(body).is_ok_and(|flag| flag.set)
 }

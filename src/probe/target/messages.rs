@@ -253,3 +253,40 @@ pub(super) struct TensorInfo {
     #[prost(message, optional, tag = "3")]
     pub(super) tensor_shape: Option<TensorShape>,
 }
+
+/// `inference.ModelReadyRequest`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ModelReadyRequest {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) version: String,
+}
+
+/// `inference.ServerLiveResponse`, `ServerReadyResponse` and `ModelReadyResponse`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ReadyFlag {
+    #[prost(bool, tag = "1")]
+    pub(super) set: bool,
+}
+
+/// `tensorflow.serving.GetModelStatusRequest`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct GetModelStatusRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) model_spec: Option<ModelSpec>,
+}
+
+/// `tensorflow.serving.GetModelStatusResponse`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct GetModelStatusResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) versions: Vec<VersionStatus>,
+}
+
+/// `tensorflow.serving.ModelVersionStatus`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct VersionStatus {
+    #[prost(int32, tag = "2")]
+    pub(super) state: i32,
+}

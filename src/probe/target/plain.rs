@@ -1,10 +1,41 @@
 //! Any HTTP server: Flask, `FastAPI`, `TorchServe`, a static page.
 
-use super::{Asker, Body, Check, Encoded, Found};
+use super::expect::Wanted;
+use super::protocol::{Health, Questions, Row};
+use super::{Asker, Body, Failure, Found, TargetError};
+use crate::probe::connector::{Answer, Encoded, Transport, excerpt};
 use crate::probe::http::Request;
 use crate::probe::random::Random;
+use crate::probe::record::Fault;
 
-pub(super) fn prepare(asker: &Asker<'_>) -> Found {
+pub(super) static HTTP: Row = Row {
+    schemes: ["http", "https"],
+    port: 80,
+    transport: Transport::Http,
+    models: false,
+    prepare,
+    check,
+    health: Health { questions, reached: |_, _| true, live_on_error: true },
+};
+
+/// With the path of a user: without one, the protocol has no question for readiness.
+fn questions(asker: &Asker<'_>, path: Option<&str>) -> Result<Questions, TargetError> {
+    let page = |path: &str| asker.page(path);
+    Ok([Some(page(path.unwrap_or("/"))), path.map(page), None])
+}
+
+/// The status is good already: a text in the body, and members of JSON where they are known.
+fn check(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
+    let found = |t: &&str| answer.body.windows(t.len().max(1)).any(|w| w == t.as_bytes());
+    if let Some(text) = wanted.contains.filter(|t| !found(t)) {
+        let body = excerpt(&answer.body);
+        return Err((Fault::WrongAnswer, format!("the answer does not contain `{text}`: {body}")));
+    }
+    wanted.expected.iter().try_for_each(|e| e.in_json(&answer.body))
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "other protocols ask, which can fail")]
+fn prepare(asker: &Asker<'_>) -> Result<Found, TargetError> {
     let options = asker.options;
     let path = match asker.url.path.as_str() {
         "" => "/".to_owned(),
@@ -20,21 +51,20 @@ pub(super) fn prepare(asker: &Asker<'_>) -> Found {
         .method
         .clone()
         .unwrap_or_else(|| if options.body.is_some() { "POST".into() } else { "GET".into() });
-    let authority = asker.authority();
+    let authority = asker.connector.authority();
     let requests = (0..options.variants.max(1)).map(|variant| {
         let body =
             options.body.as_ref().map(|b| fill(b, variant, options.seed)).unwrap_or_default();
-        Encoded::Http(Request::new(&method, &path, &authority, &headers, &body))
+        Encoded::Http(Request::new(&method, &path, authority, &headers, &body))
     });
-    Found {
+    Ok(Found {
         platform: "HTTP".into(),
         encoding: if options.body.is_some() { "body" } else { "none" },
         inputs: Vec::new(),
         outputs: Vec::new(),
         batch: options.batch,
         requests: requests.collect(),
-        check: Check::Text(options.expect.clone()),
-    }
+    })
 }
 
 /// A variant of a body: `{{i}}` and `{{random}}` filled in where it is text.

@@ -1,6 +1,7 @@
 //! Tensors that go into requests: types, shapes, contents made up or read from `.npy`.
 
 use crate::probe::random::Random;
+use half::{bf16, f16};
 
 /// Element types, by the names of the Open Inference Protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +127,7 @@ impl Tensor {
             match slot.dtype.name() {
                 "FP32" => data.extend_from_slice(&unit.to_le_bytes()),
                 "FP64" => data.extend_from_slice(&f64::from(unit).to_le_bytes()),
-                "FP16" => data.extend_from_slice(&half(unit).to_le_bytes()),
+                "FP16" => data.extend_from_slice(&f16::from_f32(unit).to_le_bytes()),
                 "BF16" => data.extend_from_slice(&unit.to_le_bytes()[2..]),
                 "UINT8" => data.push(random.next().to_le_bytes()[0]),
                 "BYTES" => {
@@ -189,18 +190,6 @@ impl Tensor {
     }
 }
 
-/// Bits of the half-precision number nearest to zero of those around `value`, |value| ≤ 1.
-#[allow(clippy::cast_possible_truncation)]
-fn half(value: f32) -> u16 {
-    let bits = value.to_bits();
-    let exponent = ((bits >> 23) & 0xff).cast_signed() - 127 + 15;
-    let sign = (bits >> 16) as u16 & 0x8000;
-    match u16::try_from(exponent) {
-        Ok(exponent) if exponent > 0 => sign | exponent << 10 | ((bits >> 13) & 0x3ff) as u16,
-        _ => sign,
-    }
-}
-
 /// Little-endian elements as numbers; `None` for strings.
 pub fn numbers(dtype: Dtype, data: &[u8]) -> Option<Vec<f64>> {
     let width = dtype.width()?;
@@ -212,8 +201,8 @@ pub fn numbers(dtype: Dtype, data: &[u8]) -> Option<Vec<f64>> {
         let shift = 64 - 8 * width;
         #[allow(clippy::cast_possible_truncation)]
         match name {
-            "FP16" => from_half(bits as u16),
-            "BF16" => f64::from(f32::from_bits((bits as u32) << 16)),
+            "FP16" => f16::from_bits(bits as u16).into(),
+            "BF16" => bf16::from_bits(bits as u16).into(),
             "FP32" => f64::from(f32::from_bits(bits as u32)),
             "FP64" => f64::from_bits(bits),
             n if n.starts_with("INT") => ((bits << shift).cast_signed() >> shift) as f64,
@@ -221,18 +210,6 @@ pub fn numbers(dtype: Dtype, data: &[u8]) -> Option<Vec<f64>> {
         }
     };
     Some(data.chunks_exact(width).map(number).collect())
-}
-
-/// The half-precision number of these bits.
-fn from_half(bits: u16) -> f64 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff) / 1024.0);
-    match exponent {
-        0 => sign * fraction * 2f64.powi(-14),
-        31 if fraction == 0.0 => sign * f64::INFINITY,
-        31 => f64::NAN,
-        _ => sign * (1.0 + fraction) * 2f64.powi(exponent - 15),
-    }
 }
 
 /// Reads a `.npy` file: `NumPy`'s format 1 to 3, little endian, row major.
@@ -307,18 +284,12 @@ mod tests {
     }
 
     #[test]
-    fn halves() {
-        assert_eq!((half(1.0), half(-0.5), half(0.0), half(1e-9)), (0x3c00, 0xb800, 0, 0));
-        let back = [0x3c00, 0xb800, 0, 1, 0x7bff, 0xfc00].map(from_half).to_vec();
-        assert_eq!(back, [1.0, -0.5, 0.0, 2f64.powi(-24), 65504.0, f64::NEG_INFINITY]);
-    }
-
-    #[test]
     fn numbers_of_each_type() {
         let of = |name: &str, data: &[u8]| numbers(Dtype::find(name).unwrap(), data).unwrap();
         assert_eq!(of("INT8", &[0xff, 2]), [-1.0, 2.0]);
         assert_eq!(of("UINT16", &[0xff, 0xff]), [65535.0]);
         assert_eq!(of("BF16", &[0x80, 0x3f]), [1.0]);
+        assert_eq!(of("FP16", &[0, 0x3c, 1, 0, 0, 0xfc]), [1.0, 2f64.powi(-24), f64::NEG_INFINITY]);
         assert_eq!(of("FP64", &1.5f64.to_le_bytes()), [1.5]);
         assert!(numbers(Dtype::find("BYTES").unwrap(), b"").is_none());
     }

@@ -2,11 +2,14 @@
 
 use super::expect::{Contents, Wanted, missing};
 use super::messages::{
-    GetModelMetadataRequest, GetModelMetadataResponse, Int64Value, ModelSpec, PredictRequest,
-    PredictResponse, SignatureDefMap, TensorDim, TensorInfo, TensorProto, TensorShape,
+    GetModelMetadataRequest, GetModelMetadataResponse, GetModelStatusRequest,
+    GetModelStatusResponse, Int64Value, ModelSpec, PredictRequest, PredictResponse,
+    SignatureDefMap, TensorDim, TensorInfo, TensorProto, TensorShape,
 };
+use super::protocol::{Health, Questions, Row, State};
 use super::tensor::{Dtype, Slot, Tensor};
-use super::{Answer, Asker, Check, Encoded, Failure, Found, TargetError, sent};
+use super::{Asker, Failure, Found, TargetError, sent};
+use crate::probe::connector::{Answer, Encoded, Transport};
 use crate::probe::grpc::Call;
 use crate::probe::http::Request;
 use crate::probe::record::Fault;
@@ -15,12 +18,35 @@ use std::collections::BTreeMap;
 
 const SIGNATURE: &str = "serving_default";
 
-pub(super) fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
+pub(super) static HTTP: Row = Row {
+    schemes: ["tfs+http", "tfs+https"],
+    port: 8501,
+    transport: Transport::Http,
+    models: true,
+    prepare: prepare_http,
+    check: check_http,
+    health: Health { questions: questions_http, reached: reached_http, live_on_error: true },
+};
+
+pub(super) static GRPC: Row = Row {
+    schemes: ["tfs+grpc", "tfs+grpcs"],
+    port: 8500,
+    transport: Transport::Grpc,
+    models: true,
+    prepare: prepare_grpc,
+    check: check_grpc,
+    health: Health { questions: questions_grpc, reached: reached_grpc, live_on_error: true },
+};
+
+/// Where a model is, over HTTP.
+fn model_path(model: &str, version: Option<&str>) -> String {
+    let version = version.map_or(String::new(), |v| format!("/versions/{v}"));
+    format!("/v1/models/{model}{version}")
+}
+
+fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
     let (model, version) = asker.url.model()?;
-    let base = match &version {
-        Some(version) => format!("/v1/models/{model}/versions/{version}"),
-        None => format!("/v1/models/{model}"),
-    };
+    let base = model_path(&model, version.as_deref());
     let metadata = asker.get(&format!("{base}/metadata"))?;
     let metadata: Value =
         metadata.and_then(|b| serde_json::from_slice(&b).ok()).ok_or_else(|| no_model(&model))?;
@@ -49,7 +75,7 @@ pub(super) fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         Ok(Encoded::Http(Request::new(
             "POST",
             &path,
-            &asker.authority(),
+            asker.connector.authority(),
             &headers,
             body.as_bytes(),
         )))
@@ -61,7 +87,6 @@ pub(super) fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         inputs: sent(&tensors),
         outputs,
         requests: tensors.iter().map(encode).collect::<Result<_, TargetError>>()?,
-        check: Check::TfsHttp,
     })
 }
 
@@ -83,7 +108,7 @@ fn slot(name: &str, info: &Value) -> Option<Slot> {
     })
 }
 
-pub(super) fn check_http(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
+fn check_http(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
     let value: Value = serde_json::from_slice(&answer.body)
         .map_err(|e| (Fault::Malformed, format!("the answer is not JSON: {e}")))?;
     let outputs =
@@ -115,7 +140,7 @@ fn shape_of(value: &Value) -> Vec<i64> {
 const METADATA: &str = "/tensorflow.serving.PredictionService/GetModelMetadata";
 const PREDICT: &str = "/tensorflow.serving.PredictionService/Predict";
 
-pub(super) fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
+fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
     let (model, version) = asker.url.model()?;
     let number = version.map(|v| v.parse().map(|value| Int64Value { value })).transpose();
     let version = number.map_err(|_| {
@@ -163,7 +188,6 @@ pub(super) fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         inputs: sent(&tensors),
         outputs: slots(&signature.outputs),
         requests: tensors.iter().map(encode).collect(),
-        check: Check::TfsGrpc,
     })
 }
 
@@ -186,7 +210,7 @@ fn proto(tensor: &Tensor) -> TensorProto {
     }
 }
 
-pub(super) fn check_grpc(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
+fn check_grpc(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
     let response = <PredictResponse as prost::Message>::decode(answer.body.clone())
         .map_err(|e| (Fault::Malformed, format!("the answer is not a PredictResponse: {e}")))?;
     for slot in wanted.declared {
@@ -204,4 +228,31 @@ pub(super) fn check_grpc(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Fai
         wanted.output(slot, dtype, &shape, contents.as_ref())?;
     }
     Ok(())
+}
+
+/// `ModelVersionStatus.State.AVAILABLE`.
+const AVAILABLE: i32 = 30;
+
+fn questions_http(asker: &Asker<'_>, _: Option<&str>) -> Result<Questions, TargetError> {
+    let status = asker.page(&model_path(&asker.url.model()?.0, None));
+    Ok([Some(status.clone()), None, Some(status)])
+}
+
+fn reached_http(state: State, body: bytes::Bytes) -> bool {
+    let value = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+    let mut versions = value["model_version_status"].as_array().into_iter().flatten();
+    state != State::Model || versions.any(|v| v["state"] == "AVAILABLE")
+}
+
+fn questions_grpc(asker: &Asker<'_>, _: Option<&str>) -> Result<Questions, TargetError> {
+    let spec = ModelSpec { name: asker.url.model()?.0, ..ModelSpec::default() };
+    let ask = GetModelStatusRequest { model_spec: Some(spec) };
+    let status = Encoded::Grpc(Call::new("/tensorflow.serving.ModelService/GetModelStatus", &ask));
+    Ok([Some(status.clone()), None, Some(status)])
+}
+
+fn reached_grpc(state: State, body: bytes::Bytes) -> bool {
+    let status = <GetModelStatusResponse as prost::Message>::decode(body);
+    let available = |s: &GetModelStatusResponse| s.versions.iter().any(|v| v.state == AVAILABLE);
+    state != State::Model || status.is_ok_and(|s| available(&s))
 }

@@ -1,35 +1,12 @@
 //! Where a target is and how it is spoken to: its URL. Opens no connection.
 
 use super::TargetError;
+use crate::probe::connector::Endpoint;
+use crate::probe::stream;
 
-/// How a server is spoken to.
+/// How a server is spoken to: a place in the table of protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// Any HTTP server: a path and a body.
-    Http,
-    /// Open Inference Protocol over HTTP: Triton, `MLServer`, `KServe`.
-    KserveHttp,
-    /// The same over gRPC.
-    KserveGrpc,
-    /// TensorFlow Serving over HTTP.
-    TfsHttp,
-    /// The same over gRPC.
-    TfsGrpc,
-}
-
-/// Schemes with their protocol, whether they are encrypted, and the port that is usual.
-const SCHEMES: &[(&str, Protocol, bool, u16)] = &[
-    ("http", Protocol::Http, false, 80),
-    ("https", Protocol::Http, true, 443),
-    ("kserve+http", Protocol::KserveHttp, false, 8000),
-    ("kserve+https", Protocol::KserveHttp, true, 443),
-    ("kserve+grpc", Protocol::KserveGrpc, false, 8001),
-    ("kserve+grpcs", Protocol::KserveGrpc, true, 443),
-    ("tfs+http", Protocol::TfsHttp, false, 8501),
-    ("tfs+https", Protocol::TfsHttp, true, 443),
-    ("tfs+grpc", Protocol::TfsGrpc, false, 8500),
-    ("tfs+grpcs", Protocol::TfsGrpc, true, 443),
-];
+pub struct Protocol(pub(super) usize);
 
 /// Where a target is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +28,7 @@ pub struct Url {
 impl Url {
     /// Reads a URL.
     pub fn parse(text: &str) -> Result<Self, TargetError> {
-        let known = SCHEMES.iter().map(|s| format!("{}://", s.0)).collect::<Vec<_>>().join(" ");
+        let known = Protocol::schemes();
         let (scheme, rest) = text.split_once("://").ok_or_else(|| {
             let hint = if std::path::Path::new(text).extension().is_some_and(|e| e == "onnx") {
                 format!("tract:{text} runs it in this process; a server's URL begins with one of: {known}")
@@ -60,13 +37,12 @@ impl Url {
             };
             TargetError::new(format!("`{text}` is not a target"), hint)
         })?;
-        let (_, protocol, secure, port) =
-            *SCHEMES.iter().find(|s| s.0 == scheme).ok_or_else(|| {
-                TargetError::new(
-                    format!("`{scheme}` is not a known scheme"),
-                    format!("use one of: {known}"),
-                )
-            })?;
+        let (protocol, secure, port) = Protocol::of(scheme).ok_or_else(|| {
+            TargetError::new(
+                format!("`{scheme}` is not a known scheme"),
+                format!("use one of: {known}"),
+            )
+        })?;
         let split = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(split);
         if authority.contains('@') {
@@ -96,6 +72,31 @@ impl Url {
         Ok(Self { text: text.into(), protocol, secure, host: host.into(), port, path: path.into() })
     }
 
+    /// The port that connections go to.
+    pub(crate) fn endpoint(&self) -> Endpoint<'_> {
+        Endpoint { host: &self.host, port: self.port, secure: self.secure }
+    }
+
+    /// Whether the host is this machine.
+    pub(crate) fn is_here(&self) -> bool {
+        let found = stream::lookup(&self.host, self.port);
+        found.is_ok_and(|sockets| sockets.iter().any(stream::is_own))
+    }
+
+    /// A page of the host; encrypted where it is behind the same port and that is.
+    pub(super) fn page(&self, port: u16, path: &str) -> Self {
+        let (host, secure) = (&self.host, self.secure && port == self.port);
+        let scheme = if secure { "https" } else { "http" };
+        Self {
+            text: format!("{scheme}://{host}:{port}{path}"),
+            protocol: Protocol::PLAIN,
+            secure,
+            host: host.clone(),
+            port,
+            path: path.into(),
+        }
+    }
+
     /// Model and version in the path, for the protocols that have them.
     pub(crate) fn model(&self) -> Result<(String, Option<String>), TargetError> {
         let parts: Vec<&str> = self.path.split('/').filter(|p| !p.is_empty()).collect();
@@ -122,15 +123,15 @@ mod tests {
     #[test]
     fn urls() {
         let url = Url::parse("kserve+http://localhost:9000/resnet/versions/2").unwrap();
-        assert_eq!(
-            (url.protocol, url.port, url.host.as_str()),
-            (Protocol::KserveHttp, 9000, "localhost")
-        );
+        assert!(url.protocol.names_model() && !url.secure);
+        assert_eq!((url.port, url.host.as_str()), (9000, "localhost"));
         assert_eq!(url.model().unwrap(), ("resnet".into(), Some("2".into())));
         assert_eq!(Url::parse("tfs+grpc://h/m").unwrap().port, 8500);
         let six = Url::parse("http://[::1]:80/x?y=1").unwrap();
         assert_eq!((six.host.as_str(), six.port, six.path.as_str()), ("[::1]", 80, "/x?y=1"));
         assert_eq!(Url::parse("http://[::1]/").unwrap().port, 80);
+        assert!(six.is_here());
+        assert_eq!(six.page(8002, "/metrics").text, "http://[::1]:8002/metrics");
         for wrong in ["resnet.onnx", "gopher://x/", "http://:80/", "http://h:x/", "http://u:p@h/"] {
             assert!(Url::parse(wrong).is_err(), "{wrong}");
         }

@@ -1,6 +1,6 @@
 //! Exact numbers as CSV; what is not known is empty.
 
-use crate::report::{ModelReport, OpReport};
+use crate::report::{BoundReport, ModelReport, OpReport};
 use crate::text::csv as csv_field;
 use std::fmt::Write;
 
@@ -82,6 +82,31 @@ fn types(report: &ModelReport) -> String {
     out
 }
 
+/// Figure, value, unit and note of what a device allows.
+fn on_device(b: &BoundReport) -> Vec<[String; 4]> {
+    let on = format!("on {} in {}", b.device, b.dtype);
+    let mut rows = Vec::new();
+    let mut row = |figure: String, value: String, unit: &str, note: &str| {
+        rows.push([figure, value, unit.to_owned(), format!("{on}; {note}")]);
+    };
+    for run in &b.runs {
+        let note = format!("bound by {}", run.bound);
+        row(format!("seconds {}", run.name), run.seconds.to_string(), "s", &note);
+    }
+    if let Some(fit) = &b.memory {
+        let note = match fit.fits {
+            Some(true) => "fits",
+            Some(false) => "does not fit",
+            None => "not known whether it fits",
+        };
+        row("memory_needed".into(), fit.needed_bytes.to_string(), "B", note);
+    }
+    if let Some(rate) = b.tokens_per_second {
+        row("tokens_per_second".into(), rate.to_string(), "1/s", "at best");
+    }
+    rows
+}
+
 /// Totals with their formulas, sizes, coverage and bounds.
 fn figures(report: &ModelReport) -> String {
     let mut out = String::from("figure,value,unit,formula,note\n");
@@ -102,8 +127,12 @@ fn figures(report: &ModelReport) -> String {
     row("unfused_bytes", number(t.bytes()), "B", f.bytes.as_ref(), "");
     row("fused_bytes", number(t.fused_bytes), "B", f.fused_bytes.as_ref(), "");
     row("compulsory_bytes", number(t.compulsory_bytes), "B", f.compulsory_bytes.as_ref(), "");
-    row("peak_activation_bytes", number(t.peak_activation_bytes), "B", None, "");
-    row("kv_cache_bytes", m.kv_cache_bytes.to_string(), "B", Some(&f.kv_cache_bytes), "");
+    let least =
+        |missing: usize| if missing > 0 { "a lower bound: some sizes are unknown" } else { "" };
+    let note = least(m.activations_of_unknown_size);
+    row("peak_activation_bytes", number(t.peak_activation_bytes), "B", None, note);
+    let note = least(m.caches_of_unknown_size);
+    row("kv_cache_bytes", number(m.kv_cache_bytes), "B", f.kv_cache_bytes.as_ref(), note);
     row("unfused_intensity", ratio(t.intensity), "FLOP/B", None, "");
     row("coverage_percent", report.coverage.percent.to_string(), "%", None, "of the nodes");
     let weights = report.coverage.weights_percent.to_string();
@@ -120,23 +149,8 @@ fn figures(report: &ModelReport) -> String {
         };
         row(&format!("size {symbol}"), value.to_string(), "", None, note);
     }
-    for b in &report.bounds {
-        let on = format!("on {} in {}", b.device, b.dtype);
-        for run in &b.runs {
-            let note = format!("{on}; bound by {}", run.bound);
-            row(&format!("seconds {}", run.name), run.seconds.to_string(), "s", None, &note);
-        }
-        if let Some(fit) = &b.memory {
-            let note = match fit.fits {
-                Some(true) => format!("{on}; fits"),
-                Some(false) => format!("{on}; does not fit"),
-                None => format!("{on}; not known whether it fits"),
-            };
-            row("memory_needed", fit.needed_bytes.to_string(), "B", None, &note);
-        }
-        if let Some(rate) = b.tokens_per_second {
-            row("tokens_per_second", rate.to_string(), "1/s", None, &format!("{on}; at best"));
-        }
+    for [figure, value, unit, note] in report.bounds.iter().flat_map(on_device) {
+        row(&figure, value, &unit, None, &note);
     }
     for d in report.diagnostics.iter().filter(|d| d.severity != "assumption") {
         row(&d.severity, String::new(), "", None, &format!("{}: {}", d.place, d.message));

@@ -171,8 +171,8 @@ fn fits(report: &ModelReport, fit: &crate::report::FitReport) -> String {
     };
     let m = &report.memory;
     let cache = match m.kv_cache_bytes {
-        0 => String::new(),
-        n => format!(" with a KV cache of {}", bytes(n)),
+        Some(0) => String::new(),
+        n => format!(" with a KV cache of {}", super::or_dash(n, bytes)),
     };
     format!(
         "{word}: {} of {} (weights {} + peak {}{cache})",

@@ -76,7 +76,7 @@ impl Gpus {
                 let _ = writeln!(text, "not measured: {absent}");
             }
             for doubt in &s.doubts {
-                let _ = writeln!(text, "doubt: {doubt}");
+                let _ = writeln!(text, "warning: {doubt}");
             }
         }
         text

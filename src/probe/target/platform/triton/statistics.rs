@@ -1,35 +1,11 @@
 //! Triton's own statistics of a model: `/v2/models/M/stats`, and the same over gRPC.
 
 use crate::probe::grpc::Call;
+use crate::probe::target::statistics::{Span, Stats};
 use bytes::Bytes;
 use prost::Message;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// A number of times, and nanoseconds in all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Span {
-    /// How often.
-    pub count: u64,
-    /// Nanoseconds in all.
-    pub ns: u64,
-}
-
-/// Statistics since the server started, all versions of the model together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Inferences; a batch counts for each of its items.
-    pub inferences: u64,
-    /// Times the model was run.
-    pub executions: u64,
-    /// What each request spent, by stage: what the batch took counts for each of its requests.
-    pub requests: BTreeMap<&'static str, Span>,
-    /// What each execution took, by stage.
-    pub batches: BTreeMap<&'static str, Span>,
-    /// Executions by batch size.
-    pub sizes: BTreeMap<u64, u64>,
-}
 
 /// Stages of `inference_stats`; the last three are also those of `batch_stats`.
 const STAGES: [&str; 5] = ["success", "queue", "compute_input", "compute_infer", "compute_output"];
@@ -61,7 +37,7 @@ struct Batch {
 }
 
 /// Reads an answer.
-pub fn parse(bytes: &[u8]) -> Result<Stats, String> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Stats, String> {
     let answer: Answer = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     Ok(sum(answer.model_stats.into_iter()))
 }
@@ -177,17 +153,17 @@ struct InstanceGroup {
 }
 
 /// Asks for the statistics of a model over gRPC.
-pub fn statistics(model: &str) -> Call {
+pub(super) fn statistics(model: &str) -> Call {
     Call::new("/inference.GRPCInferenceService/ModelStatistics", &Ask { name: model.into() })
 }
 
 /// Asks for its configuration.
-pub fn configuration(model: &str) -> Call {
+pub(super) fn configuration(model: &str) -> Call {
     Call::new("/inference.GRPCInferenceService/ModelConfig", &Ask { name: model.into() })
 }
 
 /// Reads the answer to [`statistics`].
-pub fn parse_grpc(message: Bytes) -> Result<Stats, String> {
+pub(super) fn parse_grpc(message: Bytes) -> Result<Stats, String> {
     let answer = StatisticsMessage::decode(message).map_err(|e| e.to_string())?;
     if answer.model_stats.is_empty() {
         return Err("they name no model".into());
@@ -215,8 +191,19 @@ pub fn parse_grpc(message: Bytes) -> Result<Stats, String> {
     Ok(sum(models))
 }
 
-/// Instances of a model, by the answer to [`configuration`].
-pub fn instances(message: Bytes) -> Option<u64> {
+/// Instances of a model, by its configuration as JSON.
+pub(super) fn instances(body: &[u8]) -> Option<u64> {
+    let config: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let count = |g: &serde_json::Value| {
+        let gpus = g["gpus"].as_array().map_or(1, |g| g.len().max(1)) as u64;
+        g["count"].as_u64().unwrap_or(1).saturating_mul(gpus)
+    };
+    let groups = config["instance_group"].as_array()?.iter();
+    Some(groups.map(count).fold(0, u64::saturating_add)).filter(|n| *n > 0)
+}
+
+/// The same by the answer to [`configuration`].
+pub(super) fn instances_grpc(message: Bytes) -> Option<u64> {
     let groups = ConfigMessage::decode(message).ok()?.config?.instance_group;
     let count = |g: &InstanceGroup| {
         u64::try_from(g.count.max(1)).unwrap_or(1).saturating_mul(g.gpus.len().max(1) as u64)
@@ -224,50 +211,16 @@ pub fn instances(message: Bytes) -> Option<u64> {
     Some(groups.iter().map(count).fold(0, u64::saturating_add)).filter(|n| *n > 0)
 }
 
-impl Span {
-    fn add(&mut self, other: Self) {
-        self.count = self.count.saturating_add(other.count);
-        self.ns = self.ns.saturating_add(other.ns);
+/// Any bytes as answers of Triton; for [`crate::probe::fuzz`].
+#[cfg(any(test, fuzzing))]
+pub(in crate::probe) fn fuzz(data: &[u8]) {
+    let message = Bytes::copy_from_slice(data);
+    let read = [parse(data), parse_grpc(message.clone())];
+    for stats in read.into_iter().flatten() {
+        assert!(stats.since(&Stats::default()).is_some());
+        assert_eq!(stats.since(&stats).map(|s| s.inferences), Some(0));
     }
-
-    fn since(self, before: Self) -> Option<Self> {
-        Some(Self {
-            count: self.count.checked_sub(before.count)?,
-            ns: self.ns.checked_sub(before.ns)?,
-        })
-    }
-
-    /// Seconds each, in the mean.
-    pub fn mean(self) -> Option<f64> {
-        (self.count > 0).then(|| self.ns as f64 * 1e-9 / self.count as f64)
-    }
-}
-
-impl Stats {
-    /// What came on top of `before`; `None` when the server was started anew in between.
-    pub fn since(&self, before: &Self) -> Option<Self> {
-        let spans = |own: &BTreeMap<&'static str, Span>, was: &BTreeMap<&'static str, Span>| {
-            own.iter()
-                .map(|(name, span)| {
-                    Some((*name, span.since(was.get(name).copied().unwrap_or_default())?))
-                })
-                .collect::<Option<BTreeMap<_, _>>>()
-        };
-        let mut sizes = BTreeMap::new();
-        for (size, count) in &self.sizes {
-            let more = count.checked_sub(before.sizes.get(size).copied().unwrap_or(0))?;
-            if more > 0 {
-                sizes.insert(*size, more);
-            }
-        }
-        Some(Self {
-            inferences: self.inferences.checked_sub(before.inferences)?,
-            executions: self.executions.checked_sub(before.executions)?,
-            requests: spans(&self.requests, &before.requests)?,
-            batches: spans(&self.batches, &before.batches)?,
-            sizes,
-        })
-    }
+    let _ = (instances(data), instances_grpc(message));
 }
 
 #[cfg(test)]
@@ -337,7 +290,9 @@ mod tests {
         let group = |count, gpus: &[i32]| InstanceGroup { count, gpus: gpus.to_vec() };
         let config = ModelConfig { instance_group: vec![group(2, &[0, 1]), group(1, &[])] };
         let message = ConfigMessage { config: Some(config) }.encode_to_vec();
-        assert_eq!((instances(message.into()), instances(Bytes::new())), (Some(5), None));
+        assert_eq!((instances_grpc(message.into()), instances_grpc(Bytes::new())), (Some(5), None));
+        let json = br#"{"instance_group":[{"count":2,"gpus":[0,1]},{"count":1}]}"#;
+        assert_eq!((instances(json), instances(b"{}"), instances(b"x")), (Some(5), None, None));
     }
 
     #[test]

@@ -1,8 +1,18 @@
-//! Files in the page cache: how much of them is there, and out with it.
+//! Files in the page cache: how much of them is in memory, and dropping them from it.
 
-use super::super::measurement::CachePart;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+
+/// How much of some files is in the page cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cached {
+    /// Files that could be looked at; empty ones do not count.
+    pub files: u64,
+    /// Their sizes together.
+    pub bytes: u64,
+    /// Those of them that are in memory, in whole pages.
+    pub resident_bytes: u64,
+}
 
 /// Files below `path`, or itself; at most a hundred thousand.
 pub fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -42,9 +52,9 @@ pub fn evict(files: &[PathBuf]) {
 #[cfg(not(target_os = "linux"))]
 pub fn evict(_: &[PathBuf]) {}
 
-/// How much of these files is in the page cache, by mincore; `None` where the system does not tell.
-pub fn look(files: &[PathBuf]) -> Option<CachePart> {
-    let mut sum = CachePart { files: 0, bytes: 0, resident_bytes: 0 };
+/// How much of these files is in the page cache, by mincore; `None` where the system does not show it.
+pub fn look(files: &[PathBuf]) -> Option<Cached> {
+    let mut sum = Cached { files: 0, bytes: 0, resident_bytes: 0 };
     for path in files {
         let Some((bytes, resident)) = File::open(path).ok().and_then(|f| resident(&f)) else {
             continue;
@@ -95,7 +105,7 @@ mod tests {
         assert_eq!(all, std::slice::from_ref(&path));
         assert_eq!(look(&all).unwrap().resident_bytes, 3 << 20);
         evict(&all);
-        assert_eq!(look(&all).unwrap(), CachePart { files: 1, bytes: 3 << 20, resident_bytes: 0 });
+        assert_eq!(look(&all).unwrap(), Cached { files: 1, bytes: 3 << 20, resident_bytes: 0 });
         assert_eq!(std::fs::read(&path).unwrap().len(), 3 << 20);
         assert_eq!(look(&all).unwrap().resident_bytes, 3 << 20);
         assert!(files(&folder.path().join("none")).is_err());

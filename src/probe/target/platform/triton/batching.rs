@@ -1,8 +1,12 @@
 //! Triton's own batching, changed through its model repository API and put back.
 
-use super::{Asker, Encoded, Options, Prepared, Protocol, TargetError, Url, explain};
+use super::super::{Control, Platform};
+use super::configuration;
+use crate::probe::connector::{Encoded, Transport};
 use crate::probe::http::Request;
 use crate::probe::record::Fault;
+use crate::probe::target::asker::Asker;
+use crate::probe::target::{Options, Prepared, TargetError, Url, explain};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::fmt;
@@ -41,9 +45,7 @@ impl fmt::Display for Setting {
 /// The batching of one model of a Triton server in explicit model control mode. What was changed is
 /// put back when it is dropped.
 pub struct Batching<'a> {
-    url: &'a Url,
-    prepared: &'a Prepared,
-    options: &'a Options,
+    asker: Asker<'a>,
     model: String,
     found: Value,
     changed: Cell<bool>,
@@ -56,13 +58,13 @@ impl<'a> Batching<'a> {
         prepared: &'a Prepared,
         options: &'a Options,
     ) -> Result<Self, TargetError> {
-        let platform = prepared.platform.to_ascii_lowercase();
-        if url.protocol != Protocol::KserveHttp || !platform.contains("triton") {
-            return Err(not_reloadable(url, &platform));
+        let grpc = url.protocol.transport() == Transport::Grpc;
+        if let Some(refusal) = refused(prepared.serving, grpc) {
+            return Err(refusal);
         }
         let (model, _) = url.model()?;
-        let mut all =
-            Self { url, prepared, options, model, found: Value::Null, changed: false.into() };
+        let asker = Asker::new(url, options)?;
+        let mut all = Self { asker, model, found: Value::Null, changed: false.into() };
         all.found = all.config()?;
         if all.found["max_batch_size"].as_u64().unwrap_or(0) < 2 {
             return Err(TargetError::new(
@@ -125,8 +127,7 @@ impl<'a> Batching<'a> {
     }
 
     fn config(&self) -> Result<Value, TargetError> {
-        let asker = Asker { url: self.url, prepared: self.prepared, options: self.options };
-        let body = asker.get(&format!("/v2/models/{}/config", self.model))?;
+        let body = self.asker.get(&configuration(&self.model))?;
         body.and_then(|b| serde_json::from_slice(&b).ok()).ok_or_else(|| {
             TargetError::new(
                 format!("Triton does not tell the configuration of `{}`", self.model),
@@ -136,13 +137,14 @@ impl<'a> Batching<'a> {
     }
 
     fn load(&self, config: &Value) -> Result<(), TargetError> {
-        let asker = Asker { url: self.url, prepared: self.prepared, options: self.options };
+        let (asker, options) = (&self.asker, self.asker.options);
         let path = format!("/v2/repository/models/{}/load", self.model);
         let body = json!({"parameters": {"config": config.to_string()}}).to_string();
-        let mut headers = self.options.headers.clone();
+        let mut headers = options.headers.clone();
         headers.push(("Content-Type".into(), "application/json".into()));
-        let request = Request::new("POST", &path, &asker.authority(), &headers, body.as_bytes());
-        match self.prepared.ask(&Encoded::Http(request)) {
+        let authority = asker.connector.authority();
+        let request = Request::new("POST", &path, authority, &headers, body.as_bytes());
+        match asker.connector.ask(&Encoded::Http(request), options.patience) {
             Ok(_) => {
                 self.changed.set(true);
                 Ok(())
@@ -151,7 +153,7 @@ impl<'a> Batching<'a> {
                 format!("Triton does not reload `{}`: status {status}, {text}", self.model),
                 "start it with --model-control-mode=explicit --load-model=MODEL; without, its batching is as its config.pbtxt says, and a study of each needs a restart",
             )),
-            Err(failure) => Err(explain(self.url, &failure)),
+            Err(failure) => Err(explain(asker.url, &failure)),
         }
     }
 }
@@ -162,27 +164,17 @@ impl Drop for Batching<'_> {
     }
 }
 
-/// Why this server's batching stays as it is, and what to do.
-fn not_reloadable(url: &Url, platform: &str) -> TargetError {
-    let (message, hint) = match url.protocol {
-        Protocol::KserveGrpc => (
+/// Why a platform's batching stays as it is, and what to do.
+fn refused(platform: Platform, grpc: bool) -> Option<TargetError> {
+    let (message, hint) = match platform.batching().control {
+        Control::Reload if grpc => (
             "the server's batching is changed over HTTP",
             "probe it over kserve+http://, at Triton's HTTP port",
         ),
-        Protocol::TfsHttp | Protocol::TfsGrpc => (
-            "TensorFlow Serving reads its batching parameters only when it starts",
-            "start it with --enable_batching --batching_parameters_file=FILE, and run the study once for each file",
-        ),
-        Protocol::KserveHttp if platform.contains("mlserver") => (
-            "MLServer reads max_batch_size and max_batch_time only from model-settings.json",
-            "change the file and restart the server, and run the study once for each",
-        ),
-        _ => (
-            "only Triton's own batching can be changed from here",
-            "leave out --server-batching; --batch varies what the client sends",
-        ),
+        Control::Reload => return None,
+        Control::Fixed { message, hint } => (message, hint),
     };
-    TargetError::new(message, hint)
+    Some(TargetError::new(message, hint))
 }
 
 /// Preferred sizes and the longest delay in microseconds of `dynamic_batching`.

@@ -1,0 +1,13 @@
+//! This machine as its kernel and drivers show it: `/proc`, `/sys` and NVML, each read in one place.
+//!
+//! Readers take the folder they read, so that tests replace it. What is not shown is `None`, never
+//! zero. Knows neither models nor servers.
+
+pub mod nvml;
+#[cfg(feature = "serve")]
+pub mod page_cache;
+pub mod proc;
+#[cfg(feature = "serve")]
+pub mod processes;
+pub mod rapl;
+pub mod sys;

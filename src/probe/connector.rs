@@ -1,0 +1,224 @@
+//! Reaching a server: its address, the transport spoken to it, pools of connections for a load, and
+//! single exchanges outside one.
+
+use super::grpc::{self, Call};
+use super::http::{self, Request, Response};
+use super::local::Queue;
+use super::record::Fault;
+use super::stream::{Address, Failure, Trust};
+use ::http::HeaderMap;
+use bytes::Bytes;
+use std::time::{Duration, Instant};
+
+/// What carries requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP/1.1.
+    Http,
+    /// gRPC, on HTTP/2.
+    Grpc,
+}
+
+impl Transport {
+    /// Its name in the handshake of an encrypted connection (ALPN).
+    fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Http => b"http/1.1",
+            Self::Grpc => b"h2",
+        }
+    }
+}
+
+/// A port of a host.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint<'a> {
+    /// Name or address; an IPv6 address is in brackets.
+    pub host: &'a str,
+    /// TCP port.
+    pub port: u16,
+    /// Whether connections are encrypted.
+    pub secure: bool,
+}
+
+/// A server that was looked up, and how it is spoken to.
+#[derive(Clone)]
+pub struct Connector {
+    address: Address,
+    transport: Transport,
+    secure: bool,
+    metadata: HeaderMap,
+    largest: usize,
+}
+
+impl Connector {
+    /// Looks the host up; answers longer than `largest` bytes are given up.
+    pub fn new(
+        endpoint: Endpoint<'_>,
+        transport: Transport,
+        trust: &Trust,
+        largest: usize,
+    ) -> Result<Self, Failure> {
+        let Endpoint { host, port, secure } = endpoint;
+        let address = Address::resolve(host, port, secure.then_some((trust, transport.alpn())))?;
+        Ok(Self { address, transport, secure, metadata: HeaderMap::new(), largest })
+    }
+
+    /// The same with gRPC metadata of every call.
+    pub fn with_metadata(self, metadata: HeaderMap) -> Self {
+        Self { metadata, ..self }
+    }
+
+    /// `host:port`, as it goes into requests.
+    pub fn authority(&self) -> &str {
+        &self.address.authority
+    }
+
+    /// Encodes a request without a body.
+    pub fn get(&self, path: &str, headers: &[(String, String)]) -> Encoded {
+        Encoded::Http(Request::new("GET", path, self.authority(), headers, b""))
+    }
+
+    /// A pool without a connection yet.
+    pub(crate) fn client(&self) -> Client {
+        let (address, largest) = (self.address.clone(), self.largest);
+        match self.transport {
+            Transport::Http => Client::Http(http::Pool::new(address, largest)),
+            Transport::Grpc => {
+                let metadata = self.metadata.clone();
+                Client::Grpc(grpc::Pool::new(address, self.secure, metadata, largest))
+            }
+        }
+    }
+
+    /// One exchange, over a connection of its own.
+    pub fn ask(&self, request: &Encoded, patience: Duration) -> Result<Answer, Failure> {
+        Exchange::new()?.ask(&self.client(), request, patience)
+    }
+}
+
+/// A runtime for exchanges outside a load, one after the other, on the calling thread.
+pub(crate) struct Exchange {
+    runtime: tokio::runtime::Runtime,
+    local: tokio::task::LocalSet,
+}
+
+impl Exchange {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| (Fault::Connect, e.to_string()))?;
+        Ok(Self { runtime, local: tokio::task::LocalSet::new() })
+    }
+
+    pub(crate) fn block<T>(&self, future: impl Future<Output = T>) -> T {
+        self.local.block_on(&self.runtime, future)
+    }
+
+    /// One exchange; an answer that is not there after `patience` is a failure.
+    pub(crate) fn ask(
+        &self,
+        client: &Client,
+        request: &Encoded,
+        patience: Duration,
+    ) -> Result<Answer, Failure> {
+        self.block(async {
+            match tokio::time::timeout(patience, client.call(request, || {})).await {
+                Ok(outcome) => outcome.map(|(answer, _)| answer),
+                Err(_) => Err((Fault::Timeout, format!("no answer in {patience:?}"))),
+            }
+        })
+    }
+}
+
+/// A request, encoded.
+#[derive(Clone, Debug)]
+pub enum Encoded {
+    /// For HTTP/1.1.
+    Http(Request),
+    /// For gRPC.
+    Grpc(Call),
+    /// In this process; the runtime holds its inputs.
+    Local,
+}
+
+impl Encoded {
+    /// Bytes that are handed to the system.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Http(request) => request.bytes.len() as u64,
+            Self::Grpc(call) => call.message.len() as u64,
+            Self::Local => 0,
+        }
+    }
+}
+
+/// An answer, before it is looked into.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// The body or the message.
+    pub body: Bytes,
+    /// `Server-Timing`.
+    pub timing: Option<String>,
+    /// Where tensors begin in the body.
+    pub inference_header: Option<usize>,
+    /// Bytes received.
+    pub size: u64,
+}
+
+/// The connections of a sender thread.
+pub(crate) enum Client {
+    Http(http::Pool),
+    Grpc(grpc::Pool),
+    Local(Queue),
+}
+
+/// When a runtime in this process began and ended, by its own clock.
+pub(crate) type Span = Option<(Instant, Instant)>;
+
+impl Client {
+    /// Sends a request and waits for the whole answer; a status that is not good is a failure.
+    pub(crate) async fn call(
+        &self,
+        request: &Encoded,
+        sent: impl Fn(),
+    ) -> Result<(Answer, Span), Failure> {
+        match (self, request) {
+            (Self::Http(pool), Encoded::Http(request)) => {
+                let Response { status, timing, inference_header, body, size } =
+                    pool.call(request, sent).await?;
+                if !(200..300).contains(&status) {
+                    return Err((Fault::Http(status), excerpt(&body)));
+                }
+                Ok((Answer { body, timing, inference_header, size }, None))
+            }
+            (Self::Grpc(pool), Encoded::Grpc(call)) => {
+                let body = pool.call(call, sent).await?;
+                let size = body.len() as u64 + 5;
+                Ok((Answer { body, size, ..Answer::default() }, None))
+            }
+            (Self::Local(queue), Encoded::Local) => {
+                sent();
+                let span = queue.call().await?;
+                Ok((Answer::default(), Some(span)))
+            }
+            _ => Err((Fault::Malformed, "the request is for another protocol".into())),
+        }
+    }
+
+    /// Connections opened so far.
+    pub(crate) fn opened(&self) -> u64 {
+        match self {
+            Self::Http(pool) => pool.opened.get(),
+            Self::Grpc(pool) => pool.opened.get(),
+            Self::Local(_) => 0,
+        }
+    }
+}
+
+/// The first characters of a body, on one line.
+pub(crate) fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let short: String = line.chars().take(160).collect();
+    if short.len() < line.len() { short + " …" } else { short }
+}

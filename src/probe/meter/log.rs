@@ -1,0 +1,273 @@
+//! Readings in time, and what a part of a run makes of them.
+
+use super::MeterPart;
+use super::scrape::{self, Answers, Told};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::SystemTime;
+
+/// How readings of a column become one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Show {
+    /// Of a counter: its increase, a second.
+    Rate,
+    /// Of a counter: its increase.
+    Total,
+    /// The mean of the readings.
+    Mean,
+    /// The largest reading.
+    Peak,
+}
+
+/// What a column is to those who look for more than a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Nothing more.
+    Plain,
+    /// A counter of energy, J, that no other counter contains.
+    Energy,
+    /// Whether the hardware of the board of this name lowered its clocks: 1 or 0.
+    Slowed(String),
+}
+
+/// What a meter reads again and again.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) unit: &'static str,
+    pub(super) show: Show,
+    pub(super) note: String,
+    /// Its upper bound.
+    pub(super) of: Option<f64>,
+    pub(super) role: Role,
+    /// Why there is no number, where the meter gave no reason.
+    pub(super) missing: &'static str,
+}
+
+impl Column {
+    /// The mean of a number without an upper bound.
+    pub(super) fn new(name: &str, unit: &'static str) -> Self {
+        Self {
+            name: name.into(),
+            unit,
+            show: Show::Mean,
+            note: String::new(),
+            of: None,
+            role: Role::Plain,
+            missing: "the system does not tell it here",
+        }
+    }
+}
+
+/// What cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Absent {
+    pub(super) name: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) why: String,
+}
+
+/// A row of readings is kept for so many instants; then every other one is dropped.
+const ROWS: usize = 8192;
+
+/// Readings in time.
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub(super) began: SystemTime,
+    pub(super) columns: Vec<Column>,
+    pub(super) absent: Vec<Absent>,
+    /// Seconds since the session began, and one reading for each column; NaN where there is none.
+    pub(super) rows: Vec<(f64, Vec<f64>)>,
+    /// Why the readings of a column stopped, by its place.
+    pub(super) failures: BTreeMap<usize, String>,
+    pub(super) answers: Vec<Answers>,
+    /// Seconds of processor time that reading took; NaN where the system does not account threads.
+    pub(super) cpu: f64,
+    /// Seconds between two readings.
+    pub(super) every: f64,
+}
+
+/// A larger share of slowed readings makes a run THROTTLED.
+const SLOWED: f64 = 0.02;
+
+impl Log {
+    /// Seconds of the log at which a run that started then was at `from` and `from + seconds`.
+    pub fn window(&self, started: SystemTime, from: f64, seconds: f64) -> Range<f64> {
+        let lead = match started.duration_since(self.began) {
+            Ok(later) => later.as_secs_f64(),
+            Err(earlier) => -earlier.duration().as_secs_f64(),
+        };
+        lead + from..lead + from + seconds
+    }
+
+    /// A meter a column, and one for each that cannot be read.
+    pub fn readings(&self, window: &Range<f64>) -> Vec<MeterPart> {
+        let mut all: Vec<MeterPart> = Vec::new();
+        for (i, column) in self.columns.iter().enumerate() {
+            let (value, failure) = (self.value(i, window), self.failures.get(&i));
+            let why = failure.map_or(column.missing, String::as_str);
+            let later = failure.map_or(String::new(), |f| format!("; not read to the end: {f}"));
+            all.push(MeterPart {
+                name: column.name.clone(),
+                unit: column.unit.into(),
+                value,
+                of: value.and(column.of),
+                unmeasured: value.is_none().then(|| why.into()),
+                note: value.is_some().then(|| format!("{}{later}", column.note)),
+            });
+        }
+        all.extend(self.absent.iter().map(|a| unmeasured(a.name, a.unit, &a.why)));
+        let wall = self.rows.last().map_or(0.0, |r| r.0);
+        let share = (self.cpu.is_finite() && wall > 0.0).then_some(self.cpu / wall);
+        all.push(MeterPart {
+            name: "meters themselves".into(),
+            unit: "cores".into(),
+            value: share,
+            of: None,
+            unmeasured: share.is_none().then(|| "the system does not account threads".into()),
+            note: share.map(|_| format!("{} readings, one in {} s", self.rows.len(), self.every)),
+        });
+        all
+    }
+
+    /// Keeps a row of readings; every other one is dropped where there are too many.
+    pub(super) fn keep(&mut self, now: f64, row: Vec<f64>) {
+        self.rows.push((now, row));
+        if self.rows.len() > ROWS {
+            let mut odd = false;
+            self.rows.retain(|_| {
+                odd = !odd;
+                odd
+            });
+        }
+    }
+
+    /// What the server told of itself in a part of the log.
+    pub fn told(&self, window: &Range<f64>) -> Told {
+        scrape::join(&self.answers, window)
+    }
+
+    /// Evidence that a GPU lowered its clocks for heat or supply in a part of the log.
+    pub fn throttled(&self, window: &Range<f64>) -> Option<String> {
+        self.columns.iter().enumerate().find_map(|(i, column)| {
+            let Role::Slowed(board) = &column.role else { return None };
+            let share = self.value(i, window).filter(|s| *s > SLOWED)?;
+            Some(format!(
+                "{board} ran with clocks lowered by heat or supply {:.0} % of the time",
+                100.0 * share
+            ))
+        })
+    }
+
+    fn energies(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.columns.iter().enumerate().filter(|(_, c)| c.role == Role::Energy)
+    }
+
+    /// Joules in a part of the log by source.
+    pub(super) fn joules(&self, window: &Range<f64>) -> Vec<(&str, f64)> {
+        self.energies()
+            .filter_map(|(i, c)| Some((c.name.as_str(), self.value(i, window)?)))
+            .collect()
+    }
+
+    /// Whether there is a counter of energy.
+    pub fn has_energy(&self) -> bool {
+        let last = self.rows.last();
+        self.energies().any(|(i, _)| last.is_some_and(|(_, row)| row[i].is_finite()))
+    }
+
+    /// W that a part of the log took, by the counters of energy.
+    pub fn watts(&self, window: &Range<f64>) -> Option<f64> {
+        let joules = self.joules(window);
+        let seconds = window.end - window.start;
+        (!joules.is_empty() && seconds > 0.0)
+            .then(|| joules.iter().map(|j| j.1).sum::<f64>() / seconds)
+    }
+
+    fn value(&self, column: usize, window: &Range<f64>) -> Option<f64> {
+        let seconds = window.end - window.start;
+        if seconds <= 0.0 {
+            return None;
+        }
+        let inside = || {
+            let rows = self.rows.iter().filter(|(t, _)| window.contains(t));
+            rows.map(|(_, row)| row[column]).filter(|v| v.is_finite())
+        };
+        match self.columns.get(column)?.show {
+            Show::Total | Show::Rate => {
+                let increase = self.at(column, window.end)? - self.at(column, window.start)?;
+                let rate = self.columns[column].show == Show::Rate;
+                Some(if rate { increase / seconds } else { increase })
+            }
+            Show::Mean => {
+                let (sum, n) = inside().fold((0.0, 0.0), |(s, n), v| (s + v, n + 1.0));
+                (n > 0.0).then_some(sum / n)
+            }
+            Show::Peak => inside().reduce(f64::max),
+        }
+    }
+
+    /// A counter between two readings, as if it had moved evenly.
+    fn at(&self, column: usize, time: f64) -> Option<f64> {
+        let after = self.rows.partition_point(|(t, _)| *t < time);
+        let near = |i: usize| self.rows.get(i).map(|(t, row)| (*t, row[column]));
+        let value = match (after.checked_sub(1).and_then(near), near(after)) {
+            (Some((t0, a)), Some((t1, b))) if t1 > t0 => a + (b - a) * (time - t0) / (t1 - t0),
+            (Some((t, v)), None) | (None, Some((t, v))) if (time - t).abs() <= 2.0 * self.every => {
+                v
+            }
+            (_, Some((t, v))) if (time - t).abs() < 1e-9 => v,
+            _ => f64::NAN,
+        };
+        value.is_finite().then_some(value)
+    }
+}
+
+/// A meter that could not be read.
+pub fn unmeasured(name: &str, unit: &str, why: &str) -> MeterPart {
+    MeterPart {
+        name: name.into(),
+        unit: unit.into(),
+        value: None,
+        of: None,
+        unmeasured: Some(why.into()),
+        note: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(unit: &'static str, show: Show, points: &[(f64, f64)]) -> Log {
+        Log {
+            began: SystemTime::UNIX_EPOCH,
+            columns: vec![Column { show, role: Role::Energy, ..Column::new("x", unit) }],
+            absent: Vec::new(),
+            rows: points.iter().map(|(t, v)| (*t, vec![*v])).collect(),
+            failures: BTreeMap::new(),
+            answers: Vec::new(),
+            cpu: 0.0,
+            every: 1.0,
+        }
+    }
+
+    #[test]
+    fn counters_join_a_window_between_readings() {
+        let points = [(0.0, 10.0), (1.0, 14.0), (2.0, 24.0), (3.0, 24.0)];
+        let log = log("J", Show::Total, &points);
+        // Half of four, and half of ten.
+        assert!((log.value(0, &(0.5..1.5)).unwrap() - 7.0).abs() < 1e-9);
+        assert!((log.watts(&(0.5..2.5)).unwrap() - 6.0).abs() < 1e-9);
+        assert_eq!(log.value(0, &(0.5..90.0)), None);
+        assert_eq!(log.value(0, &(1.0..1.0)), None);
+    }
+
+    #[test]
+    fn readings_that_are_not_there_are_not_zero() {
+        let log = log("cores", Show::Rate, &[(0.0, f64::NAN), (1.0, f64::NAN)]);
+        let all = log.readings(&(0.0..1.0));
+        assert_eq!(all[0].value, None);
+        assert!(all[0].unmeasured.is_some());
+    }
+}

@@ -1,0 +1,275 @@
+//! Rust files as tokens: what production code imports, how long its functions are, and what it says.
+//! Code under `#[cfg(test)]` is skipped.
+
+use crate::run::ROOT;
+use crate::tokens::{Kind, Token, tokens};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A path of modules and items, from the root of the crate.
+pub(crate) type Names = Vec<String>;
+
+/// What is looked at in one file.
+pub(crate) struct Source {
+    /// The file, relative to the repository.
+    pub(crate) path: String,
+    /// Its module.
+    pub(crate) module: Names,
+    /// Paths that begin at the crate, with the module they stand in.
+    pub(crate) uses: Vec<(Names, Names)>,
+    /// Every path of two or more names, as it is written.
+    pub(crate) written: Vec<Names>,
+    /// Functions that have a body, with their lines.
+    pub(crate) functions: Vec<(String, usize)>,
+    /// String literals, with their line.
+    pub(crate) strings: Vec<(usize, String)>,
+    /// Lines of documentation, with their line in the file.
+    pub(crate) docs: Vec<(usize, String)>,
+    /// Names that `use` brings into a module: where they come from.
+    imports: BTreeMap<(Names, String), Names>,
+    /// Modules within it, and files of modules that are tests.
+    modules: BTreeSet<Names>,
+    tests: BTreeSet<Names>,
+}
+
+/// The production code of `src`, without modules that are tests.
+pub(crate) fn production() -> Vec<Source> {
+    let mut sources: Vec<Source> = files(&["src"])
+        .into_iter()
+        .filter(|(path, _)| !path.ends_with("main.rs"))
+        .map(|(path, text)| Source::of(path, &text))
+        .collect();
+    let tests: BTreeSet<Names> = sources.iter().flat_map(|s| s.tests.clone()).collect();
+    sources.retain(|s| !(0..=s.module.len()).any(|n| tests.contains(&s.module[..n])));
+    sources
+}
+
+/// Rust files below the folders: their paths and contents.
+pub(crate) fn files(folders: &[&str]) -> Vec<(String, String)> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        below(&Path::new(ROOT).join(folder), &mut paths);
+    }
+    paths.sort();
+    let read = |p: PathBuf| {
+        let text = std::fs::read_to_string(&p).unwrap();
+        (p.strip_prefix(ROOT).unwrap().to_str().unwrap().to_owned(), text)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn below(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            below(&path, into);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+impl Source {
+    fn of(path: String, text: &str) -> Self {
+        let inner = path.trim_start_matches("src/").trim_end_matches(".rs");
+        let module: Names =
+            inner.split('/').filter(|name| *name != "lib").map(str::to_owned).collect();
+        let mut source = Self {
+            path,
+            modules: BTreeSet::from([module.clone()]),
+            module: module.clone(),
+            uses: Vec::new(),
+            written: Vec::new(),
+            functions: Vec::new(),
+            strings: Vec::new(),
+            docs: Vec::new(),
+            imports: BTreeMap::new(),
+            tests: BTreeSet::new(),
+        };
+        source.walk(&tokens(text), &module);
+        source
+    }
+
+    fn walk(&mut self, tokens: &[Token], module: &Names) {
+        let mut at = 0;
+        while at < tokens.len() {
+            if let Some((end, name)) = tests(&tokens[at..]) {
+                self.tests.extend(name.map(|name| joined(module, &[name])));
+                at += end;
+                continue;
+            }
+            at += self.token(&tokens[at..], module);
+        }
+    }
+
+    /// Takes the first token, and says how many belong to it.
+    fn token(&mut self, tokens: &[Token], module: &Names) -> usize {
+        let line = tokens[0].line;
+        match &tokens[0].kind {
+            Kind::Group(_, inner, _) => self.walk(inner, module),
+            Kind::Text(text) => self.strings.push((line, text.clone())),
+            Kind::Doc(text) => self.docs.push((line, text.clone())),
+            Kind::Sign(_) => {}
+            Kind::Word(word) => match word.as_str() {
+                "fn" => self.function(tokens),
+                "mod" => {
+                    if let [_, name, body, ..] = tokens
+                        && let (Some(name), Some(body)) = (name.word(), body.group('{'))
+                    {
+                        let inner = joined(module, &[name.to_owned()]);
+                        self.modules.insert(inner.clone());
+                        self.walk(body, &inner);
+                        return 3;
+                    }
+                }
+                "use" => return self.import(tokens, module),
+                _ => return self.written_path(tokens, module),
+            },
+        }
+        1
+    }
+
+    fn function(&mut self, tokens: &[Token]) {
+        let Some(name) = tokens.get(1).and_then(Token::word) else { return };
+        let ends = tokens.iter().take_while(|t| !t.is(";")).find_map(|t| match &t.kind {
+            Kind::Group('{', _, end) => Some(*end),
+            _ => None,
+        });
+        if let Some(end) = ends {
+            self.functions.push((name.to_owned(), end - tokens[0].line + 1));
+        }
+    }
+
+    /// A path in an expression or a type.
+    fn written_path(&mut self, tokens: &[Token], module: &Names) -> usize {
+        let mut path = Vec::new();
+        let mut at = 0;
+        while let Some(name) = tokens.get(at).and_then(Token::word) {
+            path.push(name.to_owned());
+            at += 1;
+            if tokens[at..].iter().take_while(|t| t.is(":")).count() < 2 {
+                break;
+            }
+            at += 2;
+        }
+        if path.len() > 1 {
+            self.push(&path, module);
+            self.written.push(path);
+        }
+        at.max(1)
+    }
+
+    fn push(&mut self, path: &[String], module: &Names) {
+        if let Some(path) = absolute(path, module) {
+            self.uses.push((module.clone(), path));
+        }
+    }
+
+    /// A `use`, to its semicolon.
+    fn import(&mut self, tokens: &[Token], module: &Names) -> usize {
+        let end = tokens.iter().position(|t| t.is(";")).unwrap_or(tokens.len());
+        let mut leaves = Vec::new();
+        tree(&tokens[1..end], &Vec::new(), &mut leaves);
+        for (path, name) in leaves {
+            let relative = absolute(&path, module).unwrap_or_else(|| joined(module, &path));
+            self.imports.insert((module.clone(), name), relative);
+            self.push(&path, module);
+            self.written.push(path);
+        }
+        end
+    }
+}
+
+/// The leaves of a tree of imports: whole paths, and the names they get.
+fn tree(tokens: &[Token], before: &Names, into: &mut Vec<(Names, String)>) {
+    let mut path = before.clone();
+    let mut name = None;
+    for (at, token) in tokens.iter().enumerate() {
+        if let Some(inner) = token.group('{') {
+            for part in inner.split(|t| t.is(",")).filter(|part| !part.is_empty()) {
+                tree(part, &path, into);
+            }
+            return;
+        }
+        match token.word() {
+            Some("as") => {
+                name = tokens.get(at + 1).and_then(Token::word);
+                break;
+            }
+            Some("self") if !path.is_empty() => {}
+            Some(word) => path.push(word.to_owned()),
+            None => {}
+        }
+    }
+    let last = path.last().cloned().unwrap_or_default();
+    into.push((path, name.map_or(last, str::to_owned)));
+}
+
+/// A path from the root of the crate, if it is written as one.
+fn absolute(path: &[String], module: &Names) -> Option<Names> {
+    let mut base = match path.first()?.as_str() {
+        "crate" => return Some(path[1..].to_vec()),
+        "super" | "self" => module.clone(),
+        _ => return None,
+    };
+    let mut rest = path;
+    while let [first, tail @ ..] = rest {
+        match first.as_str() {
+            "super" => drop(base.pop()),
+            "self" => {}
+            _ => break,
+        }
+        rest = tail;
+    }
+    Some(joined(&base, rest))
+}
+
+fn joined(base: &Names, rest: &[String]) -> Names {
+    base.iter().chain(rest).cloned().collect()
+}
+
+/// An item under `#[cfg(test)]` at the start of the tokens: its end, and the name if it is a module in a
+/// file of its own.
+fn tests(tokens: &[Token]) -> Option<(usize, Option<String>)> {
+    let [hash, group, ..] = tokens else { return None };
+    let [cfg, test] = group.group('[')? else { return None };
+    let [test] = test.group('(')? else { return None };
+    if !hash.is("#") || !cfg.is("cfg") || !test.is("test") {
+        return None;
+    }
+    let end = tokens.iter().position(|t| t.is(";") || t.group('{').is_some())?;
+    let name = tokens[..end].iter().position(|t| t.is("mod")).filter(|_| tokens[end].is(";"));
+    let name = name.and_then(|at| tokens[at + 1].word()).map(str::to_owned);
+    Some((end + 1, name))
+}
+
+/// Modules of all files, and where imported names lead.
+pub(crate) struct Tree {
+    modules: BTreeSet<Names>,
+    imports: BTreeMap<(Names, String), Names>,
+}
+
+impl Tree {
+    pub(crate) fn of(sources: &[Source]) -> Self {
+        Self {
+            modules: sources.iter().flat_map(|s| s.modules.clone()).collect(),
+            imports: sources.iter().flat_map(|s| s.imports.clone()).collect(),
+        }
+    }
+
+    /// The module that defines what a path names, through names that others import.
+    pub(crate) fn definer(&self, path: &Names) -> Names {
+        let mut path = path.clone();
+        for _ in 0..8 {
+            let depth = (0..=path.len()).rev().find(|n| self.modules.contains(&path[..*n]));
+            let depth = depth.unwrap_or(0);
+            let module = path[..depth].to_vec();
+            let Some(next) = path.get(depth) else { return module };
+            match self.imports.get(&(module.clone(), next.clone())) {
+                Some(target) if *target != path => path = joined(target, &path[depth + 1..]),
+                _ => return module,
+            }
+        }
+        path
+    }
+}
