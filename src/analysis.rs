@@ -7,6 +7,7 @@
 mod bodies;
 mod cache;
 mod ceiling;
+mod charge;
 mod coverage;
 mod equalities;
 mod fusion;

@@ -207,10 +207,10 @@ impl Calls {
         Inner::once(last.wrapping_add(1), cost)
     }
 
-    /// What ran, of all that was tried.
-    pub(super) fn into_bodies(self, node: &Node, runs: &[Run]) -> Vec<Body> {
+    /// What ran, of all that was tried; taken out of here.
+    pub(super) fn bodies(&self, node: &Node, runs: &[Run]) -> Vec<Body> {
         let mut made: Vec<Option<(String, Call)>> =
-            self.made.into_inner().into_iter().map(Some).collect();
+            self.made.take().into_iter().map(Some).collect();
         let body = |run: &Run| {
             // A call that is part of several runs is found whole by the first.
             let (name, call) = made.get_mut(run.call)?.take()?;

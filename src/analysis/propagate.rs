@@ -3,14 +3,13 @@
 use super::NodeReport;
 use super::bodies::Calls;
 use super::ceiling::Ceiling;
+use super::charge;
 use super::equalities::{self, Limits, decided};
 use crate::dim::{Bindings, Dim};
-use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo, ValueId};
-use crate::ops::{
-    self, Class, Cost, Effect, Equality, NodeCost, OpCx, OpError, ROUND, Share, Status,
-};
+use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo};
+use crate::ops::{self, Class, Effect, Equality, NodeCost, Op, OpCx, OpError, ROUND, Status};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Diagnostics beyond this number are counted, not listed.
@@ -56,6 +55,26 @@ pub struct Outcome {
     pub order: Vec<NodeId>,
     /// Bytes of each value, where known.
     pub sizes: Vec<Option<Dim>>,
+}
+
+/// Where a walk stands: the graph, and what is known of it so far.
+struct Standing<'a> {
+    graph: &'a Graph,
+    values: &'a [TensorInfo],
+    /// Bytes of each value.
+    sizes: &'a [Option<Dim>],
+    /// Reports, by node.
+    before: &'a [NodeReport],
+    /// The values of the graph around.
+    outer: &'a dyn Fn(&str) -> Option<TensorInfo>,
+}
+
+impl Standing<'_> {
+    /// The value of this name, here or in a graph around.
+    fn lookup(&self, name: &str) -> Option<TensorInfo> {
+        let own = self.graph.find_value(name).map(|v| self.values[v.index()].clone());
+        own.or_else(|| (self.outer)(name))
+    }
 }
 
 impl Outcome {
@@ -223,7 +242,8 @@ impl<'b> Walk<'b> {
             let node = graph.node(*id);
             self.place.borrow_mut().push(id.index());
             let around = (self.made.replace(0), self.bounded.replace(false));
-            let (report, mut outputs) = self.node(graph, node, (&values, &sizes), &nodes, outer);
+            let at = Standing { graph, values: &values, sizes: &sizes, before: &nodes, outer };
+            let (report, mut outputs) = self.node(&at, node);
             self.place.borrow_mut().pop();
             self.made.set(around.0);
             self.bounded.set(around.1);
@@ -274,88 +294,87 @@ impl<'b> Walk<'b> {
         found
     }
 
-    fn node(
-        &self,
-        graph: &Graph,
-        node: &Node,
-        (values, sizes): (&[TensorInfo], &[Option<Dim>]),
-        before: &[NodeReport],
-        outer: &dyn Fn(&str) -> Option<TensorInfo>,
-    ) -> (NodeReport, Vec<TensorInfo>) {
-        let inputs: Vec<Option<&TensorInfo>> =
-            node.inputs.iter().map(|v| v.map(|v| &values[v.index()])).collect();
+    /// What a node makes and costs, where it stands.
+    fn node(&self, at: &Standing<'_>, node: &Node) -> (NodeReport, Vec<TensorInfo>) {
         let Some(op) = ops::find(&node.domain, &node.op_type) else {
             let message = format!("operator `{}` is not known", node.qualified_op());
             let hint = "its cost is missing from the totals".to_owned();
             self.report(Severity::Incomplete, &node.name, message, Some(hint));
             return (unknown(Class::Unknown), Vec::new());
         };
-        let constraints = RefCell::new(Vec::new());
-        let declared = node.outputs.iter().map(|v| v.map(|v| &graph.value(v).info)).collect();
-        let lookup = |name: &str| {
-            graph.find_value(name).map(|v| values[v.index()].clone()).or_else(|| outer(name))
-        };
         let calls = Calls::default();
         let run_body = |name: &str, infos: &[TensorInfo]| {
-            let (outputs, outcome) = self.body(node, name, infos, &lookup)?;
+            let (outputs, outcome) = self.body(node, name, infos, &|name| at.lookup(name))?;
             Ok((outputs, calls.keep(node, name, outcome)))
         };
-        let fresh = |stem: &str, limit| self.fresh(stem, limit);
-        let sum = |sizes: &[Dim]| self.sum(sizes);
-        let said = |back_to| self.said(back_to);
-        let visits = || self.visits.get();
-        let remarks = RefCell::default();
+        let (constraints, remarks) = (RefCell::default(), RefCell::default());
         let cx = OpCx {
             node,
-            inputs,
-            declared,
+            inputs: node.inputs.iter().map(|v| v.map(|v| &at.values[v.index()])).collect(),
+            declared: node.outputs.iter().map(|v| v.map(|v| &at.graph.value(v).info)).collect(),
             run_body: &run_body,
             constraints: &constraints,
-            fresh: &fresh,
+            fresh: &|stem, limit| self.fresh(stem, limit),
             remarks: &remarks,
-            sum: &sum,
-            said: &said,
-            visits: &visits,
+            sum: &|sizes| self.sum(sizes),
+            said: &|back_to| self.said(back_to),
+            visits: &|| self.visits.get(),
         };
-        let count = cx.inputs.len();
-        let effect = if count < op.inputs.0 || count > op.inputs.1 {
-            let (least, most) = op.inputs;
-            Err(OpError::Invalid(format!("has {count} inputs, takes {least} to {most}")))
-        } else {
-            (op.effect)(&cx)
-        };
-        let effect = effect.and_then(|effect| self.possible(effect, &constraints.borrow()));
-        if effect.is_ok() {
-            for Equality { a, b, .. } in constraints.borrow().iter() {
-                let message = format!("taken as equal: {a} and {b}");
-                self.report(Severity::Assumption, &node.name, message, None);
-            }
-        }
-        for remark in remarks.borrow_mut().drain(..) {
-            self.report(Severity::Assumption, &node.name, remark, None);
-        }
-        let tall = |o: &TensorInfo| o.rank().is_some_and(|r| r > MAX_RANK);
-        let effect = effect.and_then(|effect| {
-            let rank = effect.outputs.iter().find(|o| tall(o)).and_then(TensorInfo::rank);
-            let message = |r| OpError::Invalid(format!("makes {r} axes, of at most {MAX_RANK}"));
-            rank.map_or(Ok(effect), |r| Err(message(r)))
-        });
-        let mut effect = match effect {
-            Ok(effect) => effect,
+        match self.effect(op, &cx) {
+            Ok(effect) => self.settled(at, op, &cx, effect, &calls),
             Err(error) => {
-                if !self.follows(&error, graph, node, before) {
+                if !self.follows(&error, at, node) {
                     let text = format!("{}: {error}", node.qualified_op());
                     self.report(Severity::Incomplete, &node.name, text, None);
                 } else if self.depth.get() == 0 {
                     self.following.set(self.following.get() + 1);
                 }
-                return (unknown(op.class), Vec::new());
+                (unknown(op.class), Vec::new())
             }
+        }
+    }
+
+    /// What an operator does here, where that can be; what it took for granted is reported.
+    fn effect(&self, op: &Op, cx: &OpCx<'_>) -> Result<Effect, OpError> {
+        let count = cx.inputs.len();
+        let (least, most) = op.inputs;
+        let effect = if (least..=most).contains(&count) {
+            (op.effect)(cx)
+        } else {
+            Err(OpError::Invalid(format!("has {count} inputs, takes {least} to {most}")))
         };
+        let constraints = cx.constraints.borrow();
+        let effect = effect.and_then(|effect| self.possible(effect, &constraints));
+        if effect.is_ok() {
+            for Equality { a, b, .. } in constraints.iter() {
+                let message = format!("taken as equal: {a} and {b}");
+                self.report(Severity::Assumption, &cx.node.name, message, None);
+            }
+        }
+        for remark in cx.remarks.borrow_mut().drain(..) {
+            self.report(Severity::Assumption, &cx.node.name, remark, None);
+        }
+        let effect = effect?;
+        match effect.outputs.iter().filter_map(TensorInfo::rank).find(|r| *r > MAX_RANK) {
+            Some(r) => Err(OpError::Invalid(format!("makes {r} axes, of at most {MAX_RANK}"))),
+            None => Ok(effect),
+        }
+    }
+
+    /// The report and outputs of a node whose effect is known.
+    fn settled(
+        &self,
+        at: &Standing<'_>,
+        op: &Op,
+        cx: &OpCx<'_>,
+        mut effect: Effect,
+        calls: &Calls,
+    ) -> (NodeReport, Vec<TensorInfo>) {
+        let node = cx.node;
         let constant = op.class != Class::Quantization
             && cx.inputs.iter().flatten().all(|i| i.constant)
             && node.subgraphs().next().is_none();
-        let sized = constant || from_sizes(&cx, op.class, &self.limits.borrow());
+        let sized = constant || from_sizes(cx, op.class, &self.limits.borrow());
         // Arithmetic on sizes: vectors that are worked out before the data are looked at.
         let is_size = |o: &TensorInfo| {
             let integer = o.value.is_some() && o.dtype.is_some_and(|d| !d.is_float());
@@ -364,18 +383,13 @@ impl<'b> Walk<'b> {
         let known = !effect.outputs.is_empty() && effect.outputs.iter().all(is_size);
         let report = if constant || known {
             NodeReport { status: Status::Folded, ..unknown(op.class) }
+        } else if let Some(report) = charge::cost(at.graph, cx, &effect, op.class, at.sizes) {
+            let runs = effect.inner.as_deref().map_or(&[][..], |inner| &inner.runs);
+            self.sureness(NodeReport { bodies: calls.bodies(node, runs), ..report })
         } else {
-            match Self::cost(graph, &cx, &effect, op.class, sizes) {
-                Some(report) => {
-                    let runs = effect.inner.as_deref().map_or(&[][..], |inner| &inner.runs);
-                    self.sureness(NodeReport { bodies: calls.into_bodies(node, runs), ..report })
-                }
-                None => {
-                    let message = format!("{}: element type not known", node.qualified_op());
-                    self.report(Severity::Incomplete, &node.name, message, None);
-                    unknown(op.class)
-                }
-            }
+            let message = format!("{}: element type not known", node.qualified_op());
+            self.report(Severity::Incomplete, &node.name, message, None);
+            unknown(op.class)
         };
         for output in &mut effect.outputs {
             (output.constant, output.sized) = (constant, sized);
@@ -408,13 +422,14 @@ impl<'b> Walk<'b> {
 
     /// Whether a node fails only because one before it did, here or in a graph around, of which enough has
     /// been said.
-    fn follows(&self, error: &OpError, graph: &Graph, node: &Node, before: &[NodeReport]) -> bool {
+    fn follows(&self, error: &OpError, at: &Standing<'_>, node: &Node) -> bool {
         let OpError::UnknownInput { port, .. } = error else { return false };
         let Some(value) = node.inputs.get(*port).copied().flatten() else { return false };
         let said = || self.diagnostics.borrow().iter().any(|d| d.severity == Severity::Incomplete);
-        match graph.value(value).producer {
-            Some(id) => before[id.index()].status == Status::Unknown,
-            None => graph.captures.contains_key(&graph.value(value).name) && said(),
+        let value = at.graph.value(value);
+        match value.producer {
+            Some(id) => at.before[id.index()].status == Status::Unknown,
+            None => at.graph.captures.contains_key(&value.name) && said(),
         }
     }
 
@@ -500,116 +515,6 @@ impl<'b> Walk<'b> {
             ));
         }
         Ok((outputs, outcome))
-    }
-
-    /// Arithmetic by kind, and bytes: each distinct input read once, each output written once.
-    fn cost(
-        graph: &Graph,
-        cx: &OpCx<'_>,
-        effect: &Effect,
-        class: Class,
-        sizes: &[Option<Dim>],
-    ) -> Option<NodeReport> {
-        let float = || cx.dtype(0).is_none_or(crate::ir::DType::is_float);
-        let integer =
-            effect.integer.unwrap_or_else(|| !float() || quantized(graph, cx.node, class));
-        let mut operations = effect.macs.clone() * Dim::from(2);
-        operations += &effect.other;
-        operations += &effect.transcendentals;
-        operations += &effect.comparisons;
-        let effective_macs = effect.effective.clone().unwrap_or_else(|| effect.macs.clone());
-        let left = effect.fast[usize::from(integer)];
-        let mut own = Cost {
-            macs: effect.macs.clone(),
-            fast: (left != Share::ALL)
-                .then(|| (left, effective_macs.clone()))
-                .into_iter()
-                .collect(),
-            effective_macs,
-            transcendentals: effect.transcendentals.clone(),
-            comparisons: effect.comparisons.clone(),
-            ..Cost::default()
-        };
-        if integer {
-            own.int_ops = operations;
-        } else {
-            own.flops = operations;
-        }
-        let mut reads: Vec<(ValueId, Dim)> = Vec::with_capacity(cx.node.inputs.len());
-        let stated: HashMap<usize, &Dim> =
-            effect.reads.iter().rev().map(|(p, b)| (*p, b)).collect();
-        let many = cx.node.inputs.len() > 16;
-        let mut seen = HashSet::new();
-        for (port, value) in cx.node.inputs.iter().enumerate() {
-            let Some(value) = value else { continue };
-            let bytes = match stated.get(&port) {
-                Some(bytes) => (*bytes).clone(),
-                None => sizes[value.index()].clone()?,
-            };
-            let repeated = if many {
-                !seen.insert(*value)
-            } else {
-                reads.iter().any(|(seen, _)| seen == value)
-            };
-            if repeated {
-                continue;
-            }
-            let bytes = stored(graph, *value, bytes);
-            if graph.value(*value).weight.is_some() || cx.optional(port)?.constant {
-                own.weight_bytes_read += &bytes;
-            }
-            own.bytes_read += &bytes;
-            reads.push((*value, bytes));
-        }
-        let mut writes: Vec<(ValueId, Dim)> = Vec::with_capacity(cx.node.outputs.len());
-        let used = cx.node.outputs.iter().zip(&effect.outputs);
-        for (value, info) in used.filter_map(|(v, info)| Some(((*v)?, info))) {
-            let bytes = match &effect.writes {
-                // Stated for all outputs together.
-                Some(bytes) if writes.is_empty() => bytes.clone(),
-                Some(_) => Dim::ZERO,
-                None => info.bytes()?,
-            };
-            own.bytes_written += &bytes;
-            writes.push((value, bytes));
-        }
-        if let Some(inner) = effect.inner.as_deref() {
-            own.add(&inner.cost);
-        }
-        Some(NodeReport {
-            class,
-            cost: own.into(),
-            status: effect.status,
-            reads,
-            writes,
-            bodies: Vec::new(),
-        })
-    }
-}
-
-/// Whether both factors of a product come straight out of integers: Q/DQ nodes around it say that it
-/// is to be computed on these.
-fn quantized(graph: &Graph, node: &Node, class: Class) -> bool {
-    let unpacked = |port: usize| {
-        let value = node.inputs.get(port).copied().flatten();
-        let producer = value.and_then(|v| graph.value(v).producer);
-        producer.is_some_and(|id| &*graph.node(id).op_type == "DequantizeLinear")
-    };
-    matches!(class, Class::Convolution | Class::MatrixProduct) && unpacked(0) && unpacked(1)
-}
-
-/// Bytes of a stored tensor, in the type that it is stored in; of a sparse one, what is stored of it.
-fn stored(graph: &Graph, value: ValueId, bytes: Dim) -> Dim {
-    let value = graph.value(value);
-    if let Some(weight) = value.weight.as_ref().filter(|w| w.sparse.is_some()) {
-        return bytes.minimum(&weight.bytes);
-    }
-    let types = value.weight.as_ref().and_then(|w| Some((w.dtype?, value.info.dtype?)));
-    match types {
-        Some((stored, used)) if stored != used && used.bits() > 0 => {
-            (bytes * Dim::from(stored.bits())).ceil_div(&Dim::from(used.bits()))
-        }
-        _ => bytes,
     }
 }
 
