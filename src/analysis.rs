@@ -100,7 +100,7 @@ pub struct Analysis {
     /// Bytes no runtime can avoid moving: what is read of every input and weight, and every output,
     /// once. Never more than the sum over nodes.
     pub compulsory_bytes: Dim,
-    /// The same by nodes alone whose cost is no bound: what is moved whatever the data decide.
+    /// The same by nodes alone whose cost is no bound: what is moved whatever the data are.
     pub sure_bytes: Dim,
     /// What a decoder keeps between steps; empty for other models.
     pub cache: Cache,
@@ -116,7 +116,7 @@ pub struct Analysis {
     pub coverage: Coverage,
     /// Symbols that the numbers depend on.
     pub symbols: BTreeSet<Arc<str>>,
-    /// Of these, sizes that only the data decide, with the most each can be, where that is known.
+    /// Of these, data-dependent sizes, with the most each can be, where that is known.
     pub limits: BTreeMap<Arc<str>, Option<Dim>>,
     /// The names of these sizes, each after those that its limit is given in.
     order_of_limits: Vec<Arc<str>>,
@@ -191,8 +191,8 @@ impl Analysis {
     }
 }
 
-/// Analyses `model`, its symbols left open unless `bindings` fixes them. Nodes whose cost depends on a size
-/// that only the data decide and nothing limits are not known; formulas hold that size.
+/// Analyses `model`, its symbols left open unless `bindings` fixes them. Nodes whose cost depends on a
+/// data-dependent size without a limit are not known; formulas hold that size.
 pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
     let graph = &model.graph;
     let inputs: Vec<TensorInfo> =
@@ -242,7 +242,7 @@ fn symbols(analysis: &Analysis, inputs: &[TensorInfo]) -> BTreeSet<Arc<str>> {
     if analysis.totals.overflows() {
         analysis.nodes.iter().for_each(|node| named(&node.cost));
     }
-    // What data decide may be in sums of bytes alone.
+    // Data-dependent sizes may be in sums of bytes alone.
     if !analysis.limits.is_empty() {
         let sums = [&analysis.fused_bytes, &analysis.compulsory_bytes, &analysis.cache.bytes];
         let sums = sums.into_iter().chain(&analysis.live_bytes);

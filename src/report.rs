@@ -33,4 +33,4 @@ pub use model::{
 };
 pub use phases::PhaseReport;
 pub use tensor::SharedTensor;
-pub use text::{assumptions, bounds, count, csv, markdown, table};
+pub use text::{assumptions, bounds, ceilings, count, csv, markdown, table};

@@ -18,7 +18,7 @@ pub struct Body {
     pub alternative: bool,
     /// What the walk found; none where a loop has too many different rounds to keep each.
     pub outcome: Option<Outcome>,
-    /// Whether it may run less often: the data decide.
+    /// Whether how often it runs is data-dependent.
     pub(super) doubtful: bool,
     /// Whether what its kernels move is that of all its runs together, which differ.
     pub(super) together: bool,

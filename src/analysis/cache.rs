@@ -251,23 +251,35 @@ impl Search<'_> {
                     self.follow(level, to, &next);
                 }
             }
-            Holds::Cached(ports) => {
-                for (past, present) in ports {
-                    let Some(to) = output(*present) else { continue };
-                    if node.inputs.get(*past).copied().flatten() == Some(value) {
-                        let (old, all) = (level.elements(Some(value)), level.elements(Some(to)));
-                        let shared = old == all;
-                        let next = Trail {
-                            joined: next.joined || !shared,
-                            updated: next.updated || shared,
-                            made: made(to, None, shared),
-                            ..next.clone()
-                        };
-                        self.follow(level, to, &next);
-                    }
-                }
-            }
+            Holds::Cached(ports) => self.kept(level, id, value, &next, ports),
             _ => {}
+        }
+    }
+
+    /// A node that has ports of its own for the cache, which it gives back longer or in place.
+    fn kept(
+        &mut self,
+        level: &Level<'_>,
+        id: NodeId,
+        value: ValueId,
+        trail: &Trail,
+        ports: &[(usize, usize)],
+    ) {
+        let node = level.graph.node(id);
+        for (past, present) in ports {
+            let Some(to) = node.outputs.get(*present).copied().flatten() else { continue };
+            if node.inputs.get(*past).copied().flatten() == Some(value) {
+                let (old, all) = (level.elements(Some(value)), level.elements(Some(to)));
+                let shared = old == all;
+                let made = Made { path: level.path(), value: to, root: None, stated: shared };
+                let next = Trail {
+                    joined: trail.joined || !shared,
+                    updated: trail.updated || shared,
+                    made: Some(made),
+                    ..trail.clone()
+                };
+                self.follow(level, to, &next);
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! The most that everything can be at one choice of sizes, where only the data decide some others.
+//! The most that everything can be at one choice of sizes, where others are data-dependent.
 
 use super::bodies::{Body, Summary};
 use super::equalities::Limits;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Up to so many values of a size are all tried where a difference in it has no order.
 const MAX_TRIED: i128 = 256;
 
-/// Sizes that only the data decide and nothing limits, those included whose limit holds one.
+/// Data-dependent sizes without a limit, those included whose limit holds one.
 pub(super) fn unlimited(limits: &Limits, order: &[Arc<str>]) -> BTreeSet<Arc<str>> {
     let mut limited: BTreeSet<&Arc<str>> = BTreeSet::new();
     for name in order {
@@ -53,7 +53,7 @@ pub(super) struct Ceiling<'a> {
 }
 
 impl Analysis {
-    /// Everything as a number, at `bindings`: sizes that only the data decide are where each count is
+    /// Everything as a number, at `bindings`: data-dependent sizes are where each count is
     /// largest, within their limits. A node whose cost depends on one without a limit is not known,
     /// and not in the sums; a size that is not known stays a formula.
     #[must_use]
@@ -78,7 +78,7 @@ impl Analysis {
         }
     }
 
-    /// The most that each size can be that only the data decide, at `bindings`, where it has a limit.
+    /// The most that each data-dependent size can be, at `bindings`, where it has a limit.
     pub fn most(&self, bindings: &Bindings) -> Bindings {
         let ceiling = Ceiling::new(&self.limits, &self.order_of_limits, bindings);
         ceiling.ranges.into_iter().map(|(name, (_, most))| (name, most)).collect()
@@ -229,7 +229,7 @@ impl<'a> Ceiling<'a> {
             severity: Severity::Incomplete,
             place: name.to_string(),
             message: format!(
-                "only the data decide this size and nothing limits it: the cost of {nodes} {} is not known",
+                "a data-dependent size without a limit: the cost of {nodes} {} is not known",
                 if *nodes == 1 { "node" } else { "nodes" }
             ),
             hint: Some(format!("give it a value with --dim {name}=N")),

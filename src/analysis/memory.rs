@@ -125,6 +125,94 @@ fn peak(spans: &[Span], steps: usize) -> u64 {
     most
 }
 
+/// What decides the order of nodes, by node.
+struct Waiting {
+    /// The bytes of values, each at its owner.
+    size: Vec<i64>,
+    /// What each reads: owners, each once.
+    reads: Vec<Vec<usize>>,
+    /// The bytes it makes.
+    makes: Vec<i64>,
+    /// How many nodes it waits for.
+    waits: Vec<usize>,
+    /// Which nodes wait for it.
+    readers: Vec<Vec<NodeId>>,
+    /// By value: how many nodes have yet to read it, and one more where it is a result.
+    uses: Vec<usize>,
+}
+
+impl Waiting {
+    fn new(
+        graph: &Graph,
+        order: &[NodeId],
+        owner: &[ValueId],
+        bytes: &dyn Fn(ValueId) -> u64,
+    ) -> Self {
+        let size: Vec<i64> =
+            graph.value_ids().map(|v| i64::try_from(bytes(v)).unwrap_or(i64::MAX)).collect();
+        let count = graph.nodes.len();
+        let mut waiting = Self {
+            reads: vec![Vec::new(); count],
+            makes: vec![0; count],
+            waits: vec![0; count],
+            readers: vec![Vec::new(); count],
+            uses: vec![0; size.len()],
+            size,
+        };
+        for id in order {
+            waiting.add(graph, *id, owner);
+        }
+        for output in &graph.outputs {
+            waiting.uses[owner[output.index()].index()] += 1;
+        }
+        waiting
+    }
+
+    fn add(&mut self, graph: &Graph, id: NodeId, owner: &[ValueId]) {
+        let node = graph.node(id);
+        let captured = node.subgraphs().flat_map(|(_, body)| body.captures.keys());
+        let captured = captured.filter_map(|name| graph.find_value(name));
+        let sources: Vec<ValueId> = node.inputs.iter().flatten().copied().chain(captured).collect();
+        let mut made: Vec<NodeId> =
+            sources.iter().filter_map(|v| graph.value(*v).producer).collect();
+        made.sort_unstable();
+        made.dedup();
+        self.waits[id.index()] = made.len();
+        for source in made {
+            self.readers[source.index()].push(id);
+        }
+        let mut read: Vec<usize> = sources.iter().map(|v| owner[v.index()].index()).collect();
+        read.sort_unstable();
+        read.dedup();
+        for value in &read {
+            self.uses[*value] += 1;
+        }
+        self.reads[id.index()] = read;
+        let own = node.outputs.iter().flatten().filter(|v| owner[v.index()] == **v);
+        self.makes[id.index()] = own.map(|v| self.size[v.index()]).fold(0, i64::saturating_add);
+    }
+
+    /// By how many bytes more is alive after a node than before it.
+    fn growth(&self, id: NodeId) -> i64 {
+        let last = self.reads[id.index()].iter().filter(|v| self.uses[**v] == 1);
+        let freed = last.map(|v| self.size[*v]).fold(0, i64::saturating_add);
+        self.makes[id.index()].saturating_sub(freed)
+    }
+
+    /// Runs a node: which others can run after it.
+    fn run(&mut self, id: NodeId) -> Vec<NodeId> {
+        for value in &self.reads[id.index()] {
+            self.uses[*value] = self.uses[*value].saturating_sub(1);
+        }
+        let waits = &mut self.waits;
+        let ready = self.readers[id.index()].iter().filter(|reader| {
+            waits[reader.index()] -= 1;
+            waits[reader.index()] == 0
+        });
+        ready.copied().collect()
+    }
+}
+
 /// Of the nodes that can run, always the one that adds least to what is alive; nodes that hold
 /// nothing run at once.
 fn greedy_order(
@@ -133,74 +221,26 @@ fn greedy_order(
     owner: &[ValueId],
     bytes: &dyn Fn(ValueId) -> u64,
 ) -> Vec<NodeId> {
-    let size: Vec<i64> =
-        graph.value_ids().map(|v| i64::try_from(bytes(v)).unwrap_or(i64::MAX)).collect();
-    // By node: what it reads (owners, each once), the bytes it makes, and how many nodes it waits for.
-    let count = graph.nodes.len();
-    let mut reads: Vec<Vec<usize>> = vec![Vec::new(); count];
-    let mut makes: Vec<i64> = vec![0; count];
-    let mut waits: Vec<usize> = vec![0; count];
-    let mut readers: Vec<Vec<NodeId>> = vec![Vec::new(); count];
-    let mut uses: Vec<usize> = vec![0; size.len()];
-    for id in order {
-        let node = graph.node(*id);
-        let captured = node.subgraphs().flat_map(|(_, body)| body.captures.keys());
-        let captured = captured.filter_map(|name| graph.find_value(name));
-        let sources: Vec<ValueId> = node.inputs.iter().flatten().copied().chain(captured).collect();
-        let mut made: Vec<NodeId> =
-            sources.iter().filter_map(|v| graph.value(*v).producer).collect();
-        made.sort_unstable();
-        made.dedup();
-        waits[id.index()] = made.len();
-        for source in made {
-            readers[source.index()].push(*id);
-        }
-        let mut read: Vec<usize> = sources.iter().map(|v| owner[v.index()].index()).collect();
-        read.sort_unstable();
-        read.dedup();
-        for value in &read {
-            uses[*value] += 1;
-        }
-        reads[id.index()] = read;
-        let own = node.outputs.iter().flatten().filter(|v| owner[v.index()] == **v);
-        makes[id.index()] = own.map(|v| size[v.index()]).fold(0, i64::saturating_add);
-    }
-    for output in &graph.outputs {
-        uses[owner[output.index()].index()] += 1;
-    }
-    let growth = |id: NodeId, uses: &[usize]| {
-        let freed = reads[id.index()].iter().filter(|v| uses[**v] == 1).map(|v| size[*v]);
-        makes[id.index()].saturating_sub(freed.fold(0, i64::saturating_add))
-    };
+    let mut waiting = Waiting::new(graph, order, owner, bytes);
     let mut free: Vec<NodeId> = Vec::new();
     let mut ready: Vec<NodeId> = Vec::new();
     let mut result = Vec::with_capacity(order.len());
-    let sort = |id: NodeId, free: &mut Vec<NodeId>, ready: &mut Vec<NodeId>| {
-        if makes[id.index()] == 0 { free.push(id) } else { ready.push(id) }
-    };
-    for id in order.iter().filter(|id| waits[id.index()] == 0) {
-        sort(*id, &mut free, &mut ready);
-    }
+    let mut next: Vec<NodeId> =
+        order.iter().filter(|id| waiting.waits[id.index()] == 0).copied().collect();
     loop {
+        for id in next {
+            if waiting.makes[id.index()] == 0 { free.push(id) } else { ready.push(id) }
+        }
         let id = match free.pop() {
             Some(id) => id,
             None => {
-                let least =
-                    ready.iter().enumerate().min_by_key(|(i, id)| (growth(**id, &uses), *i));
-                let Some(at) = least.map(|(i, _)| i) else { break };
+                let grown = ready.iter().enumerate().map(|(at, id)| (waiting.growth(*id), at));
+                let Some((_, at)) = grown.min() else { break };
                 ready.remove(at)
             }
         };
         result.push(id);
-        for value in &reads[id.index()] {
-            uses[*value] = uses[*value].saturating_sub(1);
-        }
-        for reader in &readers[id.index()] {
-            waits[reader.index()] -= 1;
-            if waits[reader.index()] == 0 {
-                sort(*reader, &mut free, &mut ready);
-            }
-        }
+        next = waiting.run(id);
     }
     result
 }

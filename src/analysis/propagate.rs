@@ -105,7 +105,7 @@ impl<'b> Walk<'b> {
         }
     }
 
-    /// What could not be settled, and the sizes that only the data decide, with the order they came up in.
+    /// What could not be settled, and the data-dependent sizes, with the order they came up in.
     pub(super) fn into_parts(self) -> (Vec<Diagnostic>, Limits, Vec<Arc<str>>) {
         let mut diagnostics = self.diagnostics.into_inner();
         let following = self.following.get();
@@ -120,7 +120,7 @@ impl<'b> Walk<'b> {
         (diagnostics, self.limits.into_inner(), self.made_in_order.into_inner())
     }
 
-    /// A symbol of a size that only the data decide, named after the place of its node: the same in every
+    /// A symbol of a data-dependent size, named after the place of its node: the same in every
     /// round of a loop, and whatever else of the model is known.
     fn fresh(&self, stem: &str, limit: Option<Dim>) -> Dim {
         let limit = limit.map(|l| l.bind(self.bindings).maximum(&Dim::ZERO));
@@ -142,7 +142,7 @@ impl<'b> Walk<'b> {
         let key: Arc<str> = name.as_str().into();
         let merged = match limits.get(&key) {
             Some(before) if *before == limit => limit,
-            // In another round the limit is another. One that grows with what data decide may grow with itself.
+            // In another round the limit is another. One that grows with a data-dependent size may grow with itself.
             Some(before) => (before.as_ref().zip(limit.as_ref()))
                 .filter(|(_, new)| !decided(new, &limits))
                 .map(|(a, b)| a.maximum(b)),
@@ -399,15 +399,22 @@ impl<'b> Walk<'b> {
     }
 
     /// Counts what is held, and lets go of long contents and formulas where that is too much: of a model
-    /// that folds millions of numbers, or adds up thousands of symbols again and again.
+    /// that folds millions of numbers, or adds up thousands of symbols again and again. A tensor's count of
+    /// elements is as long as the product of its sizes, and is in some ten counts of the nodes around it.
     fn hold(&self, info: &mut TensorInfo) {
         const MOST: usize = 1_500_000;
         const SHORT: usize = 32;
+        const COUNTS: usize = 16;
         let terms = |d: &Dim| if d.term_count() > 1 { 4 * d.term_count() } else { 1 };
         let contents = info.value.as_deref().unwrap_or(&[]).iter();
         let contents: usize = contents.map(|e| e.as_dim().map_or(1, terms)).sum();
         let sizes: usize = info.shape.iter().flatten().map(terms).sum();
-        let held = self.held.get().saturating_add(contents + 4 * sizes);
+        let lengths = info.shape.iter().flatten().map(Dim::term_count);
+        let product = lengths.fold(1, usize::saturating_mul);
+        // Beyond the most there is no product.
+        let counted = (SHORT..=crate::dim::MAX_TERMS).contains(&product);
+        let counts = if counted { COUNTS * product } else { 0 };
+        let held = self.held.get().saturating_add(contents + 4 * sizes + counts);
         if held <= MOST {
             self.held.set(held);
             return;
@@ -415,7 +422,8 @@ impl<'b> Walk<'b> {
         if contents > SHORT {
             info.value = None;
         }
-        for size in info.shape.iter_mut().flatten().filter(|d| d.term_count() > SHORT) {
+        let long = |size: &&mut Dim| size.term_count() > if counted { 1 } else { SHORT };
+        for size in info.shape.iter_mut().flatten().filter(long) {
             *size = Dim::overflow();
         }
     }
@@ -433,7 +441,7 @@ impl<'b> Walk<'b> {
         }
     }
 
-    /// A cost in sizes that only the data decide is a bound.
+    /// A cost in data-dependent sizes is a bound.
     fn sureness(&self, mut report: NodeReport) -> NodeReport {
         let limits = self.limits.borrow();
         if report.status == Status::Exact && self.bounded.get() {
@@ -519,7 +527,7 @@ impl<'b> Walk<'b> {
 }
 
 /// Whether what a node makes follows from constants and sizes alone, or from contents that a caller gave:
-/// sizes that only the data decide aside.
+/// data-dependent sizes aside.
 fn from_sizes(cx: &OpCx<'_>, class: Class, limits: &Limits) -> bool {
     let given = |i: &&TensorInfo| i.constant || i.sized;
     if matches!(&*cx.node.op_type, "Shape" | "Size") {

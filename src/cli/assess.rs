@@ -234,15 +234,7 @@ fn summary(a: &Assessment, folder: &Path) -> String {
         row("assumed", line);
     }
     row("machine", format!("{}, {} threads, {}", m.cpu, m.threads, m.simd));
-    row(
-        "ceilings",
-        format!(
-            "{} and {}, measured; ridge at {:.1} FLOP/B",
-            si(m.peak_flops_all_threads, "FLOP/s"),
-            si(m.triad_bytes_per_second_all_threads, "B/s"),
-            b.ridge_flop_per_byte
-        ),
-    );
+    row("ceilings", crate::report::ceilings(b, ", measured"));
     for doubt in &m.doubts {
         row("noisy", doubt.clone());
     }

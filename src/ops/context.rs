@@ -58,10 +58,10 @@ pub struct OpCx<'a> {
     pub run_body: &'a RunBody<'a>,
     /// Equalities that must hold for the result to be right, such as two symbols that broadcast.
     pub constraints: &'a RefCell<Vec<Equality>>,
-    /// Makes a symbol that nothing else has, with this stem, for a size that only the data decide;
+    /// Makes a symbol that nothing else has, with this stem, for a data-dependent size;
     /// with the most it can be, where that is known.
     pub fresh: &'a dyn Fn(&str, Option<Dim>) -> Dim,
-    /// The sum of sizes that only the data decide; where it is too long for a formula, a size of its own with
+    /// The sum of data-dependent sizes; where it is too long for a formula, a size of its own with
     /// the most that it can be.
     pub sum: &'a dyn Fn(&[Dim]) -> Dim,
     /// What the reader of a report should know, such as which branch was counted.

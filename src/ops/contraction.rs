@@ -6,6 +6,7 @@ use super::shape::{Window, broadcast};
 use super::{Effect, Op, fast};
 use crate::dim::Dim;
 use crate::ir::{DType, Shape, TensorInfo};
+use std::collections::{BTreeMap, BTreeSet};
 
 const CONV: &str = "2·|y|·(Cin/g)·∏k (+ |y| bias)";
 
@@ -298,7 +299,28 @@ fn einsum(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     if terms.len() != cx.inputs.len() {
         return invalid!("`{equation}` names {} operands, got {}", terms.len(), cx.inputs.len());
     }
-    let mut extents = std::collections::BTreeMap::<String, Dim>::new();
+    let (extents, operands) = labelled(cx, &terms)?;
+    let output = match output {
+        Some(text) => {
+            let ellipsis = extents.keys().filter(|l| l.starts_with('.')).count();
+            expand_labels(&text, text.replace("...", "").chars().count() + ellipsis)?
+        }
+        None => implicit_output(&operands),
+    };
+    if let Some(label) = output.iter().find(|l| !extents.contains_key(*l)) {
+        return invalid!("output index `{label}` is in no operand");
+    }
+    let (macs, other) = pairwise(&extents, &operands, &output);
+    let shape: Shape = output.iter().filter_map(|l| extents.get(l).cloned()).collect();
+    Ok(Effect::one(cx.like(shape)).macs(macs).other(other))
+}
+
+/// Sizes by label.
+type Extents = BTreeMap<String, Dim>;
+
+/// The size of each label of an einsum, and the labels of each operand.
+fn labelled(cx: &OpCx<'_>, terms: &[&str]) -> Result<(Extents, Vec<Vec<String>>), OpError> {
+    let mut extents = Extents::new();
     let mut operands = Vec::new();
     for (port, term) in terms.iter().enumerate() {
         let shape = cx.shape(port)?;
@@ -315,33 +337,26 @@ fn einsum(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         }
         operands.push(labels);
     }
-    let output = match output {
-        Some(text) => {
-            let ellipsis = extents.keys().filter(|l| l.starts_with('.')).count();
-            expand_labels(&text, text.replace("...", "").chars().count() + ellipsis)?
-        }
-        None => implicit_output(&operands),
-    };
-    let extent = |labels: &std::collections::BTreeSet<&String>| -> Dim {
+    Ok((extents, operands))
+}
+
+/// MACs and other operations of an einsum, pair by pair from the left.
+fn pairwise(extents: &Extents, operands: &[Vec<String>], output: &[String]) -> (Dim, Dim) {
+    let extent = |labels: &BTreeSet<&String>| -> Dim {
         labels.iter().filter_map(|l| extents.get(*l)).product()
     };
-    if let Some(label) = output.iter().find(|l| !extents.contains_key(*l)) {
-        return invalid!("output index `{label}` is in no operand");
-    }
     let (mut macs, mut other) = (Dim::ZERO, Dim::ZERO);
-    let mut left: std::collections::BTreeSet<&String> = operands[0].iter().collect();
+    let mut left: BTreeSet<&String> = operands[0].iter().collect();
     if operands.len() == 1 {
-        let kept: std::collections::BTreeSet<&String> = output.iter().collect();
+        let kept: BTreeSet<&String> = output.iter().collect();
         other = extent(&left) - extent(&kept);
     }
     for i in 1..operands.len() {
-        let all: std::collections::BTreeSet<&String> =
-            left.iter().copied().chain(&operands[i]).collect();
+        let all: BTreeSet<&String> = left.iter().copied().chain(&operands[i]).collect();
         let needed = |l: &&String| {
             output.contains(l) || operands[i + 1..].iter().any(|later| later.contains(l))
         };
-        let kept: std::collections::BTreeSet<&String> =
-            all.iter().copied().filter(|l| needed(l)).collect();
+        let kept: BTreeSet<&String> = all.iter().copied().filter(|l| needed(l)).collect();
         if kept.len() < all.len() {
             macs = macs + extent(&all);
         } else {
@@ -349,8 +364,7 @@ fn einsum(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         }
         left = kept;
     }
-    let shape: Shape = output.iter().filter_map(|l| extents.get(l).cloned()).collect();
-    Ok(Effect::one(cx.like(shape)).macs(macs).other(other))
+    (macs, other)
 }
 
 /// Letters of a term as labels; `...` becomes as many numbered labels as the rank leaves.

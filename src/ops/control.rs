@@ -3,7 +3,7 @@
 //! A body's cost comes from walking it with the infos of its inputs. What changes evenly from one round to
 //! the next is a formula in the number of the round; what does not is followed round by round, where
 //! it is known when the loop ends, or else widened until it no longer changes: sizes that differ
-//! become symbols that only the data decide.
+//! become symbols of data-dependent sizes.
 
 use super::Class::Control;
 use super::context::{OpCx, OpError, invalid};
@@ -143,9 +143,18 @@ fn loop_(cx: &OpCx<'_>) -> Result<Effect, OpError> {
             _ => followed(cx, p, &trips(cx, most)),
         });
     }
-    let any = scalar(DType::I64, None);
+    widened(cx, carried, most, begin)
+}
+
+/// A loop of rounds that follow no pattern: one stands for all, its state widened until it no longer changes.
+fn widened(
+    cx: &OpCx<'_>,
+    carried: Vec<TensorInfo>,
+    most: Option<Dim>,
+    begin: Option<bool>,
+) -> Result<Effect, OpError> {
     let anywhere = |state: &[TensorInfo]| {
-        let mut inputs = vec![any.clone(), condition.clone()];
+        let mut inputs = vec![scalar(DType::I64, None), scalar(DType::Bool, Some(Dim::ONE))];
         inputs.extend_from_slice(state);
         (cx.run_body)("body", &inputs)
     };
@@ -158,7 +167,7 @@ fn loop_(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(Effect::of(results).inner(cost.times(&trips)).free(cx.inputs.len()))
 }
 
-/// How often a loop runs that the data end.
+/// How often a loop runs whose end is data-dependent.
 fn trips(cx: &OpCx<'_>, most: Option<Dim>) -> Dim {
     let trips = (cx.fresh)("trips", most);
     if trips.as_const().is_none() {
@@ -299,46 +308,8 @@ fn scan(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let Some(states) = cx.inputs.len().checked_sub(offset + scanned).filter(|_| scanned > 0) else {
         return invalid!("{scanned} of {} inputs are scanned", cx.inputs.len());
     };
-    let input_axes = cx.attrs().ints("scan_input_axes")?.unwrap_or(&[]);
     let output_axes = cx.attrs().ints("scan_output_axes")?.unwrap_or(&[]);
-    let without = |info: &TensorInfo, at: usize| TensorInfo {
-        shape: info.shape.as_ref().map(|s| {
-            let mut s = s.clone();
-            s.remove(at);
-            s
-        }),
-        dtype: info.dtype,
-        ..TensorInfo::default()
-    };
-    let (mut batch, mut length) = (Dim::ONE, None::<Dim>);
-    let mut state = Vec::new();
-    for port in offset..offset + states {
-        let info = cx.input(port)?;
-        if early {
-            batch = cx.shape(port)?.first().cloned().unwrap_or(Dim::ONE);
-            state.push(without(info, 0));
-        } else {
-            state.push(TensorInfo { constant: false, ..info.clone() });
-        }
-    }
-    let mut slices = Vec::new();
-    for i in 0..scanned {
-        let port = offset + states + i;
-        let shape = cx.shape(port)?;
-        let given = input_axes.get(i).copied().unwrap_or(0);
-        let at = if early { 1 } else { axis(given, shape.len())? };
-        let Some(size) = shape.get(at) else { return invalid!("input {port} has no axis {at}") };
-        match &length {
-            Some(known) => cx.require_equal(known, size),
-            None => length = Some(size.clone()),
-        }
-        let slice = without(cx.input(port)?, at);
-        if early {
-            batch = shape[0].clone();
-        }
-        slices.push(if early { without(&slice, 0) } else { slice });
-    }
-    let length = length.unwrap_or_default();
+    let Scanned { batch, length, state, slices } = scanned_inputs(cx, offset, states)?;
     let round = |_: &Dim, state: &[TensorInfo]| {
         let inputs: Vec<TensorInfo> = state.iter().chain(&slices).cloned().collect();
         let (mut outputs, cost) = (cx.run_body)("body", &inputs)?;
@@ -372,6 +343,62 @@ fn scan(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     }
     let effect = Effect::of(results).inner(cost.times(&batch)).free(cx.inputs.len());
     Ok(if bound { effect.bound() } else { effect })
+}
+
+/// What a scan reads.
+struct Scanned {
+    batch: Dim,
+    /// How many slices each of its inputs has.
+    length: Dim,
+    state: Vec<TensorInfo>,
+    /// One slice of each input that is scanned.
+    slices: Vec<TensorInfo>,
+}
+
+/// The inputs of a scan from port `offset`, the first `states` of which are its state.
+fn scanned_inputs(cx: &OpCx<'_>, offset: usize, states: usize) -> Result<Scanned, OpError> {
+    let early = cx.opset() < 9;
+    let axes = cx.attrs().ints("scan_input_axes")?.unwrap_or(&[]);
+    let without = |info: &TensorInfo, at: usize| TensorInfo {
+        shape: info.shape.as_ref().map(|s| {
+            let mut s = s.clone();
+            s.remove(at);
+            s
+        }),
+        dtype: info.dtype,
+        ..TensorInfo::default()
+    };
+    let (mut batch, mut length) = (Dim::ONE, None::<Dim>);
+    let mut state = Vec::new();
+    for port in offset..offset + states {
+        let info = cx.input(port)?;
+        if early {
+            let Some(first) = cx.shape(port)?.first() else {
+                return invalid!("input {port} has no batch axis");
+            };
+            batch = first.clone();
+            state.push(without(info, 0));
+        } else {
+            state.push(TensorInfo { constant: false, ..info.clone() });
+        }
+    }
+    let mut slices = Vec::new();
+    for port in offset + states..cx.inputs.len() {
+        let shape = cx.shape(port)?;
+        let given = axes.get(port - offset - states).copied().unwrap_or(0);
+        let at = if early { 1 } else { axis(given, shape.len())? };
+        let Some(size) = shape.get(at) else { return invalid!("input {port} has no axis {at}") };
+        match &length {
+            Some(known) => cx.require_equal(known, size),
+            None => length = Some(size.clone()),
+        }
+        let slice = without(cx.input(port)?, at);
+        if early {
+            batch = shape[0].clone();
+        }
+        slices.push(if early { without(&slice, 0) } else { slice });
+    }
+    Ok(Scanned { batch, length: length.unwrap_or_default(), state, slices })
 }
 
 /// The state of a scan has the same shape in every round, whatever names its sizes have.

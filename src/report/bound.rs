@@ -338,7 +338,7 @@ fn work(report: &ModelReport) -> f64 {
 }
 
 /// The same without what a kernel may skip: padding, scores that a mask hides, products that fast
-/// convolutions spare, and whatever nodes do of which only the data decide how much.
+/// convolutions spare, and data-dependent work.
 fn least_work(report: &ModelReport) -> f64 {
     work_of(report, report.totals.least_macs)
 }

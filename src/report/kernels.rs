@@ -1,9 +1,11 @@
 //! A model as the kernels that a CPU runtime runs: products with what rides along, patterns that
 //! runtimes know, and all else node by node.
 //!
-//! Knows operators by the names and figures of a report; knows no device and no runtime.
+//! Knows operators by the names and figures of a report and by their rows in the operator table; knows no device
+//! and no runtime.
 
 use super::{ModelReport, OpReport, TensorReport};
+use crate::ops::{self, Op, Part};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Kinds of kernels whose efficiencies have a curve of their own.
@@ -109,15 +111,6 @@ const SINGLE: &[(&str, KernelClass)] = &[
     ("Reduce*", KernelClass("reduce", Of::Rows)),
     ("Transpose", TRANSPOSE),
     ("Concat", KernelClass("concat", Of::Bytes)),
-    ("Slice", COPY),
-    ("Split", COPY),
-    ("Gather*", COPY),
-    ("Pad", COPY),
-    ("Expand", COPY),
-    ("Tile", COPY),
-    ("ConstantOfShape", COPY),
-    ("Range", COPY),
-    ("Trilu", COPY),
     ("Where", ELEMENTWISE),
     ("DepthToSpace", TRANSPOSE),
     ("SpaceToDepth", TRANSPOSE),
@@ -271,8 +264,16 @@ fn single(op: &OpReport) -> Option<KernelClass> {
             })
         }
         "normalization" => Some(NORM),
+        "data movement" if copies(op) => Some(COPY),
         _ => None,
     }
+}
+
+/// Whether an operator only copies elements, each from a place that is known before it runs.
+fn copies(op: &OpReport) -> bool {
+    let (domain, name) = op.op_type.rsplit_once('.').unwrap_or(("", &op.op_type));
+    let part = ops::find(domain, name).map(Op::part);
+    matches!(part, Some(Part::Map | Part::Source | Part::Spread | Part::Arrange))
 }
 
 /// The sizes of a tensor; none where one is not known.

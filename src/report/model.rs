@@ -99,14 +99,14 @@ pub struct ModelInfo {
     pub inputs: Vec<TensorReport>,
 }
 
-/// A symbol that nobody gave a value: taken as one, or, where only the data decide and something limits
+/// A symbol that nobody gave a value: taken as one, or, where it is data-dependent and something limits
 /// it, as large as it can be.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Assumption {
     pub symbol: String,
     pub value: u64,
-    /// Whether only the data decide it.
+    /// Whether only the contents of tensors determine it.
     pub data_dependent: bool,
 }
 
@@ -456,7 +456,7 @@ impl ModelReport {
         most.map_or("f32", |(dtype, _)| dtype)
     }
 
-    /// The values of symbols that somebody chose, without sizes that only the data decide.
+    /// The values of symbols that somebody chose, without data-dependent sizes.
     pub fn given(&self) -> impl Iterator<Item = (&str, u64)> {
         let decided: BTreeSet<&str> =
             self.assumptions.iter().filter(|a| a.data_dependent).map(|a| &*a.symbol).collect();
@@ -574,7 +574,7 @@ fn unset(symbolic: &Analysis, all: &mut Bindings) -> Vec<Assumption> {
 }
 
 /// The walk that numbers come from, at the sizes themselves: a formula may hold for most sizes and not at
-/// these, such as a product where one of them is one. Sizes that only the data decide join `all` at the
+/// these, such as a product where one of them is one. Data-dependent sizes join `all` at the
 /// most that they can be, where something limits them, and are listed.
 fn settle(
     model: &Model,

@@ -4,7 +4,7 @@ mod csv;
 mod device;
 
 pub use csv::csv;
-pub use device::bounds;
+pub use device::{bounds, ceilings};
 
 use super::model::{ModelReport, OpReport};
 use crate::text;
@@ -395,7 +395,7 @@ fn readable(formula: &str) -> String {
     format!("{start}… (--format json has it whole)")
 }
 
-/// What was taken for granted: one line of sizes that were not given, one of those that only the data decide.
+/// What was taken for granted: one line of sizes that were not given, one of data-dependent ones.
 pub fn assumptions(report: &ModelReport) -> Vec<String> {
     taken(report, &|_| true)
 }

@@ -268,3 +268,35 @@ fn markdown_and_csv_carry_bounds_formulas_and_assumptions() {
     let nodes = ends(&[&args[..], &["csv"]].concat(), 0).stdout;
     assert!(nodes.lines().next().unwrap().contains("unfused seconds on "), "{nodes}");
 }
+
+/// One number for one time: with launches, where a device file says how long they take.
+#[test]
+fn times_hold_launches_wherever_they_are_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = rooflens(&["hw", "show", "v100", "--format", "toml"]).stdout;
+    let file = device.replacen("id = \"", "launch_us = 1000.0\nid = \"own-", 1);
+    let id =
+        file.lines().find_map(|l| l.strip_prefix("id = ")).unwrap().trim_matches('"').to_owned();
+    std::fs::write(folder.path().join("own.toml"), file).unwrap();
+    let own = folder.path().to_str().unwrap();
+    let args = ["analyze", "models/resnet50.onnx", "--on", &id, "--hwdb", own, "--format", "json"];
+    let run = rooflens(&args);
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).expect(&run.stderr);
+    let bound = &report["bounds"][0];
+    for (run, key) in [(1, "fused_seconds"), (2, "node_by_node_seconds")] {
+        assert_eq!(bound["runs"][run]["seconds"], bound[key]);
+        assert!(bound[key].as_f64().unwrap() > 0.05, "fifty kernels of a millisecond: {bound}");
+    }
+}
+
+/// A model in int8 on a device without: the error names flags, and they work.
+#[test]
+fn a_type_that_a_device_lacks_is_counted_in_one_that_it_has() {
+    let model = "tests/models/resnet18_qdq.onnx";
+    let run = rooflens(&["analyze", model, "--on", "v100"]);
+    assert_eq!(run.code, 2, "{}", run.stdout);
+    assert!(run.stderr.contains("; --dtype f16 or --dtype f32"), "{}", run.stderr);
+    let cast = rooflens(&["analyze", model, "--on", "v100", "--dtype", "f16"]);
+    assert_eq!(cast.code, 0, "{}", cast.stderr);
+    assert!(cast.stdout.contains(" in f16 ("), "{}", cast.stdout);
+}

@@ -220,3 +220,27 @@ fn a_mask_is_as_long_as_past_and_new() {
         assert_eq!(given["bindings"]["t"], 12);
     }
 }
+
+/// A decoder with a product over the positions that a mask keeps: at most as many as are past, which are 128 where
+/// nobody says how many; no run has to do it.
+#[test]
+fn a_phase_counts_data_dependent_work_at_its_own_sizes() {
+    let nodes = [
+        joined(&["past", "k"], "present", 2),
+        node("NonZero", &["mask"], &["found"]),
+        with(node("Cast", &["found"], &["float"]), &[int("to", 1)]),
+        node("Transpose", &["float"], &["rows"]),
+        node("MatMul", &["rows", "w"], &["y"]),
+    ];
+    let mut inputs = keys(1).to_vec();
+    inputs.extend([value("mask", &["p"]), value("w", &["1", "4"])]);
+    let report = analyzed(&model(&nodes, &inputs, &[value("present", &[]), value("y", &[])]), &[]);
+    let decode = &report["phases"][1];
+    assert_eq!((&decode["name"], &decode["assumed"]["p"]), (&"decode".into(), &128.into()));
+    // 4 MACs for each of 128 positions at most, and none at least; a step reads 128 rows of 64 bytes and the new one.
+    let count = |what: &str| decode[what].as_u64().unwrap();
+    assert!(count("flops") >= 2 * 4 * 128, "{decode}");
+    assert_eq!(count("least_operations"), 0);
+    let least = count("least_bytes");
+    assert!(least >= 64 * 128 + 2 * 64 && least <= count("compulsory_bytes"), "{decode}");
+}

@@ -34,7 +34,7 @@ fn symbolic_totals_equal_numeric_analysis() {
     }
 }
 
-/// As many sizes that only the data decide as a detector of a thousand classes has: no formula holds
+/// As many data-dependent sizes as a detector of a thousand classes has: no formula holds
 /// them all, and the numbers are there nevertheless, each a bound as where it does.
 #[test]
 fn numbers_stay_where_formulas_grow_too_long() {

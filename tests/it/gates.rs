@@ -207,3 +207,36 @@ fn a_memory_that_is_not_known_is_not_passed_over() {
     let assumed = time["assumed"].to_string();
     assert!(assumed.contains("fits into the memory of rpi4-bcm2711"), "{assumed}");
 }
+
+/// At sizes that the operator's definition rules out, a node is not counted (ONNX: `STFT`, `DepthToSpace`,
+/// `SpaceToDepth`); at others it is.
+#[test]
+fn sizes_that_an_operator_cannot_take_are_not_counted() {
+    let int = |name: &str, n: i64| Message::default().bytes(1, name).int(20, 2).int(3, n);
+    let constant = |name: &str, n: i64| {
+        let tensor = Message::default().int(2, 7).bytes(9, n.to_le_bytes());
+        let attribute = Message::default().bytes(1, "value").int(20, 4).message(5, &tensor);
+        wire::node("Constant", &[], &[name]).message(5, &attribute)
+    };
+    let spectrum = [
+        constant("step", 4),
+        constant("frame", 16),
+        wire::node("STFT", &["x", "step", "", "frame"], &["y"]),
+    ];
+    let blocks = |op: &str| [wire::node(op, &["x"], &["y"]).message(5, &int("blocksize", 2))];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.onnx");
+    for (nodes, x, good, bad) in [
+        (&spectrum[..], &["1", "n", "1"][..], "16", "8"),
+        (&blocks("DepthToSpace"), &["1", "n", "3", "3"], "8", "10"),
+        (&blocks("SpaceToDepth"), &["1", "3", "n", "4"], "6", "7"),
+    ] {
+        let y = Message::default().bytes(1, "y");
+        std::fs::write(&path, wire::model(nodes, &[wire::value("x", x)], &[y])).unwrap();
+        let at = |n: &str| {
+            let report = json(&["analyze", path.to_str().unwrap(), "--dim", &format!("n={n}")]);
+            report["coverage"]["percent"].as_f64().unwrap()
+        };
+        assert!(at(good) > 99.0 && at(bad) < 99.0, "{x:?}: {} and {}", at(good), at(bad));
+    }
+}

@@ -249,3 +249,35 @@ fn a_report_that_is_none_is_refused() {
         assert!(run.stderr.starts_with("error: `"), "{}", run.stderr);
     }
 }
+
+/// Products of long sums, and tensors of very many axes, over and over.
+#[test]
+fn counts_of_long_formulas_stay_cheap() {
+    // A size of twenty symbols, squared: 210 terms in every count of 2,000 nodes.
+    let names: Vec<String> = (0..20).map(|i| format!("x{i}")).collect();
+    let inputs: Vec<Message> =
+        names.iter().enumerate().map(|(i, n)| value(n, &[&format!("s{i}"), "1"])).collect();
+    let axis = Message::default().bytes(1, "axis").int(20, 2).int(3, 0);
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut nodes = vec![
+        with(node("Concat", &all, &["c"]), &[axis]),
+        with(node("Transpose", &["c"], &["t"]), &[ints("perm", &[1, 0])]),
+        node("MatMul", &["c", "t"], &["m0"]),
+    ];
+    for i in 0..1_000 {
+        let (m, r, next) = (format!("m{i}"), format!("r{i}"), format!("m{}", i + 1));
+        nodes.push(node("Relu", &[&m], &[&r]));
+        nodes.push(node("MatMul", &[&r, &m], &[&next]));
+    }
+    let squared = run(&model(&nodes, &inputs, "m1000"), &["--format", "json"]);
+    assert_eq!(squared.code, 0, "{}", squared.stderr);
+    // At sizes of 1: a product of 20 × 1 × 20, and a thousand of 20 × 20 × 20.
+    let report: serde_json::Value = serde_json::from_str(&squared.stdout).unwrap();
+    assert_eq!(report["totals"]["macs"], 400 + 1_000 * 8_000);
+    // Sixty axes, each a symbol.
+    let axes: Vec<String> = (0..60).map(|i| format!("s{i}")).collect();
+    let x = value("x0", &axes.iter().map(String::as_str).collect::<Vec<_>>());
+    let chain: Vec<Message> =
+        (0..2_000).map(|i| node("Relu", &[&format!("x{i}")], &[&format!("x{}", i + 1)])).collect();
+    assert_eq!(run(&model(&chain, &[x], "x2000"), &[]).code, 0);
+}

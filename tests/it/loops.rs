@@ -1,4 +1,4 @@
-//! Loops counted round by round or as a formula in the number of rounds, and sizes that only the data decide.
+//! Loops counted round by round or as a formula in the number of rounds, and data-dependent sizes.
 //! Right numbers are worked out by hand beside each model.
 
 use crate::wire::{Message, graph, model, node, typed, value};
@@ -159,7 +159,7 @@ fn a_loop_whose_sizes_take_long_to_change_is_not_counted_by_its_first_rounds() {
     assert_eq!((found.totals.macs, found.is_complete()), (None, false));
 }
 
-/// A condition that the data decide, with a limit: no more than as many rounds.
+/// A data-dependent condition, with a limit: no more than as many rounds.
 #[test]
 fn rounds_with_a_limit_are_a_bound() {
     let inner = graph(

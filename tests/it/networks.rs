@@ -1,23 +1,10 @@
 //! Detectors, segmentation, eight-bit exports and decoders against onnxruntime's shapes and torch's counts:
 //! `tests/networks/networks.py` exports them and writes the truth beside each.
 
-use crate::oracles::total;
+use crate::oracles::{PRODUCTS, total};
 use crate::run::{ROOT, rooflens};
 use serde_json::Value;
 use std::path::PathBuf;
-
-const COUNTED: [&str; 10] = [
-    "Conv",
-    "ConvTranspose",
-    "Gemm",
-    "MatMul",
-    "Einsum",
-    "ConvInteger",
-    "MatMulInteger",
-    "QLinearConv",
-    "QLinearMatMul",
-    "com.microsoft.QGemm",
-];
 
 fn networks() -> Vec<PathBuf> {
     let folder = std::fs::read_dir(format!("{ROOT}/tests/networks")).unwrap();
@@ -37,10 +24,10 @@ fn analyzed(path: &str, given: &Value) -> Value {
 /// The nodes that sum products, those of bodies included.
 fn products(report: &Value) -> Vec<&Value> {
     let ops = report["ops"].as_array().unwrap();
-    ops.iter().filter(|op| COUNTED.contains(&op["op_type"].as_str().unwrap())).collect()
+    ops.iter().filter(|op| PRODUCTS.contains(&op["op_type"].as_str().unwrap())).collect()
 }
 
-/// The same where what the data decide is given: numbers of boxes, by the rows that products really had.
+/// The same where data-dependent sizes are given: numbers of boxes, by the rows that products really had.
 fn settled(path: &str, given: &Value, truth: &Value) -> Value {
     let report = analyzed(path, given);
     let seen = truth["products"].as_array().unwrap();

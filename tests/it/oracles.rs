@@ -4,6 +4,24 @@ use crate::run::rooflens;
 use crate::wire::{Message, model, node, value};
 use serde_json::Value;
 
+/// Operators that sum products, as the counts that were observed at run time have them.
+pub(crate) const PRODUCTS: [&str; 14] = [
+    "Conv",
+    "ConvInteger",
+    "ConvTranspose",
+    "Einsum",
+    "GRU",
+    "Gemm",
+    "LSTM",
+    "MatMul",
+    "MatMulInteger",
+    "QLinearConv",
+    "QLinearMatMul",
+    "com.microsoft.FusedMatMul",
+    "com.microsoft.MatMulNBits",
+    "com.microsoft.QGemm",
+];
+
 /// The analysis of a model made here.
 pub(crate) fn analyzed(bytes: &[u8], extra: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();

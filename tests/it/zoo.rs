@@ -1,6 +1,7 @@
 //! MACs of every node against those computed from the shapes that onnxruntime saw at run time:
 //! `tests/models/make.py` exports the networks and writes the counts down.
 
+use crate::oracles::PRODUCTS;
 use crate::run::ROOT;
 use rooflens::analysis::analyze;
 use rooflens::dim::{Bindings, Dim};
@@ -10,20 +11,6 @@ use rooflens::roofline::Roof;
 use rooflens::units::{Bytes, BytesPerSecond, FlopsPerSecond};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-const COUNTED: [&str; 11] = [
-    "Conv",
-    "ConvTranspose",
-    "Gemm",
-    "MatMul",
-    "Einsum",
-    "ConvInteger",
-    "MatMulInteger",
-    "com.microsoft.MatMulNBits",
-    "com.microsoft.FusedMatMul",
-    "LSTM",
-    "GRU",
-];
 
 /// The model's report at the shapes of the observation, and the observed counts in order.
 fn observed(path: &Path) -> (ModelReport, Vec<(String, u64)>) {
@@ -77,7 +64,7 @@ fn macs_of_every_node_are_those_seen_at_run_time() {
         let (report, rows) = observed(&path);
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         assert!(report.is_complete(), "{name}: {:?} {:?}", report.coverage, report.diagnostics);
-        let ours = report.ops.iter().filter(|op| COUNTED.contains(&op.op_type.as_str()));
+        let ours = report.ops.iter().filter(|op| PRODUCTS.contains(&op.op_type.as_str()));
         let ours: Vec<_> =
             ours.map(|op| (op.op_type.replace("com.microsoft.", ""), op.macs.unwrap())).collect();
         assert_eq!(ours.len(), rows.len(), "{name}: nodes that sum products");
@@ -112,7 +99,7 @@ fn exporters_and_formats_agree_on_macs() {
     assert!(decoders[1].weight_bytes * 3 < decoders[0].weight_bytes);
 }
 
-/// What only the data decide may all be spared: "at least" of a detector is its convolutions.
+/// Data-dependent work may all be spared: "at least" of a detector is its convolutions.
 #[test]
 fn a_bound_counts_nothing_that_data_may_spare() {
     let report = observed(&PathBuf::from(format!("{ROOT}/tests/models/ssdlite.onnx"))).0;
@@ -131,7 +118,7 @@ fn a_bound_counts_nothing_that_data_may_spare() {
     let products = 2.0 * report.totals.effective_macs.unwrap() as f64 / 1e9;
     assert!((products..1.05 * products).contains(&least), "{least} and {products}");
     assert!(report.totals.operations().unwrap() as f64 / 1e9 > 10.0 * least);
-    assert!(report.totals.bound_bytes > 0, "the chosen boxes are bytes that data decide");
+    assert!(report.totals.bound_bytes > 0, "the chosen boxes are data-dependent bytes");
 }
 
 /// A detector of ninety classes keeps a formula that can be read, its largest integers left out.

@@ -41,6 +41,15 @@ fn describe(catalogue: &Catalogue, d: &Device) -> String {
         let _ = writeln!(text, "variant of {parent}");
     }
     text.push('\n');
+    rates(&mut text, d);
+    operation(&mut text, d);
+    text.push_str(&picture(d));
+    provenance(&mut text, catalogue, d);
+    text
+}
+
+/// Compute ceilings, memory levels, links, and the clock that bounds are taken at.
+fn rates(text: &mut String, d: &Device) {
     for peak in &d.peaks {
         let _ = writeln!(text, "{}", peak_line(d, peak));
     }
@@ -75,6 +84,10 @@ fn describe(catalogue: &Catalogue, d: &Device) -> String {
             "boost"
         );
     }
+}
+
+/// Power, launches and prices.
+fn operation(text: &mut String, d: &Device) {
     if let Some(tdp) = d.tdp_w {
         let _ = writeln!(text, "{:<14} {:>14}", "power", format!("{tdp:.0} W"));
     }
@@ -101,7 +114,10 @@ fn describe(catalogue: &Catalogue, d: &Device) -> String {
             "price", p.provider, p.date, p.source
         );
     }
-    text.push_str(&picture(d));
+}
+
+/// How sure the numbers are, and where they come from.
+fn provenance(text: &mut String, catalogue: &Catalogue, d: &Device) {
     let _ = writeln!(text, "\nconfidence: {}", d.confidence);
     for key in &d.sources {
         let _ =
@@ -113,7 +129,6 @@ fn describe(catalogue: &Catalogue, d: &Device) -> String {
     for disagreement in d.disagreements() {
         let _ = writeln!(text, "disagree: {}: {}", disagreement.what, disagreement.figures);
     }
-    text
 }
 
 fn peak_line(d: &Device, peak: &Peak) -> String {

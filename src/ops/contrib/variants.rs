@@ -14,7 +14,7 @@ fn cache(cx: &OpCx<'_>, key: usize, value: usize) -> [TensorInfo; 2] {
 }
 
 /// `x: [T, D]` of all sequences without padding, `w: [D, 3·H]`, `token_offset: [B, S]`. How the T
-/// tokens fall into sequences only the data decide: every one meets at most S keys.
+/// tokens fall into sequences is data-dependent: every one meets at most S keys.
 pub(super) fn packed(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let ([tokens, width], [_, longest]) = (&cx.shape(0)?[..], &cx.shape(3)?[..]) else {
         return invalid!("tokens of rank {}, offsets of rank {}", cx.rank(0)?, cx.rank(3)?);

@@ -28,6 +28,12 @@ pub(super) fn title(b: &BoundReport) -> String {
     format!("on {} in {} ({kind} ceilings{})", b.device, b.dtype, basis(b))
 }
 
+/// Both ceilings, with a word on them, and the intensity at which they cross.
+pub fn ceilings(b: &BoundReport, note: &str) -> String {
+    let (peak, memory) = (si(b.peak_flops, "FLOP/s"), si(b.bandwidth_bytes_per_second, "B/s"));
+    format!("{peak} and {memory}{note}; ridge at {:.1} FLOP/B", b.ridge_flop_per_byte)
+}
+
 /// What the compute ceiling is of, where a device has several.
 fn basis(b: &BoundReport) -> String {
     let sums = b.accumulate.as_ref().filter(|t| **t != b.dtype);
@@ -76,15 +82,7 @@ fn shares(run: &RunReport) -> String {
 pub(super) fn lines(report: &ModelReport, b: &BoundReport) -> Vec<[String; 2]> {
     let mut lines = vec![["bound by".to_owned(), verdict(report, b)]];
     let mut line = |label: &str, text: String| lines.push([label.to_owned(), text]);
-    line(
-        "ceilings",
-        format!(
-            "{} and {}; ridge {:.1} FLOP/B",
-            si(b.peak_flops, "FLOP/s"),
-            si(b.bandwidth_bytes_per_second, "B/s"),
-            b.ridge_flop_per_byte
-        ),
-    );
+    line("ceilings", ceilings(b, ""));
     if report.totals.bound_ops > 0 {
         let n = super::count(report.totals.bound_ops);
         line(
