@@ -6,8 +6,9 @@ mod benchmarks;
 use crate::dim::Bindings;
 use crate::host::pace;
 use crate::hwdb::{Calibration, CalibrationPoint};
-use crate::probe::{Loaded, ProbeError, RuntimeOptions, Target};
+use crate::probe::{ProbeError, Target};
 use crate::report::{Kernel, ModelReport, efficiency, kernels};
+use crate::runtime::{Loaded, RuntimeOptions};
 use benchmarks::{Benchmark, bare_products, chain, with_look_up, with_residual};
 use std::time::{Duration, Instant};
 
@@ -230,8 +231,8 @@ fn held_out_error(points: &[CalibrationPoint]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::Runtime;
     use crate::report::KernelClass;
+    use crate::runtime::Runtime;
     use std::collections::BTreeSet;
 
     fn plan() -> CalibrationPlan {

@@ -9,7 +9,7 @@ mod error;
 mod onnx;
 
 pub use error::{LoadError, LoadErrorKind};
-pub use onnx::Sketch;
+pub use onnx::{Sketch, Unfilled};
 
 use crate::ir::Model;
 use std::path::Path;

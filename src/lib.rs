@@ -26,9 +26,11 @@ pub mod hwdb;
 pub mod ir;
 pub mod ops;
 pub mod os;
-#[cfg(any(feature = "probe", feature = "serve"))]
+#[cfg(any(feature = "ort", feature = "probe", feature = "serve"))]
 pub mod probe;
 pub mod report;
 pub mod roofline;
+#[cfg(any(feature = "ort", feature = "probe"))]
+pub mod runtime;
 pub mod text;
 pub mod units;

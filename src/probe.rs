@@ -33,17 +33,13 @@ mod local;
 pub mod measurement;
 #[cfg(feature = "serve")]
 pub mod meter;
-#[cfg(feature = "ort")]
-mod ort;
 #[cfg(feature = "serve")]
 mod pacer;
 #[cfg(feature = "serve")]
 pub mod pipeline;
-mod random;
+pub(crate) mod random;
 #[cfg(feature = "serve")]
 pub mod record;
-#[cfg(feature = "probe")]
-mod runtime;
 #[cfg(feature = "serve")]
 pub mod search;
 #[cfg(feature = "serve")]
@@ -56,21 +52,9 @@ pub mod stream;
 pub mod target;
 #[cfg(feature = "serve")]
 pub mod trace;
-#[cfg(feature = "probe")]
-mod tract;
-#[cfg(feature = "probe")]
-mod weights;
 
 #[cfg(feature = "probe")]
 pub use closed::{Measurement, Plan, run};
-#[cfg(feature = "ort")]
-pub use ort::{OrtTarget, Output, find_library};
-#[cfg(feature = "probe")]
-pub use runtime::{Loaded, Runtime, RuntimeOptions};
-#[cfg(feature = "probe")]
-pub use tract::TractTarget;
-#[cfg(feature = "probe")]
-pub use weights::WeightsOrigin;
 
 /// Why a measurement could not be made.
 #[derive(Debug, thiserror::Error)]

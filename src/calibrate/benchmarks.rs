@@ -3,7 +3,8 @@
 //! None is a part of a known network as a whole.
 
 use crate::formats::Sketch;
-use crate::probe::{Loaded, ProbeError, RuntimeOptions};
+use crate::probe::ProbeError;
+use crate::runtime::{Loaded, RuntimeOptions};
 
 /// A micro-benchmark: a chain of layers, which load and run as any model does.
 pub(super) struct Benchmark {

@@ -4,11 +4,12 @@ use super::{Exit, charts, emit, hinted};
 use crate::dim::{Bindings, Dim};
 use crate::host::{HostCeilings, MeasurePlan, measure};
 use crate::ir::Model;
-use crate::probe::{Measurement, Plan, TractTarget, WeightsOrigin, run};
+use crate::probe::{Measurement, Plan, run};
 use crate::report::{
     ASSESSMENT_SCHEMA, Assessment, BoundReport, Gap, Machine, Measured, ModelReport, place,
 };
 use crate::roofline::Roof;
+use crate::runtime::{TractTarget, WeightsOrigin};
 use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond, si};
 use anyhow::{Context, Result};
 use std::fmt::Write;

@@ -4,11 +4,13 @@ mod blocks;
 mod build;
 mod census;
 mod constants;
+mod fill;
 mod messages;
 mod offsets;
 mod tensor;
 mod write;
 
+pub use fill::Unfilled;
 pub use write::Sketch;
 
 use super::{LoadError, LoadErrorKind};

@@ -128,8 +128,8 @@ impl Args {
     }
 
     #[cfg(feature = "probe")]
-    fn options(&self, runtime: &str) -> crate::probe::RuntimeOptions {
-        use crate::probe::{Runtime, RuntimeOptions};
+    fn options(&self, runtime: &str) -> crate::runtime::RuntimeOptions {
+        use crate::runtime::{Runtime, RuntimeOptions};
         let runtime = if runtime == "ort" { Runtime::Ort } else { Runtime::Tract };
         RuntimeOptions { library: self.ort_library.clone(), ..RuntimeOptions::new(runtime) }
     }

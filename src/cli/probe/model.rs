@@ -1,10 +1,10 @@
 //! The model's file beside a probe: run in this process, or counted for what a server achieves.
 
-#[cfg(feature = "probe")]
+#[cfg(any(feature = "ort", feature = "probe"))]
 use super::super::progress_bar;
 use super::super::{analyze, hinted, load};
 use super::Args;
-#[cfg(feature = "probe")]
+#[cfg(any(feature = "ort", feature = "probe"))]
 use super::read;
 use crate::probe::measurement::ModelPart;
 use crate::probe::target::Prepared;
@@ -69,9 +69,9 @@ impl Args {
         Ok((Some(part), notes))
     }
 
-    #[cfg(feature = "probe")]
+    #[cfg(any(feature = "ort", feature = "probe"))]
     pub(super) fn in_process(&self, path: &Path, batch: i64, sizes: &Sizes) -> Result<Prepared> {
-        use crate::probe::{Loaded, Runtime, RuntimeOptions};
+        use crate::runtime::{Loaded, Runtime, RuntimeOptions};
         let ort = self.target.starts_with("ort:");
         let runtime = if ort { Runtime::Ort } else { Runtime::Tract };
         if !ort && self.threads > 1 {
@@ -116,10 +116,10 @@ impl Args {
         Ok(Prepared::local(&self.target, &platform, &loaded.target, instances, batch))
     }
 
-    #[cfg(not(feature = "probe"))]
+    #[cfg(not(any(feature = "ort", feature = "probe")))]
     #[allow(clippy::unused_self, reason = "as in a build with a runtime")]
     pub(super) fn in_process(&self, _: &Path, _: i64, _: &Sizes) -> Result<Prepared> {
-        Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
+        Err(hinted("this build has no runtime in it", "build with the feature `ort` or `probe`"))
     }
 }
 
@@ -127,10 +127,10 @@ impl Args {
 pub(super) struct Analysed {
     pub(super) report: ModelReport,
     /// The shapes of all inputs.
-    #[cfg_attr(not(feature = "probe"), allow(dead_code))]
+    #[cfg_attr(not(any(feature = "ort", feature = "probe")), allow(dead_code))]
     shapes: Vec<Vec<usize>>,
     /// The batch that the sizes make of a batch of one.
-    #[cfg_attr(not(feature = "probe"), allow(dead_code))]
+    #[cfg_attr(not(any(feature = "ort", feature = "probe")), allow(dead_code))]
     batch: i64,
 }
 

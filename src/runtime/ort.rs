@@ -1,17 +1,16 @@
 //! onnxruntime in this process, from a library that is found at run time.
 
-use super::random::Random;
-use super::weights::{WeightsOrigin, fill_weights};
-use super::{ProbeError, RuntimeOptions, Target};
+use super::RuntimeOptions;
+use super::weights::{WeightsOrigin, with_weights};
+use crate::probe::random::Random;
+use crate::probe::{ProbeError, Target};
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorElementType, ValueType};
-use prost::Message;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
-use tract_onnx::pb;
 
 const INSTALL: &str = "pip install onnxruntime, in the environment that is active, or name the \
                        library with --ort-library or ORT_DYLIB_PATH";
@@ -59,22 +58,14 @@ impl OrtTarget {
         };
         // A second call keeps the first library and its environment.
         ort::init_from(&library).map_err(|e| missing(&e))?.with_telemetry(false).commit();
-        let mut proto =
-            pb::ModelProto::decode(file).map_err(|e| ProbeError::Load(e.to_string()))?;
-        let weights = fill_weights(&mut proto, options.seed)?;
-        let filled = match weights {
-            WeightsOrigin::File => None,
-            WeightsOrigin::Random { .. } => Some(proto.encode_to_vec()),
-        };
-        drop(proto);
-        let bytes = filled.as_deref().unwrap_or(file);
+        let (bytes, weights) = with_weights(file, options.seed)?;
         let start = Instant::now();
-        let first = session(bytes, options.threads)?;
+        let first = session(&bytes, options.threads)?;
         let load_seconds = start.elapsed().as_secs_f64();
         let inputs = inputs(&first, shapes, options.seed)?;
         let mut sessions = vec![Mutex::new(first)];
         for _ in 1..options.instances {
-            sessions.push(Mutex::new(session(bytes, options.threads)?));
+            sessions.push(Mutex::new(session(&bytes, options.threads)?));
         }
         let version = version(&library);
         let (outputs, first_seconds) = (Vec::new(), 0.0);

@@ -1,8 +1,19 @@
 //! The runtimes that models are run with in this process, behind one interface.
 
-use super::{ProbeError, Target, TractTarget, WeightsOrigin};
+#[cfg(feature = "ort")]
+mod ort;
+#[cfg(feature = "probe")]
+mod tract;
+mod weights;
+
+use crate::probe::{ProbeError, Target};
+#[cfg(feature = "ort")]
+pub use ort::{OrtTarget, Output, find_library};
 use std::path::PathBuf;
 use std::sync::Arc;
+#[cfg(feature = "probe")]
+pub use tract::TractTarget;
+pub use weights::WeightsOrigin;
 
 /// Who runs a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +71,7 @@ pub struct Loaded {
 }
 
 /// What tract is called, with the version that this crate asks for.
+#[cfg(feature = "probe")]
 const TRACT: &str = "tract 0.23";
 
 impl Loaded {
@@ -70,18 +82,33 @@ impl Loaded {
         options: &RuntimeOptions,
     ) -> Result<Self, ProbeError> {
         match options.runtime {
-            Runtime::Tract => {
-                let target = TractTarget::load(file, shapes, options.seed)?;
-                Ok(Self {
-                    weights: target.weights,
-                    load_seconds: target.load_seconds,
-                    first_seconds: target.first_seconds,
-                    target: Arc::new(target),
-                    name: TRACT.into(),
-                })
-            }
+            Runtime::Tract => Self::tract(file, shapes, options),
             Runtime::Ort => Self::ort(file, shapes, options),
         }
+    }
+
+    #[cfg(feature = "probe")]
+    fn tract(
+        file: &[u8],
+        shapes: &[Vec<usize>],
+        options: &RuntimeOptions,
+    ) -> Result<Self, ProbeError> {
+        let target = TractTarget::load(file, shapes, options.seed)?;
+        Ok(Self {
+            weights: target.weights,
+            load_seconds: target.load_seconds,
+            first_seconds: target.first_seconds,
+            target: Arc::new(target),
+            name: TRACT.into(),
+        })
+    }
+
+    #[cfg(not(feature = "probe"))]
+    fn tract(_: &[u8], _: &[Vec<usize>], _: &RuntimeOptions) -> Result<Self, ProbeError> {
+        Err(ProbeError::Runtime {
+            message: "this build has no tract in it".into(),
+            hint: "build with the feature `probe`, or use onnxruntime",
+        })
     }
 
     #[cfg(feature = "ort")]
@@ -90,7 +117,7 @@ impl Loaded {
         shapes: &[Vec<usize>],
         options: &RuntimeOptions,
     ) -> Result<Self, ProbeError> {
-        let target = super::OrtTarget::load(file, shapes, options)?;
+        let target = OrtTarget::load(file, shapes, options)?;
         Ok(Self {
             weights: target.weights,
             load_seconds: target.load_seconds,

@@ -1,8 +1,8 @@
 //! tract, in this process.
 
-use super::random::Random;
-use super::weights::{WeightsOrigin, fill_weights};
-use super::{ProbeError, Target};
+use super::weights::{WeightsOrigin, with_weights};
+use crate::probe::random::Random;
+use crate::probe::{ProbeError, Target};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 use tract_onnx::pb;
@@ -60,9 +60,10 @@ fn guard<T>(
 fn load(file: &[u8], shapes: &[Vec<usize>], seed: u64) -> Result<TractTarget, ProbeError> {
     let start = Instant::now();
     let fail = |e: tract_onnx::prelude::TractError| ProbeError::Load(format!("{e:#}"));
-    let mut proto = <pb::ModelProto as prost::Message>::decode(file)
+    let (file, weights) = with_weights(file, seed)?;
+    let proto = <pb::ModelProto as prost::Message>::decode(&*file)
         .map_err(|e| ProbeError::Load(e.to_string()))?;
-    let weights = fill_weights(&mut proto, seed)?;
+    drop(file);
     let mut inputs: TVec<TValue> = tvec![];
     let mut model = tract_onnx::onnx().model_for_proto_model(&proto).map_err(fail)?;
     drop(proto);

@@ -1,0 +1,241 @@
+//! Contents for weights that a file only names, in a copy of it that holds them.
+//!
+//! The copy is made on the wire: whatever is not a weight stays byte for byte as it is, known to this reader
+//! or not.
+
+use prost::Message;
+use prost::encoding::{decode_varint, encode_varint};
+use std::collections::HashMap;
+
+/// Fields of onnx.proto3 that are looked at here.
+const GRAPH: u64 = 7;
+const INITIALIZER: u64 = 5;
+const RAW_DATA: u64 = 9;
+const EXTERNAL_DATA: u64 = 13;
+const DATA_LOCATION: u64 = 14;
+/// `TensorProto.DataType`.
+const FLOAT: i32 = 1;
+
+/// What is looked at of a model: payloads are stepped over.
+#[derive(Clone, PartialEq, Message)]
+struct Model {
+    #[prost(message, optional, tag = "7")]
+    graph: Option<Graph>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Graph {
+    #[prost(message, repeated, tag = "1")]
+    node: Vec<Node>,
+    #[prost(message, repeated, tag = "5")]
+    initializer: Vec<Tensor>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Node {
+    #[prost(string, repeated, tag = "1")]
+    input: Vec<String>,
+    #[prost(string, tag = "4")]
+    op_type: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Tensor {
+    #[prost(int64, repeated, tag = "1")]
+    dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    data_type: i32,
+    #[prost(string, tag = "8")]
+    name: String,
+    /// 0 in this file, 1 in another.
+    #[prost(int32, tag = "14")]
+    data_location: i32,
+}
+
+/// The weights of a model's own graph that lie in another file.
+pub struct Unfilled<'a> {
+    file: &'a [u8],
+    graph: Graph,
+    /// Number of tensors.
+    pub tensors: usize,
+    /// Their size in bytes; `u64::MAX` where it is more.
+    pub bytes: u64,
+}
+
+impl<'a> Unfilled<'a> {
+    /// Looks at a file; `None` where it holds all its weights, or is no model.
+    pub fn of(file: &'a [u8]) -> Option<Self> {
+        super::census::check(file).ok()?;
+        let graph = Model::decode(file).ok()?.graph?;
+        let missing = graph.initializer.iter().filter(|t| is_missing(t));
+        let (tensors, bytes) =
+            missing.map(size).fold((0, 0u64), |(n, sum), size| (n + 1, sum.saturating_add(size)));
+        (tensors > 0).then_some(Self { file, graph, tensors, bytes })
+    }
+
+    /// The file with contents in place of names. Each `f32` weight is `number()`, uniform in −1 to 1, scaled so that
+    /// activations neither overflow nor sink into denormals, which are slow; parameters of batch
+    /// normalization change nothing, and other types are zero. `None` where the file is broken.
+    pub fn fill(&self, number: &mut dyn FnMut() -> f32) -> Option<Vec<u8>> {
+        let mut neutral = HashMap::new();
+        for node in self.graph.node.iter().filter(|n| n.op_type == "BatchNormalization") {
+            neutral.extend(node.input.iter().skip(1).zip([1.0f32, 0.0, 0.0, 1.0]));
+        }
+        let mut tensors = self.graph.initializer.iter();
+        let mut out = Vec::new();
+        for field in fields(self.file) {
+            let (number_of_field, whole, inside) = field?;
+            if number_of_field != GRAPH {
+                out.extend_from_slice(whole);
+                continue;
+            }
+            let mut graph = Vec::new();
+            for field in fields(inside) {
+                let (number_of_field, whole, inside) = field?;
+                let tensor = (number_of_field == INITIALIZER).then(|| tensors.next()).flatten();
+                match tensor.filter(|t| is_missing(t)) {
+                    Some(tensor) => {
+                        let own = neutral.get(&tensor.name).copied();
+                        let data = contents(tensor, own, number)?;
+                        put(INITIALIZER, &filled(inside, &data)?, &mut graph);
+                    }
+                    None => graph.extend_from_slice(whole),
+                }
+            }
+            put(GRAPH, &graph, &mut out);
+        }
+        Some(out)
+    }
+}
+
+fn is_missing(tensor: &Tensor) -> bool {
+    tensor.data_location == 1
+}
+
+fn size(tensor: &Tensor) -> u64 {
+    let width = match tensor.data_type {
+        7 | 11 | 13 | 14 => 8,
+        4 | 5 | 10 | 16 => 2,
+        2 | 3 | 9 => 1,
+        _ => 4,
+    };
+    let count = tensor.dims.iter().try_fold(1u64, |n, d| n.checked_mul(u64::try_from(*d).ok()?));
+    count.and_then(|n| n.checked_mul(width)).unwrap_or(u64::MAX)
+}
+
+/// Little-endian numbers of a tensor; all of them `own`, where it has one value.
+fn contents(tensor: &Tensor, own: Option<f32>, number: &mut dyn FnMut() -> f32) -> Option<Vec<u8>> {
+    let bytes = usize::try_from(size(tensor)).ok()?;
+    if tensor.data_type != FLOAT {
+        return Some(vec![0; bytes]);
+    }
+    let count = bytes / size_of::<f32>();
+    let rows = tensor.dims.first().and_then(|d| usize::try_from(*d).ok()).unwrap_or(1).max(1);
+    let scale = 1.7 / ((count / rows).max(1) as f32).sqrt();
+    let mut data = Vec::with_capacity(bytes);
+    for _ in 0..count {
+        let value = own.unwrap_or_else(|| number() * scale);
+        data.extend_from_slice(&value.to_le_bytes());
+    }
+    Some(data)
+}
+
+/// A tensor's message with its contents in place of where they lie.
+fn filled(tensor: &[u8], data: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(tensor.len() + data.len() + 16);
+    for field in fields(tensor) {
+        let (number, whole, _) = field?;
+        if ![RAW_DATA, EXTERNAL_DATA, DATA_LOCATION].contains(&number) {
+            out.extend_from_slice(whole);
+        }
+    }
+    put(RAW_DATA, data, &mut out);
+    Some(out)
+}
+
+/// Adds a field of bytes.
+fn put(field: u64, bytes: &[u8], out: &mut Vec<u8>) {
+    encode_varint(field << 3 | 2, out);
+    encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+/// The fields of a message: number, the whole of it, and its contents where it has a length. `None` at the end
+/// of a message that is broken.
+fn fields(message: &[u8]) -> impl Iterator<Item = Option<(u64, &[u8], &[u8])>> {
+    let mut rest = message;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let start = rest;
+        let mut next = || {
+            let key = decode_varint(&mut rest).ok()?;
+            let length = match key & 7 {
+                0 => {
+                    decode_varint(&mut rest).ok()?;
+                    0
+                }
+                1 => 8,
+                2 => usize::try_from(decode_varint(&mut rest).ok()?).ok()?,
+                5 => 4,
+                _ => return None,
+            };
+            let (inside, tail) = rest.split_at_checked(length)?;
+            rest = tail;
+            Some((key >> 3, &start[..start.len() - tail.len()], inside))
+        };
+        let field = next();
+        if field.is_none() {
+            rest = &[];
+        }
+        Some(field)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::messages::{ModelProto, TensorProto};
+    use super::*;
+    use crate::formats::Sketch;
+
+    fn sketch() -> Vec<u8> {
+        let mut sketch = Sketch::new(&[1, 4]);
+        let weight = sketch.weight(&[4, 8]);
+        let scale = sketch.weight(&[8]);
+        let product = sketch.node("MatMul", &["x", &weight], &[]);
+        let output = sketch.node("BatchNormalization", &[&product, &scale], &[]);
+        sketch.finish(&output)
+    }
+
+    #[test]
+    fn weights_are_filled_and_all_else_stays() {
+        let mut file = sketch();
+        // A field that the reader does not know: `metadata_props`.
+        put(14, b"\x0a\x01k\x12\x01v", &mut file);
+        let unfilled = Unfilled::of(&file).unwrap();
+        assert_eq!((unfilled.tensors, unfilled.bytes), (2, 4 * (32 + 8)));
+        let full = unfilled.fill(&mut || 0.5).unwrap();
+        assert!(full.ends_with(b"k\x12\x01v"));
+        assert!(Unfilled::of(&full).is_none());
+        let model = ModelProto::decode(full.as_slice()).unwrap();
+        let graph = model.graph.unwrap();
+        let tensor = |at: usize| TensorProto::decode(graph.initializer[at].clone()).unwrap();
+        let (weight, scale) = (tensor(0), tensor(1));
+        assert_eq!(weight.raw_data.len(), 128);
+        assert_eq!(weight.raw_data[..4], (0.5f32 * 1.7 / 8f32.sqrt()).to_le_bytes());
+        assert_eq!(scale.raw_data[..4], 1f32.to_le_bytes());
+        assert!(weight.external_data.is_empty() && weight.name == "w0");
+        assert_eq!((graph.node.len(), graph.output.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_broken_file_is_none() {
+        let file = sketch();
+        for end in 0..file.len() {
+            if let Some(unfilled) = Unfilled::of(&file[..end]) {
+                let _ = unfilled.fill(&mut || 0.0);
+            }
+        }
+    }
+}
