@@ -13,8 +13,9 @@ use super::load::{self, Wanted};
 use super::{Exit, emit, hinted};
 use crate::probe::arrival::{Arrival, Load, Stripe};
 use crate::probe::drive::Plan;
-use crate::probe::measurement::{Aims, File, Measured, ModelPart};
+use crate::probe::measurement::{Aims, Beside, Measured};
 use crate::probe::target::{Body, Encoding, Options, Prepared, TargetError, Url};
+use crate::schema::{MeasurementFile, ModelPart, SloOutcome, Verdict};
 use anyhow::Result;
 pub(super) use batching::Args as BatchingArgs;
 use model::{Sizes, analysed};
@@ -241,11 +242,16 @@ impl Args {
                 let log = session.and_then(crate::probe::meter::Session::finish);
                 let throttled = log.as_ref().and_then(|l| meters::Meters::throttled(l, &outcome));
                 let aims = Aims { throttled, ..aims.clone() };
-                let mut measured = Measured::new(plan, prepared, outcome, &aims, answers[i]);
-                match (&meters, &log) {
-                    (Some(meters), Some(log)) => meters.join(log, plan, &mut measured),
-                    (Some(_), None) => measured.file.verdict.notes.push(meters::LOST.into()),
-                    (None, _) => {}
+                let (started, stripes) = (outcome.started, plan.stripe.of);
+                let read = |window: &_| match (&meters, &log) {
+                    (Some(meters), Some(log)) => {
+                        meters.read(log, started, stripes, prepared.batch, window)
+                    }
+                    _ => Beside::default(),
+                };
+                let mut measured = Measured::new(plan, prepared, outcome, &aims, answers[i], read);
+                if let Some(meters) = &meters {
+                    meters.note(log.as_ref(), &mut measured.file);
                 }
                 if let Some(rule) = rule {
                     rule.tell(&mut measured.file);
@@ -409,13 +415,14 @@ fn senders() -> usize {
 }
 
 /// 0 for a run that means what it says and meets what was demanded.
-pub(super) fn exit(file: &File) -> Exit {
+pub(super) fn exit(file: &MeasurementFile) -> Exit {
     let failed = file.window.lost as f64 > 0.01 * file.window.due as f64;
-    let missed = file.slo.as_ref().is_some_and(|s| s.outcome != "pass");
-    if file.verdict.verdict == "VALID" && !failed && !missed { Exit::Good } else { Exit::Failed }
+    let missed = file.slo.as_ref().is_some_and(|s| s.outcome != SloOutcome::Pass);
+    let valid = file.verdict.verdict == Verdict::Valid;
+    if valid && !failed && !missed { Exit::Good } else { Exit::Failed }
 }
 
-fn achieved(model: ModelPart, file: &File) -> ModelPart {
+fn achieved(model: ModelPart, file: &MeasurementFile) -> ModelPart {
     ModelPart { achieved_flops: file.window.goodput_per_second * model.flops_per_request, ..model }
 }
 

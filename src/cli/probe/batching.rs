@@ -7,11 +7,10 @@ use super::run::{first_answer, interruptible, watched};
 use super::{senders, time, told};
 use crate::probe::arrival::{Arrival, Load, Stripe};
 use crate::probe::drive::Plan;
-use crate::probe::measurement::{
-    Aims, BATCHING, BatchingFile, CellPart, Column, Measured, PlateauPart,
-};
+use crate::probe::measurement::{Aims, Beside, Measured};
 use crate::probe::target::platform::{Batching, Setting};
 use crate::probe::target::{Prepared, Url};
+use crate::schema::{BATCHING, BatchingFile, CellPart, Column, PlateauPart, TOOL};
 use anyhow::{Context, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -156,7 +155,7 @@ impl Args {
         let rows = rows(&settings, &all)?;
         let mut file = BatchingFile {
             schema: BATCHING.into(),
-            tool: concat!("rooflens ", env!("CARGO_PKG_VERSION")).into(),
+            tool: TOOL.into(),
             target: own.target.clone(),
             platform: all.first().map_or(String::new(), |p| p.platform.clone()),
             seconds: own.longest(),
@@ -272,7 +271,7 @@ impl Study<'_> {
                 in_flight: u64::from(in_flight),
                 inferences_per_second: measured.file.window.inferences_per_second,
                 executed_batch_mean: executed,
-                verdict: measured.file.verdict.verdict.clone(),
+                verdict: measured.file.verdict.verdict,
             });
         }
         let most = file.most();
@@ -338,7 +337,8 @@ impl Study<'_> {
         if self.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        Ok(Some((Measured::new(&plan, row.prepared, outcome, &aims, None), executed)))
+        let none = |_: &_| Beside::default();
+        Ok(Some((Measured::new(&plan, row.prepared, outcome, &aims, None, none), executed)))
     }
 }
 

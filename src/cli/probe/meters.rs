@@ -2,14 +2,15 @@
 
 use super::hinted;
 use crate::os::proc::Proc;
-use crate::probe::drive::{Outcome, Plan};
-use crate::probe::measurement::Measured;
+use crate::probe::drive::Outcome;
+use crate::probe::measurement::Beside;
 use crate::probe::meter::carbon::{self, Grid};
 use crate::probe::meter::{self, Asked, Log, Place, Session, Setup};
 use crate::probe::target::{Prepared, Url};
+use crate::schema::{MeasurementFile, WindowPart};
 use anyhow::{Context, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Flags of the meters.
 #[derive(Debug, clap::Args)]
@@ -219,15 +220,22 @@ impl Meters {
         log.throttled(&log.window(outcome.started, 0.0, outcome.seconds))
     }
 
-    /// Joins the readings to the part of the run that counts.
-    pub(super) fn join(&self, log: &Log, plan: &Plan, measured: &mut Measured) {
-        let w = &measured.file.window;
-        let window = log.window(measured.started, w.from_seconds, w.seconds);
+    /// What was read in the window of a run that began at `started`, one of `stripes`, with requests of `batch`
+    /// inferences.
+    pub(super) fn read(
+        &self,
+        log: &Log,
+        started: SystemTime,
+        stripes: u64,
+        batch: i64,
+        w: &WindowPart,
+    ) -> Beside {
+        let window = log.window(started, w.from_seconds, w.seconds);
         let asked = Asked {
-            inferences: w.good as f64 * measured.file.target.batch as f64,
+            inferences: w.good as f64 * batch as f64,
             idle: self.idle,
             grid: self.grid.clone(),
-            shared: plan.stripe.of > 1,
+            shared: stripes > 1,
         };
         let mut meters = log.readings(&window);
         meters.extend(meter::energy(log, &window, &asked));
@@ -238,11 +246,20 @@ impl Meters {
                 meter::unmeasured("server metrics", "", &format!("{page}: {why}"))
             }),
         );
-        measured.attach(meters, told.stages, told.scrapes);
+        let servers = self.servers.clone();
+        Beside { meters, stages: told.stages, scrapes: told.scrapes, servers }
+    }
+
+    /// Notes what was not read: everything where there is no log, and stages that the server does not tell.
+    pub(super) fn note(&self, log: Option<&Log>, file: &mut MeasurementFile) {
+        if log.is_none() {
+            file.verdict.notes.push(LOST.into());
+            return;
+        }
         for (stage, n) in &self.servers {
-            if !measured.servers(stage, *n) {
-                let notes = &mut measured.file.verdict.notes;
-                notes.push(format!("--stage-servers {stage}={n}: the server tells no such stage"));
+            if !file.stages.iter().any(|s| s.name == *stage) {
+                let note = format!("--stage-servers {stage}={n}: the server tells no such stage");
+                file.verdict.notes.push(note);
             }
         }
     }

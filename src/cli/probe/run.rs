@@ -8,8 +8,9 @@ use crate::probe::arrival::{Arrival, Fingerprint, Load};
 use crate::probe::drive::{Live, Outcome, Plan, drive};
 use crate::probe::measurement::Measured;
 use crate::probe::record::Fault;
-use crate::probe::search::{Answer, Found, search};
+use crate::probe::search::{Found, search};
 use crate::probe::target::{self, Prepared, Url};
+use crate::schema::SloOutcome;
 use anyhow::{Context, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -155,12 +156,8 @@ pub(super) fn highest(
             last = Some(measured);
             return None;
         }
-        let answer = match measured.file.slo.as_ref().map(|s| s.outcome.as_str()) {
-            Some("pass") => Answer::Pass,
-            Some("fail") => Answer::Fail,
-            _ => Answer::Undecided,
-        };
-        let slot = if answer == Answer::Pass { &mut kept } else { &mut last };
+        let answer = measured.file.slo.as_ref().map_or(SloOutcome::Undecided, |s| s.outcome);
+        let slot = if answer == SloOutcome::Pass { &mut kept } else { &mut last };
         *slot = Some(measured);
         Some(answer)
     };
@@ -172,7 +169,7 @@ pub(super) fn highest(
     let list = found
         .attempts
         .iter()
-        .map(|(rate, answer)| format!("{rate:.1}/s {}", format!("{answer:?}").to_uppercase()));
+        .map(|(rate, answer)| format!("{rate:.1}/s {}", answer.name().to_uppercase()));
     let notes = &mut measured.file.verdict.notes;
     notes.push(format!("attempts: {}", list.collect::<Vec<_>>().join(", ")));
     notes.push(match (found.rate > 0.0, found.confirmed) {

@@ -2,9 +2,9 @@
 
 use super::super::{emit, hinted};
 use crate::os::page_cache;
-use crate::probe::measurement::{START_UP, StartUpFile, StartUpPart};
-use crate::probe::startup::{Cache, POLLS, Spec, StartError, Started, start};
+use crate::probe::startup::{POLLS, Spec, StartError, Started, start};
 use crate::probe::target::{Options, Url};
+use crate::schema::{PageCache, START_UP, StartUpFile, StartUpPart, TOOL};
 use crate::units::si;
 use anyhow::{Context, Result};
 use std::fmt::Write;
@@ -81,14 +81,14 @@ impl Flags {
                 hinted(format!("`{}` cannot be read: {e}", path.display()), "check the path")
             })?);
         }
-        let states: &[(Cache, &str)] = match self.page_cache.as_str() {
-            "cold" => &[(Cache::Cold, "cold")],
-            "warm" => &[(Cache::Warm, "warm")],
-            _ => &[(Cache::Cold, "cold"), (Cache::Warm, "warm")],
+        let states: &[PageCache] = match self.page_cache.as_str() {
+            "cold" => &[PageCache::Cold],
+            "warm" => &[PageCache::Warm],
+            _ => &[PageCache::Cold, PageCache::Warm],
         };
-        let mut plan = vec![(Cache::Unknown, "start-0.log".to_owned())];
-        for (cache, name) in states {
-            plan.extend((1..=self.repeats).map(|n| (*cache, format!("start-{name}-{n}.log"))));
+        let mut plan = vec![(PageCache::Unknown, "start-0.log".to_owned())];
+        for cache in states {
+            plan.extend((1..=self.repeats).map(|n| (*cache, format!("start-{cache}-{n}.log"))));
         }
         let bar = super::super::progress_bar("starting the server");
         let (mut starts, mut last): (Vec<_>, Option<Started>) = (Vec::new(), None);
@@ -100,7 +100,7 @@ impl Flags {
             let log = folder.join(log);
             match start(&spec, &log, *cache, &known, prepared.as_ref(), stop) {
                 Ok(started) => {
-                    if *cache == Cache::Unknown {
+                    if *cache == PageCache::Unknown {
                         known.extend(started.group.files());
                         known = distinct(std::mem::take(&mut known));
                         prepared = Some(started.prepared.clone());
@@ -147,7 +147,7 @@ pub(super) fn save(target: &str, part: StartUpPart, folder: &Path) -> Result<()>
     describe(&part, &mut text);
     let file = StartUpFile {
         schema: START_UP.into(),
-        tool: concat!("rooflens ", env!("CARGO_PKG_VERSION")).into(),
+        tool: TOOL.into(),
         target: target.into(),
         start_up: part,
     };
@@ -159,7 +159,7 @@ pub(super) fn save(target: &str, part: StartUpPart, folder: &Path) -> Result<()>
 
 /// What a person reads of the starts.
 pub(super) fn describe(part: &StartUpPart, out: &mut String) {
-    for state in ["cold", "warm"] {
+    for state in [PageCache::Cold, PageCache::Warm] {
         let own = || part.starts.iter().filter(|s| s.counted && s.page_cache == state);
         let n = own().count();
         if n == 0 {
@@ -175,7 +175,7 @@ pub(super) fn describe(part: &StartUpPart, out: &mut String) {
         let _ = writeln!(out, "\n{n} {state} starts; {how}");
         let _ = writeln!(out, "  {:<26}{:>10}{:>10}{:>10}", "", "min", "median", "max");
         for s in part.summary.iter().filter(|s| s.page_cache == state) {
-            let show = |v: f64| si(v, &s.unit);
+            let show = |v: f64| si(v, s.unit.name());
             let _ = writeln!(
                 out,
                 "  {:<26}{:>10}{:>10}{:>10}{}",

@@ -1,7 +1,8 @@
 //! `rooflens probe --batch 1,2,4`: the same load once for each batch.
 
 use super::super::{Exit, emit};
-use crate::probe::measurement::{Measured, SWEEP, SweepFile, SweepRow};
+use crate::probe::measurement::Measured;
+use crate::schema::{SWEEP, SweepFile, SweepRow, TOOL, Verdict};
 use crate::units::si;
 use anyhow::{Context, Result};
 use std::fmt::Write;
@@ -18,7 +19,7 @@ pub(super) fn sweep(
 ) -> Result<Exit> {
     let mut file = SweepFile {
         schema: SWEEP.into(),
-        tool: concat!("rooflens ", env!("CARGO_PKG_VERSION")).into(),
+        tool: TOOL.into(),
         target: target.into(),
         load: load.into(),
         stopped: false,
@@ -72,7 +73,7 @@ fn table(file: &SweepFile) -> String {
             }
         );
     }
-    let valid = file.rows.iter().filter(|r| r.verdict == "VALID");
+    let valid = file.rows.iter().filter(|r| r.verdict == Verdict::Valid);
     let most = valid.max_by(|a, b| a.inferences_per_second.total_cmp(&b.inferences_per_second));
     if let Some(most) = most.filter(|_| file.rows.len() > 1) {
         let _ = writeln!(

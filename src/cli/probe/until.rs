@@ -2,8 +2,9 @@
 
 use crate::probe::drive::{Live, Plan};
 use crate::probe::enough::Enough;
-use crate::probe::measurement::{Aims, File, kind};
+use crate::probe::measurement::{Aims, kind};
 use crate::probe::record::Record;
+use crate::schema::MeasurementFile;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ impl Rule {
     }
 
     /// Says in the file how the run ended, unless it was interrupted.
-    pub(super) fn tell(&self, file: &mut File) {
+    pub(super) fn tell(&self, file: &mut MeasurementFile) {
         if !file.run.stopped {
             file.verdict.notes.push(self.enough.told(self.aims.headline, file.run.seconds));
         }
