@@ -389,6 +389,14 @@ fn inputs(file: &MeasurementFile) -> Inputs<'_> {
     }
 }
 
+/// Whether a run can be trusted and went well: VALID, at most 1 % of its requests failed, and its objective, where
+/// there is one, was met.
+pub fn holds(file: &MeasurementFile) -> bool {
+    let failed = file.window.lost as f64 > 0.01 * file.window.due as f64;
+    let missed = file.slo.as_ref().is_some_and(|s| s.outcome != SloOutcome::Pass);
+    file.verdict.verdict == Verdict::Valid && !failed && !missed
+}
+
 /// Whether the demand is met: by the interval's far end, failed by its near end.
 pub fn met(j: &Judgement, quantile: f64, seconds: f64) -> SloOutcome {
     let head = j.response.iter().find(|p| same(p.q, quantile)).filter(|p| p.beyond >= TAIL);

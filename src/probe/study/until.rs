@@ -1,4 +1,4 @@
-//! `--until`: a run that may end once its percentile is known.
+//! A run that may end once its percentile is known.
 
 use crate::probe::drive::{Live, Plan};
 use crate::probe::enough::Enough;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The rule at work beside a run.
 pub(super) struct Rule {
     enough: Enough,
-    /// Whether requests are due at instants of their own, and whether their rate stays the same.
+    /// Whether requests are scheduled at instants of their own, and whether their rate stays the same.
     kind: (bool, bool),
     aims: Aims,
     asked_at: Option<f64>,
@@ -45,8 +45,8 @@ impl Rule {
         }
     }
 
-    /// Says in the file how the run ended, unless it was interrupted.
-    pub(super) fn tell(&self, file: &mut MeasurementFile) {
+    /// Notes in the file how the run ended, unless it was interrupted.
+    pub(super) fn note(&self, file: &mut MeasurementFile) {
         if !file.run.stopped {
             file.verdict.notes.push(self.enough.told(self.aims.headline, file.run.seconds));
         }
