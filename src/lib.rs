@@ -32,5 +32,6 @@ pub mod report;
 pub mod roofline;
 #[cfg(any(feature = "ort", feature = "probe"))]
 pub mod runtime;
+pub mod schema;
 pub mod text;
 pub mod units;

@@ -49,6 +49,8 @@ pub mod stats;
 #[cfg(feature = "serve")]
 pub mod stream;
 #[cfg(feature = "serve")]
+pub mod study;
+#[cfg(feature = "serve")]
 pub mod target;
 #[cfg(feature = "serve")]
 pub mod trace;

@@ -6,8 +6,9 @@ use super::{Exit, charts, emit, hinted};
 use crate::analysis::{Precision, type_name};
 use crate::chart::{Chart, RoofLine};
 use crate::ir::{Model, ValueId};
-use crate::report::{Assessment, ModelReport};
+use crate::report::{ASSESSMENT_SCHEMA, Assessment, ModelReport};
 use crate::roofline::Roof;
+use crate::schema::MEASUREMENT;
 use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond};
 use anyhow::Result;
 use measured::Measurement;
@@ -92,52 +93,12 @@ impl Args {
         if !self.on.is_empty() {
             in_type(&mut sources, measurements.is_empty(), &roof.dtype)?;
         }
-        let one = sources.len() == 1;
-        let label = |s: &Source| if one { "whole model, at best".into() } else { short(s) };
-        let files = sources.iter().map(|s| charts::file_name(&s.analysis));
-        let mut files: Vec<String> =
-            files.chain(measurements.iter().map(|m| m.file.clone())).collect();
-        files.dedup();
-        let at = sources.iter().flat_map(|s| s.analysis.given());
-        let at: Vec<String> = at.map(|(k, v)| format!("{k} = {v}")).collect();
-        let points = sources.iter().filter(|_| one);
-        let points = points.flat_map(|s| charts::op_points(&s.analysis, &roof)).collect();
-        let mut notes = vec![
-            if one {
-                "a point is an operator, unfused, its area the share of the time bound"
-            } else if sources.is_empty() {
-                "what was achieved in inferences/s and FLOP/s, at the compulsory intensity"
-            } else {
-                "full: compulsory intensity; hollow: unfused"
-            }
-            .to_owned(),
-        ];
-        notes.extend((one && !at.is_empty()).then(|| at.join(", ")));
-        let mut devices: Vec<&str> = lines.iter().map(|l| l.label.as_str()).collect();
-        if self.on.len() < 2 {
-            devices = vec![&roof.device];
-        }
-        let chart = Chart {
-            title: if sources.is_empty() {
-                let (files, devices) = (files.join(", "), devices.join(", "));
-                format!("{files}, measured, under the roof of {devices}")
-            } else {
-                format!("{} on {}", files.join(", "), devices.join(", "))
-            },
-            subtitle: format!("points in {}; {}", roof.dtype, notes.join("; ")),
-            roofs: lines.clone(),
-            points,
-            models: sources
-                .iter()
-                .map(|s| charts::model_point(&label(s), &s.analysis, &roof))
-                .collect(),
-            measured: sources
-                .iter()
-                .filter_map(|s| s.assessment.as_ref())
-                .flat_map(charts::measured)
-                .chain(measurements.iter().map(|m| m.point(&roof)))
-                .collect(),
+        let drawn = Drawn { sources: &sources, measurements: &measurements, roof: &roof };
+        let devices = match self.on.len() {
+            0 | 1 => roof.device.clone(),
+            _ => lines.iter().map(|l| l.label.as_str()).collect::<Vec<_>>().join(", "),
         };
+        let chart = drawn.chart(lines, &devices);
         if to_stdout {
             emit(&charts::svg(&chart)?, None)?;
             return Ok(Exit::Good);
@@ -184,6 +145,66 @@ impl Args {
             first.get_or_insert(roof);
         }
         first.map(|roof| (lines, roof)).ok_or_else(|| hinted("no device", "name one with --on"))
+    }
+}
+
+/// What is drawn under a roof.
+struct Drawn<'a> {
+    sources: &'a [Source],
+    measurements: &'a [Measurement],
+    /// Places the points.
+    roof: &'a Roof,
+}
+
+impl Drawn<'_> {
+    /// The chart under `roofs`, which are those of `devices`.
+    fn chart(&self, roofs: Vec<RoofLine>, devices: &str) -> Chart {
+        let (sources, roof) = (self.sources, self.roof);
+        let one = sources.len() == 1;
+        let label = |s: &Source| if one { "whole model, at best".into() } else { short(s) };
+        let points = sources.iter().filter(|_| one);
+        let assessed = sources.iter().filter_map(|s| s.assessment.as_ref());
+        let models = sources.iter();
+        Chart {
+            title: self.title(devices),
+            subtitle: format!("points in {}; {}", roof.dtype, self.notes().join("; ")),
+            roofs,
+            points: points.flat_map(|s| charts::op_points(&s.analysis, roof)).collect(),
+            models: models.map(|s| charts::model_point(&label(s), &s.analysis, roof)).collect(),
+            measured: assessed
+                .flat_map(charts::measured)
+                .chain(self.measurements.iter().map(|m| m.point(roof)))
+                .collect(),
+        }
+    }
+
+    fn title(&self, devices: &str) -> String {
+        let files = self.sources.iter().map(|s| charts::file_name(&s.analysis));
+        let mut files: Vec<String> =
+            files.chain(self.measurements.iter().map(|m| m.file.clone())).collect();
+        files.dedup();
+        let files = files.join(", ");
+        if self.sources.is_empty() {
+            format!("{files}, measured, under the roof of {devices}")
+        } else {
+            format!("{files} on {devices}")
+        }
+    }
+
+    /// How the points are to be read, and the sizes that one model is counted at.
+    fn notes(&self) -> Vec<String> {
+        let how = match self.sources {
+            [_] => "a point is an operator, unfused, its area the share of the time bound",
+            [] => "what was achieved in inferences/s and FLOP/s, at the compulsory intensity",
+            _ => "full: compulsory intensity; hollow: unfused",
+        };
+        let mut notes = vec![how.to_owned()];
+        if let [only] = self.sources {
+            let at: Vec<String> =
+                only.analysis.given().map(|(k, v)| format!("{k} = {v}")).collect();
+            notes.extend((!at.is_empty()).then(|| at.join(", ")));
+        }
+        notes
     }
 }
 
@@ -293,17 +314,27 @@ fn read(path: &Path) -> Result<Loaded> {
     let text =
         text_of(path).map_err(|e| hinted(format!("`{shown}` cannot be read: {e}"), advice))?;
     let not = |e: serde_json::Error| hinted(format!("`{shown}` is not a report: {e}"), advice);
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(not)?;
-    if value["schema"].as_str().is_some_and(|s| s.starts_with("rooflens.measurement/")) {
-        return Measurement::new(path, &value).map(Loaded::Measurement);
-    }
-    let parse = || -> serde_json::Result<Source> {
-        if value.get("analysis").is_some() {
-            let assessment: Assessment = serde_json::from_value(value)?;
-            let analysis = assessment.analysis.clone();
-            return Ok(Source { analysis, assessment: Some(assessment) });
+    let header: Header = serde_json::from_str(&text).map_err(not)?;
+    Ok(match header.schema.as_str() {
+        MEASUREMENT => {
+            let measured = serde_json::from_str(&text).map_err(not)?;
+            Loaded::Measurement(Measurement::new(path, &measured)?)
         }
-        Ok(Source { analysis: serde_json::from_value(value)?, assessment: None })
-    };
-    parse().map(|source| Loaded::Source(Box::new(source))).map_err(not)
+        ASSESSMENT_SCHEMA => {
+            let assessment: Assessment = serde_json::from_str(&text).map_err(not)?;
+            let analysis = assessment.analysis.clone();
+            Loaded::Source(Box::new(Source { analysis, assessment: Some(assessment) }))
+        }
+        _ => {
+            let analysis = serde_json::from_str(&text).map_err(not)?;
+            Loaded::Source(Box::new(Source { analysis, assessment: None }))
+        }
+    })
+}
+
+/// What all our files have in common.
+#[derive(serde::Deserialize)]
+struct Header {
+    /// Name and version of the file's form.
+    schema: String,
 }

@@ -7,23 +7,23 @@ mod run;
 mod spawn;
 mod summary;
 mod sweep;
-mod until;
 
 use super::load::{self, Wanted};
 use super::{Exit, emit, hinted};
 use crate::probe::arrival::{Arrival, Load, Stripe};
 use crate::probe::drive::Plan;
-use crate::probe::measurement::{Aims, File, Measured, ModelPart};
+use crate::probe::measurement::{Aims, Measured, holds};
+use crate::probe::study::{Run, StudyError, Sweep, Switch, first_answer, highest};
 use crate::probe::target::{Body, Encoding, Options, Prepared, TargetError, Url};
+use crate::schema::{MeasurementFile, ModelPart};
 use anyhow::Result;
 pub(super) use batching::Args as BatchingArgs;
 use model::{Sizes, analysed};
-use run::{dry_run, first_answer, highest, interruptible, watched};
+use run::{Bar, dry_run, interruptible};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 pub(super) use summary::summary;
-use until::Rule;
 
 /// Measure a serving platform under load: latency, throughput, and what the numbers are worth.
 ///
@@ -172,8 +172,81 @@ pub(super) struct Args {
     dry_run: bool,
 }
 
+/// What the flags ask for.
+struct Asked {
+    wanted: Wanted,
+    /// Batches to measure, one after another; one at least.
+    batches: Vec<i64>,
+    /// The load, or the first attempt of a search.
+    plan: Plan,
+    aims: Aims,
+    /// End a run once its percentile is known to ± this share.
+    until: Option<f64>,
+    sizes: Sizes,
+}
+
+/// A target at a batch, ready to be loaded.
+struct Case {
+    batch: i64,
+    prepared: Prepared,
+    first_answer: Option<Duration>,
+    /// What a request costs, and what was assumed for it.
+    cost: (Option<ModelPart>, Vec<String>),
+}
+
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
+        let asked = self.asked()?;
+        if self.dry_run {
+            return dry_run(&asked.plan);
+        }
+        self.meters.check()?;
+        // A model that cannot be counted is told before a server is loaded.
+        if let Some(path) = &self.model {
+            analysed(path, asked.batches[0], &asked.sizes, false)?;
+        }
+        let stop = interruptible()?;
+        let (mut folder, mut started) = (None, None);
+        if let Some(command) = &self.start_up.spawn {
+            let (flags, model) = (&self.start_up, self.model.as_deref());
+            let options = self.options(asked.batches[0])?;
+            let logs = super::new_folder(&self.output)?;
+            let starts = flags.starts(command, &self.target, options, model, &logs)?;
+            let starts = starts.measure(&stop, &mut Bar::default()).map_err(failed)?;
+            if flags.start_up_only || starts.last.is_none() {
+                spawn::save(&self.target, starts.part, &logs)?;
+                return Ok(if starts.last.is_some() { Exit::Good } else { Exit::Failed });
+            }
+            // The last server runs until the end of this function.
+            (folder, started) = (Some(logs), Some(starts));
+        }
+        let cases = asked.batches.iter().map(|b| self.case(*b, &asked.sizes));
+        let cases = cases.collect::<Result<Vec<_>>>()?;
+        let folder = folder.map_or_else(|| super::new_folder(&self.output), Ok)?;
+        let measure = |case: &Case| -> Result<Measured> {
+            let mut measured = self.measure(&asked, case, &stop)?;
+            measured.file.start_up = started.as_ref().map(|s| s.part.clone());
+            Ok(measured)
+        };
+        if let [case] = &cases[..] {
+            let measured = measure(case)?;
+            save(&measured, &folder)?;
+            emit(&summary(&measured.file, Some(&folder)), None)?;
+            return Ok(exit(&measured.file));
+        }
+        let mut sweep = Sweep::new(&self.target, &self.load, &folder);
+        for case in &cases {
+            if stop.load(Ordering::Relaxed) {
+                sweep.file.stopped = true;
+                break;
+            }
+            sweep.add(&measure(case)?, case.batch).map_err(failed)?;
+        }
+        sweep::save(&sweep.file, &folder)?;
+        Ok(if sweep.holds { Exit::Good } else { Exit::Failed })
+    }
+
+    fn asked(&self) -> Result<Asked> {
         let until = self.until.as_deref().map(load::tolerance).transpose()?;
         let wanted = load::load(&self.load, self.seed)?;
         let slo = self.slo.as_deref().map(load::slo).transpose()?;
@@ -187,89 +260,47 @@ impl Args {
                 "for example --slo p99=50ms",
             ));
         }
-        let sizes = self.sizes();
-        let batches = self.batches(prescribed);
         let aims = Aims {
             headline: slo.map(|s| s.0).or(judged_by).unwrap_or(0.99),
             slo,
             warm_up: self.warm_up.filter(|s| *s >= 0.0),
             throttled: None,
         };
-        let plan = self.plan(first)?;
-        if self.dry_run {
-            return dry_run(&plan);
+        let (sizes, batches) = (self.sizes(), self.batches(prescribed));
+        Ok(Asked { wanted, batches, plan: self.plan(first)?, aims, until, sizes })
+    }
+
+    fn case(&self, batch: i64, sizes: &Sizes) -> Result<Case> {
+        let prepared = self.prepare(batch, sizes)?;
+        let cost = self.cost(&prepared, sizes)?;
+        let first_answer = first_answer(&prepared).map_err(told)?;
+        Ok(Case { batch, prepared, first_answer, cost })
+    }
+
+    /// Measures one target: a run, or the search for the highest rate.
+    fn measure(&self, asked: &Asked, case: &Case, stop: &Switch) -> Result<Measured> {
+        let (bar, prepared) = (&mut Bar::default(), &case.prepared);
+        let mut meters = self.meters.prepare(&self.target, prepared, self.instances)?;
+        if let Some(meters) = &mut meters {
+            meters.rest(self.meters.idle_seconds(), stop, bar).map_err(failed)?;
         }
-        self.meters.check()?;
-        // A model that cannot be counted is told before a server is loaded.
-        if let Some(path) = &self.model {
-            analysed(path, batches[0], &sizes, false)?;
-        }
-        let stop = interruptible()?;
-        let (study, folder) = match &self.start_up.spawn {
-            Some(command) => {
-                let options = self.options(batches[0])?;
-                let folder = super::new_folder(&self.output)?;
-                let (flags, model) = (&self.start_up, self.model.as_deref());
-                let study = flags.study(command, &self.target, options, model, &folder, &stop)?;
-                if flags.start_up_only || study.last.is_none() {
-                    let whole = study.last.is_some();
-                    spawn::save(&self.target, study.part, &folder)?;
-                    return Ok(if whole { Exit::Good } else { Exit::Failed });
-                }
-                (Some(study), Some(folder))
-            }
-            None => (None, None),
+        let run = Run {
+            prepared,
+            aims: asked.aims.clone(),
+            until: asked.until,
+            meters: meters.as_ref(),
+            first_answer: case.first_answer,
         };
-        let all = batches.iter().map(|b| self.prepare(*b, &sizes)).collect::<Result<Vec<_>>>()?;
-        let costs = all.iter().map(|p| self.cost(p, &sizes)).collect::<Result<Vec<_>>>()?;
-        let answers = all
-            .iter()
-            .map(|prepared| first_answer(&self.target, prepared))
-            .collect::<Result<Vec<_>>>()?;
-        let folder = folder.map_or_else(|| super::new_folder(&self.output), Ok)?;
-        let measure = |i: usize| -> Result<Measured> {
-            let prepared = &all[i];
-            let mut meters = self.meters.prepare(&self.target, prepared, self.instances)?;
-            if let Some(meters) = &mut meters {
-                meters.rest(self.meters.idle_seconds(), &stop)?;
-            }
-            let run = |plan: &Plan| -> Result<Measured> {
-                let session = meters.as_ref().map(meters::Meters::start).transpose()?;
-                let mut rule = until.map(|tolerance| Rule::new(tolerance, plan, &aims));
-                let name = plan.load.to_string();
-                let outcome = watched(plan, prepared, &name, &stop, rule.as_mut())?;
-                let log = session.and_then(crate::probe::meter::Session::finish);
-                let throttled = log.as_ref().and_then(|l| meters::Meters::throttled(l, &outcome));
-                let aims = Aims { throttled, ..aims.clone() };
-                let mut measured = Measured::new(plan, prepared, outcome, &aims, answers[i]);
-                match (&meters, &log) {
-                    (Some(meters), Some(log)) => meters.join(log, plan, &mut measured),
-                    (Some(_), None) => measured.file.verdict.notes.push(meters::LOST.into()),
-                    (None, _) => {}
-                }
-                if let Some(rule) = rule {
-                    rule.tell(&mut measured.file);
-                }
-                let (model, notes) = costs[i].clone();
-                measured.file.model = model.map(|m| achieved(m, &measured.file));
-                measured.file.verdict.notes.extend(notes);
-                measured.file.start_up = study.as_ref().map(|s| s.part.clone());
-                Ok(measured)
-            };
-            match &wanted {
-                Wanted::Load(..) => run(&plan),
-                Wanted::Highest(rate) => highest(*rate, &plan, &stop, run),
-            }
+        let plan = &asked.plan;
+        let measured = match &asked.wanted {
+            Wanted::Load(..) => run.measure(plan, &plan.load.to_string(), stop, bar),
+            Wanted::Highest(rate) => highest(*rate, &run, plan, stop, bar),
         };
-        if batches.len() > 1 {
-            return sweep::sweep(&self.target, &self.load, &batches, &folder, |i| {
-                (!stop.load(Ordering::Relaxed)).then(|| measure(i)).transpose()
-            });
-        }
-        let measured = measure(0)?;
-        save(&measured, &folder)?;
-        emit(&summary(&measured.file, Some(&folder)), None)?;
-        Ok(exit(&measured.file))
+        let mut measured = measured.map_err(failed)?;
+        let (model, notes) = case.cost.clone();
+        measured.file.model = model.map(|m| achieved(m, &measured.file));
+        measured.file.verdict.notes.extend(notes);
+        Ok(measured)
     }
 
     /// The batches to measure, one after another.
@@ -380,6 +411,10 @@ fn told(error: TargetError) -> anyhow::Error {
     hinted(error.message, error.hint)
 }
 
+fn failed(error: StudyError) -> anyhow::Error {
+    hinted(error.to_string(), error.hint())
+}
+
 fn time(flag: &str, seconds: f64) -> Result<Duration> {
     if !(0.01..=86_400.0).contains(&seconds) {
         return Err(hinted(
@@ -409,13 +444,11 @@ fn senders() -> usize {
 }
 
 /// 0 for a run that means what it says and meets what was demanded.
-pub(super) fn exit(file: &File) -> Exit {
-    let failed = file.window.lost as f64 > 0.01 * file.window.due as f64;
-    let missed = file.slo.as_ref().is_some_and(|s| s.outcome != "pass");
-    if file.verdict.verdict == "VALID" && !failed && !missed { Exit::Good } else { Exit::Failed }
+pub(super) fn exit(file: &MeasurementFile) -> Exit {
+    if holds(file) { Exit::Good } else { Exit::Failed }
 }
 
-fn achieved(model: ModelPart, file: &File) -> ModelPart {
+fn achieved(model: ModelPart, file: &MeasurementFile) -> ModelPart {
     ModelPart { achieved_flops: file.window.goodput_per_second * model.flops_per_request, ..model }
 }
 

@@ -5,7 +5,8 @@
 //! by luck, which is why two looks in a row must agree: in simulated M/D/1 and M/M/1 queues this
 //! raises the coverage of a nominal 95 % from about 83 to about 91 in 100.
 
-use super::judge::{self, Case, Verdict, name, same};
+use super::judge::{self, Case, name, same};
+use crate::schema::Verdict;
 use std::time::Duration;
 
 /// Intervals of the record before the first look.

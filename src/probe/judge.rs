@@ -4,38 +4,8 @@
 
 use super::record::{Fault, Interval, Record};
 use super::stats::{self, BATCHES, Metric, Percentile, mann_kendall, slope};
-use std::fmt;
+use crate::schema::Verdict;
 use std::ops::Range;
-
-/// The verdict on a run, worst first: the first that applies is the run's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// The client could not keep to its schedule or delayed what it measured.
-    ClientLimited,
-    /// More came in than went out: percentiles depend on how long one waits.
-    Overloaded,
-    /// The device lowered its clocks.
-    Throttled,
-    /// The durations drift.
-    NotStationary,
-    /// Too few independent requests for the percentile.
-    TooFewSamples,
-    /// The numbers mean what they say.
-    Valid,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ClientLimited => "CLIENT-LIMITED",
-            Self::Overloaded => "OVERLOADED",
-            Self::Throttled => "THROTTLED",
-            Self::NotStationary => "NOT-STATIONARY",
-            Self::TooFewSamples => "TOO-FEW-SAMPLES",
-            Self::Valid => "VALID",
-        })
-    }
-}
 
 /// Why a verdict was given.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,10 +13,10 @@ mod log;
 pub mod prometheus;
 pub mod scrape;
 
-use super::measurement::MeterPart;
 use super::target::question::Question;
 use crate::os::proc::Proc;
 use crate::os::rapl::{self, Rapl};
+use crate::schema::MeterPart;
 use cpu_energy::{CPU_ENERGY, CpuEnergy};
 pub use energy::{Asked, energy};
 use gpu::{Gpus, Nvidia};

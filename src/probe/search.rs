@@ -2,16 +2,7 @@
 //!
 //! Knows no server: an attempt is a function of the rate.
 
-/// What one attempt says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The far end of the percentile's interval meets the demand.
-    Pass,
-    /// The near end does not.
-    Fail,
-    /// The interval contains the demand.
-    Undecided,
-}
+use crate::schema::SloOutcome;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +12,7 @@ pub struct Found {
     /// The lowest rate above it that did not pass.
     pub above: Option<f64>,
     /// All attempts in order.
-    pub attempts: Vec<(f64, Answer)>,
+    pub attempts: Vec<(f64, SloOutcome)>,
     /// Whether the rate passed a second time.
     pub confirmed: bool,
 }
@@ -32,9 +23,9 @@ pub const TOLERANCE: f64 = 0.05;
 const ATTEMPTS: usize = 20;
 
 /// Searches from `start`; `attempt` returns `None` to give up, and what was found so far counts.
-pub fn search(start: f64, mut attempt: impl FnMut(f64) -> Option<Answer>) -> Found {
+pub fn search(start: f64, mut attempt: impl FnMut(f64) -> Option<SloOutcome>) -> Found {
     let (mut good, mut bad) = (0.0, None::<f64>);
-    let mut attempts: Vec<(f64, Answer)> = Vec::new();
+    let mut attempts: Vec<(f64, SloOutcome)> = Vec::new();
     let mut confirmed = false;
     let mut rate = start;
     while attempts.len() < ATTEMPTS && rate > start * 1e-3 {
@@ -42,11 +33,11 @@ pub fn search(start: f64, mut attempt: impl FnMut(f64) -> Option<Answer>) -> Fou
         attempts.push((rate, answer));
         let repeated = good > 0.0 && (rate - good).abs() < 1e-9 * good;
         match answer {
-            Answer::Pass if repeated => {
+            SloOutcome::Pass if repeated => {
                 confirmed = true;
                 break;
             }
-            Answer::Pass => good = rate,
+            SloOutcome::Pass => good = rate,
             // What passed by luck is no ground to stand on: begin below it.
             _ if repeated => {
                 bad = Some(rate);
@@ -71,8 +62,9 @@ mod tests {
     #[test]
     fn the_limit_is_found_to_the_tolerance() {
         for limit in [3.0, 97.0, 1234.0, 20_000.0] {
-            let found =
-                search(100.0, |rate| Some(if rate <= limit { Answer::Pass } else { Answer::Fail }));
+            let found = search(100.0, |rate| {
+                Some(if rate <= limit { SloOutcome::Pass } else { SloOutcome::Fail })
+            });
             assert!(found.confirmed && found.rate <= limit, "{found:?}");
             assert!(found.rate >= limit / (1.0 + TOLERANCE) * 0.999, "{found:?}");
         }
@@ -80,7 +72,7 @@ mod tests {
 
     #[test]
     fn nothing_passes_or_the_search_is_stopped() {
-        let found = search(100.0, |_| Some(Answer::Fail));
+        let found = search(100.0, |_| Some(SloOutcome::Fail));
         assert_eq!((found.rate, found.confirmed), (0.0, false));
         assert_eq!(search(100.0, |_| None).attempts.len(), 0);
     }
@@ -90,7 +82,11 @@ mod tests {
         let mut seen = 0;
         let found = search(64.0, |rate| {
             seen += u32::from((rate - 64.0).abs() < 1e-9);
-            Some(if rate < 40.0 || rate < 65.0 && seen == 1 { Answer::Pass } else { Answer::Fail })
+            Some(if rate < 40.0 || rate < 65.0 && seen == 1 {
+                SloOutcome::Pass
+            } else {
+                SloOutcome::Fail
+            })
         });
         assert!(found.confirmed && found.rate < 40.0, "{found:?}");
     }

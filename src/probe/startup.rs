@@ -8,12 +8,12 @@
 pub mod group;
 
 use super::connector::{Client, Exchange};
-use super::measurement::{CachePart, PollsPart, StartPart};
 use super::record::Fault;
 use super::stats::median;
 use super::stream;
 use super::target::{Options, Prepared, Readiness, State, TargetError, Url, explain};
 use crate::os::page_cache::{self, Cached};
+use crate::schema::{CachePart, PageCache, PollsPart, StartPart};
 use group::Group;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -47,17 +47,6 @@ pub struct Spec {
     pub warm: Duration,
 }
 
-/// What is done to the page cache before a start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cache {
-    /// Nothing, and nothing is known of it.
-    Unknown,
-    /// Known files are dropped.
-    Cold,
-    /// A start came before.
-    Warm,
-}
-
 /// Why a start was not measured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -89,7 +78,7 @@ fn failed(message: impl Into<String>, hint: impl Into<String>) -> StartError {
 pub fn start(
     spec: &Spec,
     log: &Path,
-    cache: Cache,
+    cache: PageCache,
     known: &[PathBuf],
     prepared: Option<&Prepared>,
     stop: &AtomicBool,
@@ -102,7 +91,7 @@ pub fn start(
             "stop the server that listens there, or use another port",
         ));
     }
-    let (state, seen, unverified) = bring_page_cache(cache, known);
+    let (seen, unverified) = bring_page_cache(cache, known);
     let exchange = Exchange::new().map_err(|(_, text)| failed(text, "close other programs"))?;
     let spawned = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let begin = Instant::now();
@@ -166,10 +155,10 @@ pub fn start(
     let settled = settle(&samples);
     let end = watch.group.usage();
     let read = end.and_then(|u| u.read_bytes);
-    let unverified = if cache == Cache::Warm { not_warm(seen, read) } else { unverified };
+    let unverified = if cache == PageCache::Warm { not_warm(seen, read) } else { unverified };
     let start = StartPart {
-        page_cache: state.into(),
-        counted: cache != Cache::Unknown,
+        page_cache: cache,
+        counted: cache != PageCache::Unknown,
         spawned_unix_seconds: spawned.as_secs_f64(),
         port_seconds: port,
         live_seconds: live,
@@ -341,36 +330,27 @@ fn connects(sockets: &[SocketAddr]) -> bool {
     sockets.iter().any(|s| TcpStream::connect_timeout(s, TIMEOUT).is_ok())
 }
 
-/// Brings the page cache into a state: its name, what was seen of it, and why it is not sure.
-fn bring_page_cache(
-    cache: Cache,
-    known: &[PathBuf],
-) -> (&'static str, Option<Cached>, Option<String>) {
-    if cache == Cache::Cold {
+/// Brings the page cache into a state: what was seen of it, and why it is not sure.
+fn bring_page_cache(cache: PageCache, known: &[PathBuf]) -> (Option<Cached>, Option<String>) {
+    if cache == PageCache::Cold {
         page_cache::evict(known);
     }
     let seen = page_cache::look(known);
-    let name = match cache {
-        Cache::Unknown => return ("unknown", seen, None),
-        Cache::Cold => "cold",
-        Cache::Warm => "warm",
-    };
+    if cache == PageCache::Unknown {
+        return (seen, None);
+    }
     let Some(part) = seen else {
-        return (
-            name,
-            None,
-            Some("no file of the server is known, or mincore does not tell".into()),
-        );
+        return (None, Some("no file of the server is known, or mincore does not tell".into()));
     };
     let share = part.resident_bytes as f64 / part.bytes as f64;
     let unverified = match cache {
-        Cache::Cold if share > 0.05 => Some(format!(
+        PageCache::Cold if share > 0.05 => Some(format!(
             "{:.0} % of the known files stayed in memory: other processes use them, or mincore does not tell",
             100.0 * share
         )),
         _ => None,
     };
-    (name, seen, unverified)
+    (seen, unverified)
 }
 
 /// Why it is not sure that a start found its files in memory: some are never read whole, so that what

@@ -20,6 +20,7 @@ use super::connector::{Answer, Client, Connector, Encoded, Exchange, Transport};
 use super::local::Queue;
 use super::record::Fault;
 use super::stream::{Failure, Trust};
+use crate::schema::BodyEncoding;
 use asker::Asker;
 use bytes::Bytes;
 use expect::{Expected, Wanted};
@@ -181,7 +182,7 @@ pub struct Prepared {
     /// What the server says it is.
     pub platform: String,
     /// How tensors travel.
-    pub encoding: &'static str,
+    pub encoding: BodyEncoding,
     /// What the model takes, with the sizes that are sent.
     pub inputs: Vec<Slot>,
     /// What it gives, as the server declares, or as is expected of it where the server does not tell.
@@ -225,7 +226,7 @@ impl Remote {
 /// What a protocol's module finds out.
 struct Found {
     platform: String,
-    encoding: &'static str,
+    encoding: BodyEncoding,
     inputs: Vec<Slot>,
     outputs: Vec<Slot>,
     /// Rows of a request.
@@ -277,7 +278,7 @@ impl Prepared {
         Self {
             text: text.into(),
             platform: platform.into(),
-            encoding: "none",
+            encoding: BodyEncoding::None,
             inputs: Vec::new(),
             outputs: Vec::new(),
             requests: vec![Encoded::Local],

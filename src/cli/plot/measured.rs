@@ -3,9 +3,9 @@
 use super::super::hinted;
 use crate::chart::MeasuredPoint;
 use crate::roofline::Roof;
+use crate::schema::{MeasurementFile, Verdict};
 use crate::units::Intensity;
 use anyhow::Result;
-use serde_json::Value;
 use std::path::Path;
 
 /// What `probe` found of a server whose model's costs it knew.
@@ -18,38 +18,35 @@ pub(super) struct Measurement {
 }
 
 impl Measurement {
-    /// From a `measurement.json`.
-    pub(super) fn new(path: &Path, value: &Value) -> Result<Self> {
+    /// From the `measurement.json` at `path`.
+    pub(super) fn new(path: &Path, measured: &MeasurementFile) -> Result<Self> {
         let shown = path.display();
-        let model = &value["model"];
-        if model.is_null() {
+        let Some(model) = &measured.model else {
             return Err(hinted(
                 format!("`{shown}` does not say what its model costs"),
                 "measure with `rooflens probe … --model FILE`",
             ));
-        }
-        let positive = |v: &Value| v.as_f64().filter(|n| *n > 0.0 && n.is_finite());
-        let (Some(achieved), Some(intensity)) =
-            (positive(&model["achieved_flops"]), positive(&model["intensity_flop_per_byte"]))
-        else {
+        };
+        let (achieved, intensity) = (model.achieved_flops, model.intensity_flop_per_byte);
+        if ![achieved, intensity].iter().all(|n| *n > 0.0 && n.is_finite()) {
             return Err(hinted(
                 format!("`{shown}` has no point on a roofline: no good answers, or no FLOPs"),
                 "its `model` needs achieved_flops and intensity_flop_per_byte above zero",
             ));
-        };
-        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-        let file = text(&model["file"]);
-        let name = Path::new(&file).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let batch = value["target"]["batch"].as_i64().filter(|b| *b > 1);
-        let verdict = text(&value["verdict"]["verdict"]);
+        }
+        let name = Path::new(&model.file).file_name().unwrap_or_default();
+        let batch = Some(measured.target.batch).filter(|b| *b > 1);
         let label = format!(
             "{}{}: {:.1}/s{},",
-            text(&value["plan"]["load"]),
+            measured.plan.load,
             batch.map_or(String::new(), |b| format!(", batch {b}")),
-            value["window"]["inferences_per_second"].as_f64().unwrap_or_default(),
-            if verdict == "VALID" { String::new() } else { format!(" ({verdict})") },
+            measured.window.inferences_per_second,
+            match measured.verdict.verdict {
+                Verdict::Valid => String::new(),
+                other => format!(" ({other})"),
+            },
         );
-        Ok(Self { label, intensity, achieved, file: name })
+        Ok(Self { label, intensity, achieved, file: name.to_string_lossy().into_owned() })
     }
 
     /// Its point, under what the roof allows.

@@ -3,17 +3,16 @@
 mod show;
 
 use super::super::{Exit, emit, hinted};
-use super::run::{first_answer, interruptible, watched};
-use super::{senders, time, told};
-use crate::probe::arrival::{Arrival, Load, Stripe};
+use super::run::{Bar, interruptible};
+use super::{failed, senders, time, told};
+use crate::probe::arrival::{Load, Stripe};
 use crate::probe::drive::Plan;
-use crate::probe::measurement::{
-    Aims, BATCHING, BatchingFile, CellPart, Column, Measured, PlateauPart,
-};
+use crate::probe::study::{BatchingStudy, Row, first_answer};
 use crate::probe::target::platform::{Batching, Setting};
 use crate::probe::target::{Prepared, Url};
+use crate::schema::{BatchingFile, Column};
 use anyhow::{Context, Result};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::time::Duration;
 
 /// Find out where batching pays and where it loses.
@@ -98,48 +97,12 @@ pub(in crate::cli) struct Args {
     format: String,
 }
 
-/// What is varied, with how requests are made.
-struct Row<'a> {
-    column: Column,
-    setting: Option<&'a Setting>,
-    prepared: &'a Prepared,
-}
-
 impl Args {
     pub(in crate::cli) fn run(self) -> Result<Exit> {
+        self.refuse()?;
         let own = &self.probe;
-        let strange = [
-            (own.start_up.spawn.is_some(), "--spawn"),
-            (own.slo.is_some(), "--slo"),
-            (own.stripe.is_some(), "--stripe"),
-            (own.until.is_some(), "--until"),
-            (own.model.is_some(), "--model"),
-            (own.dry_run, "--dry-run"),
-            (own.load != "closed:1", "--load"),
-        ];
-        if let Some((_, flag)) = strange.into_iter().find(|s| s.0) {
-            return Err(hinted(
-                format!(
-                    "a batching study has no {flag}: it makes its own loads against a running target"
-                ),
-                format!("leave it out; `rooflens probe {flag}` measures one load"),
-            ));
-        }
-        let loads = sorted(&self.loads)?;
-        let settings = self.settings()?;
-        let mut batches = own.batch.clone();
-        if batches.is_empty() {
-            batches = if settings.is_empty() { vec![1, 2, 4, 8] } else { vec![1] };
-        }
-        batches.sort_unstable();
-        batches.dedup();
-        let sizes = own.sizes();
-        self.plan(Load::Closed(1))?;
-        let prepare = |b: &i64| own.prepare(*b, &sizes);
-        let all = batches.iter().map(prepare).collect::<Result<Vec<_>>>()?;
-        for prepared in &all {
-            first_answer(&own.target, prepared)?;
-        }
+        let (loads, settings, plan) = (sorted(&self.loads)?, self.settings()?, self.plan()?);
+        let all = self.targets(!settings.is_empty())?;
         let stop = interruptible()?;
         let options = own.options(1)?;
         let url = Url::parse(&own.target).ok();
@@ -154,56 +117,81 @@ impl Args {
             }
         };
         let rows = rows(&settings, &all)?;
-        let mut file = BatchingFile {
-            schema: BATCHING.into(),
-            tool: concat!("rooflens ", env!("CARGO_PKG_VERSION")).into(),
-            target: own.target.clone(),
-            platform: all.first().map_or(String::new(), |p| p.platform.clone()),
-            seconds: own.longest(),
-            seed: own.seed,
-            reference: rows[0].column.clone(),
-            notes: notes(&all[0], server.as_ref()),
-            ..BatchingFile::default()
-        };
         let folder = super::super::new_folder(&own.output)?;
-        let study = Study { args: &self, rows: &rows, server: server.as_ref(), stop: &stop };
-        let outcome = study.measure(&loads, &mut file);
-        let restored = server.as_ref().map_or(Ok(()), Batching::restore);
-        let ended = match outcome {
-            Err(error) if file.cells.is_empty() => return Err(error),
-            Err(error) => {
-                file.notes.push(format!("ended early: {error}"));
-                true
-            }
-            Ok(()) => false,
+        let study = BatchingStudy {
+            rows: &rows,
+            server: server.as_ref(),
+            plan,
+            in_flight: self.in_flight,
+            loads: &loads,
+            warm_up: own.warm_up.filter(|s| *s >= 0.0),
         };
-        if let Err(error) = restored {
-            file.notes.push(format!("the server's batching could not be put back: {error}"));
+        let file = study.measure(&stop, &mut Bar::default()).map_err(failed)?;
+        self.print(&file, &loads, &folder)?;
+        let compared = file.cells.iter().any(|c| show::decided(c.against));
+        Ok(if file.stopped || !compared { Exit::Failed } else { Exit::Good })
+    }
+
+    /// Refuses flags of `probe` that a study has no use for.
+    fn refuse(&self) -> Result<()> {
+        let own = &self.probe;
+        let strange = [
+            (own.start_up.spawn.is_some(), "--spawn"),
+            (own.slo.is_some(), "--slo"),
+            (own.stripe.is_some(), "--stripe"),
+            (own.until.is_some(), "--until"),
+            (own.model.is_some(), "--model"),
+            (own.dry_run, "--dry-run"),
+            (own.load != "closed:1", "--load"),
+        ];
+        let Some((_, flag)) = strange.into_iter().find(|s| s.0) else { return Ok(()) };
+        Err(hinted(
+            format!(
+                "a batching study has no {flag}: it makes its own loads against a running target"
+            ),
+            format!("leave it out; `rooflens probe {flag}` measures one load"),
+        ))
+    }
+
+    /// The target at each batch, every one of which has answered; one batch where the `server` makes its own.
+    fn targets(&self, server: bool) -> Result<Vec<Prepared>> {
+        let own = &self.probe;
+        let mut batches = own.batch.clone();
+        if batches.is_empty() {
+            batches = if server { vec![1] } else { vec![1, 2, 4, 8] };
         }
-        file.stopped = ended || stop.load(Ordering::Relaxed);
-        file.judge();
+        batches.sort_unstable();
+        batches.dedup();
+        let sizes = own.sizes();
+        let all = batches.iter().map(|b| own.prepare(*b, &sizes)).collect::<Result<Vec<_>>>()?;
+        for prepared in &all {
+            first_answer(prepared).map_err(told)?;
+        }
+        Ok(all)
+    }
+
+    /// Writes the study into `folder` and prints it.
+    fn print(&self, file: &BatchingFile, loads: &[f64], folder: &Path) -> Result<()> {
         let json =
-            serde_json::to_string_pretty(&file).context("the study cannot be written")? + "\n";
+            serde_json::to_string_pretty(file).context("the study cannot be written")? + "\n";
         emit(&json, Some(&folder.join("batching.json")))?;
         if !file.cells.is_empty() {
-            let svg = crate::chart::render_heatmap(&show::map(&file, &loads))?;
+            let svg = crate::chart::render_heatmap(&show::map(file, loads))?;
             emit(&svg, Some(&folder.join("batching.svg")))?;
             #[cfg(feature = "png")]
             super::super::charts::picture(&svg, &folder.join("batching.png"))?;
         }
         if self.format == "json" {
-            emit(&json, None)?;
-        } else {
-            emit(&format!("{}\nstudy in {}/\n", show::text(&file), folder.display()), None)?;
+            return emit(&json, None);
         }
-        let compared = file.cells.iter().any(|c| show::decided(c.against));
-        Ok(if file.stopped || !compared { Exit::Failed } else { Exit::Good })
+        emit(&format!("{}\nstudy in {}/\n", show::text(file), folder.display()), None)
     }
 
-    fn plan(&self, load: Load) -> Result<Plan> {
+    /// Of each run, but for its load.
+    fn plan(&self) -> Result<Plan> {
         let own = &self.probe;
         Ok(Plan {
-            load,
+            load: Load::Closed(1),
             seed: own.seed,
             duration: time("--seconds", own.longest())?,
             stripe: Stripe::WHOLE,
@@ -244,102 +232,6 @@ fn rows<'a>(settings: &'a [Setting], all: &'a [Prepared]) -> Result<Vec<Row<'a>>
         ));
     }
     Ok(rows)
-}
-
-/// What the runs have in common.
-struct Study<'a> {
-    args: &'a Args,
-    rows: &'a [Row<'a>],
-    server: Option<&'a Batching<'a>>,
-    stop: &'a AtomicBool,
-}
-
-impl Study<'_> {
-    /// Fills in plateaus and cells until it is done or interrupted.
-    fn measure(&self, loads: &[f64], file: &mut BatchingFile) -> Result<()> {
-        let count = self.rows.len() * (1 + loads.len());
-        let columns: Vec<Column> = self.rows.iter().map(|r| r.column.clone()).collect();
-        let mut done = 0;
-        let in_flight = self.args.in_flight;
-        for row in self.rows {
-            self.set(row)?;
-            done += 1;
-            let label = format!("{done}/{count} {}, most", row.column.name(&columns));
-            let load = Load::Closed(usize::from(in_flight));
-            let Some((measured, executed)) = self.run(row, load, &label)? else { return Ok(()) };
-            file.plateaus.push(PlateauPart {
-                column: row.column.clone(),
-                in_flight: u64::from(in_flight),
-                inferences_per_second: measured.file.window.inferences_per_second,
-                executed_batch_mean: executed,
-                verdict: measured.file.verdict.verdict.clone(),
-            });
-        }
-        let most = file.most();
-        if most <= 0.0 {
-            return Err(hinted(
-                "nothing got a good answer under load",
-                "see why with `rooflens probe … --load closed:1`",
-            ));
-        }
-        let plateaus: Vec<f64> = file.plateaus.iter().map(|p| p.inferences_per_second).collect();
-        for (row, own) in self.rows.iter().zip(plateaus) {
-            self.set(row)?;
-            for load in loads {
-                done += 1;
-                let name = row.column.name(&columns);
-                let label = format!("{done}/{count} {name} at {:.0} %", 100.0 * load);
-                let wanted = most * load;
-                let arrival = Arrival::Poisson(wanted / row.column.batch as f64);
-                let Some((measured, executed)) = self.run(row, Load::Open(arrival), &label)? else {
-                    return Ok(());
-                };
-                let cell = CellPart::new(&measured.file, row.column.clone(), *load, wanted, own);
-                file.cells.push(CellPart { executed_batch_mean: executed, ..cell });
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives the server the row's setting; a model that was just loaded gets a second to warm up.
-    fn set(&self, row: &Row<'_>) -> Result<()> {
-        let (Some(server), Some(setting)) = (self.server, row.setting) else { return Ok(()) };
-        server.set(setting).map_err(told)?;
-        let load = Load::Closed(usize::from(self.args.in_flight));
-        let plan = Plan { duration: Duration::from_secs(1), ..self.args.plan(load)? };
-        watched(&plan, row.prepared, "after a reload", self.stop, None)?;
-        Ok(())
-    }
-
-    /// A run and the mean batch that the server made meanwhile; nothing once interrupted.
-    fn run(
-        &self,
-        row: &Row<'_>,
-        load: Load,
-        label: &str,
-    ) -> Result<Option<(Measured, Option<f64>)>> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let aims = Aims {
-            headline: 0.99,
-            slo: None,
-            warm_up: self.args.probe.warm_up.filter(|s| *s >= 0.0),
-            throttled: None,
-        };
-        let plan = self.args.plan(load)?;
-        // What the server counted of its own batches.
-        let count = || self.server.and_then(|_| row.prepared.statistics());
-        let before = count();
-        let outcome = watched(&plan, row.prepared, label, self.stop, None)?;
-        let delta = count().and_then(|after| after.since(&before?));
-        let executed = delta.filter(|d| d.executions > 0);
-        let executed = executed.map(|d| d.inferences as f64 / d.executions as f64);
-        if self.stop.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        Ok(Some((Measured::new(&plan, row.prepared, outcome, &aims, None), executed)))
-    }
 }
 
 fn sorted(loads: &[f64]) -> Result<Vec<f64>> {
@@ -394,21 +286,6 @@ fn short_time(text: &str) -> Option<Duration> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let whole = (0.0..=1e7).contains(&micros).then(|| micros.round() as u64);
     whole.map(Duration::from_micros)
-}
-
-/// What was varied and what was not.
-fn notes(prepared: &Prepared, server: Option<&Batching<'_>>) -> Vec<String> {
-    let mut all =
-        vec!["batches of more than one are formed by the client, one request each".into()];
-    if let Some(server) = server {
-        all[0] = format!(
-            "the server makes batches of what it is sent; it was found with {}, and the model was reloaded for each setting",
-            server.found()
-        );
-        return all;
-    }
-    all.extend(prepared.batching_note().map(ToOwned::to_owned));
-    all
 }
 
 #[cfg(test)]

@@ -2,14 +2,12 @@
 
 use super::hinted;
 use crate::os::proc::Proc;
-use crate::probe::drive::{Outcome, Plan};
-use crate::probe::measurement::Measured;
 use crate::probe::meter::carbon::{self, Grid};
-use crate::probe::meter::{self, Asked, Log, Place, Session, Setup};
+use crate::probe::meter::{Place, Setup};
+use crate::probe::study::Meters;
 use crate::probe::target::{Prepared, Url};
-use anyhow::{Context, Result};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use anyhow::Result;
+use std::time::Duration;
 
 /// Flags of the meters.
 #[derive(Debug, clap::Args)]
@@ -48,14 +46,6 @@ pub(super) struct Flags {
     /// Power of the building over power of its machines.
     #[arg(long, value_name = "RATIO", default_value_t = 1.0, help_heading = "Meters")]
     pue: f64,
-}
-
-/// Meters, ready to be read.
-pub(super) struct Meters {
-    setup: Setup,
-    grid: Option<Grid>,
-    idle: Option<f64>,
-    servers: Vec<(String, u64)>,
 }
 
 impl Flags {
@@ -185,65 +175,5 @@ fn place(url: &Url) -> Place {
         Err(why) => Place::Hidden(format!(
             "{why}; give the server's with --pid, or run as its user and in its namespace"
         )),
-    }
-}
-
-/// The note on a run whose meter thread ended before the run did.
-pub(super) const LOST: &str = "meters: the thread that reads them ended early; no readings, no energy, \
-    and throttling would not have been noticed";
-
-impl Meters {
-    pub(super) fn start(&self) -> Result<Session> {
-        Session::start(&self.setup).context("no thread for the meters")
-    }
-
-    /// Measures the power without load, where there is a counter of energy.
-    pub(super) fn rest(&mut self, time: Duration, stop: &AtomicBool) -> Result<()> {
-        let glance = self.start()?.finish();
-        if !glance.is_some_and(|log| log.has_energy()) || time.is_zero() {
-            return Ok(());
-        }
-        let bar = crate::cli::progress_bar("measuring the power without load");
-        let (session, begin) = (self.start()?, Instant::now());
-        while begin.elapsed() < time && !stop.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let seconds = begin.elapsed().as_secs_f64();
-        self.idle = session.finish().and_then(|log| log.watts(&(0.0..seconds)));
-        bar.finish_and_clear();
-        Ok(())
-    }
-
-    /// Evidence that a device lowered its clocks while requests were due.
-    pub(super) fn throttled(log: &Log, outcome: &Outcome) -> Option<String> {
-        log.throttled(&log.window(outcome.started, 0.0, outcome.seconds))
-    }
-
-    /// Joins the readings to the part of the run that counts.
-    pub(super) fn join(&self, log: &Log, plan: &Plan, measured: &mut Measured) {
-        let w = &measured.file.window;
-        let window = log.window(measured.started, w.from_seconds, w.seconds);
-        let asked = Asked {
-            inferences: w.good as f64 * measured.file.target.batch as f64,
-            idle: self.idle,
-            grid: self.grid.clone(),
-            shared: plan.stripe.of > 1,
-        };
-        let mut meters = log.readings(&window);
-        meters.extend(meter::energy(log, &window, &asked));
-        let told = log.told(&window);
-        let silent = told.silent.iter();
-        meters.extend(
-            silent.map(|(page, why)| {
-                meter::unmeasured("server metrics", "", &format!("{page}: {why}"))
-            }),
-        );
-        measured.attach(meters, told.stages, told.scrapes);
-        for (stage, n) in &self.servers {
-            if !measured.servers(stage, *n) {
-                let notes = &mut measured.file.verdict.notes;
-                notes.push(format!("--stage-servers {stage}={n}: the server tells no such stage"));
-            }
-        }
     }
 }

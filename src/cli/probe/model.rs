@@ -6,10 +6,10 @@ use super::super::{analyze, hinted, load};
 use super::Args;
 #[cfg(any(feature = "ort", feature = "probe"))]
 use super::read;
-use crate::probe::measurement::ModelPart;
 use crate::probe::target::Prepared;
 use crate::probe::target::tensor::Given;
 use crate::report::{ModelReport, batch_symbol};
+use crate::schema::ModelPart;
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -2,14 +2,14 @@
 
 use super::super::{emit, hinted};
 use crate::os::page_cache;
-use crate::probe::measurement::{START_UP, StartUpFile, StartUpPart};
-use crate::probe::startup::{Cache, POLLS, Spec, StartError, Started, start};
+use crate::probe::startup::Spec;
+use crate::probe::study::Starts;
 use crate::probe::target::{Options, Url};
+use crate::schema::{PageCache, START_UP, StartUpFile, StartUpPart, TOOL};
 use crate::units::si;
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 /// What was said of the start.
 #[derive(Debug, clap::Args)]
@@ -41,24 +41,16 @@ pub(in crate::cli) struct Flags {
     pub(in crate::cli) start_up_only: bool,
 }
 
-/// Starts, and the server of the last one.
-pub(super) struct Study {
-    pub(super) part: StartUpPart,
-    /// `None` after an interruption.
-    pub(super) last: Option<Started>,
-}
-
 impl Flags {
-    /// Starts the server as often as wanted; the last one goes on running.
-    pub(super) fn study(
+    /// The starts that are asked for.
+    pub(super) fn starts(
         &self,
         command: &str,
         target: &str,
         options: Options,
         model: Option<&Path>,
         folder: &Path,
-        stop: &AtomicBool,
-    ) -> Result<Study> {
+    ) -> Result<Starts> {
         let url = Url::parse(target).map_err(super::told)?;
         if self.ready_path.is_some() && url.protocol.names_model() {
             return Err(hinted(
@@ -81,64 +73,13 @@ impl Flags {
                 hinted(format!("`{}` cannot be read: {e}", path.display()), "check the path")
             })?);
         }
-        let states: &[(Cache, &str)] = match self.page_cache.as_str() {
-            "cold" => &[(Cache::Cold, "cold")],
-            "warm" => &[(Cache::Warm, "warm")],
-            _ => &[(Cache::Cold, "cold"), (Cache::Warm, "warm")],
+        let states = match self.page_cache.as_str() {
+            "cold" => vec![PageCache::Cold],
+            "warm" => vec![PageCache::Warm],
+            _ => vec![PageCache::Cold, PageCache::Warm],
         };
-        let mut plan = vec![(Cache::Unknown, "start-0.log".to_owned())];
-        for (cache, name) in states {
-            plan.extend((1..=self.repeats).map(|n| (*cache, format!("start-{name}-{n}.log"))));
-        }
-        let bar = super::super::progress_bar("starting the server");
-        let (mut starts, mut last): (Vec<_>, Option<Started>) = (Vec::new(), None);
-        let (mut prepared, mut interrupted) = (None, false);
-        for (i, (cache, log)) in plan.iter().enumerate() {
-            bar.set_position(super::super::permille(i as f64 / plan.len() as f64));
-            // The one before ends first: both listen on the same port.
-            drop(last.take());
-            let log = folder.join(log);
-            match start(&spec, &log, *cache, &known, prepared.as_ref(), stop) {
-                Ok(started) => {
-                    if *cache == Cache::Unknown {
-                        known.extend(started.group.files());
-                        known = distinct(std::mem::take(&mut known));
-                        prepared = Some(started.prepared.clone());
-                    }
-                    starts.push(started.start.clone());
-                    last = Some(started);
-                }
-                Err(StartError::Interrupted) => {
-                    interrupted = true;
-                    break;
-                }
-                Err(StartError::Target(error)) => {
-                    let hint = format!("{}; all it printed is in {}", error.hint, log.display());
-                    return Err(hinted(error.message, hint));
-                }
-            }
-        }
-        bar.finish_and_clear();
-        let mut notes = Vec::new();
-        if !spec.url.protocol.names_model() && spec.ready_path.is_none() {
-            notes.push(
-                "plain HTTP has no question for readiness: the first good answer counts as model ready; --ready-path names one"
-                    .into(),
-            );
-        }
-        Ok(Study { part: StartUpPart::new(command, POLLS, starts, interrupted, notes), last })
+        Ok(Starts { spec, states, repeats: self.repeats, known, logs: folder.to_owned() })
     }
-}
-
-fn distinct(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
-    for file in &mut files {
-        if let Ok(whole) = file.canonicalize() {
-            *file = whole;
-        }
-    }
-    files.sort();
-    files.dedup();
-    files
 }
 
 /// Writes `start_up.json` and says what is in it.
@@ -147,7 +88,7 @@ pub(super) fn save(target: &str, part: StartUpPart, folder: &Path) -> Result<()>
     describe(&part, &mut text);
     let file = StartUpFile {
         schema: START_UP.into(),
-        tool: concat!("rooflens ", env!("CARGO_PKG_VERSION")).into(),
+        tool: TOOL.into(),
         target: target.into(),
         start_up: part,
     };
@@ -159,7 +100,7 @@ pub(super) fn save(target: &str, part: StartUpPart, folder: &Path) -> Result<()>
 
 /// What a person reads of the starts.
 pub(super) fn describe(part: &StartUpPart, out: &mut String) {
-    for state in ["cold", "warm"] {
+    for state in [PageCache::Cold, PageCache::Warm] {
         let own = || part.starts.iter().filter(|s| s.counted && s.page_cache == state);
         let n = own().count();
         if n == 0 {
@@ -175,7 +116,7 @@ pub(super) fn describe(part: &StartUpPart, out: &mut String) {
         let _ = writeln!(out, "\n{n} {state} starts; {how}");
         let _ = writeln!(out, "  {:<26}{:>10}{:>10}{:>10}", "", "min", "median", "max");
         for s in part.summary.iter().filter(|s| s.page_cache == state) {
-            let show = |v: f64| si(v, &s.unit);
+            let show = |v: f64| si(v, s.unit.name());
             let _ = writeln!(
                 out,
                 "  {:<26}{:>10}{:>10}{:>10}{}",

@@ -1,13 +1,13 @@
 //! A measurement in a few lines, verdict first.
 
 use crate::probe::judge::{name, same};
-use crate::probe::measurement::{File, MetricPart, PercentilePart};
+use crate::schema::{BodyEncoding, MeasurementFile, MetricPart, PercentilePart, Role};
 use crate::units::si;
 use std::fmt::Write;
 use std::path::Path;
 
 /// What a person reads after a run.
-pub(in crate::cli) fn summary(file: &File, folder: Option<&Path>) -> String {
+pub(in crate::cli) fn summary(file: &MeasurementFile, folder: Option<&Path>) -> String {
     let mut out = String::new();
     head(file, &mut out);
     let w = &file.window;
@@ -69,7 +69,7 @@ pub(in crate::cli) fn summary(file: &File, folder: Option<&Path>) -> String {
     out
 }
 
-fn head(file: &File, out: &mut String) {
+fn head(file: &MeasurementFile, out: &mut String) {
     let _ = writeln!(out, "{}  {}", file.target.url, file.plan.load);
     let platform =
         if file.target.platform.is_empty() { "unknown platform" } else { &file.target.platform };
@@ -88,8 +88,8 @@ fn head(file: &File, out: &mut String) {
         .collect();
     let inputs = if inputs.is_empty() { String::new() } else { format!("; {}", inputs.join(", ")) };
     // What stays in this process, or has no body, is not encoded.
-    let encoding = match file.target.encoding.as_str() {
-        "none" => String::new(),
+    let encoding = match file.target.encoding {
+        BodyEncoding::None => String::new(),
         other => format!(", {other} encoding"),
     };
     let _ = writeln!(out, "  {platform}{encoding}, batch {}{inputs}", file.target.batch);
@@ -114,19 +114,19 @@ fn head(file: &File, out: &mut String) {
             "  demand     {} ≤ {}: {}",
             name(slo.quantile),
             si(slo.seconds, "s"),
-            slo.outcome.to_uppercase()
+            slo.outcome.name().to_uppercase()
         );
     }
 }
 
-fn value(p: &PercentilePart, file: &File) -> String {
+fn value(p: &PercentilePart, file: &MeasurementFile) -> String {
     match p.seconds {
         Some(seconds) => si(seconds, "s"),
         None => format!("> {}", si(file.plan.timeout_seconds, "s")),
     }
 }
 
-fn line(out: &mut String, label: &str, metric: &MetricPart, file: &File) {
+fn line(out: &mut String, label: &str, metric: &MetricPart, file: &MeasurementFile) {
     let shown = metric
         .percentiles
         .iter()
@@ -140,7 +140,7 @@ fn line(out: &mut String, label: &str, metric: &MetricPart, file: &File) {
     );
 }
 
-fn interval(out: &mut String, p: &PercentilePart, file: &File) {
+fn interval(out: &mut String, p: &PercentilePart, file: &MeasurementFile) {
     let Some(low) = p.low_seconds.filter(|_| p.supported) else { return };
     let high =
         p.high_seconds.map_or(format!("> {}", si(file.plan.timeout_seconds, "s")), |h| si(h, "s"));
@@ -153,12 +153,12 @@ fn interval(out: &mut String, p: &PercentilePart, file: &File) {
     );
 }
 
-fn pipeline(file: &File, out: &mut String) {
+fn pipeline(file: &MeasurementFile, out: &mut String) {
     for part in &file.pipeline.parts {
         let Some(seconds) = part.seconds else { continue };
         let name = match part.stage.as_deref() {
-            Some(stage) if stage != part.role => format!("{} ({stage})", part.role),
-            _ => part.role.clone(),
+            Some(stage) if stage != part.role.name() => format!("{} ({stage})", part.role),
+            _ => part.role.to_string(),
         };
         let share =
             part.share_of_response.map_or("     ".into(), |s| format!("{:>3.0} %", 100.0 * s));
@@ -174,8 +174,9 @@ fn pipeline(file: &File, out: &mut String) {
         });
         let _ = writeln!(out, "  spends     {name:<24} {share} {:>8}{busy}", si(seconds, "s"));
     }
-    let untold = file.pipeline.parts.iter().filter(|p| p.untold.is_some() && p.role != ENCODE);
-    let untold: Vec<&str> = untold.map(|p| p.role.as_str()).collect();
+    let untold =
+        file.pipeline.parts.iter().filter(|p| p.untold.is_some() && p.role != Role::Encode);
+    let untold: Vec<&str> = untold.map(|p| p.role.name()).collect();
     if !untold.is_empty() {
         let _ = writeln!(out, "  untold     {}", untold.join(", "));
     }
@@ -186,7 +187,7 @@ fn pipeline(file: &File, out: &mut String) {
             let _ = writeln!(out, "  {label:<10} {head}{evidence}");
         }
         if let Some(gain) = b.gain_if_doubled {
-            let then = b.then.as_deref().map_or(String::new(), |t| format!(", then {t} is full"));
+            let then = b.then.map_or(String::new(), |t| format!(", then {t} is full"));
             let _ = writeln!(out, "             twice as much of it: rate up to ×{gain:.2}{then}");
         }
         if let Some(gain) = b.gain_if_shared {
@@ -201,9 +202,7 @@ fn pipeline(file: &File, out: &mut String) {
     }
 }
 
-const ENCODE: &str = "client encode";
-
-fn meters(file: &File, out: &mut String) {
+fn meters(file: &MeasurementFile, out: &mut String) {
     for meter in &file.meters {
         let note = meter.note.as_deref().map_or(String::new(), |n| format!("  ({n})"));
         let of = meter.of.filter(|_| meter.unit != "share");

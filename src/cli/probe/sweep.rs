@@ -1,48 +1,17 @@
-//! `rooflens probe --batch 1,2,4`: the same load once for each batch.
+//! `rooflens probe --batch 1,2,4`: the table of the same load once for each batch.
 
-use super::super::{Exit, emit};
-use crate::probe::measurement::{Measured, SWEEP, SweepFile, SweepRow};
+use super::super::emit;
+use crate::schema::{SweepFile, Verdict};
 use crate::units::si;
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::Path;
 
-/// Saves a measurement of each batch in a folder of its own, and the table of them. `measure` gives
-/// nothing once it was interrupted.
-pub(super) fn sweep(
-    target: &str,
-    load: &str,
-    batches: &[i64],
-    folder: &Path,
-    mut measure: impl FnMut(usize) -> Result<Option<Measured>>,
-) -> Result<Exit> {
-    let mut file = SweepFile {
-        schema: SWEEP.into(),
-        tool: concat!("rooflens ", env!("CARGO_PKG_VERSION")).into(),
-        target: target.into(),
-        load: load.into(),
-        stopped: false,
-        rows: Vec::new(),
-    };
-    let mut exit = Exit::Good;
-    for (i, batch) in batches.iter().enumerate() {
-        let Some(measured) = measure(i)? else {
-            file.stopped = true;
-            break;
-        };
-        let name = format!("batch-{batch}");
-        let own = super::super::new_folder(&folder.join(&name))?;
-        super::save(&measured, &own)?;
-        file.stopped |= measured.file.run.stopped;
-        file.rows.push(SweepRow::new(&measured.file, &name));
-        if super::exit(&measured.file) != Exit::Good {
-            exit = Exit::Failed;
-        }
-    }
-    let json = serde_json::to_string_pretty(&file).context("the sweep cannot be written")?;
+/// Writes the table of the runs, whose files are in folders of their own.
+pub(super) fn save(file: &SweepFile, folder: &Path) -> Result<()> {
+    let json = serde_json::to_string_pretty(file).context("the sweep cannot be written")?;
     emit(&(json + "\n"), Some(&folder.join("sweep.json")))?;
-    emit(&format!("{}\nsweep in {}/\n", table(&file), folder.display()), None)?;
-    Ok(exit)
+    emit(&format!("{}\nsweep in {}/\n", table(file), folder.display()), None)
 }
 
 /// What a person reads.
@@ -72,7 +41,7 @@ fn table(file: &SweepFile) -> String {
             }
         );
     }
-    let valid = file.rows.iter().filter(|r| r.verdict == "VALID");
+    let valid = file.rows.iter().filter(|r| r.verdict == Verdict::Valid);
     let most = valid.max_by(|a, b| a.inferences_per_second.total_cmp(&b.inferences_per_second));
     if let Some(most) = most.filter(|_| file.rows.len() > 1) {
         let _ = writeln!(

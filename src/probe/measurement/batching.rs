@@ -1,104 +1,13 @@
 //! Batch sizes and settings of the server's own batching, against loads.
 
-use super::{File, PercentilePart, same};
-use serde::{Deserialize, Serialize};
+use super::same;
+use crate::schema::{
+    Against, BatchingFile, CellPart, Column, LossKind, LossPart, MeasurementFile, PercentilePart,
+    Verdict,
+};
 use std::collections::BTreeSet;
 
 mod words;
-
-/// The schema's name and version.
-pub const BATCHING: &str = "rooflens.batching/1";
-
-/// `batching.json`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
-#[allow(missing_docs)]
-pub struct BatchingFile {
-    pub schema: String,
-    pub tool: String,
-    pub target: String,
-    pub platform: String,
-    pub seconds: f64,
-    pub seed: u64,
-    /// What the others are compared with.
-    pub reference: Column,
-    pub quantile: Option<f64>,
-    pub plateaus: Vec<PlateauPart>,
-    pub cells: Vec<CellPart>,
-    pub findings: Vec<LossPart>,
-    pub summary: Vec<String>,
-    pub stopped: bool,
-    pub notes: Vec<String>,
-}
-
-/// A batch that the client sends, and a setting of the server's own batching where that was varied.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Column {
-    pub batch: i64,
-    pub server: Option<String>,
-}
-
-/// Inferences a second with so many requests always in flight.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-#[allow(missing_docs)]
-pub struct PlateauPart {
-    #[serde(flatten)]
-    pub column: Column,
-    pub in_flight: u64,
-    pub inferences_per_second: f64,
-    pub executed_batch_mean: Option<f64>,
-    pub verdict: String,
-}
-
-/// A run of a column at a load; `load` is a share of the highest plateau.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-#[allow(missing_docs)]
-pub struct CellPart {
-    #[serde(flatten)]
-    pub column: Column,
-    pub load: f64,
-    pub wanted_inferences_per_second: f64,
-    pub inferences_per_second: f64,
-    pub gather_seconds: f64,
-    pub percentiles: Vec<PercentilePart>,
-    pub executed_batch_mean: Option<f64>,
-    pub verdict: String,
-    pub evidence: Vec<String>,
-    pub overloaded: bool,
-    pub against: Against,
-    pub due: u64,
-    pub lost: u64,
-}
-
-/// How a cell fares against the reference at the same load.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Against {
-    /// It is the reference itself.
-    Reference,
-    /// Faster, or in a steady state where the reference has none.
-    Better,
-    /// Within the margin.
-    Same,
-    /// Slower, or overloaded where the reference is not.
-    Worse,
-    /// Neither has a steady state.
-    Overloaded,
-    /// The intervals overlap, or one of the runs does not mean what it says.
-    #[default]
-    Undecided,
-}
-
-/// A place where batching does harm.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-#[allow(missing_docs)]
-pub struct LossPart {
-    pub kind: String,
-    #[serde(flatten)]
-    pub column: Column,
-    pub load: Option<f64>,
-    pub evidence: String,
-}
 
 /// A difference that two short runs may have by chance.
 const MARGIN: f64 = 0.05;
@@ -118,10 +27,11 @@ impl Column {
 impl CellPart {
     /// Of a run that should do `wanted` inferences a second, where the column can do `most`. A run
     /// whose client was late too is overloaded where that is more than can be done.
-    pub fn new(file: &File, column: Column, load: f64, wanted: f64, most: f64) -> Self {
-        let grows = file.verdict.findings.iter().any(|f| f.verdict == "OVERLOADED");
+    pub fn new(file: &MeasurementFile, column: Column, load: f64, wanted: f64, most: f64) -> Self {
+        let found = &file.verdict;
+        let grows = found.findings.iter().any(|f| f.verdict == Verdict::Overloaded);
         Self {
-            overloaded: file.verdict.verdict == "OVERLOADED" || grows && wanted > most,
+            overloaded: found.verdict == Verdict::Overloaded || grows && wanted > most,
             gather_seconds: (column.batch - 1) as f64 / wanted,
             column,
             load,
@@ -129,11 +39,8 @@ impl CellPart {
             inferences_per_second: file.window.inferences_per_second,
             percentiles: file.response.percentiles.clone(),
             executed_batch_mean: None,
-            verdict: file.verdict.verdict.clone(),
-            evidence: {
-                let told = |f: &super::FindingPart| format!("{}: {}", f.verdict, f.evidence);
-                file.verdict.findings.iter().map(told).collect()
-            },
+            verdict: found.verdict,
+            findings: found.findings.clone(),
             against: Against::Undecided,
             due: file.window.due,
             lost: file.window.lost,
@@ -142,15 +49,15 @@ impl CellPart {
 
     /// Whether its percentiles, where they are supported, are those of the server in a steady state.
     pub fn sound(&self) -> bool {
-        !self.overloaded && ["VALID", "TOO-FEW-SAMPLES"].contains(&self.verdict.as_str())
+        !self.overloaded && matches!(self.verdict, Verdict::Valid | Verdict::TooFewSamples)
     }
 
     /// Whether its percentiles are at least those of the server: a client that is late makes times
     /// longer, never shorter.
     pub fn bounds(&self) -> bool {
-        let worse = |e: &String| e.starts_with("NOT-STATIONARY") || e.starts_with("THROTTLED");
-        let late = self.verdict == "CLIENT-LIMITED" && !self.overloaded;
-        self.sound() || late && !self.evidence.iter().any(worse)
+        let steady = |v: Verdict| !matches!(v, Verdict::NotStationary | Verdict::Throttled);
+        let late = self.verdict == Verdict::ClientLimited && !self.overloaded;
+        self.sound() || late && self.findings.iter().all(|f| steady(f.verdict))
     }
 
     /// A percentile of the response time, where enough requests lie beyond it.
@@ -244,8 +151,8 @@ impl BatchingFile {
 
     fn losses(&self) -> Vec<LossPart> {
         let (columns, mut findings) = (self.columns(), Vec::new());
-        let mut add = |kind: &str, column: &Column, load, evidence| {
-            findings.push(LossPart { kind: kind.into(), column: column.clone(), load, evidence });
+        let mut add = |kind: LossKind, column: &Column, load, evidence| {
+            findings.push(LossPart { kind, column: column.clone(), load, evidence });
         };
         for pair in self.plateaus.windows(2) {
             let [before, after] = pair else { continue };
@@ -253,7 +160,7 @@ impl BatchingFile {
             if b < a * (1.0 - MARGIN) && before.column.server == after.column.server {
                 let (before, after) = (before.column.name(&columns), after.column.name(&columns));
                 let evidence = format!("{b:.1} inferences/s with {after}, {a:.1} with {before}");
-                add("throughput-falls", &pair[1].column, None, evidence);
+                add(LossKind::ThroughputFalls, &pair[1].column, None, evidence);
             }
         }
         let name = self.reference.name(&columns);
@@ -262,12 +169,13 @@ impl BatchingFile {
             let (a, b) = (one.inferences_per_second, p.inferences_per_second);
             if b < a * (1.0 - MARGIN) {
                 let evidence = format!("{b:.1} inferences/s at most, {a:.1} with {name}");
-                add("throughput-below-reference", &p.column, None, evidence);
+                add(LossKind::ThroughputBelowReference, &p.column, None, evidence);
             }
         }
         for cell in self.cells.iter().filter(|c| c.against == Against::Worse) {
             let Some(one) = self.cell(&self.reference, cell.load) else { continue };
-            let kind = if cell.overloaded { "overloaded-first" } else { "slower" };
+            let first = cell.overloaded;
+            let kind = if first { LossKind::OverloadedFirst } else { LossKind::Slower };
             let evidence = format!("{}, {} with {name}", self.told(cell), self.told(one));
             add(kind, &cell.column, Some(cell.load), evidence);
         }
@@ -284,7 +192,7 @@ impl BatchingFile {
                     self.told(low),
                     self.told(high)
                 );
-                add("held-at-low-load", &low.column, Some(low.load), evidence);
+                add(LossKind::HeldAtLowLoad, &low.column, Some(low.load), evidence);
             }
         }
         findings

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::probe::arrival::Arrival;
+use crate::probe::arrival::Stripe;
 use crate::probe::record::Sample;
 
 /// A run of `stripe` against a server whose time depends on the request's number alone.
-pub(super) fn run(stripe: Stripe) -> Measured {
+fn run(stripe: Stripe) -> Measured {
     run_from(stripe, None)
 }
 
@@ -59,7 +60,7 @@ fn run_with(stripe: Stripe, warm_up: Option<f64>, throttled: Option<String>) -> 
     };
     let aims = Aims { headline: 0.99, slo: None, warm_up, throttled };
     let target = Prepared::for_test();
-    Measured::new(&plan, &target, outcome, &aims, None)
+    Measured::new(&plan, &target, outcome, &aims, None, |_| Beside::default())
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn stripes_through_files_are_the_whole_bit_for_bit() {
 #[test]
 fn stages_are_of_the_window_that_durations_are_of() {
     let all = run(Stripe::WHOLE).file;
-    let names = |f: &File| f.stages.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    let names = |f: &MeasurementFile| f.stages.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&all), ["infer", "pre"]);
     // After five seconds no request tells of `pre`; each takes three times as long as its `infer`.
     let late = run_from(Stripe::WHOLE, Some(6.0)).file;
@@ -110,8 +111,9 @@ fn a_throttled_stripe_makes_the_whole_throttled() {
     let stripe = |index| Stripe { index, of: 2 };
     let slow = run_with(stripe(1), None, Some("GPU 0 slowed for 3.0 s".into()));
     let merged = Measured::merge(&[run(stripe(0)), slow]).unwrap();
-    let found =
-        |f: &FindingPart| f.verdict == "THROTTLED" && f.evidence.starts_with("stripe 1: GPU 0");
+    let found = |f: &FindingPart| {
+        f.verdict == Verdict::Throttled && f.evidence.starts_with("stripe 1: GPU 0")
+    };
     assert!(merged.file.verdict.findings.iter().any(found), "{:?}", merged.file.verdict);
-    assert_ne!(merged.file.verdict.verdict, "VALID");
+    assert_ne!(merged.file.verdict.verdict, Verdict::Valid);
 }

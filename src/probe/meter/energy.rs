@@ -2,7 +2,7 @@
 
 use super::carbon::Grid;
 use super::{Log, unmeasured};
-use crate::probe::measurement::MeterPart;
+use crate::schema::MeterPart;
 use std::ops::Range;
 
 /// What energy is asked about.

@@ -4,6 +4,7 @@ use super::log::{Column, Show};
 use super::{Meter, Row};
 use crate::os::proc::Proc;
 use crate::os::processes::{ProcessTree, ticks_per_second};
+use crate::schema::SERVER_CPU;
 
 /// What readings are shown against.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +88,7 @@ pub(super) struct Server {
 }
 
 /// What a server's readings are called, with their units, where there are none too.
-pub(super) const SERVER: [(&str, &str); 2] = [("server CPU", "cores"), ("server memory", "B")];
+pub(super) const SERVER: [(&str, &str); 2] = [(SERVER_CPU, "cores"), ("server memory", "B")];
 const ENDED: &str = "the server's process ended during the run";
 
 impl Server {

@@ -1,10 +1,10 @@
 //! What the server reports of itself beside the load: Prometheus metrics and its statistics of a model.
 
 use super::prometheus::{self, Change, Exposition, Labels};
-use crate::probe::measurement::{ScrapePart, SeriesPart, StagePart};
 use crate::probe::target::platform;
 use crate::probe::target::question::{Kind, Line, Question};
 use crate::probe::target::statistics::Stats;
+use crate::schema::{ScrapePart, SeriesKind, SeriesPart, StagePart, StageSource};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -146,13 +146,10 @@ pub(super) fn join(all: &[Answers], window: &Range<f64>) -> Told {
         }
     }
     // Triton's statistics and its metrics tell the same stages; the first are exact.
-    let exact = told.stages.iter().any(|s| s.source == TRITON);
-    told.stages.retain(|s| !exact || s.source != METRICS);
+    let exact = told.stages.iter().any(|s| s.source == StageSource::TritonStatistics);
+    told.stages.retain(|s| !exact || s.source != StageSource::ServerMetrics);
     told
 }
-
-const TRITON: &str = "Triton statistics";
-const METRICS: &str = "server metrics";
 
 fn page(
     url: &str,
@@ -171,13 +168,13 @@ fn page(
         };
         match change {
             Change::Counter(increase) if *increase > 0.0 && increase.is_finite() => {
-                (part.kind, part.value) = ("counter".into(), *increase);
+                (part.kind, part.value) = (SeriesKind::Counter, *increase);
             }
             Change::Gauge(value) if value.is_finite() => {
-                (part.kind, part.value) = ("gauge".into(), *value);
+                (part.kind, part.value) = (SeriesKind::Gauge, *value);
             }
             Change::Histogram(spread) if spread.count > 0.0 && spread.mean().is_finite() => {
-                (part.kind, part.value) = ("histogram".into(), spread.count);
+                (part.kind, part.value) = (SeriesKind::Histogram, spread.count);
                 part.mean = Some(spread.mean());
                 part.p50 = spread.quantile(0.5);
                 part.p99 = spread.quantile(0.99);
@@ -185,13 +182,13 @@ fn page(
             _ => continue,
         }
         // What moved comes before what merely is.
-        if series.len() >= KEPT && part.kind == "gauge" {
+        if series.len() >= KEPT && part.kind == SeriesKind::Gauge {
             left_out += 1;
         } else {
             series.push(part);
         }
     }
-    series.sort_by_key(|s| s.kind == "gauge");
+    series.sort_by_key(|s| s.kind == SeriesKind::Gauge);
     left_out += series.len().saturating_sub(KEPT) as u64;
     series.truncate(KEPT);
     ScrapePart { url: url.into(), from_seconds: from, seconds, series, left_out, skipped }
@@ -200,7 +197,7 @@ fn page(
 fn statistics_page(url: &str, from: f64, seconds: f64, delta: &Stats) -> ScrapePart {
     let counter = |name: &str, label: Option<u64>, value: u64| SeriesPart {
         name: name.into(),
-        kind: "counter".into(),
+        kind: SeriesKind::Counter,
         labels: label.map(|size| ("batch_size".into(), size.to_string())).into_iter().collect(),
         value: value as f64,
         ..SeriesPart::default()
@@ -230,7 +227,7 @@ fn statistics_stages(delta: &Stats, seconds: f64, instances: Option<u64>) -> Vec
         let busy = delta.batches.get(key).unwrap_or(span);
         Some(StagePart {
             name: name.into(),
-            source: TRITON.into(),
+            source: StageSource::TritonStatistics,
             count: span.count,
             mean_seconds: span.mean()?,
             busy_share: busy.ns as f64 * 1e-9 / seconds,
@@ -262,7 +259,7 @@ fn stages(
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             found.push(StagePart {
                 name: name.into(),
-                source: METRICS.into(),
+                source: StageSource::ServerMetrics,
                 count: count as u64,
                 mean_seconds: total / count,
                 busy_share: busy / seconds,

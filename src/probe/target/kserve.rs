@@ -12,6 +12,7 @@ use crate::probe::connector::{Answer, Encoded, Transport};
 use crate::probe::grpc::Call;
 use crate::probe::http::Request;
 use crate::probe::record::Fault;
+use crate::schema::BodyEncoding;
 use serde_json::{Value, json};
 
 pub(super) static HTTP: Row = Row {
@@ -80,7 +81,7 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
             text(&server["version"]),
             text(&metadata["platform"]),
         ]),
-        encoding: if binary { "binary" } else { "JSON" },
+        encoding: if binary { BodyEncoding::Binary } else { BodyEncoding::Json },
         batch: asker.rows(&inputs, &tensors),
         inputs: sent(&tensors),
         outputs,
@@ -220,7 +221,7 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
     };
     Ok(Found {
         platform: platform([server.name, server.version, metadata.platform]),
-        encoding: "binary",
+        encoding: BodyEncoding::Binary,
         batch: asker.rows(&inputs, &tensors),
         inputs: sent(&tensors),
         outputs: metadata.outputs.iter().filter_map(slot).collect(),

@@ -7,6 +7,7 @@ use crate::probe::connector::{Answer, Encoded, Transport, excerpt};
 use crate::probe::http::Request;
 use crate::probe::random::Random;
 use crate::probe::record::Fault;
+use crate::schema::BodyEncoding;
 
 pub(super) static HTTP: Row = Row {
     schemes: ["http", "https"],
@@ -59,7 +60,7 @@ fn prepare(asker: &Asker<'_>) -> Result<Found, TargetError> {
     });
     Ok(Found {
         platform: "HTTP".into(),
-        encoding: if options.body.is_some() { "body" } else { "none" },
+        encoding: if options.body.is_some() { BodyEncoding::Body } else { BodyEncoding::None },
         inputs: Vec::new(),
         outputs: Vec::new(),
         batch: options.batch,

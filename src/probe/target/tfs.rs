@@ -13,6 +13,7 @@ use crate::probe::connector::{Answer, Encoded, Transport};
 use crate::probe::grpc::Call;
 use crate::probe::http::Request;
 use crate::probe::record::Fault;
+use crate::schema::BodyEncoding;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -82,7 +83,7 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
     };
     Ok(Found {
         platform: "TensorFlow Serving REST".into(),
-        encoding: "JSON",
+        encoding: BodyEncoding::Json,
         batch: asker.rows(&inputs, &tensors),
         inputs: sent(&tensors),
         outputs,
@@ -183,7 +184,7 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
     };
     Ok(Found {
         platform: "TensorFlow Serving gRPC".into(),
-        encoding: "binary",
+        encoding: BodyEncoding::Binary,
         batch: asker.rows(&inputs, &tensors),
         inputs: sent(&tensors),
         outputs: slots(&signature.outputs),

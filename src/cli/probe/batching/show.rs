@@ -2,7 +2,7 @@
 
 use crate::chart::{Cell, HeatMap};
 use crate::probe::judge::name;
-use crate::probe::measurement::{Against, BatchingFile, CellPart, Column};
+use crate::schema::{Against, BatchingFile, CellPart, Column, LossKind, Verdict};
 use crate::units::si;
 use std::fmt::Write;
 
@@ -36,10 +36,10 @@ pub(super) fn map(file: &BatchingFile, loads: &[f64]) -> HeatMap {
             return Cell { text: "not measured".into(), ..Cell::default() };
         };
         if !c.sound() {
-            let text = match c.verdict.as_str() {
+            let text = match c.verdict {
                 _ if c.overloaded => "overloaded",
-                "CLIENT-LIMITED" => "client was late",
-                "THROTTLED" => "device throttled",
+                Verdict::ClientLimited => "client was late",
+                Verdict::Throttled => "device throttled",
                 _ => "no steady state",
             };
             let text = text.to_owned();
@@ -132,15 +132,16 @@ pub(super) fn text(file: &BatchingFile) -> String {
     if decided && !file.stopped && file.findings.is_empty() {
         out.push_str("batching loses nowhere in this study\n");
     } else if !decided && !file.stopped && file.plateaus.len() > 1 {
-        let late = file.cells.iter().filter(|c| c.verdict == "CLIENT-LIMITED").count();
+        let late = file.cells.iter().filter(|c| c.verdict == Verdict::ClientLimited).count();
         out.push_str(if 2 * late > file.cells.len() {
             "nothing is decided: the client was late; run it on another machine than the server, or lower --loads\n"
         } else {
             "nothing is decided: give each run more --seconds\n"
         });
     }
-    let told = ["throughput-falls", "throughput-below-reference", "held-at-low-load"];
-    for f in file.findings.iter().filter(|f| told.contains(&f.kind.as_str())) {
+    // What is slower or overloaded is in the table and the sentences already.
+    let told = |kind| !matches!(kind, LossKind::Slower | LossKind::OverloadedFirst);
+    for f in file.findings.iter().filter(|f| told(f.kind)) {
         let load = f.load.map_or(String::new(), |l| format!(" at {:.0} % load", 100.0 * l));
         let name = f.column.name(&columns);
         let _ = writeln!(out, "{}, {name}{load}: {}", f.kind, f.evidence);
@@ -185,14 +186,15 @@ fn table(file: &BatchingFile, names: &[String]) -> String {
                 _ => "?",
             };
             let _ = write!(out, "{:>wide$}", format!("{} {mark}", time(file, cell)));
-            if cell.overloaded && cell.verdict != "OVERLOADED" {
+            if cell.overloaded && cell.verdict != Verdict::Overloaded {
                 let at = format!("{:.0} % load, {name}", 100.0 * load);
                 reasons.push(format!(
                     "  {at}: overloaded, more than it can do; {} too\n",
                     cell.verdict
                 ));
-            } else if cell.verdict != "VALID" {
-                let why = cell.evidence.first().cloned().unwrap_or_default();
+            } else if cell.verdict != Verdict::Valid {
+                let why = cell.findings.first();
+                let why = why.map_or(String::new(), |f| format!("{}: {}", f.verdict, f.evidence));
                 let at = format!("{:.0} % load, {name}", 100.0 * load);
                 reasons.push(format!("  {at}: {why}\n"));
             } else if cell.lost > 0 {

@@ -1,12 +1,13 @@
 //! Studies made by hand, of known outcome.
 
 use super::*;
+use crate::schema::{BATCHING, FindingPart, PlateauPart};
 
 fn column(batch: i64) -> Column {
     Column { batch, server: None }
 }
 
-fn cell(batch: i64, load: f64, p99: f64, verdict: &str) -> CellPart {
+fn cell(batch: i64, load: f64, p99: f64, verdict: Verdict) -> CellPart {
     let part = |quantile: f64| PercentilePart {
         quantile,
         seconds: Some(p99),
@@ -23,9 +24,9 @@ fn cell(batch: i64, load: f64, p99: f64, verdict: &str) -> CellPart {
         gather_seconds: (batch - 1) as f64 / (1000.0 * load),
         percentiles: vec![part(0.5), part(0.99)],
         executed_batch_mean: None,
-        verdict: verdict.into(),
-        evidence: Vec::new(),
-        overloaded: verdict == "OVERLOADED",
+        verdict,
+        findings: Vec::new(),
+        overloaded: verdict == Verdict::Overloaded,
         against: Against::Undecided,
         due: 1000,
         lost: 0,
@@ -38,7 +39,7 @@ fn study(cells: Vec<CellPart>) -> BatchingFile {
         in_flight: 16,
         inferences_per_second: rate,
         executed_batch_mean: None,
-        verdict: "VALID".into(),
+        verdict: Verdict::Valid,
     };
     let mut file = BatchingFile {
         schema: BATCHING.into(),
@@ -54,23 +55,23 @@ fn study(cells: Vec<CellPart>) -> BatchingFile {
 #[test]
 fn losses_are_named() {
     let file = study(vec![
-        cell(1, 0.5, 0.010, "VALID"),
-        cell(1, 0.9, 0.5, "OVERLOADED"),
-        cell(2, 0.5, 0.008, "VALID"),
-        cell(2, 0.9, 0.020, "VALID"),
-        cell(4, 0.5, 0.030, "VALID"),
-        cell(4, 0.9, 0.020, "VALID"),
+        cell(1, 0.5, 0.010, Verdict::Valid),
+        cell(1, 0.9, 0.5, Verdict::Overloaded),
+        cell(2, 0.5, 0.008, Verdict::Valid),
+        cell(2, 0.9, 0.020, Verdict::Valid),
+        cell(4, 0.5, 0.030, Verdict::Valid),
+        cell(4, 0.9, 0.020, Verdict::Valid),
     ]);
     assert_eq!(file.quantile, Some(0.99));
-    let kinds: Vec<(&str, i64)> =
-        file.findings.iter().map(|f| (f.kind.as_str(), f.column.batch)).collect();
+    let kinds: Vec<(LossKind, i64)> =
+        file.findings.iter().map(|f| (f.kind, f.column.batch)).collect();
     assert_eq!(
         kinds,
         [
-            ("throughput-falls", 4),
-            ("throughput-below-reference", 4),
-            ("slower", 4),
-            ("held-at-low-load", 4),
+            (LossKind::ThroughputFalls, 4),
+            (LossKind::ThroughputBelowReference, 4),
+            (LossKind::Slower, 4),
+            (LossKind::HeldAtLowLoad, 4),
         ],
         "batch 2 wins where one alone is overloaded, and is as fast elsewhere"
     );
@@ -88,37 +89,38 @@ fn losses_are_named() {
 #[test]
 fn doubt_is_not_a_loss() {
     let file = study(vec![
-        cell(1, 0.5, 0.010, "VALID"),
-        cell(2, 0.5, 0.030, "NOT-STATIONARY"),
-        cell(4, 0.5, 0.0043, "VALID"),
+        cell(1, 0.5, 0.010, Verdict::Valid),
+        cell(2, 0.5, 0.030, Verdict::NotStationary),
+        cell(4, 0.5, 0.0043, Verdict::Valid),
     ]);
     let against: Vec<Against> = file.cells.iter().map(|c| c.against).collect();
     // 4.3 ms and 5.94 ms to gather are 10.2 ms.
     assert_eq!(against, [Against::Reference, Against::Undecided, Against::Same]);
     assert!(file.findings.iter().all(|f| f.load.is_none()), "{:?}", file.findings);
 
-    let mut wide = cell(2, 0.5, 0.020, "VALID");
+    let mut wide = cell(2, 0.5, 0.020, Verdict::Valid);
     wide.percentiles[1].low_seconds = Some(0.005);
     wide.percentiles[1].high_seconds = None;
-    let file = study(vec![cell(1, 0.5, 0.010, "VALID"), wide.clone()]);
+    let file = study(vec![cell(1, 0.5, 0.010, Verdict::Valid), wide.clone()]);
     assert_eq!(file.cells[1].against, Against::Undecided);
 
     // A late client makes times longer: the batch is slower still.
-    let mut late = cell(1, 0.5, 0.010, "CLIENT-LIMITED");
-    let slow = cell(2, 0.5, 0.030, "VALID");
+    let mut late = cell(1, 0.5, 0.010, Verdict::ClientLimited);
+    let slow = cell(2, 0.5, 0.030, Verdict::Valid);
     let file = study(vec![late.clone(), slow.clone()]);
     assert_eq!(file.cells[1].against, Against::Worse);
     assert!(file.summary[1].ends_with("against at most 10.0 ms with batch 1"), "{file:?}");
     let file = study(vec![slow, CellPart { column: column(2), ..late.clone() }]);
     assert_eq!(file.cells[1].against, Against::Undecided, "what is slow may be the client");
-    late.evidence.push("NOT-STATIONARY: it drifts".into());
-    let file = study(vec![late, cell(2, 0.5, 0.030, "VALID")]);
+    late.findings
+        .push(FindingPart { verdict: Verdict::NotStationary, evidence: "it drifts".into() });
+    let file = study(vec![late, cell(2, 0.5, 0.030, Verdict::Valid)]);
     assert_eq!(file.cells[1].against, Against::Undecided);
 
     // A percentile that falls on requests without an answer is worse than any time.
     wide.percentiles[1] =
         PercentilePart { seconds: None, low_seconds: Some(0.5), ..wide.percentiles[1].clone() };
-    let file = study(vec![cell(1, 0.5, 0.010, "VALID"), wide]);
+    let file = study(vec![cell(1, 0.5, 0.010, Verdict::Valid), wide]);
     assert_eq!(file.cells[1].against, Against::Worse);
     assert!(file.findings.last().unwrap().evidence.starts_with("never and"), "{file:?}");
 }

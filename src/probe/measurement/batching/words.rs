@@ -2,6 +2,7 @@
 
 use super::{Against, BatchingFile, CellPart, MARGIN};
 use crate::probe::judge::name;
+use crate::schema::PlateauPart;
 use crate::units::si;
 
 impl BatchingFile {
@@ -108,7 +109,7 @@ impl BatchingFile {
     fn throughput(&self, reference: &str) -> Option<String> {
         let columns = self.columns();
         let one = self.plateaus.iter().find(|p| p.column == self.reference)?;
-        let rate = |p: &super::PlateauPart| p.inferences_per_second;
+        let rate = |p: &PlateauPart| p.inferences_per_second;
         let best = self.plateaus.iter().max_by(|a, b| rate(a).total_cmp(&rate(b)))?;
         let gain = rate(best) / rate(one);
         Some(if self.plateaus.len() < 2 || rate(one) <= 0.0 {

@@ -1,16 +1,17 @@
-//! `--until`: a run that may end once its percentile is known.
+//! A run that may end once its percentile is known.
 
 use crate::probe::drive::{Live, Plan};
 use crate::probe::enough::Enough;
-use crate::probe::measurement::{Aims, File, kind};
+use crate::probe::measurement::{Aims, kind};
 use crate::probe::record::Record;
+use crate::schema::MeasurementFile;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The rule at work beside a run.
 pub(super) struct Rule {
     enough: Enough,
-    /// Whether requests are due at instants of their own, and whether their rate stays the same.
+    /// Whether requests are scheduled at instants of their own, and whether their rate stays the same.
     kind: (bool, bool),
     aims: Aims,
     asked_at: Option<f64>,
@@ -44,8 +45,8 @@ impl Rule {
         }
     }
 
-    /// Says in the file how the run ended, unless it was interrupted.
-    pub(super) fn tell(&self, file: &mut File) {
+    /// Notes in the file how the run ended, unless it was interrupted.
+    pub(super) fn note(&self, file: &mut MeasurementFile) {
         if !file.run.stopped {
             file.verdict.notes.push(self.enough.told(self.aims.headline, file.run.seconds));
         }

@@ -1,0 +1,118 @@
+//! Studies: programs of runs that answer one question. One run with everything read beside it ([`Run`]), the search
+//! for the highest rate ([`highest`]), batches in turn ([`sweep`]), starts of a server ([`start_up`]), and
+//! batching against loads ([`batching`]).
+//!
+//! A study takes a plan, tells an [`Observer`] how far it is, and returns what it found or a typed error. It knows no
+//! flags and prints nothing.
+
+mod batching;
+mod highest;
+mod meters;
+mod run;
+mod start_up;
+mod sweep;
+mod until;
+
+use super::measurement::FileError;
+use super::record::Fault;
+use super::target::{self, Prepared, TargetError, Url};
+pub use batching::{BatchingStudy, Row};
+pub use highest::highest;
+pub use meters::Meters;
+pub use run::{Run, Switch};
+pub use start_up::{StartUps, Starts};
+use std::time::Duration;
+pub use sweep::Sweep;
+
+/// Who watches a study.
+pub trait Observer {
+    /// A part that takes a while begins: a run, a start, a measurement of power.
+    fn begin(&mut self, what: &str);
+    /// The share of the part that is done, from 0 to 1.
+    fn progress(&mut self, share: f64);
+    /// What a run did lately; comes about twice a second.
+    fn recent(&mut self, recent: &Recent);
+    /// The part has ended.
+    fn end(&mut self);
+}
+
+/// What a run did since the last look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recent {
+    /// Successful answers per second.
+    pub per_second: f64,
+    /// The 99th percentile of their response times in seconds; `None` where there was no answer.
+    pub p99_seconds: Option<f64>,
+    /// Requests that failed since the run began.
+    pub failed: u64,
+}
+
+/// Nobody watches.
+impl Observer for () {
+    fn begin(&mut self, _: &str) {}
+    fn progress(&mut self, _: f64) {}
+    fn recent(&mut self, _: &Recent) {}
+    fn end(&mut self) {}
+}
+
+/// Why a study could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StudyError {
+    /// The server or the target.
+    #[error("{}", .0.message)]
+    Target(#[from] TargetError),
+    /// The client's threads, timers or sockets.
+    #[error("the load generator failed: {0}")]
+    Load(std::io::Error),
+    /// The thread that reads meters.
+    #[error("no thread for the meters: {0}")]
+    Meters(std::io::Error),
+    /// A measurement could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// No request was successful, so that there is nothing to compare loads with.
+    #[error("nothing got a good answer under load")]
+    NoAnswer,
+    /// The search for the highest rate ended before its first attempt.
+    #[error("no attempt was made")]
+    NoAttempt,
+}
+
+impl StudyError {
+    /// What to do about it.
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Target(error) => &error.hint,
+            Self::Load(_) => "lower --senders or --max-in-flight",
+            Self::Meters(_) => "--no-meters measures without them",
+            Self::File(_) => "choose another folder with --output",
+            Self::NoAnswer => "see why with `rooflens probe … --load closed:1`",
+            Self::NoAttempt => "run it again, and let the first attempt end",
+        }
+    }
+}
+
+/// The first request: proves that the target answers as it should, or says why not. A server that
+/// fails for reasons of its own is measured all the same.
+pub fn first_answer(prepared: &Prepared) -> Result<Option<Duration>, TargetError> {
+    match prepared.try_once() {
+        Ok((_, took)) => Ok(Some(took)),
+        Err((
+            Fault::Http(500..)
+            | Fault::WrongAnswer
+            | Fault::TooLarge
+            | Fault::Closed
+            | Fault::Malformed
+            | Fault::Timeout,
+            _,
+        )) if !prepared.is_local() => Ok(None),
+        Err(failure) => Err(match Url::parse(&prepared.text) {
+            Ok(url) => target::explain(&url, &failure),
+            Err(_) => TargetError {
+                message: failure.1,
+                hint: "`rooflens analyze` works without running the model".into(),
+            },
+        }),
+    }
+}
