@@ -87,7 +87,9 @@ pub(super) fn mark_bounds(nodes: &mut [NodeReport], inputs: &[TensorInfo], limit
     }
     names.retain(|n| limits.contains_key(n));
     if !names.is_empty() {
-        nodes.iter_mut().for_each(|node| mark(node, &names));
+        for node in nodes {
+            mark(node, &names);
+        }
     }
 }
 

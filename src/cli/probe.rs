@@ -411,6 +411,7 @@ fn told(error: TargetError) -> anyhow::Error {
     hinted(error.message, error.hint)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn failed(error: StudyError) -> anyhow::Error {
     hinted(error.to_string(), error.hint())
 }

@@ -31,13 +31,19 @@ impl Term {
 
 /// A product of powers, shared between the terms that have it: sorted by atom, exponents at least one;
 /// empty for the constant term, which therefore comes first.
-#[derive(Clone, Debug, Eq, Hash)]
+#[derive(Clone, Debug, Eq)]
 pub(super) struct Monomial(pub(super) Arc<[(Atom, u32)]>);
 
 impl std::ops::Deref for Monomial {
     type Target = [(Atom, u32)];
     fn deref(&self) -> &Self::Target {
         &self.0
+    }
+}
+
+impl std::hash::Hash for Monomial {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

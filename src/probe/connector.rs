@@ -64,6 +64,7 @@ impl Connector {
     }
 
     /// The same with gRPC metadata of every call.
+    #[must_use]
     pub fn with_metadata(self, metadata: HeaderMap) -> Self {
         Self { metadata, ..self }
     }

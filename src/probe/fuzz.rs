@@ -177,7 +177,8 @@ pub fn measurement(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     /// Seeds below `fuzz/seeds`, and what reads them.
-    const SEEDS: [(&str, fn(&[u8])); 8] = [
+    type Parser = fn(&[u8]);
+    const SEEDS: [(&str, Parser); 8] = [
         ("http", super::http),
         ("grpc", super::grpc),
         ("prometheus", super::prometheus),

@@ -221,7 +221,7 @@ fn open(setup: &Setup) -> (Vec<Box<dyn Meter>>, Vec<Absent>) {
     match server(setup, capacity) {
         Ok(server) => meters.extend(server.map(|s| Box::new(s) as Box<dyn Meter>)),
         Err(why) => {
-            absent.extend(SERVER.map(|(name, unit)| Absent { name, unit, why: why.into() }))
+            absent.extend(SERVER.map(|(name, unit)| Absent { name, unit, why: why.into() }));
         }
     }
     let gpus = if away { Err(ELSEWHERE.into()) } else { Nvidia::open(&setup.gpus) };

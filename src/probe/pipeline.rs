@@ -193,7 +193,8 @@ fn bottleneck(
         let full = first.utilisation >= FULL;
         let crowded = of.late.is_empty() && waiting > MOST * work;
         if full || shared && together >= FULL && crowded {
-            let mut found = Full { of, busy: &busy, together, shared, full }.bottleneck(waiting);
+            let mut found =
+                Full { of, busy: &busy, together, shared, saturated: full }.bottleneck(waiting);
             found.evidence.extend(of.late.iter().map(|l| format!("the client was late too: {l}")));
             return Some(found);
         }
@@ -260,7 +261,7 @@ struct Full<'a> {
     busy: &'a [&'a Reported<'a>],
     together: f64,
     shared: bool,
-    full: bool,
+    saturated: bool,
 }
 
 impl Full<'_> {
@@ -274,7 +275,7 @@ impl Full<'_> {
             role: first.role,
             stage: Some(first.stage.name.clone()),
             evidence: self.evidence(first, waiting),
-            gain_if_doubled: self.full.then(|| ratio.clamp(1.0, 2.0)),
+            gain_if_doubled: self.saturated.then(|| ratio.clamp(1.0, 2.0)),
             gain_if_shared: (self.shared && together > half).then(|| together / (together - half)),
             then: second.filter(|_| ratio < 2.0).map(|t| t.role),
         }
@@ -294,7 +295,7 @@ impl Full<'_> {
             100.0 * first.utilisation,
             si(first.stage.mean_seconds, "s"),
         )];
-        if !self.full {
+        if !self.saturated {
             evidence.push(format!(
                 "all stages together are busy {:.0} % of one worker, which they seem to share",
                 100.0 * self.together

@@ -181,7 +181,7 @@ fn read_row(
             seconds.push(if t.fract() == 0.0 { t + random.unit() } else { t });
         }
         Column::DateTime(i) => {
-            seconds.push(fields.get(i).and_then(|f| date_time(f)).ok_or_else(wrong)?);
+            seconds.push(fields.get(i).and_then(date_time).ok_or_else(wrong)?);
         }
         Column::EndAndDuration(end, duration) => seconds.push(float(end)? - float(duration)?),
         Column::Minutes(from) => {

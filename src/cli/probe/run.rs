@@ -67,7 +67,7 @@ pub(super) struct Bar {
 impl Observer for Bar {
     fn begin(&mut self, what: &str) {
         self.end();
-        self.label = what.to_owned();
+        what.clone_into(&mut self.label);
         let bar = progress_bar("");
         bar.set_message(self.label.clone());
         self.bar = Some(bar);

@@ -156,7 +156,7 @@ fn opsets(imports: &[super::messages::OperatorSetId]) -> BTreeMap<String, i64> {
     imports.iter().map(|o| (plain_domain(&o.domain).to_owned(), o.version)).collect()
 }
 
-impl<'a> Builder<'a> {
+impl Builder<'_> {
     fn graph(&mut self, proto: &GraphProto, scope: &Scope<'_>) -> Result<Graph, LoadError> {
         let mut graph = {
             let nodes = proto.node.len().min(MAX_NODES);

@@ -24,7 +24,7 @@ impl Meter for CpuEnergy {
     fn columns(&self) -> Vec<Column> {
         let note = format!("RAPL: {}", self.zones);
         let (show, role) = (Show::Total, Role::Energy);
-        vec![Column { show, role, note, ..Column::new(CPU_ENERGY, "J") }]
+        vec![Column { show, note, role, ..Column::new(CPU_ENERGY, "J") }]
     }
 
     fn read(&mut self, row: &mut Row<'_>) {

@@ -20,6 +20,7 @@ pub(super) static HTTP: Row = Row {
 };
 
 /// With the path of a user: without one, the protocol has no question for readiness.
+#[allow(clippy::unnecessary_wraps, reason = "other protocols have questions that fail")]
 fn questions(asker: &Asker<'_>, path: Option<&str>) -> Result<Questions, TargetError> {
     let page = |path: &str| asker.page(path);
     Ok([Some(page(path.unwrap_or("/"))), path.map(page), None])

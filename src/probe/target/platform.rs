@@ -22,7 +22,7 @@ pub enum Platform {
     MlServer,
     /// TensorFlow Serving.
     TensorFlowServing,
-    /// PyTorch's `TorchServe`.
+    /// `TorchServe`, of `PyTorch`.
     TorchServe,
     /// Anything else.
     Unknown,

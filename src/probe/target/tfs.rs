@@ -239,6 +239,7 @@ fn questions_http(asker: &Asker<'_>, _: Option<&str>) -> Result<Questions, Targe
     Ok([Some(status.clone()), None, Some(status)])
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "one signature for all protocols")]
 fn reached_http(state: State, body: bytes::Bytes) -> bool {
     let value = serde_json::from_slice::<Value>(&body).unwrap_or_default();
     let mut versions = value["model_version_status"].as_array().into_iter().flatten();

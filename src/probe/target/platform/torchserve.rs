@@ -1,4 +1,4 @@
-//! PyTorch's `TorchServe`, which is known by its metrics alone: it speaks plain HTTP.
+//! `TorchServe`, of `PyTorch`, which is known by its metrics alone: it speaks plain HTTP.
 
 use super::{CounterStage, Platform, Row, UNKNOWN};
 
