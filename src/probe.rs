@@ -34,6 +34,8 @@ pub mod measurement;
 #[cfg(feature = "serve")]
 pub mod meter;
 #[cfg(feature = "serve")]
+pub mod metric;
+#[cfg(feature = "serve")]
 mod pacer;
 #[cfg(feature = "serve")]
 pub mod pipeline;

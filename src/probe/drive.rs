@@ -6,12 +6,14 @@
 //! later than its time-out is lost already: it is counted and not sent, so that the client catches up.
 
 use super::arrival::{Arrival, Due, Load, Stripe, nanoseconds};
-use super::connector::Client;
+use super::connector::{Answer, Client, Span};
 use super::counts::Counts;
 use super::http;
 use super::judge::Health;
+use super::metric::Sample;
 use super::pacer::Pacer;
-use super::record::{Fault, Record, Sample};
+use super::record::{Fault, Record};
+use super::stream::Failure;
 use super::target::Prepared;
 use crate::os::proc::Proc;
 use crate::os::sys::Sys;
@@ -355,46 +357,17 @@ impl Sender {
         let call = self.client.call(request, || sent.set(Some(self.now())));
         let outcome = tokio::time::timeout_at(deadline.into(), call).await;
         let arrived = self.now();
-        let mut ended = arrived;
-        let mut fault = None;
-        match outcome {
+        let (ended, fault) = match outcome {
             Ok(Ok((answer, span))) => {
-                let mut stages = Vec::new();
-                if let Some((from, to)) = span {
-                    let since = |t: Instant| nanoseconds(t.saturating_duration_since(self.start));
-                    ended = since(to);
-                    let queued = since(from).saturating_sub(sent.get().unwrap_or(began));
-                    stages.push(("queue", queued));
-                    stages.push(("compute", ended - since(from).min(ended)));
-                }
-                stages.extend(answer.timing.iter().flat_map(|t| http::stages(t)));
-                let number = self.answers.get();
-                self.answers.set(number + 1);
-                let check = number < CHECK_FIRST
-                    || number.is_multiple_of(CHECK_EVERY)
-                    || answer.body.len() <= CHECK_ALWAYS_BELOW;
-                if check {
-                    fault = self.target.check(&answer).err();
-                }
-                let mut record = self.record.borrow_mut();
-                record.bytes_received += answer.size;
-                if check {
-                    record.checked += 1;
-                    record.check_time += self.now() - arrived;
-                }
-                for (name, nanoseconds) in stages {
-                    record.stage(due.at, name, nanoseconds);
-                }
+                self.received(due, &answer, span, sent.get().unwrap_or(began), arrived)
             }
-            Ok(Err(failure)) => fault = Some(failure),
+            Ok(Err(failure)) => (arrived, Some(failure)),
             Err(_) => {
                 let state = if sent.get().is_some() { "sent" } else { "not yet sent" };
-                fault = Some((
-                    Fault::Timeout,
-                    format!("no answer in {:?}; the request was {state}", self.timeout),
-                ));
+                let text = format!("no answer in {:?}; the request was {state}", self.timeout);
+                (arrived, Some((Fault::Timeout, text)))
             }
-        }
+        };
         let sample = Sample { due: due.at, began, sent: sent.get().unwrap_or(ended), ended };
         let good = fault.is_none();
         if good {
@@ -409,6 +382,45 @@ impl Sender {
         self.in_flight.set(self.in_flight.get() - 1);
         self.done.notify_one();
         good
+    }
+
+    /// Counts an answer and looks into it: when it ended, by the clock of the runtime where that is in this
+    /// process, and what is wrong with it.
+    fn received(
+        &self,
+        due: Due,
+        answer: &Answer,
+        span: Span,
+        sent: u64,
+        arrived: u64,
+    ) -> (u64, Option<Failure>) {
+        let (mut ended, mut fault) = (arrived, None);
+        let mut stages = Vec::new();
+        if let Some((from, to)) = span {
+            let since = |t: Instant| nanoseconds(t.saturating_duration_since(self.start));
+            ended = since(to);
+            stages.push(("queue", since(from).saturating_sub(sent)));
+            stages.push(("compute", ended - since(from).min(ended)));
+        }
+        stages.extend(answer.timing.iter().flat_map(|t| http::stages(t)));
+        let number = self.answers.get();
+        self.answers.set(number + 1);
+        let check = number < CHECK_FIRST
+            || number.is_multiple_of(CHECK_EVERY)
+            || answer.body.len() <= CHECK_ALWAYS_BELOW;
+        if check {
+            fault = self.target.check(answer).err();
+        }
+        let mut record = self.record.borrow_mut();
+        record.bytes_received += answer.size;
+        if check {
+            record.checked += 1;
+            record.check_time += self.now() - arrived;
+        }
+        for (name, nanoseconds) in stages {
+            record.stage(due.at, name, nanoseconds);
+        }
+        (ended, fault)
     }
 }
 

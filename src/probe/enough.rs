@@ -6,6 +6,7 @@
 //! raises the coverage of a nominal 95 % from about 83 to about 91 in 100.
 
 use super::judge::{self, Case, name, same};
+use super::metric::Metric;
 use crate::schema::Verdict;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ impl Enough {
     pub fn look(&mut self, case: &Case<'_>) -> bool {
         self.next *= 2.0;
         let j = judge::judge(case);
-        let head = j.response.iter().find(|p| same(p.q, case.headline));
+        let head = j.quantiles[Metric::Response].iter().find(|p| same(p.q, case.headline));
         self.width = head.and_then(|p| {
             let ((low, high), value) = (p.interval?, p.value? as f64);
             Some((high? as f64 - low as f64) / 2.0 / value.max(1.0))
@@ -101,7 +102,7 @@ mod tests {
             ended += u32::from(over);
             let record = queue(500.0, 1_000_000, seconds, 400.0, seed);
             let j = judge::judge(&case(&record, seconds));
-            let p99 = j.response.iter().find(|p| same(p.q, 0.99)).unwrap();
+            let p99 = j.quantiles[Metric::Response].iter().find(|p| same(p.q, 0.99)).unwrap();
             let (low, high) = p99.interval.unwrap();
             covered += u32::from(low as f64 <= truth && truth <= high.unwrap() as f64);
         }

@@ -6,8 +6,8 @@ use super::hlog;
 use super::http::{Pool, Request, stages};
 use super::measurement::{FILES, Measured};
 use super::meter::prometheus;
+use super::metric::Metric;
 use super::record::Interval;
-use super::stats::Metric;
 use super::stream::Address;
 use super::target::platform::fuzz_triton;
 use super::target::tensor::{Given, Tensor, npy, numbers};
@@ -140,7 +140,7 @@ pub fn log(data: &[u8]) {
     record.intervals = vec![Interval::default(); 64];
     if hlog::read(data, record.step, &mut record.intervals).is_ok() {
         for interval in &record.intervals {
-            let _ = Metric::Response.of(interval).quantile(0.99, 0);
+            let _ = interval.durations[Metric::Response].quantile(0.99, 0);
         }
         let _ = hlog::write(&record, SystemTime::UNIX_EPOCH);
     }

@@ -4,8 +4,8 @@
 //! that were never answered well have no duration and are not in these files.
 
 use super::counts::Counts;
+use super::metric::Metric;
 use super::record::{Interval, Record};
-use super::stats::Metric;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
 use hdrhistogram::serialization::interval_log::{
@@ -13,14 +13,6 @@ use hdrhistogram::serialization::interval_log::{
 };
 use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 use std::time::{Duration, SystemTime};
-
-/// Metrics with their tags.
-const TAGS: [(&str, Metric); 4] = [
-    ("response", Metric::Response),
-    ("service", Metric::Service),
-    ("lag", Metric::Lag),
-    ("lateness", Metric::Lateness),
-];
 
 /// Why a log could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -40,11 +32,11 @@ pub fn write(record: &Record, started: SystemTime) -> Result<Bytes, LogError> {
     let mut writer = builder.begin_log_with(&mut out, &mut serializer).map_err(|e| fail(&e))?;
     let step = Duration::from_nanos(record.step);
     for (index, interval) in (0u32..).zip(&record.intervals) {
-        for (tag, metric) in TAGS {
-            let counts = metric.of(interval);
+        for metric in Metric::all() {
+            let counts = &interval.durations[metric];
             if !counts.is_empty() {
                 writer
-                    .write_histogram(&counts.to_hdr(), step * index, step, Tag::new(tag))
+                    .write_histogram(&counts.to_hdr(), step * index, step, Tag::new(metric.name()))
                     .map_err(|e| fail(&e))?;
             }
         }
@@ -60,8 +52,7 @@ pub fn read(log: &[u8], step: u64, intervals: &mut [Interval]) -> Result<(), Log
         let LogEntry::Interval(line) = entry else { continue };
         let wrong = |what: &str| LogError(format!("{what} at {:?}", line.start_timestamp()));
         let tag = line.tag().map(|t| t.as_str().to_owned()).unwrap_or_default();
-        let (_, metric) =
-            TAGS.iter().find(|(name, _)| *name == tag).ok_or_else(|| wrong("unknown tag"))?;
+        let metric = Metric::named(&tag).ok_or_else(|| wrong("unknown tag"))?;
         let packed =
             BASE64_STANDARD.decode(line.encoded_histogram()).map_err(|_| wrong("not base64"))?;
         let histogram: hdrhistogram::Histogram<u64> = deserializer
@@ -71,13 +62,7 @@ pub fn read(log: &[u8], step: u64, intervals: &mut [Interval]) -> Result<(), Log
         let index = start.saturating_add(step / 2).checked_div(step);
         let index = index.and_then(|i| usize::try_from(i).ok()).unwrap_or(usize::MAX);
         let interval = intervals.get_mut(index).ok_or_else(|| wrong("no such interval"))?;
-        let counts = Counts::from_hdr(&histogram);
-        match metric {
-            Metric::Response => interval.response = counts,
-            Metric::Service => interval.service = counts,
-            Metric::Lag => interval.lag = counts,
-            Metric::Lateness => interval.lateness = counts,
-        }
+        interval.durations[metric] = Counts::from_hdr(&histogram);
     }
     Ok(())
 }
@@ -85,7 +70,7 @@ pub fn read(log: &[u8], step: u64, intervals: &mut [Interval]) -> Result<(), Log
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::record::Sample;
+    use crate::probe::metric::Sample;
 
     #[test]
     fn written_and_read_is_the_same() {
@@ -103,8 +88,8 @@ mod tests {
         let mut back = vec![Interval::default(); record.intervals.len()];
         read(&log, record.step, &mut back).unwrap();
         for (a, b) in record.intervals.iter().zip(&back) {
-            for (_, metric) in TAGS {
-                assert_eq!(metric.of(a).to_hdr(), metric.of(b).to_hdr());
+            for metric in Metric::all() {
+                assert_eq!(a.durations[metric].to_hdr(), b.durations[metric].to_hdr());
             }
         }
         assert!(read(b"garbage", 1, &mut back).is_err());

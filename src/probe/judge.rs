@@ -2,8 +2,9 @@
 //!
 //! Looks at a [`Record`] and at how the client fared; knows no server.
 
+use super::metric::{Metric, PerMetric};
 use super::record::{Fault, Interval, Record};
-use super::stats::{self, BATCHES, Metric, Percentile, mann_kendall, slope};
+use super::stats::{self, BATCHES, Percentile, mann_kendall, slope};
 use crate::schema::Verdict;
 use std::ops::Range;
 
@@ -79,14 +80,8 @@ pub struct Judgement {
     pub little: f64,
     /// Growth of the number in flight, a second.
     pub growth: f64,
-    /// Quantiles of response, service, lag and lateness.
-    pub response: Vec<Percentile>,
-    /// From sent to answered.
-    pub service: Vec<Percentile>,
-    /// From due to sent.
-    pub lag: Vec<Percentile>,
-    /// From due to taken up.
-    pub lateness: Vec<Percentile>,
+    /// Quantiles of each metric, in rising order.
+    pub quantiles: PerMetric<Vec<Percentile>>,
 }
 
 /// Quantiles that are reported.
@@ -143,10 +138,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         in_flight: if seconds > 0.0 { sum.area as f64 * 1e-9 / seconds } else { 0.0 },
         little: 0.0,
         growth: 0.0,
-        response: quantiles(Metric::Response),
-        service: quantiles(Metric::Service),
-        lag: quantiles(Metric::Lag),
-        lateness: quantiles(Metric::Lateness),
+        quantiles: PerMetric::new(quantiles),
         window,
         sum,
     };
@@ -172,7 +164,11 @@ fn steady(case: &Case<'_>, scheduled: usize, step: f64) -> Result<usize, String>
     let mut values: Vec<f64> = Vec::new();
     for start in (0..scheduled - scheduled % 5).step_by(5) {
         let sum = case.record.sum(start..start + 5);
-        let mean = if sum.service.is_empty() { None } else { Some(sum.service.mean()) };
+        let mean = if sum.durations[Metric::Service].is_empty() {
+            None
+        } else {
+            Some(sum.durations[Metric::Service].mean())
+        };
         if let Some(value) = mean.or(values.last().copied()) {
             values.push(value);
         }
@@ -193,12 +189,25 @@ fn flow(
     j: &mut Judgement,
     found: &mut impl FnMut(Verdict, String),
 ) {
+    balance(j, found);
+    if sums.is_empty() {
+        return;
+    }
+    // Both are looked for: they say different things.
+    let overloaded = grows(case, sums, j, found) | gives_up(case, j, found);
+    if (case.level || !case.open) && !overloaded {
+        drifts(sums, j, found);
+    }
+}
+
+/// Little's law, by two counts that know nothing of each other.
+fn balance(j: &mut Judgement, found: &mut impl FnMut(Verdict, String)) {
     let stay = j.sum.stay as f64 * 1e-9;
     let law = if j.seconds > 0.0 { stay / j.seconds } else { 0.0 };
     if j.in_flight > 0.0 && j.seconds > 0.0 {
         j.little = (j.in_flight - law).abs() / j.in_flight;
         // What is in flight when the window opens and closes belongs to one side only.
-        let edge = j.sum.response.max as f64 * 1e-9 / j.seconds;
+        let edge = j.sum.durations[Metric::Response].max as f64 * 1e-9 / j.seconds;
         if j.sum.lost == 0 && j.little > 0.02 + 2.0 * edge {
             found(
                 Verdict::ClientLimited,
@@ -209,23 +218,27 @@ fn flow(
             );
         }
     }
-    if sums.is_empty() {
-        return;
-    }
+}
+
+/// Whether ever more requests are in flight.
+fn grows(
+    case: &Case<'_>,
+    sums: &[Interval],
+    j: &mut Judgement,
+    found: &mut impl FnMut(Verdict, String),
+) -> bool {
     let each = j.seconds / BATCHES as f64;
     let in_flight: Vec<f64> = sums.iter().map(|s| s.area as f64 * 1e-9 / each).collect();
     let (rise, t) = slope(&in_flight);
     j.growth = rise / each;
     let grown = rise * BATCHES as f64;
     let trend = mann_kendall(&in_flight);
-    let mut overloaded = false;
-    if case.open
+    let overloaded = case.open
         && case.level
         && t > 3.0
         && trend > ONE_PERCENT
-        && grown > (0.1 * j.in_flight).max(1.0)
-    {
-        overloaded = true;
+        && grown > (0.1 * j.in_flight).max(1.0);
+    if overloaded {
         found(
             Verdict::Overloaded,
             format!(
@@ -234,23 +247,35 @@ fn flow(
             ),
         );
     }
-    if case.open && j.sum.due > 0 {
-        let share = j.sum.lost_to_load as f64 / j.sum.due as f64;
-        if share > 0.02 {
-            overloaded = true;
-            found(
-                Verdict::Overloaded,
-                format!(
-                    "{:.1} % of the requests were dropped, refused for load or not answered in time",
-                    100.0 * share
-                ),
-            );
-        }
+    overloaded
+}
+
+/// Whether many requests are lost as a server that cannot keep up loses them.
+fn gives_up(case: &Case<'_>, j: &Judgement, found: &mut impl FnMut(Verdict, String)) -> bool {
+    if !case.open || j.sum.due == 0 {
+        return false;
     }
-    let middle = |s: &Interval| s.response.quantile(0.5, s.lost).map_or(f64::MAX, |v| v as f64);
+    let share = j.sum.lost_to_load as f64 / j.sum.due as f64;
+    if share > 0.02 {
+        found(
+            Verdict::Overloaded,
+            format!(
+                "{:.1} % of the requests were dropped, refused for load or not answered in time",
+                100.0 * share
+            ),
+        );
+    }
+    share > 0.02
+}
+
+/// Whether the median response time moves over the run.
+fn drifts(sums: &[Interval], j: &mut Judgement, found: &mut impl FnMut(Verdict, String)) {
+    let middle = |s: &Interval| {
+        s.durations[Metric::Response].quantile(0.5, s.lost).map_or(f64::MAX, |v| v as f64)
+    };
     let drift: Vec<f64> = sums.iter().filter(|s| s.good + s.lost > 0).map(middle).collect();
     let z = mann_kendall(&drift);
-    if (case.level || !case.open) && !overloaded && drift.len() >= 20 && z.abs() > ONE_PERCENT {
+    if drift.len() >= 20 && z.abs() > ONE_PERCENT {
         let (slope, _) = slope(&drift);
         let way = if z > 0.0 { "rises" } else { "falls" };
         let share = slope.abs() * drift.len() as f64 / stats::median(&drift);
@@ -273,7 +298,9 @@ fn samples(case: &Case<'_>, j: &Judgement, found: &mut impl FnMut(Verdict, Strin
         return;
     }
     let name = name(case.headline);
-    let Some(head) = j.response.iter().find(|p| same(p.q, case.headline)) else { return };
+    let Some(head) = j.quantiles[Metric::Response].iter().find(|p| same(p.q, case.headline)) else {
+        return;
+    };
     if head.beyond < TAIL {
         found(
             Verdict::TooFewSamples,
@@ -305,7 +332,8 @@ fn client(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, St
             .and_then(|p| p.value)
             .map_or(f64::NAN, |v| v as f64 * 1e-9)
     };
-    let (late, response) = (at(&j.lateness, 0.99), at(&j.response, 0.99));
+    let (late, response) =
+        (at(&j.quantiles[Metric::Lateness], 0.99), at(&j.quantiles[Metric::Response], 0.99));
     let allowed = (0.05 * response).max(1e-3);
     let late_text = format!(
         "requests were taken up late: p99 {} after they were due",
@@ -320,7 +348,6 @@ fn client(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, St
             ),
         );
     }
-    let mean = j.sum.response.mean() * 1e-9;
     let sent: u64 = case.record.intervals.iter().map(|i| i.due).sum();
     if let Some(row) = case.record.faults.get(&Fault::Late) {
         found(
@@ -332,6 +359,27 @@ fn client(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, St
             ),
         );
     }
+    senders(case, sent, j, found);
+    if case.quota_stops > 0 {
+        found(
+            Verdict::ClientLimited,
+            format!(
+                "the client's control group was stopped {} times for its CPU quota",
+                case.quota_stops
+            ),
+        );
+    }
+    if case.stolen > 0.01 {
+        j.notes.push(format!(
+            "the hypervisor took {:.1} % of the processor time",
+            100.0 * case.stolen
+        ));
+    }
+}
+
+/// Whether the sender threads had the processors they needed, for `sent` requests of the run.
+fn senders(case: &Case<'_>, sent: u64, j: &mut Judgement, found: &mut impl FnMut(Verdict, String)) {
+    let mean = j.sum.durations[Metric::Response].mean() * 1e-9;
     for (i, h) in case.health.iter().enumerate().filter(|(_, h)| h.wall > 0.0) {
         let (busy, waited) = (h.cpu / h.wall, h.waited / h.wall);
         if busy > 0.85 {
@@ -352,21 +400,6 @@ fn client(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, St
             j.notes.push(note);
         }
     }
-    if case.quota_stops > 0 {
-        found(
-            Verdict::ClientLimited,
-            format!(
-                "the client's control group was stopped {} times for its CPU quota",
-                case.quota_stops
-            ),
-        );
-    }
-    if case.stolen > 0.01 {
-        j.notes.push(format!(
-            "the hypervisor took {:.1} % of the processor time",
-            100.0 * case.stolen
-        ));
-    }
 }
 
 /// `p99` of 0.99, `p99.9` of 0.999.
@@ -384,7 +417,7 @@ pub fn same(a: f64, b: f64) -> bool {
 pub(super) mod tests {
     use super::*;
     use crate::probe::arrival::{Arrival, Stripe};
-    use crate::probe::record::Sample;
+    use crate::probe::metric::Sample;
     use std::time::Duration;
 
     /// A queue with one server of a constant service time, in virtual time: the truth is known.
@@ -489,7 +522,7 @@ pub(super) mod tests {
             for seed in 0..100 {
                 let record = queue(load * 1000.0, 1_000_000, seconds, seconds, seed);
                 let j = judge(&case(&record, seconds));
-                let p99 = j.response.iter().find(|p| same(p.q, 0.99)).unwrap();
+                let p99 = j.quantiles[Metric::Response].iter().find(|p| same(p.q, 0.99)).unwrap();
                 let (low, high) = p99.interval.unwrap();
                 covered += u32::from(low as f64 <= truth && truth <= high.unwrap() as f64);
                 valid += u32::from(j.verdict == Verdict::Valid);
@@ -575,7 +608,9 @@ pub(super) mod tests {
             record.count_for_test(Sample { due: at, began: at, sent: at, ended });
         }
         let j = judge(&case(&record, 60.0));
-        let p99 = j.response.iter().find(|p| same(p.q, 0.99)).unwrap().value.unwrap() as f64;
+        let p99 =
+            j.quantiles[Metric::Response].iter().find(|p| same(p.q, 0.99)).unwrap().value.unwrap()
+                as f64;
         // 1 % of 3600 requests is 36: the 36th longest of those due in the stall waited 2.4 s.
         assert!((p99 * 1e-9 - 2.405).abs() < 0.05 * 2.405, "{p99}");
     }

@@ -13,11 +13,11 @@ mod sweep;
 use super::arrival::Fingerprint;
 use super::drive::{Outcome, Plan};
 use super::judge::{self, Case, Health, Judgement, TAIL, same};
+use super::metric::Metric;
 use super::pipeline::{Inputs, pipeline};
 use super::record::{Fault, FaultRow, Interval, Record, Stage};
-use super::stats::Metric;
 use super::target::Prepared;
-use super::{arrival, counts::Counts, hlog};
+use super::{arrival, hlog};
 use crate::schema::{
     ErrorPart, FindingPart, IntervalsPart, MEASUREMENT, MeasurementFile, MeterPart, MetricPart,
     PipelinePart, PlanPart, RunPart, SERVER_CPU, ScrapePart, SenderPart, SloOutcome, SloPart,
@@ -28,25 +28,6 @@ use std::time::{Duration, SystemTime};
 
 /// File names in a measurement's folder.
 pub const FILES: [&str; 2] = ["measurement.json", "intervals.hlog"];
-
-/// Columns of the rows of intervals.
-const COLUMNS: [&str; 15] = [
-    "due",
-    "good",
-    "lost",
-    "lost_to_load",
-    "completed",
-    "in_flight_ns",
-    "stay_ns",
-    "response_sum_ns",
-    "response_max_ns",
-    "service_sum_ns",
-    "service_max_ns",
-    "lag_sum_ns",
-    "lag_max_ns",
-    "lateness_sum_ns",
-    "lateness_max_ns",
-];
 
 /// What judging takes beside the outcome.
 #[derive(Clone, Debug)]
@@ -345,10 +326,10 @@ fn compose(
             outcome: met(&j, quantile, seconds),
         }),
         window,
-        response: MetricPart::new(Metric::Response.of(&j.sum), &j.response),
-        service: MetricPart::new(Metric::Service.of(&j.sum), &j.service),
-        lag: MetricPart::new(Metric::Lag.of(&j.sum), &j.lag),
-        lateness: MetricPart::new(Metric::Lateness.of(&j.sum), &j.lateness),
+        response: MetricPart::of(&j, Metric::Response),
+        service: MetricPart::of(&j, Metric::Service),
+        lag: MetricPart::of(&j, Metric::Lag),
+        lateness: MetricPart::of(&j, Metric::Lateness),
         errors: record.faults.iter().map(|(fault, row)| ErrorPart::new(fault, row)).collect(),
         stages,
         meters: beside.meters,
@@ -358,8 +339,8 @@ fn compose(
         start_up: None,
         intervals: IntervalsPart {
             step_nanoseconds: record.step,
-            columns: COLUMNS.iter().map(ToString::to_string).collect(),
-            rows: record.intervals.iter().map(columns).collect(),
+            columns: Interval::columns(),
+            rows: record.intervals.iter().map(Interval::row).collect(),
             stages: StageRows::all(record),
         },
         target,
@@ -399,7 +380,10 @@ pub fn holds(file: &MeasurementFile) -> bool {
 
 /// Whether the demand is met: by the interval's far end, failed by its near end.
 pub fn met(j: &Judgement, quantile: f64, seconds: f64) -> SloOutcome {
-    let head = j.response.iter().find(|p| same(p.q, quantile)).filter(|p| p.beyond >= TAIL);
+    let head = j.quantiles[Metric::Response]
+        .iter()
+        .find(|p| same(p.q, quantile))
+        .filter(|p| p.beyond >= TAIL);
     let Some((p, (low, high))) = head.and_then(|p| Some((p, p.interval?))) else {
         return SloOutcome::Undecided;
     };
@@ -417,33 +401,16 @@ pub fn met(j: &Judgement, quantile: f64, seconds: f64) -> SloOutcome {
     }
 }
 
-fn columns(i: &Interval) -> Vec<u64> {
-    let mut row = vec![i.due, i.good, i.lost, i.lost_to_load, i.completed, i.area, i.stay];
-    for counts in [&i.response, &i.service, &i.lag, &i.lateness] {
-        row.extend([counts.sum, counts.max]);
-    }
-    row
-}
-
 /// A record with everything but durations; `None` where the file is not whole.
 fn skeleton(file: &MeasurementFile) -> Option<Record> {
     let mut record = Record::with_step(file.intervals.step_nanoseconds);
-    if file.intervals.columns != COLUMNS {
+    if file.intervals.columns != Interval::columns() {
         return None;
     }
     for row in &file.intervals.rows {
-        let row: &[u64; COLUMNS.len()] = row.as_slice().try_into().ok()?;
-        let [due, good, lost, lost_to_load, completed, area, stay, ..] = *row;
-        record.intervals.push(Interval {
-            due,
-            good,
-            lost,
-            lost_to_load,
-            completed,
-            area,
-            stay,
-            ..Interval::default()
-        });
+        let mut interval = Interval::default();
+        interval.restore(row)?;
+        record.intervals.push(interval);
     }
     let run = &file.run;
     record.fingerprint = Fingerprint(u64::from_str_radix(&run.schedule_fingerprint, 16).ok()?);
@@ -472,15 +439,8 @@ fn skeleton(file: &MeasurementFile) -> Option<Record> {
 /// Exact sums and maxima, which histograms do not hold.
 fn restore(file: &MeasurementFile, record: &mut Record) {
     for (interval, row) in record.intervals.iter_mut().zip(&file.intervals.rows) {
-        let all: [&mut Counts; 4] = [
-            &mut interval.response,
-            &mut interval.service,
-            &mut interval.lag,
-            &mut interval.lateness,
-        ];
-        for (counts, pair) in all.into_iter().zip(row[7..].chunks_exact(2)) {
-            (counts.sum, counts.max) = (pair[0], pair[1]);
-        }
+        // Of the right length, as it was read before.
+        let _ = interval.restore(row);
     }
 }
 

@@ -6,23 +6,11 @@
 
 use super::arrival::{Fingerprint, nanoseconds};
 use super::counts::Counts;
+use super::metric::{Metric, PerMetric, Sample};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// One request from due to done; all in nanoseconds from the start of the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// When it was due.
-    pub due: u64,
-    /// When the sender took it up.
-    pub began: u64,
-    /// When its first byte was handed to the system, on an open connection.
-    pub sent: u64,
-    /// When its answer's last byte was there, or it was given up.
-    pub ended: u64,
-}
 
 /// Why a request got no good answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,31 +134,39 @@ pub struct Interval {
     pub area: u64,
     /// From taken up to ended, summed over the requests due here.
     pub stay: u64,
-    /// From due to ended: what someone who does not wait for others sees.
-    pub response: Counts,
-    /// From sent to ended: server and network.
-    pub service: Counts,
-    /// From due to sent: the client's own share, connecting included.
-    pub lag: Counts,
-    /// From due to taken up, of all requests.
-    pub lateness: Counts,
+    /// Durations of the requests due here.
+    pub durations: PerMetric<Counts>,
     /// Stages of the requests due here, by name, as the server reported them.
     pub stages: BTreeMap<Arc<str>, Stage>,
 }
 
+/// A number of requests, or of nanoseconds, in an interval.
+struct Counter {
+    /// Its column in measurement files.
+    name: &'static str,
+    get: fn(&Interval) -> u64,
+    slot: fn(&mut Interval) -> &mut u64,
+}
+
+/// Every counter, in the order of its columns.
+static COUNTERS: [Counter; 7] = [
+    Counter { name: "due", get: |i| i.due, slot: |i| &mut i.due },
+    Counter { name: "good", get: |i| i.good, slot: |i| &mut i.good },
+    Counter { name: "lost", get: |i| i.lost, slot: |i| &mut i.lost },
+    Counter { name: "lost_to_load", get: |i| i.lost_to_load, slot: |i| &mut i.lost_to_load },
+    Counter { name: "completed", get: |i| i.completed, slot: |i| &mut i.completed },
+    Counter { name: "in_flight_ns", get: |i| i.area, slot: |i| &mut i.area },
+    Counter { name: "stay_ns", get: |i| i.stay, slot: |i| &mut i.stay },
+];
+
 impl Interval {
     fn add(&mut self, other: &Self) {
-        self.due += other.due;
-        self.good += other.good;
-        self.lost += other.lost;
-        self.lost_to_load += other.lost_to_load;
-        self.completed += other.completed;
-        self.area += other.area;
-        self.stay += other.stay;
-        self.response.add(&other.response);
-        self.service.add(&other.service);
-        self.lag.add(&other.lag);
-        self.lateness.add(&other.lateness);
+        for counter in &COUNTERS {
+            *(counter.slot)(self) += (counter.get)(other);
+        }
+        for (metric, counts) in self.durations.iter_mut() {
+            counts.add(&other.durations[metric]);
+        }
         for (name, stage) in &other.stages {
             let own = self.stages.entry(name.clone()).or_default();
             own.count += stage.count;
@@ -179,9 +175,38 @@ impl Interval {
     }
 
     fn pack(&mut self) {
-        for counts in [&mut self.response, &mut self.service, &mut self.lag, &mut self.lateness] {
-            counts.pack();
+        self.durations.iter_mut().for_each(|(_, counts)| counts.pack());
+    }
+
+    /// Columns of [`Interval::row`] in measurement files: counters, then the sum and the maximum of
+    /// each metric.
+    pub fn columns() -> Vec<String> {
+        let counters = COUNTERS.iter().map(|counter| counter.name.to_owned());
+        let of = |m: Metric| ["sum", "max"].map(|what| format!("{}_{what}_ns", m.name()));
+        counters.chain(Metric::all().flat_map(of)).collect()
+    }
+
+    /// What histograms of durations do not hold, column by column.
+    pub fn row(&self) -> Vec<u64> {
+        let counters = COUNTERS.iter().map(|counter| (counter.get)(self));
+        let of = |m: Metric| [self.durations[m].sum, self.durations[m].max];
+        counters.chain(Metric::all().flat_map(of)).collect()
+    }
+
+    /// Puts such a row back, beside durations that are there already; `None` where it has another
+    /// length.
+    pub fn restore(&mut self, row: &[u64]) -> Option<()> {
+        if row.len() != COUNTERS.len() + 2 * Metric::COUNT {
+            return None;
         }
+        let (counters, durations) = row.split_at(COUNTERS.len());
+        for (counter, value) in COUNTERS.iter().zip(counters) {
+            *(counter.slot)(self) = *value;
+        }
+        for ((_, counts), pair) in self.durations.iter_mut().zip(durations.chunks_exact(2)) {
+            (counts.sum, counts.max) = (pair[0], pair[1]);
+        }
+        Some(())
     }
 }
 
@@ -285,17 +310,17 @@ impl Record {
     }
 
     fn count(&mut self, sample: Sample, fault: Option<(Fault, String)>) {
-        let since = |from: u64, to: u64| to.saturating_sub(from);
         let interval = self.interval(sample.due);
         interval.due += 1;
-        interval.stay += since(sample.began, sample.ended);
-        interval.lateness.record(since(sample.due, sample.began));
+        interval.stay += sample.ended.saturating_sub(sample.began);
+        for (metric, counts) in interval.durations.iter_mut() {
+            if fault.is_none() || metric.of_failed() {
+                metric.durations(&sample, &mut |nanoseconds| counts.record(nanoseconds));
+            }
+        }
         match fault {
             None => {
                 interval.good += 1;
-                interval.response.record(since(sample.due, sample.ended));
-                interval.service.record(since(sample.sent, sample.ended));
-                interval.lag.record(since(sample.due, sample.sent));
                 self.interval(sample.ended).completed += 1;
             }
             Some((fault, message)) => {
@@ -435,6 +460,21 @@ mod tests {
         assert_eq!(first, whole);
     }
 
+    #[test]
+    fn a_row_holds_what_histograms_do_not() {
+        let mut record = Record::with_step(10);
+        record.began(5);
+        record.ended(31, Sample { due: 3, began: 5, sent: 6, ended: 31 }, None);
+        let interval = &record.intervals[0];
+        let row = interval.row();
+        assert_eq!((row.len(), &row[..2], row[7]), (Interval::columns().len(), &[1, 1][..], 28));
+        let mut back = Interval::default();
+        assert_eq!(back.restore(&row[1..]), None);
+        back.durations = interval.durations.clone();
+        back.restore(&row).unwrap();
+        assert_eq!(back, *interval);
+    }
+
     /// Half an hour at 5000/s, as a server of one millisecond and some answers it.
     #[test]
     fn intervals_that_are_over_take_little_memory() {
@@ -442,8 +482,7 @@ mod tests {
         let (mut half, each) = (0, 200_000);
         let heap = |record: &Record| -> usize {
             let all = record.intervals.iter();
-            all.map(|i| i.response.heap() + i.service.heap() + i.lag.heap() + i.lateness.heap())
-                .sum()
+            all.flat_map(|i| Metric::all().map(|m| i.durations[m].heap())).sum()
         };
         for i in 0..=200_000u64 {
             let due = i * each;
@@ -468,7 +507,7 @@ mod tests {
         }
         record.count(sample(43_000_000_000, 43_000_000_001), None);
         assert!(heap(&record) < 25 * 20_000, "{}", heap(&record));
-        assert_eq!(record.sum(0..22).response.len(), 250_002);
+        assert_eq!(record.sum(0..22).durations[Metric::Response].len(), 250_002);
     }
 
     #[test]

@@ -92,64 +92,18 @@ pub fn start(
         ));
     }
     let (seen, unverified) = bring_page_cache(cache, known);
-    let exchange = Exchange::new().map_err(|(_, text)| failed(text, "close other programs"))?;
     let spawned = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let begin = Instant::now();
-    let group = Group::spawn(&spec.command, log).map_err(|e| {
-        failed(format!("`{}` cannot be started: {e}", spec.command), "check the command")
-    })?;
-    let mut watch = Watch { spec, begin, group, log, stop, exchange, polls: 0 };
+    let mut watch = Watch::launch(spec, log, stop)?;
     let port = watch.until("accepts no connection", CONNECT, |_| Ok(connects(&sockets)))?;
     let readiness = Readiness::new(url, &spec.options, spec.ready_path.as_deref())?;
-    let mut reached = [None; 3];
-    for (slot, state) in reached.iter_mut().zip([State::Live, State::Ready, State::Model]) {
-        if readiness.reports(state) {
-            let what = missing(state);
-            let ask = |w: &Watch<'_>| {
-                Ok(w.block(async {
-                    tokio::time::timeout(TIMEOUT, readiness.ask(state)).await.unwrap_or(false)
-                }))
-            };
-            *slot = Some(watch.until(what, REQUEST, ask)?);
-        }
-    }
-    let [live, ready, model] = reached;
+    let [live, ready, model] = watch.reach(&readiness)?;
     let mut usage = model.or(ready).and_then(|_| watch.group.usage());
     let prepared = match prepared {
         Some(prepared) => prepared.clone(),
         None => Prepared::remote(url, &spec.options)?,
     };
-    let mut failures = 0;
     let client = prepared.client();
-    let Some(request) = prepared.requests.first() else {
-        return Err(failed("there is no request", "use --variants 1"));
-    };
-    let (mut last, mut latency) = (None, Duration::ZERO);
-    let outcome = watch.until("gives no good answer", REQUEST, |w| {
-        let left = spec.options.patience.saturating_sub(w.begin.elapsed()).max(TIMEOUT);
-        let sent = Instant::now();
-        let call = async { tokio::time::timeout(left, client.call(request, || {})).await };
-        let answer = match w.block(call) {
-            Ok(answer) => answer.and_then(|(answer, _)| prepared.check(&answer)),
-            Err(_) => Err((Fault::Timeout, format!("no answer in {left:?}"))),
-        };
-        latency = sent.elapsed();
-        let Err(failure) = answer else { return Ok(true) };
-        failures += 1;
-        // These do not pass with time.
-        if matches!(failure.0, Fault::Http(400 | 401 | 403 | 405 | 411 | 413 | 415 | 422)) {
-            return Err(explain(url, &failure).into());
-        }
-        last = Some(failure);
-        Ok(false)
-    });
-    let first = match (outcome, last) {
-        (Err(StartError::Target(error)), Some((fault, text))) if watch.group.ended().is_none() => {
-            let message = format!("{}; the last was {fault}: {text}", error.message);
-            return Err(TargetError { message, hint: error.hint }.into());
-        }
-        (outcome, _) => outcome?,
-    };
+    let first = watch.first_answer(&client, &prepared)?;
     usage = usage.or_else(|| watch.group.usage());
     let samples = watch.warm(&client, &prepared)?;
     let settled = settle(&samples);
@@ -163,25 +117,36 @@ pub fn start(
         port_seconds: port,
         live_seconds: live,
         ready_seconds: ready,
-        model_ready_seconds: model.or(ready).unwrap_or(first),
-        first_answer_seconds: first,
+        model_ready_seconds: model.or(ready).unwrap_or(first.seconds),
+        first_answer_seconds: first.seconds,
         warm_seconds: settled.as_ref().ok().map(|s| s.0),
         warm_unknown: settled.as_ref().err().cloned(),
-        first_latency_seconds: latency.as_secs_f64(),
+        first_latency_seconds: first.latency.as_secs_f64(),
         warm_median_seconds: settled.ok().map(|s| s.1),
-        failed_answers: failures,
+        failed_answers: first.failures,
         polls: watch.polls,
         cpu_seconds: usage.map(|u| u.cpu_seconds),
         peak_rss_bytes: end.map(|u| u.peak_rss_bytes),
         read_bytes: read,
-        cache: seen.map(|c| CachePart {
-            files: c.files,
-            bytes: c.bytes,
-            resident_bytes: c.resident_bytes,
-        }),
+        cache: seen.map(cache_part),
         unverified,
     };
     Ok(Started { group: watch.group, start, prepared })
+}
+
+fn cache_part(seen: Cached) -> CachePart {
+    let Cached { files, bytes, resident_bytes } = seen;
+    CachePart { files, bytes, resident_bytes }
+}
+
+/// The first good answer.
+struct First {
+    /// Since the spawn.
+    seconds: f64,
+    /// Of its request alone.
+    latency: Duration,
+    /// Answers before it that were none.
+    failures: u64,
 }
 
 /// The server while it starts.
@@ -195,9 +160,62 @@ struct Watch<'a> {
     polls: u64,
 }
 
-impl Watch<'_> {
-    fn block<T>(&self, future: impl Future<Output = T>) -> T {
-        self.exchange.block(future)
+impl<'a> Watch<'a> {
+    fn launch(spec: &'a Spec, log: &'a Path, stop: &'a AtomicBool) -> Result<Self, StartError> {
+        let exchange = Exchange::new().map_err(|(_, text)| failed(text, "close other programs"))?;
+        let begin = Instant::now();
+        let group = Group::spawn(&spec.command, log).map_err(|e| {
+            failed(format!("`{}` cannot be started: {e}", spec.command), "check the command")
+        })?;
+        Ok(Self { spec, begin, group, log, stop, exchange, polls: 0 })
+    }
+
+    /// Seconds from the spawn to each state, where the protocol reports it.
+    fn reach(&mut self, readiness: &Readiness) -> Result<[Option<f64>; 3], StartError> {
+        let mut reached = [None; 3];
+        for (slot, state) in reached.iter_mut().zip([State::Live, State::Ready, State::Model]) {
+            if readiness.reports(state) {
+                let ask = |w: &Self| {
+                    let asked = async { tokio::time::timeout(TIMEOUT, readiness.ask(state)).await };
+                    Ok(w.exchange.block(asked).unwrap_or(false))
+                };
+                *slot = Some(self.until(missing(state), REQUEST, ask)?);
+            }
+        }
+        Ok(reached)
+    }
+
+    /// Sends the first request until it gets a good answer.
+    fn first_answer(&mut self, client: &Client, prepared: &Prepared) -> Result<First, StartError> {
+        let (url, patience) = (&self.spec.url, self.spec.options.patience);
+        let Some(request) = prepared.requests.first() else {
+            return Err(failed("there is no request", "use --variants 1"));
+        };
+        let (mut last, mut latency, mut failures) = (None, Duration::ZERO, 0);
+        let outcome = self.until("gives no good answer", REQUEST, |w| {
+            let left = patience.saturating_sub(w.begin.elapsed()).max(TIMEOUT);
+            let sent = Instant::now();
+            let answer = w.exchange.ask(client, request, left);
+            latency = sent.elapsed();
+            let checked = answer.and_then(|answer| prepared.check(&answer));
+            let Err(failure) = checked else { return Ok(true) };
+            failures += 1;
+            // These do not pass with time.
+            if matches!(failure.0, Fault::Http(400 | 401 | 403 | 405 | 411 | 413 | 415 | 422)) {
+                return Err(explain(url, &failure).into());
+            }
+            last = Some(failure);
+            Ok(false)
+        });
+        match (outcome, last) {
+            (Err(StartError::Target(error)), Some((fault, text)))
+                if self.group.ended().is_none() =>
+            {
+                let message = format!("{}; the last was {fault}: {text}", error.message);
+                Err(TargetError { message, hint: error.hint }.into())
+            }
+            (outcome, _) => Ok(First { seconds: outcome?, latency, failures }),
+        }
     }
 
     /// Seconds from the spawn to the first time that `is` says so.
@@ -266,11 +284,8 @@ impl Watch<'_> {
             }
             self.check_alive()?;
             let sent = Instant::now();
-            let call = async {
-                tokio::time::timeout(self.spec.options.patience, client.call(request, || {})).await
-            };
-            let good =
-                matches!(self.block(call), Ok(Ok((answer, _))) if prepared.check(&answer).is_ok());
+            let answer = self.exchange.ask(client, request, self.spec.options.patience);
+            let good = answer.is_ok_and(|answer| prepared.check(&answer).is_ok());
             if good {
                 let at = sent.duration_since(self.begin).as_secs_f64();
                 samples.push((at, sent.elapsed().as_secs_f64()));

@@ -3,6 +3,7 @@
 //! Durations of neighbouring requests are alike, so that formulas for independent samples promise
 //! far too narrow intervals; everything here works on means of batches instead.
 
+use super::metric::Metric;
 use super::record::{Interval, Record};
 use std::ops::Range;
 
@@ -27,31 +28,6 @@ pub struct Percentile {
     pub dependence: f64,
     /// Requests beyond the percentile.
     pub beyond: f64,
-}
-
-/// What is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    /// From due to answered.
-    Response,
-    /// From sent to answered.
-    Service,
-    /// From due to sent.
-    Lag,
-    /// From due to taken up.
-    Lateness,
-}
-
-impl Metric {
-    /// Its counts in an interval.
-    pub fn of(self, interval: &Interval) -> &super::counts::Counts {
-        match self {
-            Self::Response => &interval.response,
-            Self::Service => &interval.service,
-            Self::Lag => &interval.lag,
-            Self::Lateness => &interval.lateness,
-        }
-    }
 }
 
 /// Equal runs of intervals: as many as fit, the rest left out at the start.
@@ -84,9 +60,8 @@ impl Window {
 /// spread of those means gives the half width in probability; the interval is read off the
 /// distribution there. No density is estimated.
 pub fn percentile(window: &Window, metric: Metric, q: f64) -> Percentile {
-    // Requests without an answer have no duration of their own other than lateness.
-    let missing = |i: &Interval| if metric == Metric::Lateness { 0 } else { i.lost };
-    let (counts, lost) = (metric.of(&window.sum), missing(&window.sum));
+    let missing = |i: &Interval| if metric.of_failed() { 0 } else { i.lost };
+    let (counts, lost) = (&window.sum.durations[metric], missing(&window.sum));
     let n = (counts.len() + lost) as f64;
     let value = counts.quantile(q, lost);
     let mut out = Percentile {
@@ -102,7 +77,7 @@ pub fn percentile(window: &Window, metric: Metric, q: f64) -> Percentile {
     }
     let (mut size, mut above) = (Vec::new(), Vec::new());
     for batch in &window.batches {
-        let (counts, lost) = (metric.of(batch), missing(batch));
+        let (counts, lost) = (&batch.durations[metric], missing(batch));
         size.push((counts.len() + lost) as f64);
         above.push((value.map_or(0, |v| counts.above(v)) + lost) as f64);
     }

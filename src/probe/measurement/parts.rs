@@ -3,9 +3,9 @@
 use super::{Aims, kind};
 use crate::probe::arrival::{GENERATOR, Stripe};
 use crate::probe::connector::Encoded;
-use crate::probe::counts::Counts;
 use crate::probe::drive::{Outcome, Plan};
 use crate::probe::judge::{Finding, Health, Judgement, TAIL};
+use crate::probe::metric::Metric;
 use crate::probe::record::{Fault, FaultRow, Record, Stage};
 use crate::probe::stats::Percentile;
 use crate::probe::target::{Prepared, tensor::Slot};
@@ -125,7 +125,8 @@ impl From<&Judgement> for VerdictPart {
 }
 
 impl MetricPart {
-    pub(super) fn new(counts: &Counts, percentiles: &[Percentile]) -> Self {
+    pub(super) fn of(j: &Judgement, metric: Metric) -> Self {
+        let (counts, percentiles) = (&j.sum.durations[metric], &j.quantiles[metric]);
         Self {
             mean_seconds: counts.mean() * 1e-9,
             max_seconds: counts.max as f64 * 1e-9,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::probe::arrival::Arrival;
 use crate::probe::arrival::Stripe;
-use crate::probe::record::Sample;
+use crate::probe::metric::Sample;
 
 /// A run of `stripe` against a server whose time depends on the request's number alone.
 fn run(stripe: Stripe) -> Measured {

@@ -21,14 +21,15 @@ pub struct Asked {
 /// Error of a counter's edges: it moves in steps of about this many seconds.
 const STEP: f64 = 0.1;
 
+const NAMES: [&str; 3] = ["energy an inference", "active energy", "carbon an inference"];
+const UNITS: [&str; 3] = ["J", "J", "mg CO2e"];
+
 /// Meters of energy and carbon an inference.
 pub fn energy(log: &Log, window: &Range<f64>, asked: &Asked) -> Vec<MeterPart> {
     let sources = log.joules(window);
-    let names = ["energy an inference", "active energy", "carbon an inference"];
-    let units = ["J", "J", "mg CO2e"];
     let none = |why: &str| -> Vec<MeterPart> {
         let count = if asked.grid.is_some() { 3 } else { 1 };
-        (0..count).map(|i| unmeasured(names[i], units[i], why)).collect()
+        (0..count).map(|i| unmeasured(NAMES[i], UNITS[i], why)).collect()
     };
     if sources.is_empty() {
         return none("no counter of energy can be read, see CPU energy and GPU");
@@ -39,7 +40,11 @@ pub fn energy(log: &Log, window: &Range<f64>, asked: &Asked) -> Vec<MeterPart> {
     if asked.inferences < 1.0 {
         return none("no inference ended well");
     }
-    let seconds = window.end - window.start;
+    counted(&sources, window.end - window.start, asked)
+}
+
+/// The meters, of counters that can be read.
+fn counted(sources: &[(&str, f64)], seconds: f64, asked: &Asked) -> Vec<MeterPart> {
     let joules: f64 = sources.iter().map(|s| s.1).sum();
     let listed: Vec<&str> = sources.iter().map(|s| s.0).collect();
     let each = joules / asked.inferences;
@@ -49,8 +54,8 @@ pub fn energy(log: &Log, window: &Range<f64>, asked: &Asked) -> Vec<MeterPart> {
         (100.0 * 2.0 * STEP / seconds).ceil()
     );
     let part = |i: usize, value, note| MeterPart {
-        name: names[i].into(),
-        unit: units[i].into(),
+        name: NAMES[i].into(),
+        unit: UNITS[i].into(),
         value: Some(value),
         of: None,
         unmeasured: None,
@@ -63,8 +68,8 @@ pub fn energy(log: &Log, window: &Range<f64>, asked: &Asked) -> Vec<MeterPart> {
             part(1, active, format!("beyond the {idle:.1} W without load"))
         }
         None => unmeasured(
-            names[1],
-            units[1],
+            NAMES[1],
+            UNITS[1],
             "the power without load was not measured: --idle-seconds 5",
         ),
     });
@@ -78,8 +83,8 @@ pub fn energy(log: &Log, window: &Range<f64>, asked: &Asked) -> Vec<MeterPart> {
             ),
         ),
         None => unmeasured(
-            names[2],
-            units[2],
+            NAMES[2],
+            UNITS[2],
             "where the electricity comes from is not known: --region FRA, or --carbon-intensity",
         ),
     });
