@@ -1,5 +1,5 @@
 //! Studies: programs of runs that answer one question. One run with everything read beside it ([`Run`]), the search
-//! for the highest rate ([`highest`]), batches in turn (`sweep`), starts of a server ([`start_up`]), and
+//! for the highest rate ([`highest`]), batches in turn (`sweep`), starts of a server (`start_up`), and
 //! batching against loads (`batching`).
 //!
 //! A study takes a plan, tells an [`Observer`] how far it is, and returns what it found or a typed error. It knows no
