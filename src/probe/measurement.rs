@@ -202,7 +202,8 @@ impl Measured {
             throttled: throttled(parts),
         };
         let since = Duration::try_from_secs_f64(run.started_unix_seconds).unwrap_or_default();
-        let (missing, of) = (plan.stripes_of - plan.stripes.len() as u64, plan.stripes_of);
+        let missing = plan.stripes_of.saturating_sub(plan.stripes.len() as u64);
+        let of = plan.stripes_of;
         let teller = teller(parts);
         let beside = |_: &WindowPart| gather(parts, teller);
         let mut file = compose(target, plan, run, &record, &aims, beside);
@@ -231,7 +232,7 @@ impl Measured {
         }
         match own.stripes.iter().find(|s| plan.stripes.contains(s)) {
             Some(twice) => {
-                let text = format!("stripe {twice} of {} is there twice", plan.stripes_of);
+                let text = format!("stripe {twice} of {} is a duplicate", plan.stripes_of);
                 Err(FileError::Apart(text))
             }
             None => Ok(()),
@@ -404,7 +405,7 @@ pub fn met(j: &Judgement, quantile: f64, seconds: f64) -> SloOutcome {
 /// A record with everything but durations; `None` where the file is not whole.
 fn skeleton(file: &MeasurementFile) -> Option<Record> {
     let mut record = Record::with_step(file.intervals.step_nanoseconds);
-    if file.intervals.columns != Interval::columns() {
+    if file.intervals.columns != Interval::columns() || !is_plausible(file) {
         return None;
     }
     for row in &file.intervals.rows {
@@ -434,6 +435,25 @@ fn skeleton(file: &MeasurementFile) -> Option<Record> {
     let known = |name: &str| file.intervals.stages.iter().any(|s| s.name == name);
     let mut counted = file.stages.iter().filter(|s| s.source.with_each_answer());
     counted.all(|s| known(&s.name)).then_some(record)
+}
+
+/// Whether the counts of a file can be those of a run, and those of a hundred such runs be added up.
+fn is_plausible(file: &MeasurementFile) -> bool {
+    /// Requests, bytes, or nanoseconds over all requests: more than two years of them.
+    const MOST: u128 = 1 << 56;
+    fn within(values: impl Iterator<Item = u64>) -> bool {
+        values.map(u128::from).sum::<u128>() <= MOST
+    }
+    let (run, plan, intervals) = (&file.run, &file.plan, &file.intervals);
+    let column = |at: usize| within(intervals.rows.iter().filter_map(|row| row.get(at).copied()));
+    let stages = || intervals.stages.iter().flat_map(|stage| &stage.rows);
+    let run = [run.connections, run.bytes_sent, run.bytes_received, run.answers_checked];
+    plan.stripes.len() as u64 <= plan.stripes_of
+        && (0..intervals.columns.len()).all(column)
+        && within(stages().map(|row| row[1]))
+        && within(stages().map(|row| row[2]))
+        && within(run.into_iter())
+        && within(file.errors.iter().map(|e| e.count))
 }
 
 /// Exact sums and maxima, which histograms do not hold.

@@ -262,10 +262,26 @@ fn stripes_merge_into_the_schedule_of_one_machine() {
         let twice = rooflens(&["merge", &parts[0], &parts[0], "-o", &whole]);
         assert_eq!(twice.code, 2);
         assert!(
-            twice.stderr.contains("is there twice") && twice.stderr.contains("hint: "),
+            twice.stderr.contains("is a duplicate") && twice.stderr.contains("hint: "),
             "{}",
             twice.stderr
         );
+
+        // A file that no run wrote: counts beyond any run's, and more stripes than there are.
+        let file = Path::new(&parts[1]).join("measurement.json");
+        let good = read(Path::new(&parts[1]));
+        for (pointer, value) in [
+            ("/intervals/rows/0/0", serde_json::json!(u64::MAX)),
+            ("/run/bytes_sent", serde_json::json!(u64::MAX)),
+            ("/plan/stripes_of", serde_json::json!(0)),
+        ] {
+            let mut bad = good.clone();
+            *bad.pointer_mut(pointer).unwrap() = value;
+            std::fs::write(&file, bad.to_string()).unwrap();
+            let run = rooflens(&["merge", &parts[0], &parts[1], "-o", &whole]);
+            assert_eq!(run.code, 2, "{pointer}: {}", run.stderr);
+            assert!(!run.stderr.contains("panicked"), "{pointer}: {}", run.stderr);
+        }
     });
 }
 
