@@ -19,10 +19,14 @@ use super::target::{self, Prepared, TargetError, Url};
 pub use batching::{BatchingStudy, Row};
 pub use highest::highest;
 pub use meters::Meters;
-pub use run::{Run, Switch};
+pub use run::Run;
 pub use start_up::{StartUps, Starts};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 pub use sweep::Sweep;
+
+/// Set from outside to end a study; what was measured until then is kept.
+pub type Switch = AtomicBool;
 
 /// Who watches a study.
 pub trait Observer {

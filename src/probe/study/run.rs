@@ -2,15 +2,12 @@
 
 use super::meters::Meters;
 use super::until::Rule;
-use super::{Observer, Recent, StudyError};
+use super::{Observer, Recent, StudyError, Switch};
 use crate::probe::drive::{Live, Outcome, Plan, drive};
 use crate::probe::measurement::{Aims, Beside, Measured};
 use crate::probe::target::Prepared;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-
-/// Set from outside to end a study; what was measured until then is kept.
-pub type Switch = AtomicBool;
 
 /// What runs against one target have in common.
 #[derive(Clone)]
