@@ -197,7 +197,7 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
     let graph = &model.graph;
     let inputs: Vec<TensorInfo> =
         graph.inputs.iter().map(|id| bound(&graph.value(*id).info, bindings)).collect();
-    let walk = propagate::Walk::new(bindings, &inputs);
+    let walk = propagate::Walk::new(bindings, &inputs, graph);
     let mut outcome = walk.graph(graph, &inputs, &|_| None);
     let mut diagnostics = model.diagnostics.clone();
     let (found, limits, order_of_limits) = walk.into_parts();

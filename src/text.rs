@@ -70,11 +70,6 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// A line of a Markdown document, which begins no HTML.
-pub fn html(text: &str) -> String {
-    lines(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 /// Writes text of several lines as [`lines`] has it, in pieces of whole characters.
 pub struct Shown<W: std::io::Write>(pub W);
 
@@ -96,17 +91,27 @@ impl<W: std::io::Write> std::io::Write for Shown<W> {
     }
 }
 
-/// A cell of a Markdown table.
+/// A line of a Markdown document or a cell of a table, in which no name is a link, a picture, emphasis or
+/// HTML.
 pub fn markdown(text: &str) -> String {
+    let text = shown(text);
     let mut out = String::with_capacity(text.len());
-    for c in shown(text).chars() {
+    let mut before = None;
+    for (at, c) in text.char_indices() {
+        let rest = &text[at + c.len_utf8()..];
+        let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         match c {
+            // Addresses become links of themselves; a line between letters is no emphasis.
+            ':' if rest.starts_with("//") => out.push_str("\\:"),
+            '.' if out.ends_with("www") => out.push_str("\\."),
+            '_' if !(inside(before) && inside(rest.chars().next())) => out.push_str("\\_"),
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            '\\' | '|' | '`' | '*' | '[' | ']' => out.extend(['\\', c]),
+            '\\' | '|' | '`' | '*' | '[' | ']' | '~' => out.extend(['\\', c]),
             c => out.push(c),
         }
+        before = Some(c);
     }
     out
 }
@@ -159,6 +164,7 @@ mod tests {
     #[test]
     fn cells_and_fields_hold_together() {
         assert_eq!(markdown("a|b`<img>`\n[x](y)"), "a\\|b\\`&lt;img&gt;\\`\\\\n\\[x\\](y)");
+        assert_eq!(markdown("_a_b_ ~c~ http://d"), "\\_a_b\\_ \\~c\\~ http\\://d");
         assert_eq!(csv("=HYPERLINK(\"x\",1)"), "\"'=HYPERLINK(\"\"x\"\",1)\"");
         assert_eq!(csv("@sum"), "'@sum");
         assert_eq!(csv("conv,1"), "\"conv,1\"");

@@ -13,18 +13,14 @@ use std::sync::Arc;
 /// Up to so many values of a size are all tried where a difference in it has no order.
 const MAX_TRIED: i128 = 256;
 
+/// Limits are looked at no more often than this in one walk: one that changes makes all be looked at again.
+const MOST_LOOKS: usize = 2_000_000;
+
 /// Data-dependent sizes without a limit, those included whose limit holds one.
 pub(super) fn unlimited(limits: &Limits, order: &[Arc<str>]) -> BTreeSet<Arc<str>> {
-    let mut limited: BTreeSet<&Arc<str>> = BTreeSet::new();
-    for name in order {
-        let Some(Some(limit)) = limits.get(name) else { continue };
-        let mut names = BTreeSet::new();
-        limit.symbols(&mut names);
-        if names.iter().all(|n| !limits.contains_key(n) || limited.contains(n)) {
-            limited.insert(name);
-        }
-    }
-    limits.keys().filter(|name| !limited.contains(name)).cloned().collect()
+    let bindings = Bindings::new();
+    let ceiling = Ceiling::new(limits, order, &bindings);
+    limits.keys().filter(|name| !ceiling.limited.contains(*name)).cloned().collect()
 }
 
 /// The outcome with nodes whose cost depends on one of these sizes unknown; none where there is no such.
@@ -48,6 +44,12 @@ pub(super) fn without(outcome: &Outcome, open: &BTreeSet<Arc<str>>) -> Option<Ou
 pub(super) struct Ceiling<'a> {
     bindings: &'a Bindings,
     ranges: BTreeMap<Arc<str>, Range>,
+    /// Sizes whose limit holds no size without one.
+    limited: BTreeSet<Arc<str>>,
+    /// How many sizes, in the order they came up in, are in these two.
+    seen: usize,
+    /// How many limits have been looked at.
+    looks: usize,
     /// Sizes without a limit that costs depend on, with how many nodes.
     open: BTreeMap<Arc<str>, usize>,
 }
@@ -98,14 +100,53 @@ fn whole(info: &TensorInfo) -> TensorInfo {
 
 impl<'a> Ceiling<'a> {
     pub(super) fn new(limits: &Limits, order: &[Arc<str>], bindings: &'a Bindings) -> Self {
-        let mut ceiling = Self { bindings, ranges: BTreeMap::new(), open: BTreeMap::new() };
-        for name in order.iter().filter(|n| !bindings.contains_key(*n)) {
-            let limit = limits.get(name).and_then(Option::as_ref);
-            if let Some(Ok((_, most))) = limit.map(|l| ceiling.range(l)) {
-                ceiling.ranges.insert(name.clone(), (0, most.max(0)));
+        let mut ceiling = Self::empty(bindings);
+        ceiling.extend(limits, order);
+        ceiling
+    }
+
+    /// Before any size is data-dependent.
+    pub(super) fn empty(bindings: &'a Bindings) -> Self {
+        let (ranges, open) = (BTreeMap::new(), BTreeMap::new());
+        Self { bindings, ranges, limited: BTreeSet::new(), seen: 0, looks: 0, open }
+    }
+
+    /// Looks at the sizes that came up since.
+    fn extend(&mut self, limits: &Limits, order: &[Arc<str>]) {
+        for name in order.get(self.seen..).unwrap_or(&[]) {
+            self.looks += 1;
+            let Some(Some(limit)) = limits.get(name) else { continue };
+            if self.limits_all(limit, limits) {
+                self.limited.insert(name.clone());
+            }
+            if let (false, Ok((_, most))) = (self.bindings.contains_key(name), self.range(limit)) {
+                self.ranges.insert(name.clone(), (0, most.max(0)));
             }
         }
-        ceiling
+        self.seen = order.len();
+    }
+
+    /// Up to date with these sizes; none where limits have changed too often.
+    pub(super) fn at(&mut self, limits: &Limits, order: &[Arc<str>]) -> Option<&Self> {
+        if self.looks > MOST_LOOKS {
+            return None;
+        }
+        self.extend(limits, order);
+        Some(self)
+    }
+
+    /// A limit is another now: all that was worked out from it is worked out again.
+    pub(super) fn forget(&mut self) {
+        self.ranges.clear();
+        self.limited.clear();
+        self.seen = 0;
+    }
+
+    /// Whether a formula holds no data-dependent size without a limit.
+    pub(super) fn limits_all(&self, formula: &Dim, limits: &Limits) -> bool {
+        let mut names = BTreeSet::new();
+        formula.symbols(&mut names);
+        names.iter().all(|n| !limits.contains_key(n) || self.limited.contains(n))
     }
 
     /// The most that the sum of these can be, where that is known.

@@ -11,10 +11,6 @@ use std::sync::Arc;
 /// Data-dependent sizes, each with the most it can be, where that is known.
 pub(super) type Limits = BTreeMap<Arc<str>, Option<Dim>>;
 
-/// Ranges are not looked up where there are more data-dependent sizes than this: each equality would look
-/// at all of them.
-const MOST_RANGES: usize = 1_000;
-
 /// Whether a formula holds a data-dependent size, the number of a round aside.
 pub(super) fn decided(formula: &Dim, limits: &Limits) -> bool {
     if limits.is_empty() || formula.as_const().is_some() {
@@ -36,7 +32,7 @@ pub(super) fn contradiction<'e>(
         if let Some((a, b)) = e.a.as_const().zip(e.b.as_const()) {
             return a != b && !(e.or_one && (a == 1 || b == 1));
         }
-        if limits.len() > MOST_RANGES || !(decided(&e.a, limits) || decided(&e.b, limits)) {
+        if !(decided(&e.a, limits) || decided(&e.b, limits)) {
             return false;
         }
         let both = range(&e.a).zip(range(&e.b));

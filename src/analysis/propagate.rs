@@ -26,10 +26,14 @@ pub(super) struct Walk<'b> {
     bindings: &'b Bindings,
     diagnostics: RefCell<Vec<Diagnostic>>,
     limits: RefCell<Limits>,
+    /// How much they can be.
+    ceiling: RefCell<Ceiling<'b>>,
     /// The same sizes in the order they came up in: the limit of each is given in earlier ones.
     made_in_order: RefCell<Vec<Arc<str>>>,
     /// Symbols in the sizes of the model's inputs: those that a caller chooses.
-    chosen: RefCell<BTreeSet<Arc<str>>>,
+    chosen: BTreeSet<Arc<str>>,
+    /// Other symbols that the file names, which no size that is made here has.
+    named: BTreeSet<Arc<str>>,
     /// The node that is looked at: its position in the graph, after those of the nodes around it.
     place: RefCell<Vec<usize>>,
     /// Symbols made for the node that is looked at.
@@ -86,15 +90,17 @@ impl Outcome {
 }
 
 impl<'b> Walk<'b> {
-    pub(super) fn new(bindings: &'b Bindings, inputs: &[TensorInfo]) -> Self {
+    pub(super) fn new(bindings: &'b Bindings, inputs: &[TensorInfo], graph: &Graph) -> Self {
         let mut chosen = BTreeSet::new();
         inputs.iter().flat_map(super::sizes).for_each(|size| size.symbols(&mut chosen));
         Self {
             bindings,
             diagnostics: RefCell::default(),
             limits: RefCell::default(),
+            ceiling: RefCell::new(Ceiling::empty(bindings)),
             made_in_order: RefCell::default(),
-            chosen: RefCell::new(chosen),
+            chosen,
+            named: named(graph),
             place: RefCell::default(),
             made: Cell::new(0),
             bounded: Cell::new(false),
@@ -122,11 +128,27 @@ impl<'b> Walk<'b> {
 
     /// A symbol of a data-dependent size, named after the place of its node: the same in every
     /// round of a loop, and whatever else of the model is known.
-    fn fresh(&self, stem: &str, limit: Option<Dim>) -> Dim {
+    fn fresh(&self, stem: &str, limit: Option<Dim>) -> Result<Dim, OpError> {
         let limit = limit.map(|l| l.bind(self.bindings).maximum(&Dim::ZERO));
         if limit.as_ref().is_some_and(Dim::is_zero) {
-            return Dim::ZERO;
+            return Ok(Dim::ZERO);
         }
+        let key = self.name(stem);
+        if let Some(given) = self.bindings.get(&key).filter(|_| stem != ROUND) {
+            let range = limit.as_ref().and_then(|l| self.ranged(|ceiling| ceiling.range(l).ok()));
+            if *given < 0 || range.is_some_and(|(_, most)| *given > most) {
+                let most = range.map_or(String::new(), |(_, most)| format!(" to {most}"));
+                let message = format!("{key} is {given}; data make it 0{most}");
+                return Err(OpError::Invalid(message));
+            }
+        }
+        self.limit(&key, limit);
+        let symbol = Dim::count(&key);
+        Ok(if stem == ROUND { symbol } else { symbol.bind(self.bindings) })
+    }
+
+    /// The name of the next size of this stem at the node that is looked at.
+    fn name(&self, stem: &str) -> Arc<str> {
         let mut name = stem.to_owned();
         for position in self.place.borrow().iter() {
             name = format!("{name}.{}", position + 1);
@@ -135,44 +157,56 @@ impl<'b> Walk<'b> {
         if self.made.get() > 1 && stem != ROUND {
             name = format!("{name}_{}", self.made.get());
         }
-        while self.chosen.borrow().contains(name.as_str()) {
+        while self.chosen.contains(name.as_str()) || self.named.contains(name.as_str()) {
             name.push('_');
         }
+        name.into()
+    }
+
+    /// The most that a size can be, of this round and of those before.
+    fn limit(&self, key: &Arc<str>, limit: Option<Dim>) {
         let mut limits = self.limits.borrow_mut();
-        let key: Arc<str> = name.as_str().into();
-        let merged = match limits.get(&key) {
-            Some(before) if *before == limit => limit,
-            // In another round the limit is another. One that grows with a data-dependent size may grow with itself.
-            Some(before) => (before.as_ref().zip(limit.as_ref()))
-                .filter(|(_, new)| !decided(new, &limits))
-                .map(|(a, b)| a.maximum(b)),
-            None => {
-                self.made_in_order.borrow_mut().push(key.clone());
-                limit
-            }
+        let Some(before) = limits.get(key) else {
+            self.made_in_order.borrow_mut().push(key.clone());
+            limits.insert(key.clone(), limit);
+            return;
         };
-        limits.insert(key, merged);
-        let symbol = Dim::count(&name);
-        if stem == ROUND { symbol } else { symbol.bind(self.bindings) }
+        // In another round the limit is another. One that grows with a data-dependent size may grow with itself.
+        let other = |(old, new): &(&Dim, &Dim)| old == new || !decided(new, &limits);
+        let merged = before.as_ref().zip(limit.as_ref()).filter(other).map(|(a, b)| a.maximum(b));
+        if merged != *before {
+            limits.insert(key.clone(), merged);
+            self.ceiling.borrow_mut().forget();
+        }
+    }
+
+    /// What `look` finds in the ranges of the data-dependent sizes so far.
+    fn ranged<T>(&self, look: impl FnOnce(&Ceiling<'b>) -> Option<T>) -> Option<T> {
+        let (limits, order) = (self.limits.borrow(), self.made_in_order.borrow());
+        self.ceiling.borrow_mut().at(&limits, &order).and_then(look)
+    }
+
+    /// The data-dependent symbol with which data may make a size this number; none where none can.
+    fn made_by_data(&self, size: &Dim, number: i128) -> Option<Arc<str>> {
+        let mut names = BTreeSet::new();
+        size.symbols(&mut names);
+        let symbol = names.into_iter().find(|n| self.limits.borrow().contains_key(n))?;
+        let range = self.ranged(|ceiling| ceiling.range(size).ok());
+        range.is_none_or(|(low, high)| (low..=high).contains(&number)).then_some(symbol)
     }
 
     /// The sum of these, or where no formula holds it, a symbol for it.
-    fn sum(&self, sizes: &[Dim]) -> Dim {
+    fn sum(&self, sizes: &[Dim]) -> Result<Dim, OpError> {
         let sum: Dim = sizes.iter().sum();
         if !sum.is_overflow() || sizes.iter().any(Dim::is_overflow) {
-            return sum;
+            return Ok(sum);
         }
-        let most = {
-            let (limits, order) = (self.limits.borrow(), self.made_in_order.borrow());
-            let mut names = BTreeSet::new();
-            for size in sizes {
-                size.symbols(&mut names);
-            }
+        let most = self.ranged(|ceiling| {
             // A limit in symbols is as long as the sum.
-            let limited = names.is_disjoint(&super::ceiling::unlimited(&limits, &order));
-            let most = Ceiling::new(&limits, &order, self.bindings).sum(sizes);
-            most.or(limited.then(Dim::overflow))
-        };
+            let limits = self.limits.borrow();
+            let limited = || sizes.iter().all(|size| ceiling.limits_all(size, &limits));
+            ceiling.sum(sizes).or_else(|| limited().then(Dim::overflow))
+        });
         self.fresh("sum", most)
     }
 
@@ -182,8 +216,8 @@ impl<'b> Walk<'b> {
         for size in shape {
             size.symbols(&mut names);
         }
-        let (chosen, mut limits) = (self.chosen.borrow(), self.limits.borrow_mut());
-        for name in names.into_iter().filter(|n| !chosen.contains(n)) {
+        let mut limits = self.limits.borrow_mut();
+        for name in names.into_iter().filter(|n| !self.chosen.contains(n)) {
             limits.entry(name.clone()).or_insert_with(|| {
                 self.made_in_order.borrow_mut().push(name);
                 None
@@ -308,19 +342,29 @@ impl<'b> Walk<'b> {
             Ok((outputs, calls.keep(node, name, outcome)))
         };
         let (constraints, remarks) = (RefCell::default(), RefCell::default());
+        // A size that was given as no data make it: said once the operator is done.
+        let refused = RefCell::default();
+        let made = |found: Result<Dim, OpError>| {
+            found.unwrap_or_else(|error| {
+                refused.replace(Some(error));
+                Dim::overflow()
+            })
+        };
         let cx = OpCx {
             node,
             inputs: node.inputs.iter().map(|v| v.map(|v| &at.values[v.index()])).collect(),
             declared: node.outputs.iter().map(|v| v.map(|v| &at.graph.value(v).info)).collect(),
             run_body: &run_body,
             constraints: &constraints,
-            fresh: &|stem, limit| self.fresh(stem, limit),
+            fresh: &|stem, limit| made(self.fresh(stem, limit)),
+            made_by_data: &|size, number| self.made_by_data(size, number),
             remarks: &remarks,
-            sum: &|sizes| self.sum(sizes),
+            sum: &|sizes| made(self.sum(sizes)),
             said: &|back_to| self.said(back_to),
             visits: &|| self.visits.get(),
         };
-        match self.effect(op, &cx) {
+        let effect = self.effect(op, &cx);
+        match refused.take().map_or(effect, Err) {
             Ok(effect) => self.settled(at, op, &cx, effect, &calls),
             Err(error) => {
                 if !self.follows(&error, at, node) {
@@ -466,12 +510,8 @@ impl<'b> Walk<'b> {
     /// input that must equal a data-dependent one joins these.
     fn possible(&self, effect: Effect, equalities: &[Equality]) -> Result<Effect, OpError> {
         {
-            let (limits, order) = (self.limits.borrow(), self.made_in_order.borrow());
-            let ceiling = std::cell::OnceCell::new();
-            let range = |size: &Dim| {
-                let known = ceiling.get_or_init(|| Ceiling::new(&limits, &order, self.bindings));
-                known.range(size).ok()
-            };
+            let limits = self.limits.borrow();
+            let range = |size: &Dim| self.ranged(|ceiling| ceiling.range(size).ok());
             let never = equalities::contradiction(equalities, &limits, &range);
             if let Some(Equality { a, b, .. }) = never {
                 let numbers = a.as_const().is_some() && b.as_const().is_some();
@@ -483,8 +523,10 @@ impl<'b> Walk<'b> {
         if let Some(size) = sizes.filter_map(Dim::as_const).find(|size| *size < 0) {
             return Err(OpError::Invalid(format!("an output would have a size of {size}")));
         }
-        let tied = equalities::tied(equalities, &self.limits.borrow(), &self.chosen.borrow());
+        let tied = equalities::tied(equalities, &self.limits.borrow(), &self.chosen);
         for (name, limit) in tied {
+            // Limits of others may hold it.
+            self.ceiling.borrow_mut().forget();
             self.made_in_order.borrow_mut().push(name.clone());
             self.limits.borrow_mut().insert(name, limit);
         }
@@ -524,6 +566,18 @@ impl<'b> Walk<'b> {
         }
         Ok((outputs, outcome))
     }
+}
+
+/// The symbols in what the file says of the values of a graph and of all bodies inside.
+fn named(graph: &Graph) -> BTreeSet<Arc<str>> {
+    let (mut names, mut graphs) = (BTreeSet::new(), vec![graph]);
+    while let Some(graph) = graphs.pop() {
+        for value in &graph.values {
+            super::sizes(&value.info).for_each(|size| size.symbols(&mut names));
+        }
+        graphs.extend(graph.nodes.iter().flat_map(|node| node.subgraphs().map(|(_, body)| body)));
+    }
+    names
 }
 
 /// Whether what a node makes follows from constants and sizes alone, or from contents that a caller gave:

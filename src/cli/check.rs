@@ -106,8 +106,9 @@ impl Args {
             checks.push(Check { name: name.into(), unit, found, limit: most, ok });
         }
         let mut assumed = crate::report::assumptions(&report);
-        checks.extend(self.devices(&report, &mut assumed)?);
-        if checks.is_empty() && self.min_coverage.is_none() && !self.strict {
+        let limited = !checks.is_empty() || self.min_coverage.is_some() || self.strict;
+        checks.extend(self.devices(&report, limited, &mut assumed)?);
+        if checks.is_empty() && !limited {
             let hint = "for example --max-flops 5G; `rooflens check --help` lists them";
             return Err(hinted("no limit is given", hint));
         }
@@ -131,8 +132,13 @@ impl Args {
     }
 
     /// The time at best on each device, and whether the model fits there, which is assumed of a device whose
-    /// memory is not known.
-    fn devices(&self, report: &ModelReport, assumed: &mut Vec<String>) -> Result<Vec<Check>> {
+    /// memory is not known if anything else is `limited`.
+    fn devices(
+        &self,
+        report: &ModelReport,
+        limited: bool,
+        assumed: &mut Vec<String>,
+    ) -> Result<Vec<Check>> {
         let most = self.max_latency.as_deref().map(latency).transpose()?;
         let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;
         let mut checks = Vec::new();
@@ -149,9 +155,11 @@ impl Args {
             }
             match bound.memory {
                 Some(fit) => checks.push(self.fits(&device.id, fit)),
-                None if most.is_some() => {
-                    let capacity = "whose capacity is not known (limit with --max-memory)";
-                    assumed.push(format!("fits into the memory of {}, {capacity}", device.id));
+                None if limited || most.is_some() => {
+                    let hint =
+                        if self.max_memory.is_some() { "" } else { " (limit with --max-memory)" };
+                    let text = format!("fits into the memory of {}, whose capacity is", device.id);
+                    assumed.push(format!("{text} not known{hint}"));
                 }
                 None => {
                     let message = format!("the memory of `{}` is not known", device.id);

@@ -4,6 +4,7 @@ use super::Effect;
 use crate::dim::Dim;
 use crate::ir::{AttrError, Attrs, DType, Node, Shape, TensorInfo};
 use std::cell::RefCell;
+use std::sync::Arc;
 
 /// Why the effect of a node is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +62,9 @@ pub struct OpCx<'a> {
     /// Makes a symbol that nothing else has, with this stem, for a data-dependent size;
     /// with the most it can be, where that is known.
     pub fresh: &'a dyn Fn(&str, Option<Dim>) -> Dim,
+    /// The data-dependent symbol with which data may make a size this number; none where no data do, and
+    /// of a size that is not data-dependent.
+    pub made_by_data: &'a dyn Fn(&Dim, i128) -> Option<Arc<str>>,
     /// The sum of data-dependent sizes; where it is too long for a formula, a size of its own with
     /// the most that it can be.
     pub sum: &'a dyn Fn(&[Dim]) -> Dim,
@@ -83,6 +87,7 @@ impl<'a> OpCx<'a> {
             run_body: self.run_body,
             constraints: self.constraints,
             fresh: self.fresh,
+            made_by_data: self.made_by_data,
             remarks: self.remarks,
             sum: self.sum,
             said: self.said,

@@ -158,6 +158,9 @@ fn top_k(cx: &OpCx<'_>) -> Result<Effect, OpError> {
             None => return invalid!("k is empty"),
         },
     };
+    if let Some((k, size)) = k.as_const().zip(shape[at].as_const()).filter(|(k, size)| k > size) {
+        return invalid!("the {k} best of {size}");
+    }
     let mut output = shape.clone();
     output[at] = k.clone();
     let largest = cx.attrs().int_or("largest", 1)? != 0;

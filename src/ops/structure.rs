@@ -118,7 +118,7 @@ fn squeeze(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let shape = cx.shape(0)?;
     let drop = match cx.attr_or_input("axes", 1)? {
         Some(given) => axes(&given, shape.len())?,
-        None => (0..shape.len()).filter(|i| shape[*i].is_one()).collect(),
+        None => ones(cx, shape)?,
     };
     let long = drop.iter().filter_map(|i| shape.get(*i)?.as_const()).find(|size| *size != 1);
     if let Some(size) = long {
@@ -126,6 +126,18 @@ fn squeeze(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     }
     let kept = shape.iter().enumerate().filter(|(i, _)| !drop.contains(i));
     cx.view(kept.map(|(_, d)| d.clone()).collect::<Shape>())
+}
+
+/// The axes of one element, where data do not decide which these are.
+fn ones(cx: &OpCx<'_>, shape: &Shape) -> Result<Vec<usize>, OpError> {
+    for (i, size) in shape.iter().enumerate() {
+        if let Some(symbol) = (cx.made_by_data)(size, 1) {
+            return invalid!(
+                "axis {i} of {size} goes if data make it 1 (--dim {symbol}=N gives it)"
+            );
+        }
+    }
+    Ok((0..shape.len()).filter(|i| shape[*i].is_one()).collect())
 }
 
 fn unsqueeze(cx: &OpCx<'_>) -> Result<Effect, OpError> {

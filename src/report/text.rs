@@ -449,7 +449,7 @@ fn align(out: &mut String, rows: &[Vec<String>]) {
 pub fn markdown(report: &ModelReport, by: &str, top: usize) -> String {
     let mut out = format!("## {}\n\n", text::markdown(&report.model.file));
     for line in before(report) {
-        let _ = writeln!(out, "- {}", text::html(&line));
+        let _ = writeln!(out, "- {}", text::markdown(&line));
     }
     out.push_str("\n| | |\n| --- | --- |\n");
     for [label, value] in totals(report) {
@@ -461,19 +461,19 @@ pub fn markdown(report: &ModelReport, by: &str, top: usize) -> String {
         out.push('\n');
     }
     for [label, formula] in lines {
-        let _ = writeln!(out, "- {label} {}", text::html(&formula));
+        let _ = writeln!(out, "- {label} {}", text::markdown(&formula));
     }
     let elsewhere = elsewhere(report);
     if !elsewhere.is_empty() {
-        let _ = write!(out, "- {}", text::html(&elsewhere));
+        let _ = writeln!(out, "- {}", text::markdown(elsewhere.trim_end()));
     }
     for phase in &report.phases {
-        let _ = writeln!(out, "- {}", text::html(&in_short(phase)));
+        let _ = writeln!(out, "- {}", text::markdown(&in_short(phase)));
     }
     for b in &report.bounds {
-        let _ = writeln!(out, "\n### {}\n", text::html(&device::title(b)));
+        let _ = writeln!(out, "\n### {}\n", text::markdown(&device::title(b)));
         for [label, text] in device::lines(report, b) {
-            let _ = writeln!(out, "- {}: {text}", label.trim());
+            let _ = writeln!(out, "- {}: {}", label.trim(), text::markdown(&text));
         }
         rows_in_markdown(&mut out, &device::runs(b));
     }
@@ -482,7 +482,7 @@ pub fn markdown(report: &ModelReport, by: &str, top: usize) -> String {
         out.push('\n');
     }
     for line in notes {
-        let _ = writeln!(out, "- {}", text::html(&line));
+        let _ = writeln!(out, "- {}", text::markdown(&line));
     }
     out
 }

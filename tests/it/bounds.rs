@@ -228,6 +228,11 @@ fn a_check_has_limits_of_memory_and_time() {
     limits(&weights, 1);
     limits(&[&weights[..], &["--dtype", "f16"]].concat(), 0);
     ends(&["check", MOBILENET, "--max-latency", "1ms"], 2);
+    // A device whose capacity is not known, with a limit and without.
+    let on = ["check", MOBILENET, "--batch", "1", "--on", "aws-graviton2"];
+    let assumed = "assumed: fits into the memory of aws-graviton2, whose capacity is not known\n";
+    assert!(ends(&[&on[..], &["--max-memory", "1G"]].concat(), 0).stdout.contains(assumed));
+    ends(&on, 2);
     let json = limits(&["--max-latency", "1ms", "--strict", "--format", "json"], 0);
     follows("check", &serde_json::from_str(&json).unwrap());
 }

@@ -159,6 +159,19 @@ fn names_are_shown_and_not_obeyed() {
     assert!(wrong.code == 2 && !wrong.stderr.contains(hidden), "{:?}", wrong.stderr);
 }
 
+/// In a document no name is a link, a picture, code or emphasis, in a table or outside.
+#[test]
+fn names_are_no_markdown() {
+    let evil = "[x](http://evil)`![i](www.e/p.png)`_*e*_";
+    let nodes = [node("Abs", &["x"], &["o"]).bytes(3, evil), node(evil, &["x"], &["z"])];
+    let file = model(&nodes, &[typed("x", 1, &[evil, "4"])], "o");
+    let text = run(&file, &["--format", "markdown"]).stdout;
+    assert!(text.contains("- unknown:") && text.contains("- incomplete:"), "{text}");
+    for part in ["[x]", "![", "http://", "www.", "`_", "_*", "e*"] {
+        assert!(!text.contains(part), "{part}: {text}");
+    }
+}
+
 /// A format string pads to 65,535 characters at most and panics beyond; names may be longer than that.
 #[test]
 fn a_long_name_does_not_widen_a_table_without_end() {
