@@ -263,7 +263,9 @@ fn differences_are_at_the_same_sizes_and_types() {
 fn markdown_and_csv_carry_bounds_formulas_and_assumptions() {
     let args = ["analyze", "models/bert_base.onnx", "--on", "t4", "--format"];
     let markdown = ends(&[&args[..], &["markdown"]].concat(), 0).stdout;
-    for part in ["- assumed: batch = 1", "- warning: \\`seq\\`", "### on ", "- FLOPs = ", "| fused |"] {
+    for part in
+        ["- assumed: batch = 1", "- warning: \\`seq\\`", "### on ", "- FLOPs = ", "| fused |"]
+    {
         assert!(markdown.contains(part), "`{part}` is not in: {markdown}");
     }
     let csv = ends(&[&args[..], &["csv", "--by", "total"]].concat(), 0).stdout;
