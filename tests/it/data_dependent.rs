@@ -167,7 +167,8 @@ fn sizes_that_are_made_have_no_name_of_the_file() {
     }
 }
 
-/// Sums too long for a formula, of thousands of sizes that data decide: minutes where each sum looks at all limits.
+/// Hundreds of sums too long for a formula, of thousands of data-dependent sizes: minutes where each sum looks at all
+/// limits.
 #[test]
 fn many_sizes_are_not_looked_at_for_each_sum() {
     let axis = Message::default().bytes(1, "axis").int(20, 2).int(3, 0);
@@ -176,7 +177,7 @@ fn many_sizes_are_not_looked_at_for_each_sum() {
     for name in &names {
         nodes.push(node("Compress", &["x", "mask"], &[name]).message(5, &axis));
     }
-    for (i, parts) in (0..2000).map(|i| (i, &names[i % 1000..i % 1000 + 1200])) {
+    for (i, parts) in (0..300).map(|i| (i, &names[i % 1000..i % 1000 + 1200])) {
         let parts: Vec<&str> = parts.iter().step_by(2).map(String::as_str).collect();
         nodes.push(node("Concat", &parts, &[&format!("c{i}")]).message(5, &axis));
     }

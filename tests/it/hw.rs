@@ -261,7 +261,7 @@ fn impossible_numbers_are_refused_where_they_stand() {
         ];
         for command in commands {
             let run = rooflens(command);
-            refused(&run, &format!("TOML parse error at line {line}, column"));
+            refused(&run, &format!("line {line}"));
             assert!(run.stderr.contains("nvidia-t4.toml"), "{bad}: {}", run.stderr);
         }
     }
@@ -273,7 +273,7 @@ fn impossible_numbers_are_refused_where_they_stand() {
         ("id = ", "\u{0}id = "),
     ] {
         std::fs::write(&path, good.replace(was, bad)).unwrap();
-        refused(&rooflens(&["hw", "show", "t4", "--hwdb", hwdb]), "TOML parse error at line");
+        refused(&rooflens(&["hw", "show", "t4", "--hwdb", hwdb]), "line ");
     }
     std::fs::write(&path, [0xFF, 0xFE, 0x00]).unwrap();
     refused(&rooflens(&["hw", "show", "t4", "--hwdb", hwdb]), "nvidia-t4.toml` cannot be read");

@@ -98,7 +98,7 @@ impl Meters {
         }
         for (stage, n) in &self.servers {
             if !file.stages.iter().any(|s| s.name == *stage) {
-                let note = format!("--stage-servers {stage}={n}: the server tells no such stage");
+                let note = format!("--stage-servers {stage}={n}: the server reports no such stage");
                 file.verdict.notes.push(note);
             }
         }
