@@ -11,6 +11,7 @@ mod charge;
 mod coverage;
 mod equalities;
 mod fusion;
+mod grouped;
 mod live;
 mod memory;
 mod parameters;

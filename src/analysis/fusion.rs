@@ -14,6 +14,7 @@ mod bytes;
 mod place;
 
 use super::NodeReport;
+use super::grouped::Grouped;
 use super::propagate::Outcome;
 use crate::dim::Dim;
 use crate::ir::{Graph, NodeId, ValueId};
@@ -109,42 +110,14 @@ struct Fuser<'a> {
     position: Vec<usize>,
     /// Position of the last node that a value waits for, where it is not its producer.
     late: HashMap<ValueId, usize>,
-    users: Users,
+    /// Who reads each value, each reader once, by value.
+    users: Grouped<NodeId>,
     drafts: Vec<Draft>,
     group_of: Vec<Option<usize>>,
     /// The first product of a value with stored weights, by value.
     products: HashMap<ValueId, NodeId>,
     /// Sums that a norm begins with and that the kernel before it does, by the norm.
     sums: BTreeMap<NodeId, ValueId>,
-}
-
-/// Who reads each value, each reader once.
-struct Users {
-    start: Vec<usize>,
-    list: Vec<NodeId>,
-}
-
-impl Users {
-    fn new(count: usize, reads: &[(ValueId, NodeId)]) -> Self {
-        let mut start = vec![0; count + 1];
-        for (value, _) in reads {
-            start[value.index() + 1] += 1;
-        }
-        for i in 0..count {
-            start[i + 1] += start[i];
-        }
-        let mut next = start.clone();
-        let mut list = vec![NodeId(0); reads.len()];
-        for (value, user) in reads {
-            list[next[value.index()]] = *user;
-            next[value.index()] += 1;
-        }
-        Self { start, list }
-    }
-
-    fn of(&self, value: ValueId) -> &[NodeId] {
-        &self.list[self.start[value.index()]..self.start[value.index() + 1]]
-    }
 }
 
 /// Groups the nodes that cost something; `rest` says which values no run computes.
@@ -176,7 +149,7 @@ impl<'a> Fuser<'a> {
             results: vec![false; graph.values.len()],
             position,
             late: HashMap::new(),
-            users: Users { start: Vec::new(), list: Vec::new() },
+            users: Grouped::new(0, &[], ValueId::index),
             drafts: Vec::new(),
             group_of: vec![None; graph.nodes.len()],
             products: HashMap::new(),
@@ -196,7 +169,7 @@ impl<'a> Fuser<'a> {
         for id in &outcome.order {
             fuser.reads(*id, &mut reads);
         }
-        fuser.users = Users::new(graph.values.len(), &reads);
+        fuser.users = Grouped::new(graph.values.len(), &reads, ValueId::index);
         fuser
     }
 

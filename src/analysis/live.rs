@@ -2,6 +2,7 @@
 
 use super::NodeReport;
 use super::bodies::{self, Body};
+use super::grouped::Grouped;
 use super::propagate::Outcome;
 use crate::dim::Dim;
 use crate::ir::{DType, Graph, Node, ValueId};
@@ -51,8 +52,10 @@ pub(super) fn steps(
         let bytes = || outcome.sizes[value.index()].clone().unwrap_or_default();
         if elsewhere[value.index()] { Dim::ZERO } else { bytes() }
     };
-    // Values by the step that ends them.
-    let ends = Ends::new(&last_use, order.len());
+    // The values that each step is the last to use; those that outlive the last step end nowhere.
+    let ending = graph.value_ids().filter_map(|v| Some((last_use[v.index()]?, v)));
+    let ending: Vec<(usize, ValueId)> = ending.filter(|(step, _)| *step < order.len()).collect();
+    let ends = Grouped::new(order.len(), &ending, |step| step);
     let held = graph.inputs.iter().chain(graph.captures.values());
     let used = |v: &&ValueId| around.outermost || last_use[v.index()].is_some();
     let mut live: Dim = held.filter(used).map(|v| size(*v)).sum();
@@ -75,39 +78,6 @@ pub(super) fn steps(
         }
     }
     result
-}
-
-/// The values that each step is the last to use.
-struct Ends {
-    values: Vec<ValueId>,
-    /// Where those of each step begin.
-    start: Vec<usize>,
-}
-
-impl Ends {
-    /// `last_use` by value; those that outlive the last of `steps` end nowhere.
-    fn new(last_use: &[Option<usize>], steps: usize) -> Self {
-        let ending = || {
-            let all = last_use.iter().enumerate();
-            all.filter_map(|(v, step)| Some((v, step.filter(|s| *s < steps)?)))
-        };
-        let mut start = vec![0; steps + 1];
-        ending().for_each(|(_, step)| start[step + 1] += 1);
-        for step in 0..steps {
-            start[step + 1] += start[step];
-        }
-        let mut next = start.clone();
-        let mut values = vec![ValueId(0); start[steps]];
-        for (value, step) in ending() {
-            values[next[step]] = ValueId::from_index(value);
-            next[step] += 1;
-        }
-        Self { values, start }
-    }
-
-    fn of(&self, step: usize) -> &[ValueId] {
-        &self.values[self.start[step]..self.start[step + 1]]
-    }
 }
 
 /// Which values take no memory of this graph's own: those that follow from stored ones, and those that live

@@ -58,7 +58,7 @@ impl Fuser<'_> {
             if self.results[value.index()] {
                 return None;
             }
-            for user in self.users.of(*value) {
+            for user in self.users.of(value.index()) {
                 let reader = self.group(*user)?;
                 if reader != group && found.replace(reader).is_some_and(|before| before != reader) {
                     return None;

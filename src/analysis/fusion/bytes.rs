@@ -63,7 +63,7 @@ impl Fuser<'_> {
                 }
             }
             for (port, (value, bytes)) in report.writes.iter().enumerate() {
-                let outside = || self.users.of(*value).iter().any(|u| !inside(*u));
+                let outside = || self.users.of(value.index()).iter().any(|u| !inside(*u));
                 // The sum that a norm gives beside its result is what the kernel before it wrote.
                 let there = summed.is_some() && port > 0;
                 if !there && (self.results[value.index()] || outside()) {

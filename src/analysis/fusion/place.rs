@@ -154,7 +154,7 @@ impl Fuser<'_> {
         while let Some(at) = reached.get(next).copied().filter(|_| next < FARTHEST) {
             next += 1;
             for output in self.graph.node(at).outputs.iter().flatten() {
-                for user in self.users.of(*output).iter().take(FARTHEST) {
+                for user in self.users.of(output.index()).iter().take(FARTHEST) {
                     match self.parts[user.index()] {
                         Part::Row | Part::SumRow => rows = true,
                         Part::Map | Part::Arrange if !reached.contains(user) => reached.push(*user),
@@ -168,7 +168,7 @@ impl Fuser<'_> {
             inputs.filter(|v| self.source(**v).and_then(|p| self.group(p)) == Some(home));
         let inside = |user: &NodeId| reached.contains(user) || self.group(*user) == Some(home);
         let open = |v: &ValueId| {
-            let users = self.users.of(self.root[v.index()]);
+            let users = self.users.of(self.root[v.index()].index());
             users.len() > FARTHEST || !users.iter().all(inside)
         };
         rows && read.any(open)
@@ -189,7 +189,7 @@ impl Fuser<'_> {
             return true;
         }
         let Some(Some(product)) = node.outputs.first() else { return false };
-        let [user] = self.users.of(*product) else { return false };
+        let [user] = self.users.of(product.index()) else { return false };
         match self.parts[user.index()] {
             Part::Map => self.graph.node(*user).inputs.iter().flatten().any(vector),
             Part::SumRow => true,
@@ -200,7 +200,7 @@ impl Fuser<'_> {
     /// Whether what a node makes is read by work element by element alone.
     fn mapped_after(&self, id: NodeId) -> bool {
         let outputs = self.graph.node(id).outputs.iter().flatten();
-        let mut users = outputs.flat_map(|v| self.users.of(*v)).peekable();
+        let mut users = outputs.flat_map(|v| self.users.of(v.index())).peekable();
         users.peek().is_some() && users.all(|u| self.parts[u.index()] == Part::Map)
     }
 
@@ -230,7 +230,7 @@ impl Fuser<'_> {
             let root = self.root[term.index()];
             let Some(group) = self.source(term).and_then(|p| self.group(p)) else { continue };
             let first = self.drafts[group].first;
-            let only = self.users.of(root) == [id] && !self.results[root.index()];
+            let only = self.users.of(root.index()) == [id] && !self.results[root.index()];
             let later = best.is_none_or(|(before, _)| first > before);
             let anchored = self.drafts[group].kind == Kind::Anchored;
             if a != b && only && later && anchored && self.convex(group, sources) {
@@ -278,7 +278,7 @@ impl Fuser<'_> {
     /// Notes who reads what a node makes.
     fn open(&self, draft: &mut Draft, id: NodeId) {
         for output in self.graph.node(id).outputs.iter().flatten() {
-            let users = self.users.of(*output);
+            let users = self.users.of(output.index());
             draft.outside += users.len();
             draft.readers.extend(users.iter().map(|u| Reverse(self.position[u.index()])));
         }
