@@ -132,9 +132,7 @@ impl Analysis {
         use std::cmp::Ordering::{Equal, Greater, Less};
         const MOST: usize = 6;
         let mut best: Vec<&Dim> = Vec::new();
-        // Layer after layer holds the same.
-        let mut seen: hashbrown::HashSet<&Dim> = hashbrown::HashSet::new();
-        for live in self.live_bytes.iter().filter(|live| seen.insert(live)) {
+        for live in self.live_sums() {
             if best.iter().any(|b| matches!(live.compare(b), Some(Less | Equal))) {
                 continue;
             }
@@ -186,9 +184,13 @@ impl Analysis {
 
     /// Largest number of live activation bytes under `bindings`, nodes run in order.
     pub fn peak_activation_bytes(&self, bindings: &Bindings) -> Result<i128, EvalError> {
+        self.live_sums().try_fold(0, |peak: i128, live| Ok(peak.max(live.eval(bindings)?)))
+    }
+
+    /// `live_bytes`, each sum once: layer after layer holds the same.
+    pub(crate) fn live_sums(&self) -> impl Iterator<Item = &Dim> {
         let mut seen: hashbrown::HashSet<&Dim> = hashbrown::HashSet::new();
-        let mut steps = self.live_bytes.iter().filter(|live| seen.insert(live));
-        steps.try_fold(0, |peak: i128, live| Ok(peak.max(live.eval(bindings)?)))
+        self.live_bytes.iter().filter(move |live| seen.insert(live))
     }
 }
 
@@ -224,10 +226,13 @@ pub fn analyze(model: &Model, bindings: &Bindings) -> Analysis {
 
 /// Symbols in the sizes of the graph's inputs.
 pub fn input_symbols(graph: &crate::ir::Graph) -> BTreeSet<Arc<str>> {
+    symbols_of(graph.inputs.iter().map(|id| &graph.value(*id).info))
+}
+
+/// Symbols in the sizes of tensors.
+fn symbols_of<'a>(infos: impl IntoIterator<Item = &'a TensorInfo>) -> BTreeSet<Arc<str>> {
     let mut symbols = BTreeSet::new();
-    for id in &graph.inputs {
-        sizes(&graph.value(*id).info).for_each(|size| size.symbols(&mut symbols));
-    }
+    infos.into_iter().flat_map(sizes).for_each(|size| size.symbols(&mut symbols));
     symbols
 }
 
@@ -249,7 +254,7 @@ fn symbols(analysis: &Analysis, inputs: &[TensorInfo]) -> BTreeSet<Arc<str>> {
         let sums = sums.into_iter().chain(&analysis.live_bytes);
         sums.for_each(|sum| sum.symbols(&mut symbols));
     }
-    inputs.iter().flat_map(sizes).for_each(|size| size.symbols(&mut symbols));
+    symbols.extend(symbols_of(inputs));
     symbols
 }
 
@@ -267,10 +272,9 @@ fn sums(model: &Model, outcome: propagate::Outcome) -> Analysis {
     let groups = fusion::groups(graph, &outcome, &rest);
     let moved = |g: &Group| g.bytes_read.clone() + g.bytes_written.clone();
     let fused_bytes = groups.iter().map(moved).sum();
-    let (live_bytes, inside) = live(graph, &outcome, &owner);
-    let around = live::Around { outermost: true, ..live::Around::default() };
+    let (live_bytes, inside, of_unknown_size) = live(graph, &outcome, &owner);
     Analysis {
-        of_unknown_size: live::of_unknown_size(graph, &outcome, &owner, &around),
+        of_unknown_size,
         coverage,
         nodes: outcome.nodes,
         values: outcome.values,
@@ -293,20 +297,23 @@ fn sums(model: &Model, outcome: propagate::Outcome) -> Analysis {
     }
 }
 
-/// Live bytes of a whole model, and what bodies hold beyond the inputs and outputs of their nodes.
+/// Live bytes of a whole model, what bodies hold beyond the inputs and outputs of their nodes, and how many
+/// activations are in neither.
 fn live(
     graph: &crate::ir::Graph,
     outcome: &Outcome,
     owner: &[ValueId],
-) -> (Vec<Dim>, BTreeMap<NodeId, Vec<Dim>>) {
+) -> (Vec<Dim>, BTreeMap<NodeId, Vec<Dim>>, usize) {
     let around = live::Around { outermost: true, ..live::Around::default() };
-    let steps = live::steps(graph, outcome, owner, &around);
+    let elsewhere = live::elsewhere(graph, outcome, &around);
+    let steps = live::steps(graph, outcome, owner, &around, &elsewhere);
+    let of_unknown_size = live::of_unknown_size(graph, outcome, owner, &elsewhere);
     let mut inside = BTreeMap::new();
     for (id, step) in outcome.order.iter().zip(&steps).filter(|(_, s)| !s.inside.is_empty()) {
         let beyond = step.inside.iter().map(|sum| sum.clone() - step.live.clone());
         inside.insert(*id, beyond.collect());
     }
-    (steps.into_iter().flat_map(live::Step::all).collect(), inside)
+    (steps.into_iter().flat_map(live::Step::all).collect(), inside, of_unknown_size)
 }
 
 /// `info` with symbols replaced.

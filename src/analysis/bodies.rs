@@ -46,10 +46,11 @@ impl Summary {
         let rest = super::memory::at_rest(graph, &outcome.order, &outcome.values);
         let groups = super::fusion::groups(graph, outcome, &rest);
         let around = live::Around { views: slices(node, graph), ..live::Around::default() };
-        let steps = live::steps(graph, outcome, &owner, &around);
+        let elsewhere = live::elsewhere(graph, outcome, &around);
+        let steps = live::steps(graph, outcome, &owner, &around, &elsewhere);
         Self {
             live: live::largest(steps.into_iter().flat_map(live::Step::all)),
-            of_unknown_size: live::of_unknown_size(graph, outcome, &owner, &around),
+            of_unknown_size: live::of_unknown_size(graph, outcome, &owner, &elsewhere),
             fused: groups.into_iter().fold((Dim::ZERO, Dim::ZERO), |(read, written), group| {
                 (read + group.bytes_read, written + group.bytes_written)
             }),

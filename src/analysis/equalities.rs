@@ -77,10 +77,10 @@ pub(super) fn tied(
 /// Costs in sizes of inputs that turned out to be data-dependent are bounds, also those of nodes before the
 /// one that showed it.
 pub(super) fn mark_bounds(nodes: &mut [NodeReport], inputs: &[TensorInfo], limits: &Limits) {
-    let mut names = BTreeSet::new();
-    if !limits.is_empty() {
-        inputs.iter().flat_map(super::sizes).for_each(|size| size.symbols(&mut names));
+    if limits.is_empty() {
+        return;
     }
+    let mut names = super::symbols_of(inputs);
     names.retain(|n| limits.contains_key(n));
     if !names.is_empty() {
         for node in nodes {

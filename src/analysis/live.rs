@@ -37,16 +37,16 @@ pub(super) struct Around {
 }
 
 /// Live bytes at each node of `graph`, in order. Views share the memory of what they view; weights are
-/// counted apart, and captured values where they live.
+/// counted apart, and captured values where they live: `elsewhere` is of [`elsewhere`].
 pub(super) fn steps(
     graph: &Graph,
     outcome: &Outcome,
     owner: &[ValueId],
     around: &Around,
+    elsewhere: &[bool],
 ) -> Vec<Step> {
     let Outcome { order, .. } = outcome;
     let last_use = last_uses(graph, order, owner);
-    let elsewhere = elsewhere(graph, outcome, around);
     // What has no size is counted by `of_unknown_size`.
     let size = |value: ValueId| -> Dim {
         let bytes = || outcome.sizes[value.index()].clone().unwrap_or_default();
@@ -82,7 +82,7 @@ pub(super) fn steps(
 
 /// Which values take no memory of this graph's own: those that follow from stored ones, and those that live
 /// in the graph around.
-fn elsewhere(graph: &Graph, outcome: &Outcome, around: &Around) -> Vec<bool> {
+pub(super) fn elsewhere(graph: &Graph, outcome: &Outcome, around: &Around) -> Vec<bool> {
     let mut elsewhere = super::memory::at_rest(graph, &outcome.order, &outcome.values);
     around.views.iter().for_each(|v| elsewhere[v.index()] = true);
     for (name, id) in &graph.captures {
@@ -96,9 +96,8 @@ pub(super) fn of_unknown_size(
     graph: &Graph,
     outcome: &Outcome,
     owner: &[ValueId],
-    around: &Around,
+    elsewhere: &[bool],
 ) -> usize {
-    let elsewhere = elsewhere(graph, outcome, around);
     let nodes = || outcome.order.iter().map(|id| (graph.node(*id), &outcome.nodes[id.index()]));
     let made = nodes().flat_map(|(node, _)| node.outputs.iter().flatten());
     let own = |v: &&ValueId| !elsewhere[v.index()] && owner[v.index()] == **v;
@@ -189,7 +188,9 @@ fn of_body(node: &Node, body: &Body, dying: &BTreeSet<String>) -> Vec<Dim> {
     let owner = super::memory::owners(graph, &outcome.order, &outcome.nodes);
     let dying = dying.iter().filter(|name| graph.captures.contains_key(*name)).cloned().collect();
     let around = Around { dying, views: bodies::slices(node, graph), outermost: false };
-    largest(steps(graph, outcome, &owner, &around).into_iter().flat_map(Step::all))
+    let elsewhere = elsewhere(graph, outcome, &around);
+    let steps = steps(graph, outcome, &owner, &around, &elsewhere);
+    largest(steps.into_iter().flat_map(Step::all))
 }
 
 /// Those of some sums that may be the largest.

@@ -91,15 +91,13 @@ impl Outcome {
 
 impl<'b> Walk<'b> {
     pub(super) fn new(bindings: &'b Bindings, inputs: &[TensorInfo], graph: &Graph) -> Self {
-        let mut chosen = BTreeSet::new();
-        inputs.iter().flat_map(super::sizes).for_each(|size| size.symbols(&mut chosen));
         Self {
             bindings,
             diagnostics: RefCell::default(),
             limits: RefCell::default(),
             ceiling: RefCell::new(Ceiling::empty(bindings)),
             made_in_order: RefCell::default(),
-            chosen,
+            chosen: super::symbols_of(inputs),
             named: named(graph),
             place: RefCell::default(),
             made: Cell::new(0),
@@ -572,9 +570,7 @@ impl<'b> Walk<'b> {
 fn named(graph: &Graph) -> BTreeSet<Arc<str>> {
     let (mut names, mut graphs) = (BTreeSet::new(), vec![graph]);
     while let Some(graph) = graphs.pop() {
-        for value in &graph.values {
-            super::sizes(&value.info).for_each(|size| size.symbols(&mut names));
-        }
+        names.extend(super::symbols_of(graph.values.iter().map(|value| &value.info)));
         graphs.extend(graph.nodes.iter().flat_map(|node| node.subgraphs().map(|(_, body)| body)));
     }
     names

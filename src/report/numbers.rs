@@ -243,11 +243,7 @@ impl<'b> Evaluator<'b> {
         let t = &analysis.totals;
         let bound_ops = self.bound_ops(analysis)?;
         let mut peak = 0;
-        let mut before: Option<&Dim> = None;
-        for live in &analysis.live_bytes {
-            if before.replace(live) == Some(live) {
-                continue;
-            }
+        for live in analysis.live_sums() {
             peak = peak.max(self.count("peak_activation_bytes", live)?);
         }
         let compulsory_bytes = self.sum("compulsory_bytes", &analysis.compulsory_bytes)?;
