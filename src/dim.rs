@@ -510,10 +510,7 @@ impl Dim {
                 }
             }
         }
-        let inner = rest.into_iter().map(|t| {
-            let number = t.coefficient();
-            (t.factors, Some(number / g))
-        });
+        let inner = rest.into_iter().map(Term::into_parts).map(|(f, n)| (f, Some(n / g)));
         let inner = Self::collect(inner.chain(std::iter::once((Monomial::one(), Some(constant)))));
         if d == 1 {
             return quotient + inner;
@@ -622,16 +619,9 @@ fn gcd(a: i128, b: i128) -> i128 {
 
 impl std::ops::Add for Dim {
     type Output = Self;
-    fn add(self, other: Self) -> Self {
-        match (self.view(), other.view()) {
-            (View::Overflow, _) | (_, View::Overflow) => Self::overflow(),
-            (View::Number(a), View::Number(b)) => {
-                a.checked_add(b).map_or(Self::overflow(), Self::from)
-            }
-            (View::Number(0), _) => other,
-            (_, View::Number(0)) => self,
-            _ => Self::merged(&self.terms(), &other.terms()),
-        }
+    fn add(mut self, other: Self) -> Self {
+        self += &other;
+        self
     }
 }
 
@@ -661,15 +651,17 @@ impl std::ops::Mul for Dim {
 
 impl std::ops::AddAssign<&Dim> for Dim {
     fn add_assign(&mut self, other: &Dim) {
-        match (self.view(), other.view()) {
-            (_, View::Number(0)) => {}
-            (View::Number(0), _) => *self = other.clone(),
-            (View::Poly(_), View::Poly(b)) => {
-                if !self.add_in_place(b) {
-                    *self = Self::merged(self.poly(), b);
-                }
+        if matches!(other.view(), View::Poly(terms) if self.add_in_place(terms)) {
+            return;
+        }
+        *self = match (self.view(), other.view()) {
+            (_, View::Number(0)) | (View::Overflow, _) => return,
+            (_, View::Overflow) => Self::overflow(),
+            (View::Number(0), _) => other.clone(),
+            (View::Number(a), View::Number(b)) => {
+                a.checked_add(b).map_or(Self::overflow(), Self::from)
             }
-            _ => *self = std::mem::take(self) + other.clone(),
+            _ => Self::merged(&self.terms(), &other.terms()),
         }
     }
 }
@@ -702,10 +694,9 @@ impl std::iter::Product for Dim {
 
 impl<'a> std::iter::Sum<&'a Self> for Dim {
     fn sum<I: Iterator<Item = &'a Self>>(iter: I) -> Self {
-        iter.fold(Self::ZERO, |mut sum, next| {
-            sum += next;
-            sum
-        })
+        let mut sum = Self::ZERO;
+        iter.for_each(|next| sum += next);
+        sum
     }
 }
 

@@ -16,10 +16,8 @@ impl Dim {
             powers.entry(power).or_default().push(rest);
         }
         let parts = powers.into_iter().map(|(power, terms)| {
-            let factor = Self::collect(terms.into_iter().map(|t| {
-                let number = t.coefficient();
-                (t.factors, Some(number))
-            }));
+            let terms = terms.into_iter().map(Term::into_parts);
+            let factor = Self::collect(terms.map(|(factors, number)| (factors, Some(number))));
             let (sum, divisor) = power_sum(power, count)?;
             Some((factor * sum).floor_div(&Self::from(divisor)))
         });

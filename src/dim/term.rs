@@ -24,6 +24,10 @@ impl Term {
         self.coefficient.0
     }
 
+    pub(super) fn into_parts(self) -> (Monomial, i128) {
+        (self.factors, self.coefficient.0)
+    }
+
     pub(super) fn set_coefficient(&mut self, coefficient: i128) {
         self.coefficient = Coefficient(coefficient);
     }

@@ -158,10 +158,8 @@ fn opsets(imports: &[super::messages::OperatorSetId]) -> BTreeMap<String, i64> {
 
 impl Builder<'_> {
     fn graph(&mut self, proto: &GraphProto, scope: &Scope<'_>) -> Result<Graph, LoadError> {
-        let mut graph = {
-            let nodes = proto.node.len().min(MAX_NODES);
-            Graph::with_room(&proto.name, nodes, proto.initializer.len())
-        };
+        let nodes = proto.node.len().min(MAX_NODES);
+        let mut graph = Graph::with_room(&proto.name, nodes, proto.initializer.len());
         for tensor in &proto.initializer {
             self.initializer(&mut graph, &decoded(tensor)?, scope)?;
         }
