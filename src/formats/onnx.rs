@@ -8,6 +8,7 @@ mod fill;
 mod messages;
 mod offsets;
 mod tensor;
+mod wire;
 mod write;
 
 pub use fill::Unfilled;

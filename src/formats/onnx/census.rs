@@ -3,6 +3,7 @@
 //! Empty messages and strings take two bytes in a file and a hundred in memory, so that a hostile
 //! file of a few megabytes could fill the machine. Payloads of tensors are stepped over, not read.
 
+use super::wire;
 use crate::formats::{LoadError, LoadErrorKind};
 
 /// Decoded messages may take this many words of three pointers: 1.5 GB.
@@ -66,39 +67,23 @@ pub(super) fn check(file: &[u8]) -> Result<(), LoadError> {
 }
 
 /// Adds up the words of a message; stops at bytes that are no message, which the decoder names.
-fn walk(mut bytes: &[u8], kind: Kind, depth: usize, words: &mut u64) {
-    while !bytes.is_empty() && *words <= MOST && depth < DEEPEST {
-        let Ok(key) = prost::encoding::decode_varint(&mut bytes) else { return };
-        let field = key >> 3;
-        let length = match key & 7 {
-            0 => {
-                if prost::encoding::decode_varint(&mut bytes).is_err() {
-                    return;
-                }
-                *words += 1;
-                continue;
-            }
-            1 => 8,
-            5 => 4,
-            2 => match prost::encoding::decode_varint(&mut bytes) {
-                Ok(length) => length,
-                Err(_) => return,
-            },
-            _ => return,
+fn walk(message: &[u8], kind: Kind, depth: usize, words: &mut u64) {
+    if depth >= DEEPEST {
+        return;
+    }
+    for field in wire::fields(message) {
+        let Some(field) = field.filter(|_| *words <= MOST) else { return };
+        let Some(contents) = field.contents else {
+            *words += 1;
+            continue;
         };
-        let Some((inside, rest)) =
-            usize::try_from(length).ok().and_then(|n| bytes.split_at_checked(n))
-        else {
-            return;
-        };
-        bytes = rest;
-        match kind.child(field) {
+        match kind.child(field.number) {
             Some(child) => {
                 *words += child.words();
-                walk(inside, child, depth + 1, words);
+                walk(contents, child, depth + 1, words);
             }
             // A packed integer takes a byte here and eight there.
-            None if !kind.payload(field) => *words += 2 + length / 3,
+            None if !kind.payload(field.number) => *words += 2 + contents.len() as u64 / 3,
             None => *words += 2,
         }
     }

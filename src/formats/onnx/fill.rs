@@ -3,8 +3,8 @@
 //! The copy is made on the wire: whatever is not a weight stays byte for byte as it is, known to this reader
 //! or not.
 
+use super::wire::{fields, put};
 use prost::Message;
-use prost::encoding::{decode_varint, encode_varint};
 use std::collections::HashMap;
 
 /// Fields of onnx.proto3 that are looked at here.
@@ -84,22 +84,22 @@ impl<'a> Unfilled<'a> {
         let mut tensors = self.graph.initializer.iter();
         let mut out = Vec::new();
         for field in fields(self.file) {
-            let (number_of_field, whole, inside) = field?;
-            if number_of_field != GRAPH {
-                out.extend_from_slice(whole);
+            let field = field?;
+            if field.number != GRAPH {
+                out.extend_from_slice(field.whole);
                 continue;
             }
             let mut graph = Vec::new();
-            for field in fields(inside) {
-                let (number_of_field, whole, inside) = field?;
-                let tensor = (number_of_field == INITIALIZER).then(|| tensors.next()).flatten();
+            for field in fields(field.contents?) {
+                let field = field?;
+                let tensor = (field.number == INITIALIZER).then(|| tensors.next()).flatten();
                 match tensor.filter(|t| is_missing(t)) {
                     Some(tensor) => {
                         let own = neutral.get(&tensor.name).copied();
                         let data = contents(tensor, own, number)?;
-                        put(INITIALIZER, &filled(inside, &data)?, &mut graph);
+                        put(INITIALIZER, &filled(field.contents?, &data)?, &mut graph);
                     }
-                    None => graph.extend_from_slice(whole),
+                    None => graph.extend_from_slice(field.whole),
                 }
             }
             put(GRAPH, &graph, &mut out);
@@ -144,53 +144,13 @@ fn contents(tensor: &Tensor, own: Option<f32>, number: &mut dyn FnMut() -> f32) 
 fn filled(tensor: &[u8], data: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(tensor.len() + data.len() + 16);
     for field in fields(tensor) {
-        let (number, whole, _) = field?;
-        if ![RAW_DATA, EXTERNAL_DATA, DATA_LOCATION].contains(&number) {
-            out.extend_from_slice(whole);
+        let field = field?;
+        if ![RAW_DATA, EXTERNAL_DATA, DATA_LOCATION].contains(&field.number) {
+            out.extend_from_slice(field.whole);
         }
     }
     put(RAW_DATA, data, &mut out);
     Some(out)
-}
-
-/// Adds a field of bytes.
-fn put(field: u64, bytes: &[u8], out: &mut Vec<u8>) {
-    encode_varint(field << 3 | 2, out);
-    encode_varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
-}
-
-/// The fields of a message: number, the whole of it, and its contents where it has a length. `None` at the end
-/// of a message that is broken.
-fn fields(message: &[u8]) -> impl Iterator<Item = Option<(u64, &[u8], &[u8])>> {
-    let mut rest = message;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let start = rest;
-        let mut next = || {
-            let key = decode_varint(&mut rest).ok()?;
-            let length = match key & 7 {
-                0 => {
-                    decode_varint(&mut rest).ok()?;
-                    0
-                }
-                1 => 8,
-                2 => usize::try_from(decode_varint(&mut rest).ok()?).ok()?,
-                5 => 4,
-                _ => return None,
-            };
-            let (inside, tail) = rest.split_at_checked(length)?;
-            rest = tail;
-            Some((key >> 3, &start[..start.len() - tail.len()], inside))
-        };
-        let field = next();
-        if field.is_none() {
-            rest = &[];
-        }
-        Some(field)
-    })
 }
 
 #[cfg(test)]
