@@ -4,6 +4,7 @@
 //! or not.
 
 use super::wire::{fields, put};
+use crate::ir::DType;
 use prost::Message;
 use std::collections::HashMap;
 
@@ -113,14 +114,9 @@ fn is_missing(tensor: &Tensor) -> bool {
 }
 
 fn size(tensor: &Tensor) -> u64 {
-    let width = match tensor.data_type {
-        7 | 11 | 13 | 14 => 8,
-        4 | 5 | 10 | 16 => 2,
-        2 | 3 | 9 => 1,
-        _ => 4,
-    };
+    let bits = DType::from_onnx(tensor.data_type).map_or(32, DType::bits);
     let count = tensor.dims.iter().try_fold(1u64, |n, d| n.checked_mul(u64::try_from(*d).ok()?));
-    count.and_then(|n| n.checked_mul(width)).unwrap_or(u64::MAX)
+    count.and_then(|n| n.checked_mul(bits.into())).map_or(u64::MAX, |bits| bits.div_ceil(8))
 }
 
 /// Little-endian numbers of a tensor; all of them `own`, where it has one value.
@@ -187,6 +183,15 @@ mod tests {
         assert_eq!(scale.raw_data[..4], 1f32.to_le_bytes());
         assert!(weight.external_data.is_empty() && weight.name == "w0");
         assert_eq!((graph.node.len(), graph.output.len()), (2, 1));
+    }
+
+    #[test]
+    fn weights_are_as_large_as_their_types() {
+        // I4, f8e4m3fn, f16, f32, c128.
+        for (data_type, bytes) in [(22, 2), (17, 3), (10, 6), (1, 12), (15, 48)] {
+            let tensor = Tensor { dims: vec![3], data_type, ..Tensor::default() };
+            assert_eq!(size(&tensor), bytes, "{data_type}");
+        }
     }
 
     #[test]
