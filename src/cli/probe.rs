@@ -14,7 +14,7 @@ use crate::probe::arrival::{Arrival, Load, Stripe};
 use crate::probe::drive::Plan;
 use crate::probe::measurement::{Aims, Measured, holds};
 use crate::probe::study::{Run, StudyError, Sweep, Switch, first_answer, highest};
-use crate::probe::target::{Body, Encoding, Options, Prepared, TargetError, Url};
+use crate::probe::target::{Body, Encoding, Options, Prepared, Url};
 use crate::schema::{MeasurementFile, ModelPart};
 use anyhow::Result;
 pub(super) use batching::Args as BatchingArgs;
@@ -273,7 +273,7 @@ impl Args {
     fn case(&self, batch: i64, sizes: &Sizes) -> Result<Case> {
         let prepared = self.prepare(batch, sizes)?;
         let cost = self.cost(&prepared, sizes)?;
-        let first_answer = first_answer(&prepared).map_err(told)?;
+        let first_answer = first_answer(&prepared).map_err(failed)?;
         Ok(Case { batch, prepared, first_answer, cost })
     }
 
@@ -335,8 +335,8 @@ impl Args {
         let prepared = if let Some(("tract" | "ort", path)) = self.target.split_once(':') {
             self.in_process(Path::new(path), batch, sizes)?
         } else {
-            let url = Url::parse(&self.target).map_err(told)?;
-            Prepared::remote(&url, &self.options(batch)?).map_err(told)?
+            let url = Url::parse(&self.target).map_err(failed)?;
+            Prepared::remote(&url, &self.options(batch)?).map_err(failed)?
         };
         // Rows that are given are a batch where none is asked for.
         if self.batch.contains(&batch) && prepared.batch != batch {
@@ -404,15 +404,12 @@ impl Args {
 }
 
 fn save(measured: &Measured, folder: &Path) -> Result<()> {
-    measured.save(folder).map_err(|e| hinted(e.to_string(), "choose another folder with --output"))
+    measured.save(folder).map_err(failed)
 }
 
-fn told(error: TargetError) -> anyhow::Error {
-    hinted(error.message, error.hint)
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn failed(error: StudyError) -> anyhow::Error {
+/// What went wrong in a study, or in its target or files, with what to do about it.
+fn failed(error: impl Into<StudyError>) -> anyhow::Error {
+    let error = error.into();
     hinted(error.to_string(), error.hint())
 }
 

@@ -4,7 +4,7 @@ mod show;
 
 use super::super::{Exit, emit, hinted};
 use super::run::{Bar, interruptible};
-use super::{failed, senders, time, told};
+use super::{failed, senders, time};
 use crate::probe::arrival::{Load, Stripe};
 use crate::probe::drive::Plan;
 use crate::probe::study::{BatchingStudy, Row, first_answer};
@@ -108,7 +108,7 @@ impl Args {
         let url = Url::parse(&own.target).ok();
         let server = match (settings.is_empty(), &url) {
             (true, _) => None,
-            (false, Some(url)) => Some(Batching::new(url, &all[0], &options).map_err(told)?),
+            (false, Some(url)) => Some(Batching::new(url, &all[0], &options).map_err(failed)?),
             (false, None) => {
                 return Err(hinted(
                     "a runtime in this process makes no batches",
@@ -165,7 +165,7 @@ impl Args {
         let sizes = own.sizes();
         let all = batches.iter().map(|b| own.prepare(*b, &sizes)).collect::<Result<Vec<_>>>()?;
         for prepared in &all {
-            first_answer(prepared).map_err(told)?;
+            first_answer(prepared).map_err(failed)?;
         }
         Ok(all)
     }

@@ -51,7 +51,7 @@ impl Flags {
         model: Option<&Path>,
         folder: &Path,
     ) -> Result<Starts> {
-        let url = Url::parse(target).map_err(super::told)?;
+        let url = Url::parse(target).map_err(super::failed)?;
         if self.ready_path.is_some() && url.protocol.names_model() {
             return Err(hinted(
                 "--ready-path is for plain HTTP; this protocol has its own questions",
