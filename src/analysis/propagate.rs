@@ -8,7 +8,7 @@ use super::equalities::{self, Limits, decided};
 use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo};
 use crate::ops::{self, Class, Effect, Equality, NodeCost, Op, OpCx, OpError, ROUND, Status};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -32,8 +32,10 @@ pub(super) struct Walk<'b> {
     made_in_order: RefCell<Vec<Arc<str>>>,
     /// Symbols in the sizes of the model's inputs: those that a caller chooses.
     chosen: BTreeSet<Arc<str>>,
-    /// Other symbols that the file names, which no size that is made here has.
-    named: BTreeSet<Arc<str>>,
+    /// The outermost graph.
+    model: &'b Graph,
+    /// Symbols that the file names, which no size that is made here has; looked for when the first is made.
+    named: OnceCell<BTreeSet<Arc<str>>>,
     /// The node that is looked at: its position in the graph, after those of the nodes around it.
     place: RefCell<Vec<usize>>,
     /// Symbols made for the node that is looked at.
@@ -90,7 +92,7 @@ impl Outcome {
 }
 
 impl<'b> Walk<'b> {
-    pub(super) fn new(bindings: &'b Bindings, inputs: &[TensorInfo], graph: &Graph) -> Self {
+    pub(super) fn new(bindings: &'b Bindings, inputs: &[TensorInfo], model: &'b Graph) -> Self {
         Self {
             bindings,
             diagnostics: RefCell::default(),
@@ -98,7 +100,8 @@ impl<'b> Walk<'b> {
             ceiling: RefCell::new(Ceiling::empty(bindings)),
             made_in_order: RefCell::default(),
             chosen: super::symbols_of(inputs),
-            named: named(graph),
+            model,
+            named: OnceCell::new(),
             place: RefCell::default(),
             made: Cell::new(0),
             bounded: Cell::new(false),
@@ -155,7 +158,8 @@ impl<'b> Walk<'b> {
         if self.made.get() > 1 && stem != ROUND {
             name = format!("{name}_{}", self.made.get());
         }
-        while self.chosen.contains(name.as_str()) || self.named.contains(name.as_str()) {
+        let named = self.named.get_or_init(|| named(self.model));
+        while self.chosen.contains(name.as_str()) || named.contains(name.as_str()) {
             name.push('_');
         }
         name.into()
