@@ -6,6 +6,7 @@
 
 mod bodies;
 mod cache;
+mod carried;
 mod ceiling;
 mod charge;
 mod coverage;

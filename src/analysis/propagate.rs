@@ -9,7 +9,7 @@ use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo};
 use crate::ops::{self, Class, Effect, Equality, NodeCost, Op, OpCx, OpError, ROUND, Status};
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Diagnostics beyond this number are counted, not listed.
@@ -25,11 +25,13 @@ const MAX_DEPTH: usize = 32;
 pub(super) struct Walk<'b> {
     bindings: &'b Bindings,
     diagnostics: RefCell<Vec<Diagnostic>>,
-    limits: RefCell<Limits>,
+    pub(super) limits: RefCell<Limits>,
     /// How much they can be.
-    ceiling: RefCell<Ceiling<'b>>,
+    pub(super) ceiling: RefCell<Ceiling<'b>>,
     /// The same sizes in the order they came up in: the limit of each is given in earlier ones.
-    made_in_order: RefCell<Vec<Arc<str>>>,
+    pub(super) made_in_order: RefCell<Vec<Arc<str>>>,
+    /// Where each of them came up first.
+    pub(super) made_at: RefCell<BTreeMap<Arc<str>, Vec<usize>>>,
     /// Symbols in the sizes of the model's inputs: those that a caller chooses.
     chosen: BTreeSet<Arc<str>>,
     /// The outermost graph.
@@ -37,15 +39,17 @@ pub(super) struct Walk<'b> {
     /// Symbols that the file names, which no size that is made here has; looked for when the first is made.
     named: OnceCell<BTreeSet<Arc<str>>>,
     /// The node that is looked at: its position in the graph, after those of the nodes around it.
-    place: RefCell<Vec<usize>>,
+    pub(super) place: RefCell<Vec<usize>>,
     /// Symbols made for the node that is looked at.
-    made: Cell<usize>,
+    pub(super) made: Cell<usize>,
     /// Whether a body of the node that is looked at has a node whose cost is a bound.
-    bounded: Cell<bool>,
+    pub(super) bounded: Cell<bool>,
+    /// Whether this is a second walk of a round, for comparison.
+    pub(super) comparing: Cell<bool>,
     depth: Cell<usize>,
-    visits: Cell<usize>,
+    pub(super) visits: Cell<usize>,
     /// How much is held of contents and of formulas.
-    held: Cell<usize>,
+    pub(super) held: Cell<usize>,
     /// Nodes of the outermost graph that fail for want of what an earlier one would give.
     following: Cell<usize>,
 }
@@ -63,6 +67,9 @@ pub struct Outcome {
     pub sizes: Vec<Option<Dim>>,
 }
 
+/// Looks up a value of the graphs around a body by its name.
+pub(super) type Outer<'a> = dyn Fn(&str) -> Option<TensorInfo> + 'a;
+
 /// Where a walk stands: the graph, and what is known of it so far.
 struct Standing<'a> {
     graph: &'a Graph,
@@ -72,7 +79,7 @@ struct Standing<'a> {
     /// Reports, by node.
     before: &'a [NodeReport],
     /// The values of the graph around.
-    outer: &'a dyn Fn(&str) -> Option<TensorInfo>,
+    outer: &'a Outer<'a>,
 }
 
 impl Standing<'_> {
@@ -99,12 +106,14 @@ impl<'b> Walk<'b> {
             limits: RefCell::default(),
             ceiling: RefCell::new(Ceiling::empty(bindings)),
             made_in_order: RefCell::default(),
+            made_at: RefCell::default(),
             chosen: super::symbols_of(inputs),
             model,
             named: OnceCell::new(),
             place: RefCell::default(),
             made: Cell::new(0),
             bounded: Cell::new(false),
+            comparing: Cell::new(false),
             depth: Cell::new(0),
             visits: Cell::new(0),
             held: Cell::new(0),
@@ -129,7 +138,7 @@ impl<'b> Walk<'b> {
 
     /// A symbol of a data-dependent size, named after the place of its node: the same in every
     /// round of a loop, and whatever else of the model is known.
-    fn fresh(&self, stem: &str, limit: Option<Dim>) -> Result<Dim, OpError> {
+    pub(super) fn fresh(&self, stem: &str, limit: Option<Dim>) -> Result<Dim, OpError> {
         let limit = limit.map(|l| l.bind(self.bindings).maximum(&Dim::ZERO));
         if limit.as_ref().is_some_and(Dim::is_zero) {
             return Ok(Dim::ZERO);
@@ -169,7 +178,7 @@ impl<'b> Walk<'b> {
     fn limit(&self, key: &Arc<str>, limit: Option<Dim>) {
         let mut limits = self.limits.borrow_mut();
         let Some(before) = limits.get(key) else {
-            self.made_in_order.borrow_mut().push(key.clone());
+            self.comes_up(key);
             limits.insert(key.clone(), limit);
             return;
         };
@@ -180,6 +189,13 @@ impl<'b> Walk<'b> {
             limits.insert(key.clone(), merged);
             self.ceiling.borrow_mut().forget();
         }
+    }
+
+    /// Keeps when and where a size came up first.
+    fn comes_up(&self, name: &Arc<str>) {
+        self.made_in_order.borrow_mut().push(name.clone());
+        let here = || self.place.borrow().clone();
+        self.made_at.borrow_mut().entry(name.clone()).or_insert_with(here);
     }
 
     /// What `look` finds in the ranges of the data-dependent sizes so far.
@@ -221,7 +237,7 @@ impl<'b> Walk<'b> {
         let mut limits = self.limits.borrow_mut();
         for name in names.into_iter().filter(|n| !self.chosen.contains(n)) {
             limits.entry(name.clone()).or_insert_with(|| {
-                self.made_in_order.borrow_mut().push(name);
+                self.comes_up(&name);
                 None
             });
         }
@@ -238,19 +254,14 @@ impl<'b> Walk<'b> {
     }
 
     /// How much has been said so far; with a number, what was said after that much is taken back.
-    fn said(&self, back_to: Option<usize>) -> usize {
+    pub(super) fn said(&self, back_to: Option<usize>) -> usize {
         let mut all = self.diagnostics.borrow_mut();
         all.truncate(back_to.unwrap_or(usize::MAX));
         all.len()
     }
 
     /// Walks `graph` with these inputs; `outer` knows the values of the graph around it.
-    pub(super) fn graph(
-        &self,
-        graph: &Graph,
-        inputs: &[TensorInfo],
-        outer: &dyn Fn(&str) -> Option<TensorInfo>,
-    ) -> Outcome {
+    pub(super) fn graph(&self, graph: &Graph, inputs: &[TensorInfo], outer: &Outer<'_>) -> Outcome {
         let mut values: Vec<TensorInfo> = vec![TensorInfo::default(); graph.values.len()];
         for id in graph.value_ids() {
             if graph.value(id).weight.is_some() {
@@ -339,8 +350,12 @@ impl<'b> Walk<'b> {
             return (unknown(Class::Unknown), Vec::new());
         };
         let calls = Calls::default();
+        let of_earlier_rounds = RefCell::<BTreeSet<usize>>::default();
         let run_body = |name: &str, infos: &[TensorInfo]| {
-            let (outputs, outcome) = self.body(node, name, infos, &|name| at.lookup(name))?;
+            let outer = |name: &str| at.lookup(name);
+            let (mut outputs, outcome) = self.body(node, name, infos, &outer)?;
+            let late = self.apart(node, name, infos, &mut outputs, &outer)?;
+            of_earlier_rounds.borrow_mut().extend(late);
             Ok((outputs, calls.keep(node, name, outcome)))
         };
         let (constraints, remarks) = (RefCell::default(), RefCell::default());
@@ -365,7 +380,14 @@ impl<'b> Walk<'b> {
             said: &|back_to| self.said(back_to),
             visits: &|| self.visits.get(),
         };
-        let effect = self.effect(op, &cx);
+        let effect = self.effect(op, &cx).and_then(|mut effect| {
+            for port in of_earlier_rounds.take() {
+                if let Some(output) = effect.outputs.get_mut(port) {
+                    *output = self.of_its_own(output)?;
+                }
+            }
+            Ok(effect)
+        });
         match refused.take().map_or(effect, Err) {
             Ok(effect) => self.settled(at, op, &cx, effect, &calls),
             Err(error) => {
@@ -535,12 +557,13 @@ impl<'b> Walk<'b> {
         Ok(effect)
     }
 
-    fn body(
+    /// Walks a body of a node with these inputs.
+    pub(super) fn body(
         &self,
         node: &Node,
         name: &str,
         inputs: &[TensorInfo],
-        outer: &dyn Fn(&str) -> Option<TensorInfo>,
+        outer: &Outer<'_>,
     ) -> Result<(Vec<TensorInfo>, Outcome), OpError> {
         let body = node.attrs.graph(name)?;
         let body = body.ok_or_else(|| crate::ir::AttrError::Missing(name.to_owned()))?;

@@ -14,6 +14,15 @@ impl Dim {
         self.poly().iter().any(|term| term.coefficient() < 0)
     }
 
+    /// Whether it is never less where a symbol is more, for symbols from zero up; may be false where that is
+    /// hard to see.
+    pub fn grows(&self) -> bool {
+        self.poly().iter().all(|term| {
+            let fixed = term.factors.iter().next().is_none();
+            fixed || term.coefficient() > 0 && term.factors.iter().all(|(atom, _)| atom.grows())
+        })
+    }
+
     /// A range that holds every value for symbols within theirs: never too narrow; as narrow as can be where
     /// the value only grows or only shrinks with each symbol.
     pub fn range(&self, of: &Ranges<'_>) -> Result<Range, EvalError> {
@@ -52,6 +61,16 @@ fn corners(a: Range, b: Range, op: fn(i128, i128) -> Option<i128>) -> Option<Ran
 }
 
 impl Atom {
+    fn grows(&self) -> bool {
+        match self {
+            Self::Symbol(_) | Self::Count(_) => true,
+            Self::FloorDiv(a, by) => a.grows() && by.as_const().is_some_and(|by| by > 0),
+            Self::Mod(..) => false,
+            Self::Min(a, b) | Self::Max(a, b) => a.grows() && b.grows(),
+            Self::CeilLog2(a) => a.grows(),
+        }
+    }
+
     fn range(&self, of: &Ranges<'_>) -> Result<Range, EvalError> {
         let pair = |a: &Dim, b: &Dim| Ok((a.range(of)?, b.range(of)?));
         match self {

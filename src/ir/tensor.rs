@@ -126,6 +126,14 @@ impl Elem {
         }
     }
 
+    /// The formula in it, of an integer or of what is divided.
+    pub fn formula(&self) -> Option<&Dim> {
+        match self {
+            Self::Int(dim) | Self::Ratio(dim, _) => Some(dim),
+            Self::Float(_) | Self::Unknown => None,
+        }
+    }
+
     /// The integer constant, where this is one.
     pub fn as_const(&self) -> Option<i128> {
         self.as_dim().and_then(Dim::as_const)
@@ -240,6 +248,26 @@ impl TensorInfo {
             sized: self.sized && other.sized,
             sequence,
             present: self.present.filter(|p| other.present == Some(*p)),
+        }
+    }
+
+    /// The same tensor with every size, and every formula in what it holds, put through a function.
+    #[must_use]
+    pub fn map(&self, f: &dyn Fn(&Dim) -> Dim) -> Self {
+        let element = |e: &Elem| match e {
+            Elem::Int(dim) => Elem::Int(f(dim)),
+            Elem::Ratio(dim, by) => Elem::Ratio(f(dim), *by),
+            Elem::Float(_) | Elem::Unknown => e.clone(),
+        };
+        let sequence = self.sequence.as_ref().map(|s| {
+            let elements = s.elements.as_ref().map(|all| all.iter().map(|e| e.map(f)).collect());
+            Arc::new(Sequence { elements, element: s.element.map(f), length: f(&s.length) })
+        });
+        Self {
+            shape: self.shape.as_ref().map(|shape| shape.iter().map(f).collect()),
+            value: self.value.as_ref().map(|value| value.iter().map(element).collect()),
+            sequence,
+            ..self.clone()
         }
     }
 

@@ -174,25 +174,7 @@ fn stepped(a: &TensorInfo, b: &TensorInfo, number: &Dim) -> Option<TensorInfo> {
 /// `info` in another round.
 fn at(info: &TensorInfo, number: &Dim, round: &Dim) -> TensorInfo {
     let name = number.as_symbol().unwrap_or_default();
-    let moved = |d: &Dim| d.replace_one(name, round);
-    let element = |e: &Elem| match e {
-        Elem::Int(d) => Elem::Int(moved(d)),
-        Elem::Ratio(d, by) => Elem::Ratio(moved(d), *by),
-        other => other.clone(),
-    };
-    let sequence = info.sequence.as_ref().map(|s| match &s.elements {
-        Some(_) => s.clone(),
-        None => {
-            let element = at(&s.element, number, round);
-            Sequence { elements: None, element, length: moved(&s.length) }.into()
-        }
-    });
-    TensorInfo {
-        shape: info.shape.as_ref().map(|s| s.iter().map(moved).collect()),
-        value: info.value.as_ref().map(|v| v.iter().map(element).collect()),
-        sequence,
-        ..info.clone()
-    }
+    info.map(&|d| d.replace_one(name, round))
 }
 
 /// `now`, without contents in which the round after it does not turn out as `expected`; none where

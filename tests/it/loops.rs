@@ -355,3 +355,82 @@ fn an_end_that_counts_from_the_back_by_what_the_data_decide_is_no_front() {
         assert_eq!(given.totals.transcendentals, Some(left), "{found}");
     }
 }
+
+/// Two rounds that count what is not zero among ten numbers, take one away from each, and hand on both their own
+/// count and that of the round before. `inside` nodes of the body and `after` it.
+fn counting(inside: &[Message], after: &[Message], results: &[Message]) -> Vec<u8> {
+    let mut nodes = vec![
+        node("Identity", &["go"], &["on"]),
+        node("NonZero", &["h"], &["found"]),
+        node("Shape", &["found"], &["count"]).message(5, &int("start", 1)),
+        node("Sub", &["h", "one"], &["less"]),
+        node("Relu", &["less"], &["next"]),
+        node("Identity", &["n"], &["p_next"]),
+    ];
+    nodes.extend_from_slice(inside);
+    let state = ["h", "n", "p"].map(|name| value(name, &[]));
+    let mut inputs = vec![typed("i", I64, &[]), typed("go", BOOL, &[])];
+    inputs.extend(state);
+    let mut outputs = vec![typed("on", BOOL, &[])];
+    outputs.extend(["next", "count", "p_next"].map(|name| value(name, &[])));
+    outputs.extend_from_slice(results);
+    let rows: Vec<String> = (0..results.len()).map(|i| format!("rows{i}")).collect();
+    let mut ends = vec!["x_last", "n_last", "p_last"];
+    ends.extend(rows.iter().map(String::as_str));
+    let mut all = vec![
+        integer("m", 2),
+        yes("begin"),
+        constant("one", 1, &[], &1f32.to_le_bytes()),
+        constant("none", I64, &[1], &0i64.to_le_bytes()),
+        node("Loop", &["m", "begin", "x", "none", "none"], &ends)
+            .message(5, &body(&graph(&nodes, &inputs, &outputs))),
+    ];
+    all.extend_from_slice(after);
+    model(&all, &[value("x", &["10"])], &[value(if after.is_empty() { "rows0" } else { "y" }, &[])])
+}
+
+/// `from` − `less`, at least nothing, many exponentials.
+fn exponentials(from: &str, less: &str) -> [Message; 4] {
+    [
+        node("Sub", &[from, less], &["difference"]),
+        node("Max", &["difference", "none"], &["left"]),
+        node("ConstantOfShape", &["left"], &["filled"]),
+        node("Exp", &["filled"], &["y"]),
+    ]
+}
+
+/// Ten ones: the first round finds ten and the second none, of which ten exponentials are left (as onnxruntime
+/// 1.22 runs it). One count for both rounds would make that none.
+#[test]
+fn what_a_round_found_is_not_what_the_round_before_it_found() {
+    let report = report(counting(&[], &exponentials("p_last", "n_last"), &[]), &[]);
+    assert_eq!(report.totals.transcendentals, Some(10));
+    let counted = report.ops.iter().find(|op| op.op_type == "Exp").unwrap();
+    assert_eq!(counted.status.as_str(), "bound");
+}
+
+/// The same difference inside the body: not known, and said.
+#[test]
+fn a_round_that_takes_a_size_of_another_from_its_own_is_not_counted() {
+    let mut inside = exponentials("n", "count").to_vec();
+    inside.push(node("ReduceSum", &["y"], &["sum"]));
+    let report = report(counting(&inside, &[], &[value("sum", &[])]), &[]);
+    let counted = report.ops.iter().find(|op| op.op_type == "Loop").unwrap();
+    assert_eq!((counted.status.as_str(), report.totals.transcendentals), ("unknown", None));
+    let said =
+        |d: &rooflens::report::DiagnosticReport| d.message.contains("of one round subtracted");
+    assert!(report.diagnostics.iter().any(said), "{:?}", report.diagnostics);
+}
+
+/// Their sum needs no such care: in two rounds at most ten and then twenty.
+#[test]
+fn sizes_of_two_rounds_added_up_are_a_bound() {
+    let inside = [
+        node("Add", &["n", "count"], &["both"]),
+        node("ConstantOfShape", &["both"], &["filled"]),
+        node("Exp", &["filled"], &["y"]),
+        node("ReduceSum", &["y"], &["sum"]),
+    ];
+    let report = report(counting(&inside, &[], &[value("sum", &[])]), &[]);
+    assert_eq!(report.totals.transcendentals, Some(10 + 20));
+}

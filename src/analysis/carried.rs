@@ -1,0 +1,158 @@
+//! Data-dependent sizes that a loop hands on from one round to the next.
+//!
+//! A size that data make in a body has one symbol for all rounds, though each round may make another number of
+//! it. Where everything only grows with such a symbol that is as good as one symbol for each round: both are
+//! most where all are. A difference is not: `n − p`, for what this round makes and what the last one made, is not
+//! zero. So a round that is given such sizes is walked once more with a symbol of its own for each of them.
+
+use super::bodies::{self, Becomes};
+use super::propagate::{Outcome, Outer, Walk};
+use crate::dim::Dim;
+use crate::ir::{Elem, Node, TensorInfo};
+use crate::ops::{OpError, ROUND};
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+impl Walk<'_> {
+    /// Refuses a round that takes sizes of another round from its own; contents of `outputs` that come from such
+    /// are forgotten. Gives the outputs of the node that hold sizes of earlier rounds.
+    pub(super) fn apart(
+        &self,
+        node: &Node,
+        body: &str,
+        inputs: &[TensorInfo],
+        outputs: &mut [TensorInfo],
+        outer: &Outer<'_>,
+    ) -> Result<BTreeSet<usize>, OpError> {
+        let earlier = self.made_inside(inputs);
+        if earlier.is_empty() || self.comparing.get() {
+            return Ok(BTreeSet::new());
+        }
+        let renamed = Renamed { earlier, count: Cell::new(0), made: Cell::default() };
+        let inputs: Vec<_> =
+            inputs.iter().map(|info| info.map(&|size| renamed.size(size))).collect();
+        let others = renamed.made.take();
+        let (given, outcome) = self.aside(&others, || self.body(node, body, &inputs, outer))?;
+        let taken_apart = |size: &Dim| !size.grows() && mentions(size, &others);
+        if sizes_of(&outcome, &given).any(taken_apart) {
+            return Err(OpError::Unsupported(
+                "data-dependent sizes of one round subtracted from those of another".into(),
+            ));
+        }
+        for (kept, given) in outputs.iter_mut().zip(&given) {
+            let apart = |e: &Elem| e.formula().is_some_and(taken_apart);
+            if given.value.iter().flat_map(|v| v.iter()).any(apart) {
+                kept.value = None;
+            }
+        }
+        let late = |(at, info): (usize, &TensorInfo)| match bodies::becomes(node, at) {
+            Becomes::Output(port) if holds(info, &others) => Some(port),
+            _ => None,
+        };
+        Ok(given.iter().enumerate().filter_map(late).collect())
+    }
+
+    /// What a loop leaves that is of an earlier round than what else it leaves, with sizes of its own.
+    pub(super) fn of_its_own(&self, info: &TensorInfo) -> Result<TensorInfo, OpError> {
+        let mut by = BTreeMap::new();
+        for name in self.made_inside(std::slice::from_ref(info)) {
+            let limit = self.limits.borrow().get(&name).cloned().flatten();
+            by.insert(name, self.fresh("carried", limit)?);
+        }
+        Ok(if by.is_empty() { info.clone() } else { info.map(&|size| size.replace(&by)) })
+    }
+
+    /// The data-dependent sizes in `inputs` that were made inside the node that is looked at.
+    fn made_inside(&self, inputs: &[TensorInfo]) -> BTreeSet<Arc<str>> {
+        let mut names = BTreeSet::new();
+        for info in inputs {
+            symbols(info, &mut names);
+        }
+        let (places, here) = (self.made_at.borrow(), self.place.borrow());
+        let inside = |name: &Arc<str>| places.get(name).is_some_and(|p| p.starts_with(&here));
+        names.retain(|name| !name.starts_with(ROUND) && inside(name));
+        names
+    }
+
+    /// Does `walk` with the data-dependent sizes `others`, each a pair of its name and that of the size it is as
+    /// large as, and then forgets all that came of it but its result.
+    fn aside<T>(&self, others: &[(Arc<str>, Arc<str>)], walk: impl FnOnce() -> T) -> T {
+        let limits = self.limits.borrow().clone();
+        let (order, said) = (self.made_in_order.borrow().len(), self.said(None));
+        let (held, bounded, made) = (self.held.get(), self.bounded.get(), self.made.get());
+        for (name, like) in others {
+            let limit = limits.get(like).cloned().flatten();
+            self.limits.borrow_mut().insert(name.clone(), limit);
+            self.made_in_order.borrow_mut().push(name.clone());
+        }
+        self.visits.set(self.visits.get().saturating_add(limits.len()));
+        self.comparing.set(true);
+        let result = walk();
+        self.comparing.set(false);
+        self.limits.replace(limits);
+        self.made_in_order.borrow_mut().truncate(order);
+        self.ceiling.borrow_mut().forget();
+        self.said(Some(said));
+        self.held.set(held);
+        self.bounded.set(bounded);
+        self.made.set(made);
+        result
+    }
+}
+
+/// Puts a name of its own in each place where a size of another round stands.
+struct Renamed {
+    earlier: BTreeSet<Arc<str>>,
+    count: Cell<usize>,
+    made: Cell<Vec<(Arc<str>, Arc<str>)>>,
+}
+
+impl Renamed {
+    fn size(&self, size: &Dim) -> Dim {
+        self.count.set(self.count.get() + 1);
+        size.replace_with(&|name| {
+            let like = self.earlier.get(name)?;
+            // No name in a file has a control character.
+            let other: Arc<str> = format!("{name}\u{1}{}", self.count.get()).into();
+            let mut made = self.made.take();
+            made.push((other.clone(), like.clone()));
+            self.made.set(made);
+            Some(Dim::count(&other))
+        })
+    }
+}
+
+/// The symbols in everything that is known of a tensor.
+fn symbols(info: &TensorInfo, names: &mut BTreeSet<Arc<str>>) {
+    info.shape.iter().flatten().for_each(|size| size.symbols(names));
+    let contents = info.value.iter().flat_map(|v| v.iter());
+    contents.filter_map(Elem::formula).for_each(|size| size.symbols(names));
+    if let Some(sequence) = &info.sequence {
+        sequence.length.symbols(names);
+        let elements = sequence.elements.iter().flatten();
+        elements.chain([&sequence.element]).for_each(|element| symbols(element, names));
+    }
+}
+
+/// Whether anything that is known of a tensor holds one of these.
+fn holds(info: &TensorInfo, others: &[(Arc<str>, Arc<str>)]) -> bool {
+    let mut names = BTreeSet::new();
+    symbols(info, &mut names);
+    others.iter().any(|(name, _)| names.contains(name))
+}
+
+fn mentions(size: &Dim, others: &[(Arc<str>, Arc<str>)]) -> bool {
+    let mut names = BTreeSet::new();
+    size.symbols(&mut names);
+    others.iter().any(|(name, _)| names.contains(name))
+}
+
+/// What the nodes of a round cost, and the sizes that it hands on.
+fn sizes_of<'a>(outcome: &'a Outcome, given: &'a [TensorInfo]) -> impl Iterator<Item = &'a Dim> {
+    let costs = outcome.nodes.iter().flat_map(|node| node.cost.counts());
+    let shapes = given.iter().chain(&outcome.values).flat_map(|info| {
+        info.shape.iter().flatten().chain(info.sequence.iter().map(|sequence| &sequence.length))
+    });
+    costs.chain(shapes)
+}
