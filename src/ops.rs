@@ -49,7 +49,7 @@ pub use fast::{Fast, Share};
 pub use inner::{Inner, Run};
 pub use part::Part;
 pub use ports::{Held, Packed, Port};
-pub(crate) use rounds::ROUND;
+pub(crate) use rounds::{ROUND, is_round};
 
 use std::sync::OnceLock;
 

@@ -9,7 +9,7 @@ use super::bodies::{self, Becomes};
 use super::propagate::{Outcome, Outer, Walk};
 use crate::dim::Dim;
 use crate::ir::{Elem, Node, TensorInfo};
-use crate::ops::{OpError, ROUND};
+use crate::ops::{OpError, is_round};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Walk<'_> {
         }
         let (places, here) = (self.made_at.borrow(), self.place.borrow());
         let inside = |name: &Arc<str>| places.get(name).is_some_and(|p| p.starts_with(&here));
-        names.retain(|name| !name.starts_with(ROUND) && inside(name));
+        names.retain(|name| !is_round(name) && inside(name));
         names
     }
 

@@ -4,7 +4,7 @@
 use super::NodeReport;
 use crate::dim::{Dim, Range};
 use crate::ir::TensorInfo;
-use crate::ops::{Equality, ROUND, Status};
+use crate::ops::{Equality, Status, is_round};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) fn decided(formula: &Dim, limits: &Limits) -> bool {
     }
     let mut names = BTreeSet::new();
     formula.symbols(&mut names);
-    names.iter().any(|n| limits.contains_key(n) && !n.starts_with(ROUND))
+    names.iter().any(|n| limits.contains_key(n) && !is_round(n))
 }
 
 /// The first of these that holds for no data: two numbers that differ, or a data-dependent size whose range

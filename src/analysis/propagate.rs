@@ -522,7 +522,7 @@ impl<'b> Walk<'b> {
                 dim.symbols(&mut symbols);
             }
             // What is too long to be held may have any of them in it.
-            let open = |s: &Arc<str>| limits.contains_key(s) && !s.starts_with(ROUND);
+            let open = |s: &Arc<str>| limits.contains_key(s) && !ops::is_round(s);
             if cost.overflows() || symbols.iter().any(open) {
                 report.status = Status::Bound;
             }

@@ -434,3 +434,21 @@ fn sizes_of_two_rounds_added_up_are_a_bound() {
     let report = report(counting(&inside, &[], &[value("sum", &[])]), &[]);
     assert_eq!(report.totals.transcendentals, Some(10 + 20));
 }
+
+/// A size of the file that is called like the number of a round, and is none: what depends on it is no exact count.
+#[test]
+fn a_size_called_rounded_is_no_number_of_rounds() {
+    let nodes = [
+        node("Mystery", &["x"], &["h"]).bytes(7, "com.example"),
+        zeros("w", &[8, 4]),
+        node("MatMul", &["h", "w"], &["y"]),
+    ];
+    let graph = graph(&nodes, &[value("x", &["N", "8"])], &[value("y", &["rounded", "4"])])
+        .message(13, &value("h", &["rounded", "8"]));
+    let opset = Message::default().bytes(1, "").int(2, 17);
+    let file = Message::default().int(1, 8).message(7, &graph).message(8, &opset).0;
+    let model = rooflens::formats::load_bytes(&file.into()).unwrap();
+    let analysis = rooflens::analysis::analyze(&model, &Bindings::new());
+    let product = model.graph.nodes.iter().position(|n| &*n.op_type == "MatMul").unwrap();
+    assert_eq!(analysis.nodes[product].status, rooflens::ops::Status::Bound);
+}
