@@ -29,7 +29,7 @@ pub use precision::{Precision, PrecisionError, recast, type_name};
 pub use propagate::Outcome;
 
 use crate::dim::{Bindings, Dim, EvalError};
-use crate::ir::{Diagnostic, Model, NodeId, Sequence, Severity, TensorInfo, ValueId};
+use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo, ValueId};
 use crate::ops::{Class, Cost, NodeCost, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -319,14 +319,7 @@ fn live(
 
 /// `info` with symbols replaced.
 fn bound(info: &TensorInfo, bindings: &Bindings) -> TensorInfo {
-    let shape = info.shape.as_ref().map(|s| s.iter().map(|d| d.bind(bindings)).collect());
-    let sequence = info.sequence.as_ref().map(|s| {
-        let elements = s.elements.as_ref();
-        let elements = elements.map(|all| all.iter().map(|e| bound(e, bindings)).collect());
-        let (element, length) = (bound(&s.element, bindings), s.length.bind(bindings));
-        Sequence { elements, element, length }.into()
-    });
-    TensorInfo { shape, sequence, ..info.clone() }
+    info.map_sizes(&|size| size.bind(bindings))
 }
 
 /// All sizes of a tensor, or of the tensors of a sequence and their number.

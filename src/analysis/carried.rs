@@ -6,13 +6,16 @@
 //! zero. So a round that is given such sizes is walked once more with a symbol of its own for each of them.
 
 use super::bodies::{self, Becomes};
-use super::propagate::{Outcome, Outer, Walk};
+use super::propagate::{Outer, Walk};
 use crate::dim::Dim;
 use crate::ir::{Elem, Node, TensorInfo};
-use crate::ops::{OpError, is_round};
-use std::cell::Cell;
+use crate::ops::OpError;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Sizes of earlier rounds, each with the one that it is as large as at most.
+type Others = BTreeMap<Arc<str>, Arc<str>>;
 
 impl Walk<'_> {
     /// Refuses a round that takes sizes of another round from its own; contents of `outputs` that come from such
@@ -25,17 +28,18 @@ impl Walk<'_> {
         outputs: &mut [TensorInfo],
         outer: &Outer<'_>,
     ) -> Result<BTreeSet<usize>, OpError> {
-        let earlier = self.made_inside(inputs);
-        if earlier.is_empty() || self.comparing.get() {
+        if self.comparing.get() || self.made_at.borrow().is_empty() {
             return Ok(BTreeSet::new());
         }
-        let renamed = Renamed { earlier, count: Cell::new(0), made: Cell::default() };
-        let inputs: Vec<_> =
-            inputs.iter().map(|info| info.map(&|size| renamed.size(size))).collect();
-        let others = renamed.made.take();
+        let earlier = self.made_inside(inputs);
+        if earlier.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let (inputs, others) = self.renamed(inputs, &earlier);
         let (given, outcome) = self.aside(&others, || self.body(node, body, &inputs, outer))?;
         let taken_apart = |size: &Dim| !size.grows() && mentions(size, &others);
-        if sizes_of(&outcome, &given).any(taken_apart) {
+        let costs = outcome.nodes.iter().flat_map(|node| node.cost.counts());
+        if costs.chain(outcome.values.iter().flat_map(super::sizes)).any(taken_apart) {
             return Err(OpError::Unsupported(
                 "data-dependent sizes of one round subtracted from those of another".into(),
             ));
@@ -71,13 +75,33 @@ impl Walk<'_> {
         }
         let (places, here) = (self.made_at.borrow(), self.place.borrow());
         let inside = |name: &Arc<str>| places.get(name).is_some_and(|p| p.starts_with(&here));
-        names.retain(|name| !is_round(name) && inside(name));
+        names.retain(inside);
         names
     }
 
-    /// Does `walk` with the data-dependent sizes `others`, each a pair of its name and that of the size it is as
-    /// large as, and then forgets all that came of it but its result.
-    fn aside<T>(&self, others: &[(Arc<str>, Arc<str>)], walk: impl FnOnce() -> T) -> T {
+    /// `inputs` with a symbol of its own in each place of a size of `earlier`, and these symbols.
+    fn renamed(
+        &self,
+        inputs: &[TensorInfo],
+        earlier: &BTreeSet<Arc<str>>,
+    ) -> (Vec<TensorInfo>, Others) {
+        let (places, others) = (Cell::new(0_usize), RefCell::new(Others::new()));
+        let size = |size: &Dim| {
+            places.set(places.get() + 1);
+            size.replace_with(&|name| {
+                let like = earlier.get(name)?;
+                // Sizes that are made have no stroke in their names.
+                let other = self.unlike_the_file(format!("{name}/{}", places.get()));
+                others.borrow_mut().insert(other.clone(), like.clone());
+                Some(Dim::count(&other))
+            })
+        };
+        let inputs = inputs.iter().map(|info| info.map(&size)).collect();
+        (inputs, others.into_inner())
+    }
+
+    /// Does `walk` with the data-dependent sizes `others`, and then forgets all that came of it but its result.
+    fn aside<T>(&self, others: &Others, walk: impl FnOnce() -> T) -> T {
         let limits = self.limits.borrow().clone();
         let (order, said) = (self.made_in_order.borrow().len(), self.said(None));
         let (held, bounded, made) = (self.held.get(), self.bounded.get(), self.made.get());
@@ -90,6 +114,7 @@ impl Walk<'_> {
         self.comparing.set(true);
         let result = walk();
         self.comparing.set(false);
+        self.made_at.borrow_mut().retain(|name, _| limits.contains_key(name));
         self.limits.replace(limits);
         self.made_in_order.borrow_mut().truncate(order);
         self.ceiling.borrow_mut().forget();
@@ -98,28 +123,6 @@ impl Walk<'_> {
         self.bounded.set(bounded);
         self.made.set(made);
         result
-    }
-}
-
-/// Puts a name of its own in each place where a size of another round stands.
-struct Renamed {
-    earlier: BTreeSet<Arc<str>>,
-    count: Cell<usize>,
-    made: Cell<Vec<(Arc<str>, Arc<str>)>>,
-}
-
-impl Renamed {
-    fn size(&self, size: &Dim) -> Dim {
-        self.count.set(self.count.get() + 1);
-        size.replace_with(&|name| {
-            let like = self.earlier.get(name)?;
-            // No name in a file has a control character.
-            let other: Arc<str> = format!("{name}\u{1}{}", self.count.get()).into();
-            let mut made = self.made.take();
-            made.push((other.clone(), like.clone()));
-            self.made.set(made);
-            Some(Dim::count(&other))
-        })
     }
 }
 
@@ -136,23 +139,14 @@ fn symbols(info: &TensorInfo, names: &mut BTreeSet<Arc<str>>) {
 }
 
 /// Whether anything that is known of a tensor holds one of these.
-fn holds(info: &TensorInfo, others: &[(Arc<str>, Arc<str>)]) -> bool {
+fn holds(info: &TensorInfo, others: &Others) -> bool {
     let mut names = BTreeSet::new();
     symbols(info, &mut names);
-    others.iter().any(|(name, _)| names.contains(name))
+    names.iter().any(|name| others.contains_key(name))
 }
 
-fn mentions(size: &Dim, others: &[(Arc<str>, Arc<str>)]) -> bool {
+fn mentions(size: &Dim, others: &Others) -> bool {
     let mut names = BTreeSet::new();
     size.symbols(&mut names);
-    others.iter().any(|(name, _)| names.contains(name))
-}
-
-/// What the nodes of a round cost, and the sizes that it hands on.
-fn sizes_of<'a>(outcome: &'a Outcome, given: &'a [TensorInfo]) -> impl Iterator<Item = &'a Dim> {
-    let costs = outcome.nodes.iter().flat_map(|node| node.cost.counts());
-    let shapes = given.iter().chain(&outcome.values).flat_map(|info| {
-        info.shape.iter().flatten().chain(info.sequence.iter().map(|sequence| &sequence.length))
-    });
-    costs.chain(shapes)
+    names.iter().any(|name| others.contains_key(name))
 }

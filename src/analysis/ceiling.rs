@@ -5,7 +5,7 @@ use super::equalities::Limits;
 use super::propagate::Outcome;
 use super::{Analysis, NodeReport};
 use crate::dim::{Bindings, Dim, EvalError, Range};
-use crate::ir::{Diagnostic, Model, Sequence, Severity, TensorInfo, ValueId};
+use crate::ir::{Diagnostic, Model, Severity, TensorInfo, ValueId};
 use crate::ops::{Class, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -254,14 +254,7 @@ impl<'a> Ceiling<'a> {
     }
 
     fn info(&self, info: &TensorInfo) -> TensorInfo {
-        let sizes = |shape: &Vec<Dim>| shape.iter().map(|size| self.most(size)).collect();
-        let sequence = info.sequence.as_ref().map(|s| {
-            let elements = s.elements.as_ref();
-            let elements = elements.map(|all| all.iter().map(|e| self.info(e)).collect());
-            let (element, length) = (self.info(&s.element), self.most(&s.length));
-            Sequence { elements, element, length }.into()
-        });
-        TensorInfo { shape: info.shape.as_ref().map(sizes), sequence, ..info.clone() }
+        info.map_sizes(&|size| self.most(size))
     }
 
     /// One remark for each size that has to be given before everything can be counted.

@@ -30,7 +30,7 @@ pub(super) struct Walk<'b> {
     pub(super) ceiling: RefCell<Ceiling<'b>>,
     /// The same sizes in the order they came up in: the limit of each is given in earlier ones.
     pub(super) made_in_order: RefCell<Vec<Arc<str>>>,
-    /// Where each of them came up first.
+    /// Where each of them was made first, those aside that are numbers of rounds.
     pub(super) made_at: RefCell<BTreeMap<Arc<str>, Vec<usize>>>,
     /// Symbols in the sizes of the model's inputs: those that a caller chooses.
     chosen: BTreeSet<Arc<str>>,
@@ -167,6 +167,11 @@ impl<'b> Walk<'b> {
         if self.made.get() > 1 && stem != ROUND {
             name = format!("{name}_{}", self.made.get());
         }
+        self.unlike_the_file(name)
+    }
+
+    /// A name that the file has for no size.
+    pub(super) fn unlike_the_file(&self, mut name: String) -> Arc<str> {
         let named = self.named.get_or_init(|| named(self.model));
         while self.chosen.contains(name.as_str()) || named.contains(name.as_str()) {
             name.push('_');
@@ -191,11 +196,12 @@ impl<'b> Walk<'b> {
         }
     }
 
-    /// Keeps when and where a size came up first.
+    /// Keeps when and where a size came up.
     fn comes_up(&self, name: &Arc<str>) {
         self.made_in_order.borrow_mut().push(name.clone());
-        let here = || self.place.borrow().clone();
-        self.made_at.borrow_mut().entry(name.clone()).or_insert_with(here);
+        if !ops::is_round(name) {
+            self.made_at.borrow_mut().insert(name.clone(), self.place.borrow().clone());
+        }
     }
 
     /// What `look` finds in the ranges of the data-dependent sizes so far.
@@ -516,14 +522,10 @@ impl<'b> Walk<'b> {
             report.status = Status::Bound;
         }
         if report.status == Status::Exact && !limits.is_empty() {
-            let mut symbols = BTreeSet::new();
             let cost = &report.cost;
-            for dim in [&cost.flops, &cost.int_ops, &cost.bytes_read, &cost.bytes_written] {
-                dim.symbols(&mut symbols);
-            }
+            let counts = [&cost.flops, &cost.int_ops, &cost.bytes_read, &cost.bytes_written];
             // What is too long to be held may have any of them in it.
-            let open = |s: &Arc<str>| limits.contains_key(s) && !ops::is_round(s);
-            if cost.overflows() || symbols.iter().any(open) {
+            if cost.overflows() || counts.into_iter().any(|count| decided(count, &limits)) {
                 report.status = Status::Bound;
             }
         }

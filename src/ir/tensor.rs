@@ -251,7 +251,13 @@ impl TensorInfo {
         }
     }
 
-    /// The same tensor with every size, and every formula in what it holds, put through a function.
+    /// The same tensor with every size put through a function; contents stay.
+    #[must_use]
+    pub fn map_sizes(&self, f: &dyn Fn(&Dim) -> Dim) -> Self {
+        self.with_sizes(f, &|element| element.map_sizes(f))
+    }
+
+    /// The same tensor with every size, and every formula in its contents, put through a function.
     #[must_use]
     pub fn map(&self, f: &dyn Fn(&Dim) -> Dim) -> Self {
         let element = |e: &Elem| match e {
@@ -259,16 +265,18 @@ impl TensorInfo {
             Elem::Ratio(dim, by) => Elem::Ratio(f(dim), *by),
             Elem::Float(_) | Elem::Unknown => e.clone(),
         };
+        let value = self.value.as_ref().map(|value| value.iter().map(element).collect());
+        Self { value, ..self.with_sizes(f, &|element| element.map(f)) }
+    }
+
+    /// With its own sizes put through `f`, and the tensors of a sequence through `each`.
+    fn with_sizes(&self, f: &dyn Fn(&Dim) -> Dim, each: &dyn Fn(&Self) -> Self) -> Self {
+        let shape = self.shape.as_ref().map(|shape| shape.iter().map(f).collect());
         let sequence = self.sequence.as_ref().map(|s| {
-            let elements = s.elements.as_ref().map(|all| all.iter().map(|e| e.map(f)).collect());
-            Arc::new(Sequence { elements, element: s.element.map(f), length: f(&s.length) })
+            let elements = s.elements.as_ref().map(|all| all.iter().map(each).collect());
+            Arc::new(Sequence { elements, element: each(&s.element), length: f(&s.length) })
         });
-        Self {
-            shape: self.shape.as_ref().map(|shape| shape.iter().map(f).collect()),
-            value: self.value.as_ref().map(|value| value.iter().map(element).collect()),
-            sequence,
-            ..self.clone()
-        }
+        Self { shape, sequence, ..self.clone() }
     }
 
     /// Bytes of the packed contents.

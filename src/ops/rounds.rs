@@ -10,6 +10,7 @@ use crate::ir::{Elem, Sequence, TensorInfo};
 
 /// What the symbols of numbers of rounds are called.
 pub(crate) const ROUND: &str = "round";
+
 /// Whether a symbol is a number of rounds: called so and after the place of the loop, like `round.3.1`.
 pub(crate) fn is_round(name: &str) -> bool {
     let place = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '.' || c == '_');

@@ -287,18 +287,23 @@ fn nothing_found_is_a_case_of_its_own() {
     assert_eq!((report.totals.macs, report.ops[5].status.as_str()), (Some(16), "bound"));
 }
 
-/// The file names a size that nothing else is known of: not taken for one.
-#[test]
-fn a_size_that_only_the_file_names_stays_open() {
+/// A product of which the file alone says how many rows it has, by the name of that size.
+fn named_by_the_file(rows: &str) -> Vec<u8> {
     let nodes = [
         node("Mystery", &["x"], &["h"]).bytes(7, "com.example"),
         zeros("w", &[8, 4]),
         node("MatMul", &["h", "w"], &["y"]),
     ];
-    let graph = graph(&nodes, &[value("x", &["N", "8"])], &[value("y", &["found", "4"])])
-        .message(13, &value("h", &["found", "8"]));
+    let graph = graph(&nodes, &[value("x", &["N", "8"])], &[value("y", &[rows, "4"])])
+        .message(13, &value("h", &[rows, "8"]));
     let opset = Message::default().bytes(1, "").int(2, 17);
-    let file = || Message::default().int(1, 8).message(7, &graph).message(8, &opset).0;
+    Message::default().int(1, 8).message(7, &graph).message(8, &opset).0
+}
+
+/// The file names a size that nothing else is known of: not taken for one.
+#[test]
+fn a_size_that_only_the_file_names_stays_open() {
+    let file = || named_by_the_file("found");
     let open = report(file(), &[("N", 3)]);
     assert_eq!((open.totals.macs, open.coverage.known), (None, 1));
     let closed = report(file(), &[("N", 3), ("found", 5)]);
@@ -438,15 +443,7 @@ fn sizes_of_two_rounds_added_up_are_a_bound() {
 /// A size of the file that is called like the number of a round, and is none: what depends on it is no exact count.
 #[test]
 fn a_size_called_rounded_is_no_number_of_rounds() {
-    let nodes = [
-        node("Mystery", &["x"], &["h"]).bytes(7, "com.example"),
-        zeros("w", &[8, 4]),
-        node("MatMul", &["h", "w"], &["y"]),
-    ];
-    let graph = graph(&nodes, &[value("x", &["N", "8"])], &[value("y", &["rounded", "4"])])
-        .message(13, &value("h", &["rounded", "8"]));
-    let opset = Message::default().bytes(1, "").int(2, 17);
-    let file = Message::default().int(1, 8).message(7, &graph).message(8, &opset).0;
+    let file = named_by_the_file("rounded");
     let model = rooflens::formats::load_bytes(&file.into()).unwrap();
     let analysis = rooflens::analysis::analyze(&model, &Bindings::new());
     let product = model.graph.nodes.iter().position(|n| &*n.op_type == "MatMul").unwrap();
