@@ -13,25 +13,17 @@
 //! # Ok::<(), rooflens::formats::LoadError>(())
 //! ```
 
-pub mod analysis;
 #[cfg(feature = "probe")]
 pub mod calibrate;
 pub mod chart;
 #[cfg(feature = "cli")]
 pub mod cli;
-pub mod dim;
-pub mod formats;
 pub mod host;
-pub mod hwdb;
-pub mod ir;
-pub mod ops;
-pub mod os;
 #[cfg(any(feature = "ort", feature = "probe", feature = "serve"))]
 pub mod probe;
-pub mod report;
-pub mod roofline;
 #[cfg(any(feature = "ort", feature = "probe"))]
 pub mod runtime;
 pub mod schema;
-pub mod text;
-pub mod units;
+
+pub use rooflens_ground::{os, text, units};
+pub use rooflens_model::{analysis, dim, formats, hwdb, ir, ops, report, roofline};

@@ -32,9 +32,9 @@ pub(crate) struct Source {
     tests: BTreeSet<Names>,
 }
 
-/// The production code of `src`, without modules that are tests.
+/// The production code of all crates, without modules that are tests.
 pub(crate) fn production() -> Vec<Source> {
-    let mut sources: Vec<Source> = files(&["src"])
+    let mut sources: Vec<Source> = files(&["src", "crates"])
         .into_iter()
         .filter(|(path, _)| !path.ends_with("main.rs"))
         .map(|(path, text)| Source::of(path, &text))
@@ -71,9 +71,7 @@ fn below(folder: &Path, into: &mut Vec<PathBuf>) {
 
 impl Source {
     fn of(path: String, text: &str) -> Self {
-        let inner = path.trim_start_matches("src/").trim_end_matches(".rs");
-        let module: Names =
-            inner.split('/').filter(|name| *name != "lib").map(str::to_owned).collect();
+        let module = module_of(&path);
         let mut source = Self {
             path,
             modules: BTreeSet::from([module.clone()]),
@@ -180,6 +178,12 @@ impl Source {
     }
 }
 
+/// The module that a file holds, as the root package shows the modules of all crates.
+fn module_of(path: &str) -> Names {
+    let inner = path.split_once("src/").map_or(path, |(_, inner)| inner).trim_end_matches(".rs");
+    inner.split('/').filter(|name| *name != "lib").map(str::to_owned).collect()
+}
+
 /// The leaves of a tree of imports: whole paths, and the names they get.
 fn tree(tokens: &[Token], before: &Names, into: &mut Vec<(Names, String)>) {
     let mut path = before.clone();
@@ -208,7 +212,7 @@ fn tree(tokens: &[Token], before: &Names, into: &mut Vec<(Names, String)>) {
 /// A path from the root of the crate, if it is written as one.
 fn absolute(path: &[String], module: &Names) -> Option<Names> {
     let mut base = match path.first()?.as_str() {
-        "crate" => return Some(path[1..].to_vec()),
+        "crate" | "rooflens_ground" | "rooflens_model" => return Some(path[1..].to_vec()),
         "super" | "self" => module.clone(),
         _ => return None,
     };

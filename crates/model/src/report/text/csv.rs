@@ -1,7 +1,7 @@
 //! Exact numbers as CSV; what is not known is empty.
 
 use crate::report::{BoundReport, ModelReport, OpReport};
-use crate::text::csv as csv_field;
+use rooflens_ground::text::csv as csv_field;
 use std::fmt::Write;
 
 fn number(n: Option<u64>) -> String {

@@ -12,7 +12,7 @@ pub use catalogue::{Catalogue, HwdbError};
 pub use ceiling::{ALL_UNITS, Ceiling, CeilingError, Choice, ceiling_type};
 pub use check::{Disagreement, PeakCheck, Verdict};
 
-use crate::units::{BytesPerSecond, FlopsPerSecond};
+use rooflens_ground::units::{BytesPerSecond, FlopsPerSecond};
 use serde::{Deserialize, Serialize};
 
 /// A device file.

@@ -2,7 +2,7 @@
 
 use super::{ModelReport, OpReport};
 use crate::roofline::{Hierarchy, LevelPlacement};
-use crate::units::{Bytes, Flops};
+use rooflens_ground::units::{Bytes, Flops};
 use serde::{Deserialize, Serialize};
 
 /// The nodes that one ceiling binds when a node's data lie in the innermost level that holds all of

@@ -5,7 +5,7 @@ use super::{EstimateReport, ModelReport, OpReport};
 use crate::dim::Bindings;
 use crate::hwdb::Device;
 use crate::roofline::{Hierarchy, Placement, Roof};
-use crate::units::{Bytes, Flops, Seconds};
+use rooflens_ground::units::{Bytes, Flops, Seconds};
 use serde::{Deserialize, Serialize};
 
 /// What a device allows a model at best.

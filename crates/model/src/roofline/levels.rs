@@ -4,7 +4,7 @@
 
 use super::{Bound, Placement, Roof};
 use crate::hwdb::{CeilingError, Choice, Device};
-use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Intensity};
+use rooflens_ground::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Intensity};
 
 /// The ceiling of a memory level.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! The names of a report as they are shown: whoever wrote the model chose them.
 
 use super::{ModelReport, TensorReport};
-use crate::text::{show, shown};
+use rooflens_ground::text::{show, shown};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 

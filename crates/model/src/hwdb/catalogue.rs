@@ -5,7 +5,7 @@ use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/hwdb");
+static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../hwdb");
 
 /// Why a device cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -80,7 +80,6 @@ pub enum SlowdownKind {
 
 /// Why there is no list of GPUs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum DriverError {
     /// The library is not there, or finds no driver.
     #[error("no NVIDIA driver found")]

@@ -4,10 +4,8 @@
 //! zero. Knows neither models nor servers.
 
 pub mod nvml;
-#[cfg(feature = "serve")]
 pub mod page_cache;
 pub mod proc;
-#[cfg(feature = "serve")]
 pub mod processes;
 pub mod rapl;
 pub mod sys;

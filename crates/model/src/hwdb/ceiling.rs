@@ -5,7 +5,7 @@
 //! device's main engine.
 
 use super::{Device, Peak};
-use crate::units::FlopsPerSecond;
+use rooflens_ground::units::FlopsPerSecond;
 
 /// The unit of accelerators that work beside a device's main engine.
 const DLA: &str = "dla";
@@ -48,7 +48,6 @@ pub struct Ceiling {
 
 /// Why a device has no ceiling or no roof for a data type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum CeilingError {
     /// No ceiling of the type.
     #[error("{device} has no known {dtype} roof")]

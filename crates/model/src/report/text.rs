@@ -7,8 +7,8 @@ pub use csv::csv;
 pub use device::{bounds, ceilings};
 
 use super::model::{ModelReport, OpReport};
-use crate::text;
-use crate::units::si;
+use rooflens_ground::text;
+use rooflens_ground::units::si;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

@@ -308,7 +308,7 @@ mod tests {
     use super::*;
 
     fn device() -> Device {
-        let text = include_str!("../../hwdb/nvidia-t4.toml");
+        let text = include_str!("../../../../hwdb/nvidia-t4.toml");
         toml::from_str(text).unwrap()
     }
 

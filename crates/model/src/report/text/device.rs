@@ -2,7 +2,7 @@
 
 use super::{align, bytes};
 use crate::report::{BoundReport, EstimateReport, LevelReport, ModelReport, RunReport};
-use crate::units::si;
+use rooflens_ground::units::si;
 use std::fmt::Write;
 
 /// The bounds on devices, for people.

@@ -9,7 +9,7 @@ mod levels;
 pub use levels::{Hierarchy, Level, LevelPlacement};
 
 use crate::hwdb::{CeilingError, Choice, Device};
-use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Intensity, Seconds};
+use rooflens_ground::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Intensity, Seconds};
 
 /// The ceilings of a device that hold for one data type.
 #[derive(Clone, Debug, PartialEq)]

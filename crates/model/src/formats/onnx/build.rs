@@ -125,7 +125,7 @@ fn decoded<M: Message + Default>(bytes: &Bytes) -> Result<M, LoadError> {
 }
 
 fn invalid(place: impl Into<String>, message: impl Into<String>) -> LoadError {
-    let shown = |text: String| crate::text::shown(&text).into_owned();
+    let shown = |text: String| rooflens_ground::text::shown(&text).into_owned();
     let (place, message) = (shown(place.into()), shown(message.into()));
     LoadErrorKind::Invalid { place, message }.into()
 }
