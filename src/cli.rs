@@ -166,7 +166,7 @@ fn emit_json(report: &impl serde::Serialize, file: Option<&std::path::Path>) -> 
     }
 }
 
-#[cfg(any(feature = "probe", feature = "serve"))]
+#[cfg(feature = "serve")]
 /// The folder, or the first of `-2`, `-3` … that is not there yet.
 fn new_folder(wanted: &std::path::Path) -> anyhow::Result<std::path::PathBuf> {
     let mut folder = wanted.to_owned();

@@ -19,7 +19,7 @@ pub mod chart;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod host;
-#[cfg(any(feature = "ort", feature = "probe", feature = "serve"))]
+#[cfg(any(feature = "ort", feature = "serve"))]
 pub mod probe;
 #[cfg(any(feature = "ort", feature = "probe"))]
 pub mod runtime;

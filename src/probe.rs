@@ -1,14 +1,12 @@
 //! How fast a model really runs: a runtime or a server under load, its latencies as a distribution.
 //!
-//! [`run`] loads a runtime in this process and needs no server. The rest is a load generator:
-//! [`arrival`] says when requests are due, [`drive`] sends them to a [`target`] and never waits for
-//! an answer before the next, [`record`] counts them by the instant at which they were due, and
-//! [`judge`] says what the numbers are worth. Knows servers and time, never graphs or costs.
+//! [`arrival`] says when requests are scheduled, [`drive`] sends them to a [`target`], which is a server or a
+//! runtime in this process, and never waits for an answer before the next, [`record`] counts them by the instant
+//! at which they were scheduled, and [`judge`] says whether the numbers can be trusted. Knows servers and time,
+//! never graphs or costs.
 
 #[cfg(feature = "serve")]
 pub mod arrival;
-#[cfg(feature = "probe")]
-mod closed;
 #[cfg(feature = "serve")]
 pub mod connector;
 #[cfg(feature = "serve")]
@@ -56,9 +54,6 @@ pub mod study;
 pub mod target;
 #[cfg(feature = "serve")]
 pub mod trace;
-
-#[cfg(feature = "probe")]
-pub use closed::{Measurement, Plan, run};
 
 /// Why a measurement could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,5 @@
-//! The files that rooflens writes about servers, as types: `measurement.json`, `sweep.json`, `start_up.json` and
-//! `batching.json`.
+//! The files that rooflens writes about servers and runtimes, as types: `measurement.json`, `sweep.json`,
+//! `start_up.json`, `batching.json`, and the measured half of the `report.json` of `assess`.
 //!
 //! What is here is read and written and nothing else: no clock, no socket, no judgement. The JSON Schemas in
 //! `schemas/` are generated from these types and their comments by a test of this module. Words that mean one of a
@@ -40,6 +40,7 @@ macro_rules! words {
     };
 }
 
+mod assessment;
 mod batching;
 mod measurement;
 mod meters;
@@ -49,6 +50,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
+pub use assessment::{GapPart, LoopPart, MachinePart};
 pub use batching::{
     Against, BATCHING, BatchingFile, CellPart, Column, LossKind, LossPart, PlateauPart,
 };

@@ -68,7 +68,7 @@ pub(super) fn machine_roofs(a: &Assessment) -> Vec<RoofLine> {
 
 /// The runs of an assessment.
 pub(super) fn measured(a: &Assessment) -> Vec<MeasuredPoint> {
-    let point = |s: &crate::report::Measured| {
+    let point = |s: &crate::schema::LoopPart| {
         Some(MeasuredPoint {
             label: format!("{}: {:.1}/s,", s.name, s.throughput_per_second),
             intensity: a.bound.intensity_flop_per_byte,

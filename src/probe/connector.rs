@@ -1,6 +1,7 @@
 //! Reaching a server: its address, the transport spoken to it, pools of connections for a load, and
 //! single exchanges outside one.
 
+use super::Target;
 use super::grpc::{self, Call};
 use super::http::{self, Request, Response};
 use super::local::Queue;
@@ -8,6 +9,7 @@ use super::record::Fault;
 use super::stream::{Address, Failure, Trust};
 use ::http::HeaderMap;
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What carries requests.
@@ -171,6 +173,8 @@ pub(crate) enum Client {
     Http(http::Pool),
     Grpc(grpc::Pool),
     Local(Queue),
+    /// A runtime that this thread itself runs, one inference after the other.
+    Inline(Arc<dyn Target + Send + Sync>),
 }
 
 /// When a runtime in this process began and ended, by its own clock.
@@ -202,6 +206,11 @@ impl Client {
                 let span = queue.call().await?;
                 Ok((Answer::default(), Some(span)))
             }
+            (Self::Inline(runtime), Encoded::Local) => {
+                sent();
+                runtime.infer().map_err(|e| (Fault::Runtime, e.to_string()))?;
+                Ok((Answer::default(), None))
+            }
             _ => Err((Fault::Malformed, "the request is for another protocol".into())),
         }
     }
@@ -211,7 +220,7 @@ impl Client {
         match self {
             Self::Http(pool) => pool.opened.get(),
             Self::Grpc(pool) => pool.opened.get(),
-            Self::Local(_) => 0,
+            Self::Local(_) | Self::Inline(_) => 0,
         }
     }
 }

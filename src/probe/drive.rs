@@ -90,7 +90,7 @@ impl Live {
 pub struct Outcome {
     /// What was counted.
     pub record: Record,
-    /// The sender threads.
+    /// The sender threads; empty where they ran the inferences themselves, and are no client apart from the target.
     pub health: Vec<Health>,
     /// Share of processor time that the hypervisor gave to others.
     pub stolen: f64,
@@ -152,7 +152,6 @@ pub fn drive(
     let ended = health.iter().map(|h| h.wall).fold(0.0, f64::max);
     Ok(Outcome {
         record,
-        health,
         stolen: ticks.zip(proc.ticks()).map_or(0.0, |(from, to)| to.stolen_share(from)),
         quota_stops: quota.zip(sys.quota_stops()).map_or(0, |(from, to)| to.saturating_sub(from)),
         started,
@@ -163,6 +162,7 @@ pub fn drive(
         },
         stopped,
         enough: enough && !stopped,
+        health: if target.is_inline() { Vec::new() } else { health },
     })
 }
 
@@ -308,6 +308,9 @@ impl SenderPlan<'_> {
                         if !good {
                             // A server that refuses at once is not asked a million times.
                             tokio::time::sleep(Duration::from_millis(10)).await;
+                        } else if sender.target.is_inline() {
+                            // Nothing was waited for: the rest of the thread gets its turn here.
+                            tokio::task::yield_now().await;
                         }
                     }
                 })
@@ -378,7 +381,7 @@ impl Sender {
         }
         let mut record = self.record.borrow_mut();
         record.bytes_sent += request.len();
-        record.ended(self.now(), sample, fault);
+        record.ended(arrived, sample, fault);
         self.in_flight.set(self.in_flight.get() - 1);
         self.done.notify_one();
         good

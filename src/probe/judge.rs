@@ -43,7 +43,8 @@ pub struct Case<'a> {
     pub headline: f64,
     /// Cut this many seconds at the start instead of looking for the end of the warm-up.
     pub warm_up: Option<f64>,
-    /// The sender threads.
+    /// The sender threads; empty where they ran the inferences themselves, so that there is no client that could
+    /// hold the target up.
     pub health: &'a [Health],
     /// Share of processor time that the hypervisor gave to others.
     pub stolen: f64,
@@ -360,14 +361,15 @@ fn client(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, St
         );
     }
     senders(case, sent, j, found);
-    if case.quota_stops > 0 {
-        found(
+    match (case.quota_stops, case.health) {
+        (0, _) => {}
+        (stops, []) => {
+            j.notes.push(format!("the process was stopped {stops} times for its CPU quota"));
+        }
+        (stops, _) => found(
             Verdict::ClientLimited,
-            format!(
-                "the client's control group was stopped {} times for its CPU quota",
-                case.quota_stops
-            ),
-        );
+            format!("the client's control group was stopped {stops} times for its CPU quota"),
+        ),
     }
     if case.stolen > 0.01 {
         j.notes.push(format!(

@@ -1,12 +1,13 @@
 //! Studies: programs of runs that answer one question. One run with everything read beside it ([`Run`]), the search
-//! for the highest rate ([`highest`]), batches in turn (`sweep`), starts of a server (`start_up`), and
-//! batching against loads (`batching`).
+//! for the highest rate ([`highest`]), batches in turn (`sweep`), starts of a server (`start_up`), batching against
+//! loads (`batching`), and a runtime in this process under closed loops ([`InProcess`]).
 //!
 //! A study takes a plan, tells an [`Observer`] how far it is, and returns what it found or a typed error. It knows no
 //! flags and prints nothing.
 
 mod batching;
 mod highest;
+mod in_process;
 mod meters;
 mod run;
 mod start_up;
@@ -18,6 +19,7 @@ use super::record::Fault;
 use super::target::{self, Prepared, TargetError, Url};
 pub use batching::{BatchingStudy, Row};
 pub use highest::highest;
+pub use in_process::{ClosedLoop, InProcess};
 pub use meters::Meters;
 pub use run::Run;
 pub use start_up::{StartUps, Starts};

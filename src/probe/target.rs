@@ -204,6 +204,7 @@ pub struct Prepared {
 enum Place {
     Remote(Box<Remote>),
     Local(Queue),
+    Inline(Arc<dyn InProcess + Send + Sync>),
 }
 
 /// A server, and how it is reached.
@@ -267,7 +268,7 @@ impl Prepared {
         })
     }
 
-    /// A runtime in this process, `instances` inferences at a time.
+    /// A runtime in this process behind a queue, with threads of its own for `instances` inferences at a time.
     pub fn local(
         text: &str,
         platform: &str,
@@ -275,6 +276,22 @@ impl Prepared {
         instances: usize,
         batch: i64,
     ) -> Self {
+        let queue = Queue::new(runtime, instances.max(1));
+        Self::in_process(text, platform, Place::Local(queue), batch)
+    }
+
+    /// A runtime in this process that the sender threads themselves run: no hand-over between threads is part of
+    /// what is measured. For closed loops with one request in flight per sender.
+    pub fn inline(
+        text: &str,
+        platform: &str,
+        runtime: &Arc<dyn InProcess + Send + Sync>,
+        batch: i64,
+    ) -> Self {
+        Self::in_process(text, platform, Place::Inline(runtime.clone()), batch)
+    }
+
+    fn in_process(text: &str, platform: &str, place: Place, batch: i64) -> Self {
         Self {
             text: text.into(),
             platform: platform.into(),
@@ -284,7 +301,7 @@ impl Prepared {
             requests: vec![Encoded::Local],
             batch,
             serving: Platform::Unknown,
-            place: Place::Local(Queue::new(runtime, instances.max(1))),
+            place,
             contains: None,
             expected: Vec::new(),
             patience: Duration::from_mins(1),
@@ -306,13 +323,18 @@ impl Prepared {
 
     /// Whether client and server share this process.
     pub fn is_local(&self) -> bool {
-        matches!(self.place, Place::Local(_))
+        self.remote_parts().is_none()
+    }
+
+    /// Whether the sender threads run the inferences, so that a request occupies its sender until it ends.
+    pub(crate) fn is_inline(&self) -> bool {
+        matches!(self.place, Place::Inline(_))
     }
 
     fn remote_parts(&self) -> Option<&Remote> {
         match &self.place {
             Place::Remote(remote) => Some(remote),
-            Place::Local(_) => None,
+            Place::Local(_) | Place::Inline(_) => None,
         }
     }
 
@@ -321,6 +343,7 @@ impl Prepared {
         match &self.place {
             Place::Remote(remote) => remote.connector.client(),
             Place::Local(queue) => Client::Local(queue.clone()),
+            Place::Inline(runtime) => Client::Inline(runtime.clone()),
         }
     }
 

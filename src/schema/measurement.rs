@@ -307,6 +307,13 @@ pub struct PercentilePart {
     pub effective_samples: f64,
 }
 
+impl PercentilePart {
+    /// The one at `quantile` of a list.
+    pub fn find(list: &[Self], quantile: f64) -> Option<&Self> {
+        list.iter().find(|p| (p.quantile - quantile).abs() < 1e-9)
+    }
+}
+
 /// A kind of failure.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -203,6 +203,7 @@ fn assess_measures_and_never_overwrites() {
         for words in ["bound by", "single stream", "all cores", "assumed    batch = 1"] {
             assert!(run.stdout.contains(words), "`{words}` is not in: {}", run.stdout);
         }
+        let stdout = &run.stdout;
         let text = std::fs::read_to_string(out.join("report.json")).unwrap();
         let report: Value = serde_json::from_str(&text).unwrap();
         follows("assessment", &report);
@@ -210,6 +211,16 @@ fn assess_measures_and_never_overwrites() {
         for run in report["measured"].as_array().unwrap() {
             assert!(run["count"].as_u64().unwrap() > 0, "{run}");
             assert_eq!(run["errors"], 0, "{run}");
+            let verdict = run["verdict"]["verdict"].as_str().unwrap();
+            assert!(stdout.contains(verdict) && verdict != "CLIENT-LIMITED", "{run}");
+            let p50 = &run["percentiles"][0];
+            let [low, p50, high] =
+                ["low_seconds", "seconds", "high_seconds"].map(|of| p50[of].as_f64().unwrap());
+            assert!(low <= p50 && p50 <= high, "{run}");
+            // All workers at once, each one inference after the other.
+            let (rate, mean) = (&run["throughput_per_second"], &run["mean_seconds"]);
+            let in_flight = rate.as_f64().unwrap() * mean.as_f64().unwrap();
+            assert!(in_flight <= 1.001 * run["workers"].as_f64().unwrap(), "{run}");
             // A bound that a measurement beats is no bound.
             assert!(run["gap"]["total"].as_f64().unwrap() >= 1.0, "{run}");
         }

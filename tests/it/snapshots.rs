@@ -14,7 +14,7 @@ fn printed_text() {
         ("hw_show_t4", &["hw", "show", "t4"]),
         ("hw_list_epyc", &["hw", "list", "epyc"]),
         ("ops_attention", &["ops", "attention"]),
-        #[cfg(all(feature = "probe", feature = "serve"))]
+        #[cfg(feature = "probe")]
         ("help", &["--help"]),
         ("help_analyze", &["analyze", "--help"]),
         ("help_plot", &["plot", "--help"]),

@@ -20,7 +20,7 @@ mod phases;
 mod tensor;
 mod text;
 
-pub use assessment::{ASSESSMENT_SCHEMA, Assessment, Gap, Machine, Measured};
+pub use assessment::{ASSESSMENT_SCHEMA, Assessment};
 pub use batch::{BatchSymbol, batch_symbol};
 pub use bound::{BoundReport, FitReport, RunReport, Shares, op_time, place};
 pub use caveats::inexact;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Set by Ctrl-C and by requests to end: what was measured until then is written.
-pub(super) fn interruptible() -> Result<Arc<AtomicBool>> {
+pub(in crate::cli) fn interruptible() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
@@ -59,7 +59,7 @@ pub(super) fn dry_run(plan: &Plan) -> Result<Exit> {
 
 /// A progress bar that shows what a study does, with requests per second and p99 while it sends some.
 #[derive(Default)]
-pub(super) struct Bar {
+pub(in crate::cli) struct Bar {
     label: String,
     bar: Option<indicatif::ProgressBar>,
 }

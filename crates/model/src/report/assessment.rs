@@ -1,6 +1,8 @@
 //! The report of an assessment: what a model costs, what a machine allows, what was reached.
 
-use super::{BoundReport, ModelReport};
+use super::{BoundReport, ModelReport, place};
+use crate::roofline::Roof;
+use crate::schema::{GapPart, LoopPart, MachinePart, MeasurementFile, PercentilePart};
 use serde::{Deserialize, Serialize};
 
 /// Version of the JSON form, in its `schema` field.
@@ -12,11 +14,11 @@ pub struct Assessment {
     /// Name and version of this form.
     pub schema: String,
     /// The machine and its measured ceilings.
-    pub machine: Machine,
+    pub machine: MachinePart,
     /// What all threads allow.
     pub bound: BoundReport,
     /// What was reached.
-    pub measured: Vec<Measured>,
+    pub measured: Vec<LoopPart>,
     /// The program that ran the model.
     pub runtime: String,
     /// Where the weights came from.
@@ -29,59 +31,56 @@ pub struct Assessment {
     pub analysis: ModelReport,
 }
 
-/// A machine and its measured ceilings, f32.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Machine {
-    pub cpu: String,
-    pub threads: usize,
-    pub simd: String,
-    pub peak_flops_one_thread: f64,
-    pub peak_flops_all_threads: f64,
-    pub triad_bytes_per_second_one_thread: f64,
-    pub triad_bytes_per_second_all_threads: f64,
-    /// What makes the figures doubtful.
-    pub doubts: Vec<String>,
+impl LoopPart {
+    /// The closed loop `name` of `workers` workers, as measured in `file`, under the roof of as many threads.
+    pub fn new(
+        name: &str,
+        workers: usize,
+        file: &MeasurementFile,
+        roof: &Roof,
+        report: &ModelReport,
+    ) -> Self {
+        let at = |q: f64| {
+            let found = PercentilePart::find(&file.response.percentiles, q);
+            found.filter(|p| p.supported || q <= 0.5).and_then(|p| p.seconds)
+        };
+        let throughput = throughput(file);
+        let achieved = report.totals.operations().map(|work| throughput * work as f64);
+        let first = file.errors.iter().min_by(|a, b| a.first_seconds.total_cmp(&b.first_seconds));
+        Self {
+            name: name.to_owned(),
+            workers,
+            count: file.window.good,
+            errors: file.errors.iter().map(|e| e.count).sum(),
+            first_error: first.map(|e| e.message.clone()),
+            interrupted: file.run.stopped,
+            verdict: file.verdict.clone(),
+            throughput_per_second: throughput,
+            mean_seconds: file.response.mean_seconds,
+            p50_seconds: at(0.5),
+            p90_seconds: at(0.9),
+            p95_seconds: at(0.95),
+            p99_seconds: at(0.99),
+            max_seconds: file.response.max_seconds,
+            percentiles: file.response.percentiles.clone(),
+            achieved_flops: achieved,
+            attainable_flops: place(roof, report).attainable.get(),
+            gap: achieved.and_then(|a| GapPart::new(a, &BoundReport::new(roof, report))),
+        }
+    }
 }
 
-/// A closed loop; times are seconds an inference.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Measured {
-    pub name: String,
-    pub workers: usize,
-    pub count: u64,
-    pub errors: u64,
-    pub first_error: Option<String>,
-    pub interrupted: bool,
-    pub throughput_per_second: f64,
-    pub mean_seconds: f64,
-    /// Quantiles are absent where fewer than ten samples lie beyond them.
-    pub p50_seconds: Option<f64>,
-    pub p90_seconds: Option<f64>,
-    pub p95_seconds: Option<f64>,
-    pub p99_seconds: Option<f64>,
-    pub max_seconds: f64,
-    /// Inferences a second times the model's FLOPs.
-    pub achieved_flops: Option<f64>,
-    /// What the roof of as many threads allows.
-    pub attainable_flops: f64,
-    pub gap: Option<Gap>,
+/// Successful inferences per second of a closed loop, by Little's law: those in flight over the time of each. A
+/// quotient of counts and the window's length would count whole inferences that reach beyond its end.
+fn throughput(file: &MeasurementFile) -> f64 {
+    let (w, mean) = (&file.window, file.response.mean_seconds);
+    if w.good == 0 || mean <= 0.0 {
+        return 0.0;
+    }
+    w.in_flight_mean / mean * (w.good as f64 / (w.good + w.lost) as f64)
 }
 
-/// How far a run is below its roof, and what that factor is made of: `total = traffic × kernels`.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Gap {
-    /// Attainable over achieved.
-    pub total: f64,
-    /// The part that goes when nodes pass their results on in cache: the time of all nodes, each
-    /// reading and writing memory, over the time of the model at best.
-    pub traffic: f64,
-    /// The rest: kernels that stay below the ceilings, and what the runtime does between them.
-    pub kernels: f64,
-}
-
-impl Gap {
+impl GapPart {
     /// The gap of a run that achieves `achieved` FLOP/s under `bound`.
     pub fn new(achieved: f64, bound: &BoundReport) -> Option<Self> {
         if achieved <= 0.0 || bound.direct_seconds <= 0.0 {
@@ -107,12 +106,12 @@ mod tests {
             node_by_node_seconds: 0.02,
             ..BoundReport::default()
         };
-        let gap = Gap::new(1e10, &bound).unwrap();
+        let gap = GapPart::new(1e10, &bound).unwrap();
         assert!((gap.total - 10.0).abs() < 1e-9 && (gap.traffic - 2.0).abs() < 1e-9);
         assert!((gap.traffic * gap.kernels - gap.total).abs() < 1e-9);
         bound.node_by_node_seconds = 1.0;
-        let gap = Gap::new(1e10, &bound).unwrap();
+        let gap = GapPart::new(1e10, &bound).unwrap();
         assert!((gap.traffic - 10.0).abs() < 1e-9 && (gap.kernels - 1.0).abs() < 1e-9);
-        assert!(Gap::new(0.0, &bound).is_none());
+        assert!(GapPart::new(0.0, &bound).is_none());
     }
 }

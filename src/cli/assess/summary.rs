@@ -1,0 +1,108 @@
+//! An assessment in a few lines.
+
+use crate::report::Assessment;
+use crate::schema::{GapPart, LoopPart, PercentilePart};
+use crate::units::si;
+use std::fmt::Write;
+use std::path::Path;
+
+/// What a person reads after an assessment.
+pub(super) fn summary(a: &Assessment, folder: &Path) -> String {
+    let mut out = format!("{}\n", a.analysis.model.file);
+    model(a, &mut out);
+    machine(a, &mut out);
+    let _ = writeln!(out, "\nmeasured with {}, closed loop", a.runtime);
+    for one in &a.measured {
+        closed_loop(one, &mut out);
+    }
+    let folder = folder.display().to_string();
+    let _ = writeln!(out, "\nreport in {}/", crate::text::shown(&folder));
+    out
+}
+
+fn row(out: &mut String, label: &str, text: &str) {
+    let _ = writeln!(out, "  {label:<10} {text}");
+}
+
+/// What the model costs, and what was assumed for it.
+fn model(a: &Assessment, out: &mut String) {
+    let t = &a.analysis.totals;
+    let costs = format!(
+        "{} parameters; per run {} and {} compulsory; compulsory intensity {:.1} FLOP/B",
+        crate::report::count(t.params),
+        t.operations().map_or("unknown work".into(), |n| si(n as f64, "FLOP")),
+        t.compulsory_bytes.map_or("unknown traffic".into(), |n| si(n as f64, "B")),
+        a.bound.intensity_flop_per_byte
+    );
+    row(out, "costs", &costs);
+    let coverage = &a.analysis.coverage;
+    row(out, "coverage", &format!("{:.1} % of {} nodes", coverage.percent, coverage.nodes));
+    row(out, "weights", &a.weights);
+    for line in crate::report::assumptions(&a.analysis) {
+        row(out, "assumed", &line);
+    }
+}
+
+/// What the machine allows.
+fn machine(a: &Assessment, out: &mut String) {
+    let (m, b) = (&a.machine, &a.bound);
+    row(out, "machine", &format!("{}, {} threads, {}", m.cpu, m.threads, m.simd));
+    row(out, "ceilings", &crate::report::ceilings(b, ", measured"));
+    for doubt in &m.doubts {
+        row(out, "noisy", doubt);
+    }
+    let (best, unfused) = (si(b.least_seconds, "s"), si(b.node_by_node_seconds, "s"));
+    row(out, "bound by", &format!("{}: {best} per run at best, {unfused} unfused", b.bound));
+}
+
+/// What was reached, whether that can be trusted, and what is missing to the roof.
+fn closed_loop(one: &LoopPart, out: &mut String) {
+    let mut row = |label: &str, text: &str| {
+        let _ = writeln!(out, "  {label:<14} {text}");
+    };
+    let p50 = one.p50_seconds.map_or(String::new(), |p| {
+        let median = PercentilePart::find(&one.percentiles, 0.5).filter(|p| p.supported);
+        format!("p50 {}{}, ", si(p, "s"), median.and_then(interval).unwrap_or_default())
+    });
+    let p99 =
+        one.p99_seconds.map_or("too few runs for p99".into(), |p| format!("p99 {}", si(p, "s")));
+    let flops = one.achieved_flops.map_or("FLOP/s not known".into(), |a| si(a, "FLOP/s"));
+    row(&one.name, &format!("{:>7.1}/s  {p50}{p99}; {flops}", one.throughput_per_second));
+    if let Some(gap) = &one.gap {
+        row("", &gap_in_words(gap, one.attainable_flops));
+    }
+    if one.verdict.findings.is_empty() {
+        row("", one.verdict.verdict.name());
+    }
+    for finding in &one.verdict.findings {
+        row("", &format!("{}: {}", finding.verdict, finding.evidence));
+    }
+    for note in &one.verdict.notes {
+        row("", &format!("note: {note}"));
+    }
+    if let Some(error) = &one.first_error {
+        row("", &format!("failed: {error}"));
+    }
+    if one.interrupted {
+        row("", &format!("interrupted: {} runs counted", one.count));
+    }
+}
+
+/// The interval of a percentile, where it has both ends.
+fn interval(p: &PercentilePart) -> Option<String> {
+    Some(format!(" ({} to {})", si(p.low_seconds?, "s"), si(p.high_seconds?, "s")))
+}
+
+/// How far from the roof, and why.
+fn gap_in_words(gap: &GapPart, attainable: f64) -> String {
+    if gap.total < 1.0 {
+        return "above the measured roof: the ceilings are too low".into();
+    }
+    format!(
+        "×{:.1} below the {} attainable: ×{:.1} traffic between nodes, ×{:.1} kernels and runtime",
+        gap.total,
+        si(attainable, "FLOP/s"),
+        gap.traffic,
+        gap.kernels
+    )
+}
