@@ -42,8 +42,8 @@ pub struct LoopPart {
     pub first_error: Option<String>,
     /// Whether it was stopped before its time.
     pub interrupted: bool,
-    /// Whether the median and the throughput can be trusted, and why not.
-    pub verdict: VerdictPart,
+    /// Whether the median and the throughput can be trusted, and why not; null in reports of versions that gave none.
+    pub verdict: Option<VerdictPart>,
     /// Successful inferences per second; one that reaches beyond the time that counts is counted by its share in it.
     pub throughput_per_second: f64,
     /// Mean time of an inference in seconds; 0 where none was successful.
@@ -58,7 +58,9 @@ pub struct LoopPart {
     pub p99_seconds: Option<f64>,
     /// Longest time of an inference in seconds; 0 where none was successful.
     pub max_seconds: f64,
-    /// All percentiles with their intervals, from the lowest to the highest quantile.
+    /// All percentiles with their intervals, from the lowest to the highest quantile; empty in reports of versions that
+    /// gave no intervals.
+    #[serde(default)]
     pub percentiles: Vec<PercentilePart>,
     /// Operations per second: throughput times those of an inference; null where these are not known.
     pub achieved_flops: Option<f64>,
@@ -79,4 +81,21 @@ pub struct GapPart {
     pub traffic: f64,
     /// The rest: kernels that stay below the ceilings, and what the runtime does between them.
     pub kernels: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `assess` wrote it before there were verdicts and intervals.
+    #[test]
+    fn older_loops_are_read() {
+        let text = r#"{"name": "single stream", "workers": 1, "count": 165, "errors": 0, "first_error": null,
+            "interrupted": false, "throughput_per_second": 55.0, "mean_seconds": 0.018, "p50_seconds": 0.018,
+            "p90_seconds": 0.019, "p95_seconds": null, "p99_seconds": null, "max_seconds": 0.02,
+            "achieved_flops": 3.4e10, "attainable_flops": 1.7e11,
+            "gap": {"total": 5.0, "traffic": 2.5, "kernels": 2.0}}"#;
+        let one: LoopPart = serde_json::from_str(text).unwrap();
+        assert_eq!((one.count, one.verdict, one.percentiles.len()), (165, None, 0));
+    }
 }

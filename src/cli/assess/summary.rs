@@ -71,14 +71,16 @@ fn closed_loop(one: &LoopPart, out: &mut String) {
     if let Some(gap) = &one.gap {
         row("", &gap_in_words(gap, one.attainable_flops));
     }
-    if one.verdict.findings.is_empty() {
-        row("", one.verdict.verdict.name());
-    }
-    for finding in &one.verdict.findings {
-        row("", &format!("{}: {}", finding.verdict, finding.evidence));
-    }
-    for note in &one.verdict.notes {
-        row("", &format!("note: {note}"));
+    if let Some(judged) = &one.verdict {
+        if judged.findings.is_empty() {
+            row("", judged.verdict.name());
+        }
+        for finding in &judged.findings {
+            row("", &format!("{}: {}", finding.verdict, finding.evidence));
+        }
+        for note in &judged.notes {
+            row("", &format!("note: {note}"));
+        }
     }
     if let Some(error) = &one.first_error {
         row("", &format!("failed: {error}"));

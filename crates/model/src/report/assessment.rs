@@ -54,7 +54,7 @@ impl LoopPart {
             errors: file.errors.iter().map(|e| e.count).sum(),
             first_error: first.map(|e| e.message.clone()),
             interrupted: file.run.stopped,
-            verdict: file.verdict.clone(),
+            verdict: Some(file.verdict.clone()),
             throughput_per_second: throughput,
             mean_seconds: file.response.mean_seconds,
             p50_seconds: at(0.5),
