@@ -5,6 +5,8 @@
 //! is sent at once and keeps the instant at which it was due; the schedule is never moved. One that is
 //! later than its time-out is lost already: it is counted and not sent, so that the client catches up.
 
+mod inline;
+
 use super::arrival::{Arrival, Due, Load, Stripe, nanoseconds};
 use super::connector::{Answer, Client, Span};
 use super::counts::Counts;
@@ -291,6 +293,12 @@ impl SenderPlan<'_> {
         let first =
             usize::try_from(self.plan.stripe.index).unwrap_or(0) * self.senders + self.index;
         let own = slots / of + usize::from(first < slots % of);
+        if let Client::Inline(runtime) = &sender.client {
+            if own > 0 {
+                self.inline(sender, &**runtime);
+            }
+            return;
+        }
         let end = nanoseconds(self.plan.duration);
         let over = Rc::new(Cell::new(false));
         let tasks: Vec<_> = (0..own)
@@ -308,9 +316,6 @@ impl SenderPlan<'_> {
                         if !good {
                             // A server that refuses at once is not asked a million times.
                             tokio::time::sleep(Duration::from_millis(10)).await;
-                        } else if sender.target.is_inline() {
-                            // Nothing was waited for: the rest of the thread gets its turn here.
-                            tokio::task::yield_now().await;
                         }
                     }
                 })
@@ -372,18 +377,23 @@ impl Sender {
             }
         };
         let sample = Sample { due: due.at, began, sent: sent.get().unwrap_or(ended), ended };
+        self.record.borrow_mut().bytes_sent += request.len();
+        let good = self.count(arrived, sample, fault);
+        self.in_flight.set(self.in_flight.get() - 1);
+        self.done.notify_one();
+        good
+    }
+
+    /// Counts a request whose end was seen at `arrived`; says whether it was successful.
+    fn count(&self, arrived: u64, sample: Sample, fault: Option<Failure>) -> bool {
         let good = fault.is_none();
         if good {
             self.good.set(self.good.get() + 1);
-            self.recent.borrow_mut().record(ended.saturating_sub(due.at));
+            self.recent.borrow_mut().record(sample.ended.saturating_sub(sample.due));
         } else {
             self.lost.set(self.lost.get() + 1);
         }
-        let mut record = self.record.borrow_mut();
-        record.bytes_sent += request.len();
-        record.ended(arrived, sample, fault);
-        self.in_flight.set(self.in_flight.get() - 1);
-        self.done.notify_one();
+        self.record.borrow_mut().ended(arrived, sample, fault);
         good
     }
 

@@ -207,8 +207,10 @@ fn balance(j: &mut Judgement, found: &mut impl FnMut(Verdict, String)) {
     let law = if j.seconds > 0.0 { stay / j.seconds } else { 0.0 };
     if j.in_flight > 0.0 && j.seconds > 0.0 {
         j.little = (j.in_flight - law).abs() / j.in_flight;
-        // What is in flight when the window opens and closes belongs to one side only.
-        let edge = j.sum.durations[Metric::Response].max as f64 * 1e-9 / j.seconds;
+        // What is in flight when the window opens and closes belongs to one side only: about the mean number, and
+        // one where that is below one.
+        let longest = j.sum.durations[Metric::Response].max as f64 * 1e-9;
+        let edge = longest / j.seconds * (1.0 / j.in_flight).max(1.0);
         if j.sum.lost == 0 && j.little > 0.02 + 2.0 * edge {
             found(
                 Verdict::ClientLimited,
@@ -548,6 +550,24 @@ pub(super) mod tests {
             let j = judge(&case(&record, 30.0));
             assert_eq!(j.verdict, Verdict::Overloaded, "{:?}", j.findings);
             assert!((30.0..70.0).contains(&j.growth), "{}", j.growth);
+        }
+    }
+
+    #[test]
+    fn a_request_beyond_the_end_of_a_quiet_run_is_no_fault_of_the_client() {
+        // One of 10,000 each 100 µs takes 4 ms and not 10 µs; the last, which ends beyond the run, or one before.
+        for slow in [9_999, 9_000] {
+            let (mut record, mut now) = (Record::new(Duration::from_secs(1)), 0);
+            for i in 0..10_000u64 {
+                now = now.max(i * 100_000);
+                let ended = now + if i == slow { 4_000_000 } else { 10_000 };
+                record.began(now);
+                record.ended(ended, Sample { due: now, began: now, sent: now, ended }, None);
+                now = ended;
+            }
+            let j = judge(&Case { open: false, ..case(&record, 1.0) });
+            assert!(j.in_flight > 0.09 && j.little < 0.05, "{}, {}", j.in_flight, j.little);
+            assert_ne!(j.verdict, Verdict::ClientLimited, "{:?}", j.findings);
         }
     }
 
