@@ -129,7 +129,8 @@ pub(super) struct Args {
     /// Seconds to wait for the first answer, before the load.
     #[arg(long, value_name = "S", default_value_t = 30.0, help_heading = "Client")]
     patience: f64,
-    /// Sender threads; one less than the cores where left out.
+    /// Sender threads; one less than the cores where omitted. A closed loop of a runtime in this process with at most
+    /// --instances requests in flight has none, where this and --stripe are omitted: its threads run the inferences.
     #[arg(long, value_name = "N", help_heading = "Client", value_parser = clap::value_parser!(u16).range(1..=1024))]
     senders: Option<u16>,
     /// Requests in flight, at most; more are dropped, and counted as such.
@@ -221,7 +222,7 @@ impl Args {
             // The last server runs until the end of this function.
             (folder, started) = (Some(logs), Some(starts));
         }
-        let cases = asked.batches.iter().map(|b| self.case(*b, &asked.sizes));
+        let cases = asked.batches.iter().map(|b| self.case(*b, &asked));
         let cases = cases.collect::<Result<Vec<_>>>()?;
         let folder = folder.map_or_else(|| super::new_folder(&self.output), Ok)?;
         let measure = |case: &Case| -> Result<Measured> {
@@ -271,9 +272,10 @@ impl Args {
         Ok(Asked { wanted, batches, plan: self.plan(first)?, aims, until, sizes })
     }
 
-    fn case(&self, batch: i64, sizes: &Sizes) -> Result<Case> {
-        let prepared = self.prepare(batch, sizes)?;
-        let cost = self.cost(&prepared, sizes)?;
+    fn case(&self, batch: i64, asked: &Asked) -> Result<Case> {
+        let inline = self.workers(&asked.plan.load).is_some();
+        let prepared = self.prepare(batch, &asked.sizes, inline)?;
+        let cost = self.cost(&prepared, &asked.sizes)?;
         let first_answer = first_answer(&prepared).map_err(failed)?;
         Ok(Case { batch, prepared, first_answer, cost })
     }
@@ -314,13 +316,29 @@ impl Args {
         batches
     }
 
+    /// The threads that themselves run a runtime in this process: as many as a closed loop keeps requests in flight,
+    /// where none of these waits for an instance. `None` where requests are handed over to instances or a server.
+    fn workers(&self, load: &Load) -> Option<usize> {
+        let Load::Closed(workers) = load else { return None };
+        let shared = self.senders.is_some() || self.stripe.is_some();
+        let own = self.in_process_file().is_some() && !shared;
+        (own && *workers <= usize::from(self.instances)).then_some(*workers)
+    }
+
+    /// The model's file of a target in this process.
+    fn in_process_file(&self) -> Option<&Path> {
+        let (runtime, path) = self.target.split_once(':')?;
+        matches!(runtime, "tract" | "ort").then(|| Path::new(path))
+    }
+
     fn plan(&self, load: Load) -> Result<Plan> {
+        let workers = self.workers(&load).or(self.senders.map(usize::from));
         Ok(Plan {
             load,
             seed: self.seed,
             duration: time("--seconds", self.longest())?,
             stripe: self.stripe.as_deref().map_or(Ok(Stripe::WHOLE), load::stripe)?,
-            senders: self.senders.map_or_else(senders, usize::from),
+            senders: workers.unwrap_or_else(senders),
             timeout: time("--timeout", self.timeout)?,
             max_in_flight: self.max_in_flight.max(1),
             start_at: self.start_at.map(start_at).transpose()?,
@@ -332,9 +350,9 @@ impl Args {
         self.seconds.unwrap_or(if self.until.is_some() { 120.0 } else { 20.0 })
     }
 
-    fn prepare(&self, batch: i64, sizes: &Sizes) -> Result<Prepared> {
-        let prepared = if let Some(("tract" | "ort", path)) = self.target.split_once(':') {
-            self.in_process(Path::new(path), batch, sizes)?
+    fn prepare(&self, batch: i64, sizes: &Sizes, inline: bool) -> Result<Prepared> {
+        let prepared = if let Some(path) = self.in_process_file() {
+            self.in_process(path, batch, sizes, inline)?
         } else {
             let url = Url::parse(&self.target).map_err(failed)?;
             Prepared::remote(&url, &self.options(batch)?).map_err(failed)?

@@ -52,6 +52,8 @@ pub struct Case<'a> {
     pub quota_stops: u64,
     /// Evidence that a device lowered its clocks.
     pub throttled: Option<String>,
+    /// What is counted, in the plural: requests, or the inferences of a runtime that the senders run.
+    pub unit: &'static str,
 }
 
 /// What came of it.
@@ -69,11 +71,11 @@ pub struct Judgement {
     pub sum: Interval,
     /// Seconds of them.
     pub seconds: f64,
-    /// Requests due a second.
+    /// Requests due a second; in a closed loop, each by its share of time in the window.
     pub offered: f64,
     /// Good answers a second, by when they ended.
     pub completed: f64,
-    /// Good answers a second, by when they were due.
+    /// Good answers a second, by when they were due; in a closed loop, each by its share of time in the window.
     pub goodput: f64,
     /// Mean number in flight, from the counter.
     pub in_flight: f64,
@@ -120,6 +122,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let added = stats::Window::new(record, &window);
     let sum = added.sum.clone();
     let per_second = |n: u64| if seconds > 0.0 { n as f64 / seconds } else { 0.0 };
+    let inside = if case.open { 1.0 } else { inside(&sum) };
     let quantiles = |metric| {
         let mut wanted = QUANTILES.to_vec();
         if !wanted.contains(&case.headline) {
@@ -133,9 +136,9 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         findings: Vec::new(),
         notes: Vec::new(),
         seconds,
-        offered: per_second(sum.due),
+        offered: per_second(sum.due) * inside,
         completed: per_second(sum.completed),
-        goodput: per_second(sum.good),
+        goodput: per_second(sum.good) * inside,
         in_flight: if seconds > 0.0 { sum.area as f64 * 1e-9 / seconds } else { 0.0 },
         little: 0.0,
         growth: 0.0,
@@ -153,6 +156,12 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     judgement.verdict = findings.first().map_or(Verdict::Valid, |f| f.verdict);
     judgement.findings = findings;
     judgement
+}
+
+/// How much of the time that a window's requests take lies in it: a closed loop begins requests until the window
+/// ends, and what it began before the window reaches into it. 1 where there was no request.
+fn inside(sum: &Interval) -> f64 {
+    if sum.stay == 0 { 1.0 } else { sum.area as f64 / sum.stay as f64 }
 }
 
 /// The first interval after the warm-up.
@@ -296,8 +305,9 @@ fn drifts(sums: &[Interval], j: &mut Judgement, found: &mut impl FnMut(Verdict, 
 
 /// Whether there are enough requests for the headline.
 fn samples(case: &Case<'_>, j: &Judgement, found: &mut impl FnMut(Verdict, String)) {
+    let unit = case.unit;
     if j.sum.good == 0 {
-        found(Verdict::TooFewSamples, format!("none of {} requests got a good answer", j.sum.due));
+        found(Verdict::TooFewSamples, format!("none of {} {unit} was successful", j.sum.due));
         return;
     }
     let name = name(case.headline);
@@ -308,7 +318,7 @@ fn samples(case: &Case<'_>, j: &Judgement, found: &mut impl FnMut(Verdict, Strin
         found(
             Verdict::TooFewSamples,
             format!(
-                "{:.0} requests lie beyond the {name} of {}; it takes {TAIL:.0}",
+                "{:.0} {unit} lie beyond the {name} of {}; it takes {TAIL:.0}",
                 head.beyond.floor(),
                 j.sum.due
             ),
@@ -474,6 +484,7 @@ pub(super) mod tests {
             stolen: 0.0,
             quota_stops: 0,
             throttled: None,
+            unit: "requests",
         }
     }
 
@@ -569,6 +580,29 @@ pub(super) mod tests {
             assert!(j.in_flight > 0.09 && j.little < 0.05, "{}, {}", j.in_flight, j.little);
             assert_ne!(j.verdict, Verdict::ClientLimited, "{:?}", j.findings);
         }
+    }
+
+    #[test]
+    fn a_closed_loop_counts_a_request_by_its_share_in_the_window() {
+        // One that takes 3 s after the other, for 10 s: the last begins after 9 s and ends after 12 s.
+        let mut record = Record::new(Duration::from_secs(10));
+        for i in 0..4 {
+            let (due, ended) = (i * 3_000_000_000, (i + 1) * 3_000_000_000);
+            record.began(due);
+            record.ended(ended, Sample { due, began: due, sent: due, ended }, None);
+        }
+        let rates = |open, warm_up| {
+            let j = judge(&Case { open, warm_up: Some(warm_up), ..case(&record, 10.0) });
+            (j.sum.good, j.goodput, j.offered)
+        };
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        for (warm_up, good) in [(0.0, 4), (4.0, 2), (8.0, 1)] {
+            let (counted, goodput, offered) = rates(false, warm_up);
+            assert!(counted == good && close(goodput, 1.0 / 3.0) && close(offered, goodput));
+        }
+        assert!(close(rates(true, 0.0).1, 0.4));
+        // None was due in the last half second: nothing is known.
+        assert!(close(rates(false, 9.5).1, 0.0));
     }
 
     #[test]

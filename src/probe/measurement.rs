@@ -100,6 +100,7 @@ impl Aims {
             stolen: 0.0,
             quota_stops: 0,
             throttled: self.throttled.clone(),
+            unit: "requests",
         }
     }
 }
@@ -301,6 +302,7 @@ fn compose(
 ) -> MeasurementFile {
     let health: Vec<Health> = run.senders.iter().map(SenderPart::health).collect();
     let j = judge::judge(&Case {
+        unit: unit(&target, &run),
         health: &health,
         stolen: run.stolen_share,
         quota_stops: run.quota_stops,
@@ -350,6 +352,12 @@ fn compose(
     };
     file.pipeline = pipeline(&inputs(&file));
     file
+}
+
+/// What is counted, in the plural.
+fn unit(target: &TargetPart, run: &RunPart) -> &'static str {
+    let inferences = target.in_process && run.senders.is_empty() && target.batch == 1;
+    if inferences { "inferences" } else { "requests" }
 }
 
 /// What the pipeline of a file is computed from.

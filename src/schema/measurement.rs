@@ -261,11 +261,12 @@ pub struct WindowPart {
     pub good: u64,
     /// Those of them that failed; they count as infinitely slow.
     pub lost: u64,
-    /// Requests scheduled per second.
+    /// Requests scheduled per second; in a closed loop, each counts by its share of time in the window.
     pub offered_per_second: f64,
     /// Successful answers per second, by the time at which they ended.
     pub completed_per_second: f64,
-    /// Successful answers per second, by the time for which they were scheduled.
+    /// Successful answers per second, by the time for which they were scheduled; in a closed loop, each counts by its
+    /// share of time in the window, as the last ones end beyond it.
     pub goodput_per_second: f64,
     /// Successful inferences per second: `goodput_per_second` times the batch.
     pub inferences_per_second: f64,

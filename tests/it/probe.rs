@@ -396,3 +396,35 @@ fn wrong_words_are_refused_with_a_hint() {
         assert!(run.stdout.is_empty());
     }
 }
+
+/// A closed loop of a runtime in this process has no queue unless more are in flight than it has instances, or
+/// `--senders` asks for it.
+#[test]
+#[cfg(feature = "probe")]
+fn a_closed_loop_in_this_process_hands_nothing_over() {
+    steadily(|| {
+        let (target, load) =
+            ("tract:tests/models/recurrent.onnx", ["--seconds", "1", "--no-meters"]);
+        let with = |extra: &[&str]| probe(target, &[extra, load.as_slice()].concat()).1;
+        let queued = |m: &Value| {
+            let stages: Vec<&str> = m["stages"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|s| s["name"].as_str().unwrap())
+                .collect();
+            assert!(stages.contains(&"compute") && m["window"]["good"].as_u64() > Some(0), "{m}");
+            assert_eq!(stages.contains(&"queue"), m["run"]["senders"] != serde_json::json!([]));
+            stages.contains(&"queue")
+        };
+        let one = with(&[]);
+        assert!(
+            !queued(&one) && one["verdict"]["verdict"] != "CLIENT-LIMITED",
+            "{}",
+            one["verdict"]
+        );
+        assert!(!queued(&with(&["--load", "closed:2", "--instances", "2"])));
+        assert!(queued(&with(&["--load", "closed:2"])));
+        assert!(queued(&with(&["--senders", "1"])));
+    });
+}

@@ -163,7 +163,8 @@ impl Args {
         batches.sort_unstable();
         batches.dedup();
         let sizes = own.sizes();
-        let all = batches.iter().map(|b| own.prepare(*b, &sizes)).collect::<Result<Vec<_>>>()?;
+        let all = batches.iter().map(|b| own.prepare(*b, &sizes, false));
+        let all = all.collect::<Result<Vec<_>>>()?;
         for prepared in &all {
             first_answer(prepared).map_err(failed)?;
         }

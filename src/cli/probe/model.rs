@@ -69,8 +69,15 @@ impl Args {
         Ok((Some(part), notes))
     }
 
+    /// The runtime in this process; `inline` where the senders run it themselves, and behind a queue otherwise.
     #[cfg(any(feature = "ort", feature = "probe"))]
-    pub(super) fn in_process(&self, path: &Path, batch: i64, sizes: &Sizes) -> Result<Prepared> {
+    pub(super) fn in_process(
+        &self,
+        path: &Path,
+        batch: i64,
+        sizes: &Sizes,
+        inline: bool,
+    ) -> Result<Prepared> {
         use crate::runtime::{Loaded, Runtime, RuntimeOptions};
         let ort = self.target.starts_with("ort:");
         let runtime = if ort { Runtime::Ort } else { Runtime::Tract };
@@ -113,12 +120,16 @@ impl Args {
         };
         let platform = format!("{}, in this process{threads}", loaded.name);
         let instances = usize::from(self.instances);
-        Ok(Prepared::local(&self.target, &platform, &loaded.target, instances, batch))
+        Ok(if inline {
+            Prepared::inline(&self.target, &platform, &loaded.target, batch)
+        } else {
+            Prepared::local(&self.target, &platform, &loaded.target, instances, batch)
+        })
     }
 
     #[cfg(not(any(feature = "ort", feature = "probe")))]
     #[allow(clippy::unused_self, reason = "as in a build with a runtime")]
-    pub(super) fn in_process(&self, _: &Path, _: i64, _: &Sizes) -> Result<Prepared> {
+    pub(super) fn in_process(&self, _: &Path, _: i64, _: &Sizes, _: bool) -> Result<Prepared> {
         Err(hinted("this build has no runtime in it", "build with the feature `ort` or `probe`"))
     }
 }

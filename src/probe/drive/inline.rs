@@ -50,3 +50,48 @@ impl Sender {
         self.count(ended, Sample { due: began, began, sent: began, ended }, fault)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::ProbeError;
+    use crate::probe::arrival::{Load, Stripe};
+    use crate::probe::drive::{Live, Plan, drive};
+    use crate::probe::target::Prepared;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    /// Takes 5 ms.
+    struct Slow;
+
+    impl Target for Slow {
+        fn infer(&self) -> Result<(), ProbeError> {
+            std::thread::sleep(Duration::from_millis(5));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_inference_beyond_its_time_out_has_failed() {
+        let slow: Arc<dyn Target + Send + Sync> = Arc::new(Slow);
+        let target = Prepared::inline("test:", "slow", &slow, 1);
+        for (millis, failed) in [(1, true), (2000, false)] {
+            let plan = Plan {
+                load: Load::Closed(2),
+                seed: 1,
+                duration: Duration::from_millis(60),
+                stripe: Stripe::WHOLE,
+                senders: 2,
+                timeout: Duration::from_millis(millis),
+                max_in_flight: 2,
+                start_at: None,
+            };
+            let record =
+                drive(&plan, &target, &AtomicBool::new(false), &Live::default()).unwrap().record;
+            let sum = record.sum(0..record.intervals.len());
+            assert_eq!((sum.good == 0, sum.lost > 0), (failed, failed), "{sum:?}");
+            assert_eq!(record.faults.contains_key(&Fault::Timeout), failed);
+            assert_eq!(sum.area, sum.stay);
+        }
+    }
+}

@@ -166,7 +166,11 @@ mod tests {
         let (m, calls) = measured(Some(Duration::from_millis(150)), 1, 100, false);
         let (w, mean) = (&m.file.window, m.file.response.mean_seconds);
         assert_eq!((w.good, calls), (1, 3), "two to warm up");
-        assert!(w.in_flight_mean / mean < 7.0, "{w:?}, {mean} s");
+        // Not one in 0.1 s.
+        assert!((w.goodput_per_second * mean - w.in_flight_mean).abs() < 1e-3, "{w:?}, {mean} s");
+        assert!(w.goodput_per_second < 7.0, "{w:?}");
+        let evidence = &m.file.verdict.findings[0].evidence;
+        assert!(evidence.starts_with("0 inferences lie beyond the p50 of 1;"), "{evidence}");
         assert_eq!(m.file.verdict.verdict, Verdict::TooFewSamples);
     }
 

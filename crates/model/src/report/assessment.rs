@@ -44,7 +44,7 @@ impl LoopPart {
             let found = PercentilePart::find(&file.response.percentiles, q);
             found.filter(|p| p.supported || q <= 0.5).and_then(|p| p.seconds)
         };
-        let throughput = throughput(file);
+        let throughput = file.window.goodput_per_second;
         let achieved = report.totals.operations().map(|work| throughput * work as f64);
         let first = file.errors.iter().min_by(|a, b| a.first_seconds.total_cmp(&b.first_seconds));
         Self {
@@ -68,16 +68,6 @@ impl LoopPart {
             gap: achieved.and_then(|a| GapPart::new(a, &BoundReport::new(roof, report))),
         }
     }
-}
-
-/// Successful inferences per second of a closed loop, by Little's law: those in flight over the time of each. A
-/// quotient of counts and the window's length would count whole inferences that reach beyond its end.
-fn throughput(file: &MeasurementFile) -> f64 {
-    let (w, mean) = (&file.window, file.response.mean_seconds);
-    if w.good == 0 || mean <= 0.0 {
-        return 0.0;
-    }
-    w.in_flight_mean / mean * (w.good as f64 / (w.good + w.lost) as f64)
 }
 
 impl GapPart {
