@@ -13,17 +13,17 @@
 //! # Ok::<(), rooflens::formats::LoadError>(())
 //! ```
 
+pub mod assess;
 #[cfg(feature = "probe")]
 pub mod calibrate;
 pub mod chart;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod host;
-#[cfg(any(feature = "ort", feature = "serve"))]
-pub mod probe;
 #[cfg(any(feature = "ort", feature = "probe"))]
 pub mod runtime;
-pub mod schema;
 
 pub use rooflens_ground::{os, text, units};
 pub use rooflens_model::{analysis, dim, formats, hwdb, ir, ops, report, roofline};
+pub use rooflens_probe as probe;
+pub use rooflens_probe::schema;

@@ -4,16 +4,17 @@ mod summary;
 
 use super::probe::{Bar, interruptible};
 use super::{Exit, charts, emit, hinted};
+use crate::assess::{ASSESSMENT_SCHEMA, Assessment, loop_part};
 use crate::dim::{Bindings, Dim};
 use crate::host::{HostCeilings, MeasurePlan, measure};
 use crate::ir::Model;
 use crate::probe::measurement::Measured;
 use crate::probe::study::{ClosedLoop, InProcess, Switch};
 use crate::probe::target::Prepared;
-use crate::report::{ASSESSMENT_SCHEMA, Assessment, BoundReport, ModelReport};
+use crate::report::{BoundReport, ModelReport};
 use crate::roofline::Roof;
 use crate::runtime::{Loaded, Runtime, RuntimeOptions, WeightsOrigin};
-use crate::schema::{LoopPart, MachinePart};
+use crate::schema::MachinePart;
 use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond, si};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ impl Args {
         let (roof_one, roof_all) = roofs(&host);
         let (roofs, loops) = ([&roof_one, &roof_all], loops(host.threads));
         let of = |((measured, (name, workers)), roof): ((&Measured, (&str, usize)), &Roof)| {
-            LoopPart::new(name, workers, &measured.file, roof, &report)
+            loop_part(name, workers, &measured.file, roof, &report)
         };
         let assessment = Assessment {
             schema: ASSESSMENT_SCHEMA.to_owned(),

@@ -1,9 +1,10 @@
 //! Charts from reports, and the files they go to.
 
 use super::{emit, hinted};
+use crate::assess::Assessment;
 use crate::chart::{Ceiling, Chart, MeasuredPoint, ModelPoint, Point, RoofLine, render_svg};
 use crate::hwdb::Device;
-use crate::report::{Assessment, BoundReport, ModelReport, op_time};
+use crate::report::{BoundReport, ModelReport, op_time};
 use crate::roofline::Roof;
 use anyhow::Result;
 use std::path::Path;

@@ -4,9 +4,10 @@ mod measured;
 
 use super::{Exit, charts, emit, hinted};
 use crate::analysis::{Precision, type_name};
+use crate::assess::{ASSESSMENT_SCHEMA, Assessment};
 use crate::chart::{Chart, RoofLine};
 use crate::ir::{Model, ValueId};
-use crate::report::{ASSESSMENT_SCHEMA, Assessment, ModelReport};
+use crate::report::ModelReport;
 use crate::roofline::Roof;
 use crate::schema::MEASUREMENT;
 use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond};

@@ -180,8 +180,20 @@ impl Source {
 
 /// The module that a file holds, as the root package shows the modules of all crates.
 fn module_of(path: &str) -> Names {
-    let inner = path.split_once("src/").map_or(path, |(_, inner)| inner).trim_end_matches(".rs");
-    inner.split('/').filter(|name| *name != "lib").map(str::to_owned).collect()
+    let (package, inner) = path.split_once("src/").unwrap_or(("", path));
+    let names = inner.trim_end_matches(".rs").split('/').filter(|name| *name != "lib");
+    let names: Names = names.map(str::to_owned).collect();
+    if package == "crates/probe/" { of_the_probe(&names) } else { names }
+}
+
+/// A path in the probe's crate, which the root package shows as `probe` and `schema`; the folder `load`
+/// gates the load generator and is no module of its own to others.
+fn of_the_probe(path: &[String]) -> Names {
+    match path.first().map(String::as_str) {
+        Some("schema") => path.to_vec(),
+        Some("load") => joined(&vec!["probe".into()], &path[1..]),
+        _ => joined(&vec!["probe".into()], path),
+    }
 }
 
 /// The leaves of a tree of imports: whole paths, and the names they get.
@@ -212,6 +224,10 @@ fn tree(tokens: &[Token], before: &Names, into: &mut Vec<(Names, String)>) {
 /// A path from the root of the crate, if it is written as one.
 fn absolute(path: &[String], module: &Names) -> Option<Names> {
     let mut base = match path.first()?.as_str() {
+        "rooflens_probe" => return Some(of_the_probe(&path[1..])),
+        "crate" if module.first().is_some_and(|m| m == "probe" || m == "schema") => {
+            return Some(of_the_probe(&path[1..]));
+        }
         "crate" | "rooflens_ground" | "rooflens_model" => return Some(path[1..].to_vec()),
         "super" | "self" => module.clone(),
         _ => return None,

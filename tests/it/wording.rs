@@ -38,12 +38,12 @@ const STILL: [(&str, usize); 15] = [
     ("src/cli/probe/spawn.rs", 1),
     ("src/cli/probe/summary.rs", 2),
     ("src/cli/probe.rs", 7),
-    ("src/probe/judge.rs", 2),
-    ("src/probe/measurement.rs", 1),
-    ("src/probe/meter/energy.rs", 2),
-    ("src/probe/meter/scrape.rs", 1),
-    ("src/probe/pipeline.rs", 6),
-    ("src/probe/target/asker.rs", 1),
+    ("crates/probe/src/load/judge.rs", 2),
+    ("crates/probe/src/load/measurement.rs", 1),
+    ("crates/probe/src/load/meter/energy.rs", 2),
+    ("crates/probe/src/load/meter/scrape.rs", 1),
+    ("crates/probe/src/load/pipeline.rs", 6),
+    ("crates/probe/src/load/target/asker.rs", 1),
 ];
 
 /// What a format string says, without the names of what it prints.

@@ -4,7 +4,6 @@
 //! form is one function over it. Nothing here prints, and nothing here computes a cost.
 
 mod agreement;
-mod assessment;
 mod batch;
 mod beside;
 mod bodies;
@@ -20,7 +19,6 @@ mod phases;
 mod tensor;
 mod text;
 
-pub use assessment::{ASSESSMENT_SCHEMA, Assessment};
 pub use batch::{BatchSymbol, batch_symbol};
 pub use bound::{BoundReport, FitReport, RunReport, Shares, op_time, place};
 pub use caveats::inexact;

@@ -1,6 +1,6 @@
 //! An assessment in a few lines.
 
-use crate::report::Assessment;
+use crate::assess::Assessment;
 use crate::schema::{GapPart, LoopPart, PercentilePart};
 use crate::units::si;
 use std::fmt::Write;

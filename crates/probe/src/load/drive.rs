@@ -1,0 +1,463 @@
+//! The load generator: requests leave when they are due, whatever became of those before.
+//!
+//! One thread a core, each with its own runtime, connections, timer and stripe of the schedule, so
+//! that nothing is handed from thread to thread between an instant and its request. A late request
+//! is sent at once and keeps the instant at which it was due; the schedule is never moved. One that is
+//! later than its time-out is lost already: it is counted and not sent, so that the client catches up.
+
+mod inline;
+
+use super::arrival::{Arrival, Due, Load, Stripe, nanoseconds};
+use super::connector::{Answer, Client, Span};
+use super::counts::Counts;
+use super::http;
+use super::judge::Health;
+use super::metric::Sample;
+use super::pacer::Pacer;
+use super::record::{Fault, Record};
+use super::stream::Failure;
+use super::target::Prepared;
+use rooflens_ground::os::proc::Proc;
+use rooflens_ground::os::sys::Sys;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// What to send, and for how long.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// When requests are due.
+    pub load: Load,
+    /// Of the schedule.
+    pub seed: u64,
+    /// In which requests are due.
+    pub duration: Duration,
+    /// This machine's share of the schedule.
+    pub stripe: Stripe,
+    /// Sender threads.
+    pub senders: usize,
+    /// From due to answered, at most.
+    pub timeout: Duration,
+    /// Requests in flight, at most; more are dropped and counted as such.
+    pub max_in_flight: usize,
+    /// When to start, so that several machines start together.
+    pub start_at: Option<SystemTime>,
+}
+
+/// What a watcher of a run sees.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Good answers.
+    pub good: AtomicU64,
+    /// Other ends.
+    pub lost: AtomicU64,
+    recent: Mutex<Counts>,
+    /// Set by a watcher: enough was seen, and the run may end before its time.
+    pub enough: AtomicBool,
+    asked: AtomicU64,
+    shown: Mutex<Vec<(u64, Record)>>,
+}
+
+impl Live {
+    /// Response times since the last call.
+    pub fn take(&self) -> Counts {
+        std::mem::take(&mut *self.recent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks the senders for what they have counted, which takes them up to a tenth of a second.
+    pub fn ask(&self) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.asked.fetch_add(1, Ordering::Release);
+    }
+
+    /// What all `senders` had counted when asked; `None` until the last has answered. Requests
+    /// without an answer are not in it yet.
+    pub fn answered(&self, senders: usize) -> Option<Record> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = self.asked.load(Ordering::Acquire);
+        let mut parts = shown.iter().filter(|(n, _)| *n == asked).map(|(_, r)| r);
+        if parts.clone().count() < senders {
+            return None;
+        }
+        let mut whole = parts.next()?.clone();
+        parts.for_each(|part| whole.merge(part));
+        Some(whole)
+    }
+}
+
+/// What a run left behind.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was counted.
+    pub record: Record,
+    /// The sender threads; empty where they ran the inferences themselves, and are no client apart from the target.
+    pub health: Vec<Health>,
+    /// Share of processor time that the hypervisor gave to others.
+    pub stolen: f64,
+    /// Times the control group was stopped for its quota.
+    pub quota_stops: u64,
+    /// When the schedule began.
+    pub started: SystemTime,
+    /// Seconds of the schedule; fewer than planned when it was stopped.
+    pub seconds: f64,
+    /// Stopped before its time.
+    pub stopped: bool,
+    /// Ended before its time because enough was seen.
+    pub enough: bool,
+}
+
+/// Longest sleep of a sender, so that it sees that it should stop.
+const NAP: Duration = Duration::from_millis(100);
+/// Of answers, the first so many of a sender are checked in full, then every so many-th; small ones
+/// always.
+const CHECK_FIRST: u64 = 8;
+const CHECK_EVERY: u64 = 64;
+const CHECK_ALWAYS_BELOW: usize = 4096;
+
+/// Runs `plan` against `target` until its time is over or `stop` is set.
+pub fn drive(
+    plan: &Plan,
+    target: &Prepared,
+    stop: &AtomicBool,
+    live: &Live,
+) -> std::io::Result<Outcome> {
+    raise_file_limit();
+    let lead = plan.start_at.map_or(Duration::from_millis(20), |at| {
+        at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO)
+    });
+    let start = Instant::now() + lead;
+    let started = SystemTime::now() + lead;
+    let senders = plan.senders.max(1);
+    let (proc, sys) = (Proc::default(), Sys::default());
+    let (ticks, quota) = (proc.ticks(), sys.quota_stops());
+    let results: Vec<std::io::Result<(Record, Health)>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..senders)
+            .map(|index| {
+                let sender = SenderPlan { plan, target, stop, live, start, index, senders };
+                scope.spawn(move || sender.run())
+            })
+            .collect();
+        let lost = || Err(std::io::Error::other("a sender thread panicked"));
+        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| lost())).collect()
+    });
+    let stopped = stop.load(Ordering::Relaxed);
+    let enough = live.enough.load(Ordering::Relaxed);
+    let mut record = Record::new(plan.duration);
+    let mut health = Vec::new();
+    for result in results {
+        let (part, how) = result?;
+        record.merge(&part);
+        health.push(how);
+    }
+    let ended = health.iter().map(|h| h.wall).fold(0.0, f64::max);
+    Ok(Outcome {
+        record,
+        stolen: ticks.zip(proc.ticks()).map_or(0.0, |(from, to)| to.stolen_share(from)),
+        quota_stops: quota.zip(sys.quota_stops()).map_or(0, |(from, to)| to.saturating_sub(from)),
+        started,
+        seconds: if stopped || enough {
+            ended.min(plan.duration.as_secs_f64())
+        } else {
+            plan.duration.as_secs_f64()
+        },
+        stopped,
+        enough: enough && !stopped,
+        health: if target.is_inline() { Vec::new() } else { health },
+    })
+}
+
+struct SenderPlan<'a> {
+    plan: &'a Plan,
+    target: &'a Prepared,
+    stop: &'a AtomicBool,
+    live: &'a Live,
+    start: Instant,
+    index: usize,
+    senders: usize,
+}
+
+/// What the requests of a sender thread share.
+struct Sender {
+    client: Client,
+    target: Prepared,
+    record: RefCell<Record>,
+    start: Instant,
+    timeout: Duration,
+    in_flight: Cell<usize>,
+    answers: Cell<u64>,
+    done: tokio::sync::Notify,
+    good: Cell<u64>,
+    lost: Cell<u64>,
+    recent: RefCell<Counts>,
+    /// The last time it was asked for its record.
+    told: Cell<u64>,
+}
+
+impl SenderPlan<'_> {
+    fn run(self) -> std::io::Result<(Record, Health)> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            // Sockets are looked at more often than the default of every 61 tasks.
+            .event_interval(16)
+            .build()?;
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, async {
+            let sender = Rc::new(Sender {
+                client: self.target.client(),
+                target: self.target.clone(),
+                record: RefCell::new(Record::new(self.plan.duration)),
+                start: self.start,
+                timeout: self.plan.timeout,
+                in_flight: Cell::new(0),
+                answers: Cell::new(0),
+                done: tokio::sync::Notify::new(),
+                good: Cell::new(0),
+                lost: Cell::new(0),
+                recent: RefCell::default(),
+                told: Cell::new(0),
+            });
+            let early =
+                self.start.saturating_duration_since(Instant::now() + Duration::from_millis(2));
+            tokio::time::sleep(early).await;
+            let before = Health::now();
+            match &self.plan.load {
+                Load::Open(arrival) => self.open(&sender, arrival).await?,
+                Load::Closed(slots) => self.closed(&sender, *slots).await,
+            }
+            let mut health = Health::since(before);
+            health.wall = self.start.elapsed().as_secs_f64();
+            // Every request ends by its own timeout.
+            while sender.in_flight.get() > 0 {
+                let _ = tokio::time::timeout(NAP, sender.done.notified()).await;
+                self.publish(&sender);
+            }
+            self.publish(&sender);
+            let mut record = sender.record.replace(Record::with_step(1));
+            record.connections = sender.client.opened();
+            Ok((record, health))
+        })
+    }
+
+    async fn open(&self, sender: &Rc<Sender>, arrival: &Arrival) -> std::io::Result<()> {
+        let stripe = self.plan.stripe.part(self.index as u64, self.senders as u64);
+        let cap = self.plan.max_in_flight.div_ceil(self.senders);
+        let timeout = nanoseconds(self.plan.timeout);
+        let mut pacer = Pacer::new()?;
+        let mut shown = Instant::now();
+        for due in arrival.schedule(self.plan.seed, self.plan.duration, stripe) {
+            let at = self.start + Duration::from_nanos(due.at);
+            while Instant::now() + NAP < at && !self.stopped() {
+                pacer.until(Instant::now() + NAP).await?;
+                self.publish(sender);
+            }
+            if self.stopped() {
+                break;
+            }
+            pacer.until(at).await?;
+            if shown.elapsed() > NAP {
+                self.publish(sender);
+                shown = Instant::now();
+            }
+            let mut record = sender.record.borrow_mut();
+            record.fingerprint.add(due);
+            let now = sender.now();
+            let unsent = if now.saturating_sub(due.at) > timeout {
+                Some(Fault::Late)
+            } else {
+                (sender.in_flight.get() >= cap).then_some(Fault::Dropped)
+            };
+            if let Some(fault) = unsent {
+                record.unsent(due.at, now, fault);
+                sender.lost.set(sender.lost.get() + 1);
+                continue;
+            }
+            record.began(now);
+            sender.in_flight.set(sender.in_flight.get() + 1);
+            drop(record);
+            let sender = sender.clone();
+            tokio::task::spawn_local(async move { sender.request(due, now).await });
+        }
+        // The schedule ends with its time, not with its last request.
+        let end = self.start + self.plan.duration;
+        while Instant::now() < end && !self.stopped() {
+            pacer.until(end.min(Instant::now() + NAP)).await?;
+            self.publish(sender);
+        }
+        Ok(())
+    }
+
+    async fn closed(&self, sender: &Rc<Sender>, slots: usize) {
+        let of = usize::try_from(self.plan.stripe.of).unwrap_or(1) * self.senders;
+        let first =
+            usize::try_from(self.plan.stripe.index).unwrap_or(0) * self.senders + self.index;
+        let own = slots / of + usize::from(first < slots % of);
+        if let Client::Inline(runtime) = &sender.client {
+            if own > 0 {
+                self.inline(sender, &**runtime);
+            }
+            return;
+        }
+        let end = nanoseconds(self.plan.duration);
+        let over = Rc::new(Cell::new(false));
+        let tasks: Vec<_> = (0..own)
+            .map(|slot| {
+                let (sender, over) = (sender.clone(), over.clone());
+                let mut number = slot as u64;
+                tokio::task::spawn_local(async move {
+                    tokio::time::sleep_until(sender.start.into()).await;
+                    while !over.get() && sender.now() < end {
+                        let now = sender.now();
+                        sender.record.borrow_mut().began(now);
+                        sender.in_flight.set(sender.in_flight.get() + 1);
+                        let good = sender.request(Due { number, at: now }, now).await;
+                        number += own as u64;
+                        if !good {
+                            // A server that refuses at once is not asked a million times.
+                            tokio::time::sleep(Duration::from_millis(10)).await;
+                        }
+                    }
+                })
+            })
+            .collect();
+        while sender.now() < end && !self.stopped() {
+            tokio::time::sleep(NAP.min(Duration::from_nanos(end - sender.now().min(end)))).await;
+            self.publish(sender);
+        }
+        over.set(true);
+        for task in tasks {
+            let _ = task.await;
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.live.enough.load(Ordering::Relaxed)
+    }
+
+    /// Hands what happened since the last time to whoever watches.
+    fn publish(&self, sender: &Sender) {
+        self.live.good.fetch_add(sender.good.take(), Ordering::Relaxed);
+        self.live.lost.fetch_add(sender.lost.take(), Ordering::Relaxed);
+        let recent = sender.recent.take();
+        self.live.recent.lock().unwrap_or_else(PoisonError::into_inner).add(&recent);
+        let asked = self.live.asked.load(Ordering::Acquire);
+        if asked > sender.told.replace(asked) {
+            let record = sender.record.borrow().clone();
+            self.live.shown.lock().unwrap_or_else(PoisonError::into_inner).push((asked, record));
+        }
+    }
+}
+
+impl Sender {
+    /// Nanoseconds since the start; zero before it.
+    fn now(&self) -> u64 {
+        nanoseconds(self.start.elapsed())
+    }
+
+    /// Sends one request and counts it; says whether its answer was good.
+    async fn request(&self, due: Due, began: u64) -> bool {
+        let sent = Cell::new(None);
+        let deadline = self.start + Duration::from_nanos(due.at) + self.timeout;
+        let requests = &self.target.requests;
+        #[allow(clippy::cast_possible_truncation)]
+        let request = &requests[(due.number % requests.len() as u64) as usize];
+        let call = self.client.call(request, || sent.set(Some(self.now())));
+        let outcome = tokio::time::timeout_at(deadline.into(), call).await;
+        let arrived = self.now();
+        let (ended, fault) = match outcome {
+            Ok(Ok((answer, span))) => {
+                self.received(due, &answer, span, sent.get().unwrap_or(began), arrived)
+            }
+            Ok(Err(failure)) => (arrived, Some(failure)),
+            Err(_) => {
+                let state = if sent.get().is_some() { "sent" } else { "not yet sent" };
+                let text = format!("no answer in {:?}; the request was {state}", self.timeout);
+                (arrived, Some((Fault::Timeout, text)))
+            }
+        };
+        let sample = Sample { due: due.at, began, sent: sent.get().unwrap_or(ended), ended };
+        self.record.borrow_mut().bytes_sent += request.len();
+        let good = self.count(arrived, sample, fault);
+        self.in_flight.set(self.in_flight.get() - 1);
+        self.done.notify_one();
+        good
+    }
+
+    /// Counts a request whose end was seen at `arrived`; says whether it was successful.
+    fn count(&self, arrived: u64, sample: Sample, fault: Option<Failure>) -> bool {
+        let good = fault.is_none();
+        if good {
+            self.good.set(self.good.get() + 1);
+            self.recent.borrow_mut().record(sample.ended.saturating_sub(sample.due));
+        } else {
+            self.lost.set(self.lost.get() + 1);
+        }
+        self.record.borrow_mut().ended(arrived, sample, fault);
+        good
+    }
+
+    /// Counts an answer and looks into it: when it ended, by the clock of the runtime where that is in this
+    /// process, and what is wrong with it.
+    fn received(
+        &self,
+        due: Due,
+        answer: &Answer,
+        span: Span,
+        sent: u64,
+        arrived: u64,
+    ) -> (u64, Option<Failure>) {
+        let (mut ended, mut fault) = (arrived, None);
+        let mut stages = Vec::new();
+        if let Some((from, to)) = span {
+            let since = |t: Instant| nanoseconds(t.saturating_duration_since(self.start));
+            ended = since(to);
+            stages.push(("queue", since(from).saturating_sub(sent)));
+            stages.push(("compute", ended - since(from).min(ended)));
+        }
+        stages.extend(answer.timing.iter().flat_map(|t| http::stages(t)));
+        let number = self.answers.get();
+        self.answers.set(number + 1);
+        let check = number < CHECK_FIRST
+            || number.is_multiple_of(CHECK_EVERY)
+            || answer.body.len() <= CHECK_ALWAYS_BELOW;
+        if check {
+            fault = self.target.check(answer).err();
+        }
+        let mut record = self.record.borrow_mut();
+        record.bytes_received += answer.size;
+        if check {
+            record.checked += 1;
+            record.check_time += self.now() - arrived;
+        }
+        for (name, nanoseconds) in stages {
+            record.stage(due.at, name, nanoseconds);
+        }
+        (ended, fault)
+    }
+}
+
+impl Health {
+    /// Processor and waiting time of this thread so far, as the kernel accounts them.
+    fn now() -> Self {
+        let thread = Proc::default().thread().unwrap_or_default();
+        Self { wall: 0.0, cpu: thread.running, waited: thread.waiting }
+    }
+
+    fn since(before: Self) -> Self {
+        let now = Self::now();
+        Self { wall: 0.0, cpu: now.cpu - before.cpu, waited: now.waited - before.waited }
+    }
+}
+
+/// As many open files as the system lets this process have: each request in flight may need one.
+fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        // Not being allowed to shows as failed connections.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}

@@ -1,0 +1,202 @@
+//! Parts of the file from what was recorded and judged.
+
+use super::{Aims, kind};
+use crate::arrival::{GENERATOR, Stripe};
+use crate::connector::Encoded;
+use crate::drive::{Outcome, Plan};
+use crate::judge::{Finding, Health, Judgement, TAIL};
+use crate::metric::Metric;
+use crate::record::{Fault, FaultRow, Record, Stage};
+use crate::schema::{
+    ErrorPart, FindingPart, MetricPart, PercentilePart, PlanPart, RunPart, SenderPart, SlotPart,
+    StagePart, StageRows, StageSource, TargetPart, VerdictPart, WindowPart,
+};
+use crate::stats::Percentile;
+use crate::target::{Prepared, tensor::Slot};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+impl From<&Slot> for SlotPart {
+    fn from(slot: &Slot) -> Self {
+        Self { name: slot.name.clone(), dtype: slot.dtype.name().into(), shape: slot.shape.clone() }
+    }
+}
+
+impl TargetPart {
+    pub(super) fn new(target: &Prepared, first_answer: Option<Duration>) -> Self {
+        let slots = |list: &[Slot]| list.iter().map(SlotPart::from).collect();
+        Self {
+            url: target.text.clone(),
+            platform: target.platform.clone(),
+            encoding: target.encoding,
+            in_process: target.is_local(),
+            batch: target.batch,
+            request_bytes: target.requests.first().map_or(0, Encoded::len),
+            first_answer_seconds: first_answer.map(|d| d.as_secs_f64()),
+            inputs: slots(&target.inputs),
+            outputs: slots(&target.outputs),
+        }
+    }
+}
+
+impl PlanPart {
+    pub(super) fn new(plan: &Plan, aims: &Aims) -> Self {
+        let (open, level) = kind(plan);
+        let Stripe { index, of } = plan.stripe;
+        Self {
+            load: plan.load.to_string(),
+            open,
+            level,
+            generator: GENERATOR.into(),
+            seed: plan.seed,
+            seconds: plan.duration.as_secs_f64(),
+            stripes: vec![index],
+            stripes_of: of,
+            timeout_seconds: plan.timeout.as_secs_f64(),
+            max_in_flight: plan.max_in_flight,
+            warm_up_seconds: aims.warm_up,
+            headline_quantile: aims.headline,
+        }
+    }
+}
+
+impl RunPart {
+    pub(super) fn new(outcome: &Outcome) -> Self {
+        let since = outcome.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mut run = Self {
+            started_unix_seconds: since.as_secs_f64(),
+            start_spread_seconds: 0.0,
+            seconds: outcome.seconds,
+            stopped: outcome.stopped,
+            schedule_fingerprint: String::new(),
+            senders: outcome.health.iter().map(SenderPart::from).collect(),
+            stolen_share: outcome.stolen,
+            quota_stops: outcome.quota_stops,
+            connections: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            answers_checked: 0,
+            check_seconds: 0.0,
+        };
+        run.count(&outcome.record);
+        run
+    }
+
+    /// Takes over what a record counted of the whole run.
+    pub(super) fn count(&mut self, record: &Record) {
+        self.schedule_fingerprint = record.fingerprint.to_string();
+        (self.connections, self.bytes_sent) = (record.connections, record.bytes_sent);
+        (self.bytes_received, self.answers_checked) = (record.bytes_received, record.checked);
+        self.check_seconds = record.check_time as f64 * 1e-9;
+    }
+}
+
+impl WindowPart {
+    /// Of a record with intervals of `step` nanoseconds and requests of `batch` inferences.
+    pub(super) fn new(j: &Judgement, step: u64, batch: i64) -> Self {
+        Self {
+            from_seconds: j.window.start as f64 * (step as f64 * 1e-9),
+            seconds: j.seconds,
+            due: j.sum.due,
+            good: j.sum.good,
+            lost: j.sum.lost,
+            offered_per_second: j.offered,
+            completed_per_second: j.completed,
+            goodput_per_second: j.goodput,
+            inferences_per_second: j.goodput * batch as f64,
+            in_flight_mean: j.in_flight,
+            in_flight_growth_per_second: j.growth,
+            little_gap: j.little,
+        }
+    }
+}
+
+impl From<&Finding> for FindingPart {
+    fn from(finding: &Finding) -> Self {
+        Self { verdict: finding.verdict, evidence: finding.evidence.clone() }
+    }
+}
+
+impl From<&Judgement> for VerdictPart {
+    fn from(j: &Judgement) -> Self {
+        let findings = j.findings.iter().map(FindingPart::from).collect();
+        Self { verdict: j.verdict, findings, notes: j.notes.clone() }
+    }
+}
+
+impl MetricPart {
+    pub(super) fn of(j: &Judgement, metric: Metric) -> Self {
+        let (counts, percentiles) = (&j.sum.durations[metric], &j.quantiles[metric]);
+        Self {
+            mean_seconds: counts.mean() * 1e-9,
+            max_seconds: counts.max as f64 * 1e-9,
+            percentiles: percentiles.iter().map(PercentilePart::from).collect(),
+        }
+    }
+}
+
+impl From<&Health> for SenderPart {
+    fn from(h: &Health) -> Self {
+        Self { wall_seconds: h.wall, cpu_seconds: h.cpu, waited_seconds: h.waited }
+    }
+}
+
+impl SenderPart {
+    pub(super) fn health(&self) -> Health {
+        Health { wall: self.wall_seconds, cpu: self.cpu_seconds, waited: self.waited_seconds }
+    }
+}
+
+impl From<&Percentile> for PercentilePart {
+    fn from(p: &Percentile) -> Self {
+        let seconds = |n: u64| n as f64 * 1e-9;
+        Self {
+            quantile: p.q,
+            seconds: p.value.map(seconds),
+            low_seconds: p.interval.map(|(low, _)| seconds(low)),
+            high_seconds: p.interval.and_then(|(_, high)| high.map(seconds)),
+            supported: p.beyond >= TAIL,
+            effective_samples: p.effective,
+        }
+    }
+}
+
+impl ErrorPart {
+    pub(super) fn new(fault: &Fault, row: &FaultRow) -> Self {
+        Self {
+            kind: fault.to_string(),
+            count: row.count,
+            first_seconds: row.first as f64 * 1e-9,
+            message: row.message.clone(),
+        }
+    }
+}
+
+impl StagePart {
+    /// The stage is busy for its share of the time that requests stay, as many of which as were in
+    /// flight within the window: those that are still open at its end count with what is in it.
+    pub(super) fn new(name: &str, stage: Stage, j: &Judgement, in_process: bool) -> Self {
+        let share = stage.nanoseconds as f64 / (j.sum.stay as f64).max(1.0);
+        Self {
+            name: name.into(),
+            source: if in_process { StageSource::InProcess } else { StageSource::ServerTiming },
+            count: stage.count,
+            mean_seconds: stage.nanoseconds as f64 * 1e-9 / (stage.count as f64).max(1.0),
+            busy_share: share * j.in_flight,
+            servers: None,
+        }
+    }
+}
+
+impl StageRows {
+    /// All stages of a record, in time.
+    pub(super) fn all(record: &Record) -> Vec<Self> {
+        let mut all: BTreeMap<&str, Vec<[u64; 3]>> = BTreeMap::new();
+        for (index, interval) in (0..).zip(&record.intervals) {
+            for (name, stage) in &interval.stages {
+                all.entry(name).or_default().push([index, stage.count, stage.nanoseconds]);
+            }
+        }
+        all.into_iter().map(|(name, rows)| Self { name: name.into(), rows }).collect()
+    }
+}

@@ -1,0 +1,534 @@
+//! What a run leaves behind: requests counted in the interval in which they were due.
+//!
+//! Memory does not grow with the number of requests: intervals are fixed by the duration alone, so
+//! that the records of several workers or machines add up to that of one, and those that are over
+//! are packed. Knows no clock and no server; a simulation fills it as well as a socket does.
+
+use super::arrival::{Fingerprint, nanoseconds};
+use super::counts::Counts;
+use super::metric::{Metric, PerMetric, Sample};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a request got no good answer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Never sent: too many were in flight.
+    Dropped,
+    /// Never sent: the client took it up only after its time-out.
+    Late,
+    /// No answer in time.
+    Timeout,
+    /// The name is not known.
+    Resolve,
+    /// Nobody listens.
+    Refused,
+    /// No connection for another reason.
+    Connect,
+    /// The certificate or the handshake.
+    Tls,
+    /// The connection ended in the middle.
+    Closed,
+    /// The answer breaks its protocol.
+    Malformed,
+    /// The answer is longer than allowed.
+    TooLarge,
+    /// The answer is whole but not what the model's signature promises.
+    WrongAnswer,
+    /// An HTTP status.
+    Http(u16),
+    /// A gRPC status.
+    Grpc(u32),
+    /// The runtime in this process failed.
+    Runtime,
+}
+
+impl Fault {
+    /// Whether a server that cannot keep up causes it.
+    pub fn is_overload(&self) -> bool {
+        matches!(
+            self,
+            Self::Dropped | Self::Timeout | Self::Http(429 | 503 | 504) | Self::Grpc(4 | 8 | 14)
+        )
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(status) => write!(f, "http-{status}"),
+            Self::Grpc(status) => write!(f, "grpc-{status}"),
+            Self::Dropped => f.write_str("dropped"),
+            Self::Late => f.write_str("late"),
+            Self::Timeout => f.write_str("timeout"),
+            Self::Resolve => f.write_str("resolve"),
+            Self::Refused => f.write_str("refused"),
+            Self::Connect => f.write_str("connect"),
+            Self::Tls => f.write_str("tls"),
+            Self::Closed => f.write_str("closed"),
+            Self::Malformed => f.write_str("malformed"),
+            Self::TooLarge => f.write_str("too-large"),
+            Self::WrongAnswer => f.write_str("wrong-answer"),
+            Self::Runtime => f.write_str("runtime"),
+        }
+    }
+}
+
+impl std::str::FromStr for Fault {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if let Some(status) = text.strip_prefix("http-") {
+            return status.parse().map(Self::Http).map_err(|_| ());
+        }
+        if let Some(status) = text.strip_prefix("grpc-") {
+            return status.parse().map(Self::Grpc).map_err(|_| ());
+        }
+        let plain = [
+            Self::Dropped,
+            Self::Late,
+            Self::Timeout,
+            Self::Resolve,
+            Self::Refused,
+            Self::Connect,
+            Self::Tls,
+            Self::Closed,
+            Self::Malformed,
+            Self::TooLarge,
+            Self::WrongAnswer,
+            Self::Runtime,
+        ];
+        plain.into_iter().find(|fault| fault.to_string() == text).ok_or(())
+    }
+}
+
+/// One kind of fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultRow {
+    /// How often.
+    pub count: u64,
+    /// When the first such request was due.
+    pub first: u64,
+    /// What was said of it.
+    pub message: String,
+}
+
+/// Requests that were due in one interval.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interval {
+    /// Requests due.
+    pub due: u64,
+    /// Due and answered well.
+    pub good: u64,
+    /// Due and never answered well: they count as infinitely slow.
+    pub lost: u64,
+    /// Lost in a way that a server which cannot keep up causes.
+    pub lost_to_load: u64,
+    /// Good answers that ended in this interval, whenever they were due.
+    pub completed: u64,
+    /// Requests in flight, summed over the interval's nanoseconds: kept by a counter, so that it
+    /// checks the durations below.
+    pub area: u64,
+    /// From taken up to ended, summed over the requests due here.
+    pub stay: u64,
+    /// Durations of the requests due here.
+    pub durations: PerMetric<Counts>,
+    /// Stages of the requests due here, by name, as the server reported them.
+    pub stages: BTreeMap<Arc<str>, Stage>,
+}
+
+/// A number of requests, or of nanoseconds, in an interval.
+struct Counter {
+    /// Its column in measurement files.
+    name: &'static str,
+    get: fn(&Interval) -> u64,
+    slot: fn(&mut Interval) -> &mut u64,
+}
+
+/// Every counter, in the order of its columns.
+static COUNTERS: [Counter; 7] = [
+    Counter { name: "due", get: |i| i.due, slot: |i| &mut i.due },
+    Counter { name: "good", get: |i| i.good, slot: |i| &mut i.good },
+    Counter { name: "lost", get: |i| i.lost, slot: |i| &mut i.lost },
+    Counter { name: "lost_to_load", get: |i| i.lost_to_load, slot: |i| &mut i.lost_to_load },
+    Counter { name: "completed", get: |i| i.completed, slot: |i| &mut i.completed },
+    Counter { name: "in_flight_ns", get: |i| i.area, slot: |i| &mut i.area },
+    Counter { name: "stay_ns", get: |i| i.stay, slot: |i| &mut i.stay },
+];
+
+impl Interval {
+    fn add(&mut self, other: &Self) {
+        for counter in &COUNTERS {
+            *(counter.slot)(self) += (counter.get)(other);
+        }
+        for (metric, counts) in self.durations.iter_mut() {
+            counts.add(&other.durations[metric]);
+        }
+        for (name, stage) in &other.stages {
+            let own = self.stages.entry(name.clone()).or_default();
+            own.count += stage.count;
+            own.nanoseconds = own.nanoseconds.saturating_add(stage.nanoseconds);
+        }
+    }
+
+    fn pack(&mut self) {
+        self.durations.iter_mut().for_each(|(_, counts)| counts.pack());
+    }
+
+    /// Columns of [`Interval::row`] in measurement files: counters, then the sum and the maximum of
+    /// each metric.
+    pub fn columns() -> Vec<String> {
+        let counters = COUNTERS.iter().map(|counter| counter.name.to_owned());
+        let of = |m: Metric| ["sum", "max"].map(|what| format!("{}_{what}_ns", m.name()));
+        counters.chain(Metric::all().flat_map(of)).collect()
+    }
+
+    /// What histograms of durations do not hold, column by column.
+    pub fn row(&self) -> Vec<u64> {
+        let counters = COUNTERS.iter().map(|counter| (counter.get)(self));
+        let of = |m: Metric| [self.durations[m].sum, self.durations[m].max];
+        counters.chain(Metric::all().flat_map(of)).collect()
+    }
+
+    /// Puts such a row back, beside durations that are there already; `None` where it has another
+    /// length.
+    pub fn restore(&mut self, row: &[u64]) -> Option<()> {
+        if row.len() != COUNTERS.len() + 2 * Metric::COUNT {
+            return None;
+        }
+        let (counters, durations) = row.split_at(COUNTERS.len());
+        for (counter, value) in COUNTERS.iter().zip(counters) {
+            *(counter.slot)(self) = *value;
+        }
+        for ((_, counts), pair) in self.durations.iter_mut().zip(durations.chunks_exact(2)) {
+            (counts.sum, counts.max) = (pair[0], pair[1]);
+        }
+        Some(())
+    }
+}
+
+/// Durations of a stage that the server reported of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stage {
+    /// Answers that reported it.
+    pub count: u64,
+    /// Nanoseconds in all.
+    pub nanoseconds: u64,
+}
+
+/// Everything that was counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Length of an interval in nanoseconds.
+    pub step: u64,
+    /// From the start of the run.
+    pub intervals: Vec<Interval>,
+    /// Faults by kind.
+    pub faults: BTreeMap<Fault, FaultRow>,
+    /// Of the requests that were due.
+    pub fingerprint: Fingerprint,
+    /// Connections opened.
+    pub connections: u64,
+    /// Bytes handed to the system.
+    pub bytes_sent: u64,
+    /// Bytes of answers.
+    pub bytes_received: u64,
+    /// Answers decoded in full and held against the signature.
+    pub checked: u64,
+    /// Nanoseconds spent on that.
+    pub check_time: u64,
+    /// Names of all stages.
+    names: BTreeSet<Arc<str>>,
+    in_flight: u64,
+    changed: u64,
+}
+
+/// Intervals that a run is divided into, at least.
+const INTERVALS: u64 = 400;
+/// Names of stages that a sender counts.
+const STAGES: usize = 64;
+
+impl Record {
+    /// Empty, for a run of `duration`: between 400 and 1000 intervals of a round length.
+    pub fn new(duration: Duration) -> Self {
+        let wanted = (nanoseconds(duration) / INTERVALS).max(1);
+        let decades = (6..19).map(|power| 10u64.pow(power));
+        let round = decades.flat_map(|decade| [decade, 2 * decade, 5 * decade]);
+        let step = round.take_while(|step| *step <= wanted).last().unwrap_or(1_000_000);
+        Self::with_step(step)
+    }
+
+    /// Empty, with intervals of `step` nanoseconds.
+    pub fn with_step(step: u64) -> Self {
+        Self {
+            step: step.max(1),
+            intervals: Vec::new(),
+            faults: BTreeMap::new(),
+            fingerprint: Fingerprint::default(),
+            connections: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            checked: 0,
+            check_time: 0,
+            names: BTreeSet::new(),
+            in_flight: 0,
+            changed: 0,
+        }
+    }
+
+    /// A request was taken up at `now`.
+    pub fn began(&mut self, now: u64) {
+        self.flow(now);
+        self.in_flight += 1;
+    }
+
+    /// A request ended now; `now` is not before that of the call before.
+    pub fn ended(&mut self, now: u64, sample: Sample, fault: Option<(Fault, String)>) {
+        self.flow(now);
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.count(sample, fault);
+    }
+
+    /// A request that was never sent, and why: [`Fault::Dropped`] or [`Fault::Late`].
+    pub fn unsent(&mut self, due: u64, now: u64, fault: Fault) {
+        let sample = Sample { due, began: now, sent: now, ended: now };
+        let message = match &fault {
+            // Only the first message of a kind is kept.
+            known if self.faults.contains_key(known) => String::new(),
+            Fault::Late => "the client was further behind than the time-out".into(),
+            _ => "too many requests were in flight".into(),
+        };
+        self.count(sample, Some((fault, message)));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count_for_test(&mut self, sample: Sample) {
+        self.count(sample, None);
+    }
+
+    fn count(&mut self, sample: Sample, fault: Option<(Fault, String)>) {
+        let interval = self.interval(sample.due);
+        interval.due += 1;
+        interval.stay += sample.ended.saturating_sub(sample.began);
+        for (metric, counts) in interval.durations.iter_mut() {
+            if fault.is_none() || metric.of_failed() {
+                metric.durations(&sample, &mut |nanoseconds| counts.record(nanoseconds));
+            }
+        }
+        match fault {
+            None => {
+                interval.good += 1;
+                self.interval(sample.ended).completed += 1;
+            }
+            Some((fault, message)) => {
+                interval.lost += 1;
+                interval.lost_to_load += u64::from(fault.is_overload());
+                let row = FaultRow { count: 0, first: sample.due, message };
+                self.faults.entry(fault).or_insert(row).count += 1;
+            }
+        }
+    }
+
+    /// Adds what was in flight since the last change.
+    fn flow(&mut self, now: u64) {
+        let mut from = self.changed;
+        self.changed = self.changed.max(now);
+        if self.in_flight == 0 {
+            return;
+        }
+        while from < now {
+            let to = now.min((from / self.step + 1) * self.step);
+            let in_flight = self.in_flight;
+            self.interval(from).area += in_flight * (to - from);
+            from = to;
+        }
+    }
+
+    fn interval(&mut self, at: u64) -> &mut Interval {
+        let index = usize::try_from(at / self.step).unwrap_or(usize::MAX);
+        if self.intervals.len() <= index {
+            // Most answers come soon; what comes later waits for the next interval to be packed.
+            let over = self.intervals.len().saturating_sub(1);
+            self.intervals[..over].iter_mut().for_each(Interval::pack);
+            self.intervals.resize_with(index + 1, Interval::default);
+        }
+        &mut self.intervals[index]
+    }
+
+    /// Adds a stage that the server reported of a request that was due at `due`.
+    pub fn stage(&mut self, due: u64, name: &str, nanoseconds: u64) {
+        if !self.names.contains(name) {
+            // A server that invents names must not fill the memory.
+            if self.names.len() >= STAGES {
+                return;
+            }
+            self.names.insert(name.into());
+        }
+        let Some(name) = self.names.get(name).cloned() else { return };
+        let stage = self.interval(due).stages.entry(name).or_default();
+        stage.count += 1;
+        stage.nanoseconds = stage.nanoseconds.saturating_add(nanoseconds);
+    }
+
+    /// Adds what another worker or machine counted in the same intervals.
+    pub fn merge(&mut self, other: &Self) {
+        if self.intervals.len() < other.intervals.len() {
+            self.intervals.resize_with(other.intervals.len(), Interval::default);
+        }
+        for (own, theirs) in self.intervals.iter_mut().zip(&other.intervals) {
+            own.add(theirs);
+            own.pack();
+        }
+        for (fault, row) in &other.faults {
+            let own =
+                self.faults.entry(fault.clone()).or_insert(FaultRow { count: 0, ..row.clone() });
+            own.count += row.count;
+            if row.first < own.first {
+                own.first = row.first;
+                own.message.clone_from(&row.message);
+            }
+        }
+        self.names.extend(other.names.iter().cloned());
+        self.fingerprint.merge(other.fingerprint);
+        self.connections += other.connections;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+        self.checked += other.checked;
+        self.check_time += other.check_time;
+    }
+
+    /// The sum of some intervals.
+    pub fn sum(&self, range: std::ops::Range<usize>) -> Interval {
+        let mut sum = Interval::default();
+        for interval in self.intervals.get(range).into_iter().flatten() {
+            sum.add(interval);
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    fn sample(due: u64, ended: u64) -> Sample {
+        Sample { due, began: due, sent: due, ended }
+    }
+
+    #[test]
+    fn intervals_are_round_and_enough() {
+        for (seconds, step) in [(1, 2), (10, 20), (60, 100), (1800, 2000)] {
+            let record = Record::new(Duration::from_secs(seconds));
+            assert_eq!(record.step, step * 1_000_000);
+        }
+    }
+
+    #[test]
+    fn requests_count_where_they_were_due() {
+        let mut record = Record::with_step(10);
+        record.began(5);
+        record.began(12);
+        record.ended(31, sample(5, 31), None);
+        record.ended(33, sample(12, 33), Some((Fault::Timeout, "late".into())));
+        let due: Vec<u64> = record.intervals.iter().map(|i| i.due).collect();
+        assert_eq!(due, [1, 1, 0, 0]);
+        assert_eq!((record.intervals[0].good, record.intervals[1].lost), (1, 1));
+        assert_eq!(record.intervals[3].completed, 1);
+        let area: Vec<u64> = record.intervals.iter().map(|i| i.area).collect();
+        assert_eq!(area, [5, 18, 20, 4]);
+        let stay: u64 = record.intervals.iter().map(|i| i.stay).sum();
+        assert_eq!(stay, area.iter().sum::<u64>());
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        let (mut whole, mut parts) =
+            (Record::with_step(10), [Record::with_step(10), Record::with_step(10)]);
+        for i in 0..100u64 {
+            let s = sample(i * 3, i * 3 + 7 + i % 5);
+            let fault = (i % 9 == 0).then(|| (Fault::Http(500), format!("at {i}")));
+            for record in [&mut whole, &mut parts[usize::try_from(i % 2).unwrap()]] {
+                record.count(s, fault.clone());
+            }
+        }
+        let [mut first, second] = parts;
+        first.merge(&second);
+        assert_eq!(first, whole);
+    }
+
+    #[test]
+    fn a_row_holds_what_histograms_do_not() {
+        let mut record = Record::with_step(10);
+        record.began(5);
+        record.ended(31, Sample { due: 3, began: 5, sent: 6, ended: 31 }, None);
+        let interval = &record.intervals[0];
+        let row = interval.row();
+        assert_eq!((row.len(), &row[..2], row[7]), (Interval::columns().len(), &[1, 1][..], 28));
+        let mut back = Interval::default();
+        assert_eq!(back.restore(&row[1..]), None);
+        back.durations = interval.durations.clone();
+        back.restore(&row).unwrap();
+        assert_eq!(back, *interval);
+    }
+
+    /// Half an hour at 5000/s, as a server of one millisecond and some answers it.
+    #[test]
+    fn intervals_that_are_over_take_little_memory() {
+        let (mut record, mut random) = (Record::new(Duration::from_mins(30)), Random::new(5));
+        let (mut half, each) = (0, 200_000);
+        let heap = |record: &Record| -> usize {
+            let all = record.intervals.iter();
+            all.flat_map(|i| Metric::all().map(|m| i.durations[m].heap())).sum()
+        };
+        for i in 0..=200_000u64 {
+            let due = i * each;
+            let began = due + 2_000 + random.next() % 60_000;
+            let took = 300_000.0 + 700_000.0 * random.exponential();
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let ended = began + took as u64;
+            record.count(Sample { due, began, sent: began + 3_000, ended }, None);
+            if i == 100_000 {
+                half = heap(&record);
+            }
+        }
+        // Twenty intervals of 10,000 requests, and one that begins; as when it was half.
+        assert_eq!(record.intervals.len(), 21);
+        let over = (heap(&record) - half) / 10;
+        assert!(over < 20_000, "{over} bytes an interval");
+        // Late answers do not leave it unpacked.
+        for i in 0..50_000u64 {
+            let due = i * each;
+            let ended = due + 10_000_000_000;
+            record.count(Sample { due, began: due, sent: due, ended }, None);
+        }
+        record.count(sample(43_000_000_000, 43_000_000_001), None);
+        assert!(heap(&record) < 25 * 20_000, "{}", heap(&record));
+        assert_eq!(record.sum(0..22).durations[Metric::Response].len(), 250_002);
+    }
+
+    #[test]
+    fn stages_count_where_their_requests_were_due() {
+        let mut record = Record::with_step(10);
+        for (due, name) in [(3, "pre"), (4, "pre"), (25, "pre"), (26, "infer")] {
+            record.stage(due, name, 100);
+        }
+        assert_eq!(record.sum(0..2).stages.len(), 1);
+        assert_eq!(record.sum(0..3).stages["pre"], Stage { count: 3, nanoseconds: 300 });
+        (0..200).for_each(|i| record.stage(5, &format!("s{i}"), 1));
+        assert_eq!(record.sum(0..3).stages.len(), 64);
+        record.stage(5, "pre", u64::MAX);
+        assert_eq!(record.sum(0..1).stages["pre"].nanoseconds, u64::MAX);
+    }
+
+    #[test]
+    fn faults_print_and_read() {
+        for fault in [Fault::Http(503), Fault::Grpc(14), Fault::Timeout, Fault::WrongAnswer] {
+            assert_eq!(fault.to_string().parse(), Ok(fault));
+        }
+        assert!("http-x".parse::<Fault>().is_err());
+    }
+}

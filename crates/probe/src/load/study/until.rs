@@ -1,0 +1,54 @@
+//! A run that may end once its percentile is known.
+
+use crate::drive::{Live, Plan};
+use crate::enough::Enough;
+use crate::measurement::{Aims, kind};
+use crate::record::Record;
+use crate::schema::MeasurementFile;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The rule at work beside a run.
+pub(super) struct Rule {
+    enough: Enough,
+    /// Whether requests are scheduled at instants of their own, and whether their rate stays the same.
+    kind: (bool, bool),
+    aims: Aims,
+    asked_at: Option<f64>,
+}
+
+impl Rule {
+    pub(super) fn new(tolerance: f64, plan: &Plan, aims: &Aims) -> Self {
+        let step = Duration::from_nanos(Record::new(plan.duration).step);
+        Self {
+            enough: Enough::new(tolerance, step),
+            kind: kind(plan),
+            aims: aims.clone(),
+            asked_at: None,
+        }
+    }
+
+    /// Asks when it is time, looks when there is an answer, and ends the run when that is enough.
+    pub(super) fn tick(&mut self, elapsed: f64, senders: usize, live: &Live) {
+        let Some(seconds) = self.asked_at else {
+            if elapsed >= self.enough.next() {
+                live.ask();
+                self.asked_at = Some(elapsed);
+            }
+            return;
+        };
+        let Some(record) = live.answered(senders) else { return };
+        self.asked_at = None;
+        let case = self.aims.case(&record, seconds, self.kind);
+        if self.enough.look(&case) {
+            live.enough.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes in the file how the run ended, unless it was interrupted.
+    pub(super) fn note(&self, file: &mut MeasurementFile) {
+        if !file.run.stopped {
+            file.verdict.notes.push(self.enough.told(self.aims.headline, file.run.seconds));
+        }
+    }
+}
