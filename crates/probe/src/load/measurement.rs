@@ -323,11 +323,7 @@ fn compose(
         schema: MEASUREMENT.into(),
         tool: TOOL.into(),
         verdict: VerdictPart::from(&j),
-        slo: aims.slo.map(|(quantile, seconds)| SloPart {
-            quantile,
-            seconds,
-            outcome: met(&j, quantile, seconds),
-        }),
+        slo: aims.slo.map(|(quantile, seconds)| slo(&j, quantile, seconds)),
         window,
         response: MetricPart::of(&j, Metric::Response),
         service: MetricPart::of(&j, Metric::Service),
@@ -352,6 +348,10 @@ fn compose(
     };
     file.pipeline = pipeline(&inputs(&file));
     file
+}
+
+fn slo(j: &Judgement, quantile: f64, seconds: f64) -> SloPart {
+    SloPart { quantile, seconds, outcome: met(j, quantile, seconds) }
 }
 
 /// What is counted, in the plural.

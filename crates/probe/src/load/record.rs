@@ -244,6 +244,38 @@ pub struct Record {
     names: BTreeSet<Arc<str>>,
     in_flight: u64,
     changed: u64,
+    unpacked: Unpacked,
+}
+
+/// Intervals that were counted into since they were packed, but for the newest. No part of what was counted.
+#[derive(Clone, Debug, Default)]
+struct Unpacked(Vec<usize>);
+
+/// Intervals that may wait to be packed.
+const WAITING: usize = 256;
+
+impl PartialEq for Unpacked {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Unpacked {
+    fn add(&mut self, index: usize, all: &mut [Interval]) {
+        if self.0.first() == Some(&index) || self.0.last() == Some(&index) {
+            return;
+        }
+        if self.0.len() >= WAITING {
+            self.pack(all);
+        }
+        self.0.push(index);
+    }
+
+    fn pack(&mut self, all: &mut [Interval]) {
+        for index in self.0.drain(..) {
+            all[index].pack();
+        }
+    }
 }
 
 /// Intervals that a run is divided into, at least.
@@ -276,6 +308,7 @@ impl Record {
             names: BTreeSet::new(),
             in_flight: 0,
             changed: 0,
+            unpacked: Unpacked::default(),
         }
     }
 
@@ -349,11 +382,15 @@ impl Record {
 
     fn interval(&mut self, at: u64) -> &mut Interval {
         let index = usize::try_from(at / self.step).unwrap_or(usize::MAX);
-        if self.intervals.len() <= index {
-            // Most answers come soon; what comes later waits for the next interval to be packed.
-            let over = self.intervals.len().saturating_sub(1);
-            self.intervals[..over].iter_mut().for_each(Interval::pack);
+        let newest = self.intervals.len().checked_sub(1);
+        if newest.is_none_or(|newest| newest < index) {
+            // Most answers come soon; what comes later waits for the next interval to be packed. The others are
+            // not looked at again: a server that stalls for long leaves very many.
+            self.unpacked.pack(&mut self.intervals);
             self.intervals.resize_with(index + 1, Interval::default);
+            self.unpacked.0.extend(newest);
+        } else if newest != Some(index) {
+            self.unpacked.add(index, &mut self.intervals);
         }
         &mut self.intervals[index]
     }
@@ -476,6 +513,20 @@ mod tests {
     }
 
     /// Half an hour at 5000/s, as a server of one millisecond and some answers it.
+    #[test]
+    fn a_stall_takes_time_in_proportion_to_its_length() {
+        let mut record = Record::with_step(10);
+        record.began(5);
+        let begin = std::time::Instant::now();
+        for late in 0..10u64 {
+            record.ended(200_000 * (late + 1), sample(5 + late, 200_000 * (late + 1)), None);
+            record.began(200_000 * (late + 1));
+        }
+        // In proportion to the square of their number it takes an hour.
+        assert_eq!(record.intervals.len(), 200_001);
+        assert!(begin.elapsed().as_secs() < 60, "{:?}", begin.elapsed());
+    }
+
     #[test]
     fn intervals_that_are_over_take_little_memory() {
         let (mut record, mut random) = (Record::new(Duration::from_mins(30)), Random::new(5));
