@@ -8,12 +8,11 @@
 mod heatmap;
 mod labels;
 mod marks;
-#[cfg(feature = "png")]
+#[cfg_attr(not(feature = "png"), path = "chart/picture/absent.rs")]
 mod picture;
 
 pub use heatmap::{Cell, HeatMap, render_heatmap};
-#[cfg(feature = "png")]
-pub use picture::render_png;
+pub use picture::{MAKES_PNG, render_png};
 
 use labels::{Area, Labels};
 use marks::Scene;
@@ -115,6 +114,9 @@ pub enum ChartError {
     /// No picture could be made of the SVG.
     #[error("the picture cannot be made: {0}")]
     Picture(String),
+    /// The program was built without pictures.
+    #[error("this build makes no PNG")]
+    NoPictures,
 }
 
 type Drawn<T> = Result<T, Box<dyn std::error::Error>>;

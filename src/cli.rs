@@ -3,21 +3,16 @@
 //! The only floor that prints, and the only one that turns errors into exit codes.
 
 mod analyze;
-#[cfg(feature = "probe")]
-mod assess;
 mod charts;
 mod check;
 mod diff;
+#[cfg_attr(not(feature = "load"), path = "cli/dynamic/absent.rs")]
+mod dynamic;
 mod exit;
+mod given;
 mod hw;
-#[cfg(feature = "serve")]
-mod load;
-#[cfg(feature = "serve")]
-mod merge;
 mod ops;
 mod plot;
-#[cfg(feature = "serve")]
-mod probe;
 mod sizes;
 
 pub use exit::Exit;
@@ -38,19 +33,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Analyze(analyze::Args),
-    #[cfg(feature = "probe")]
-    Assess(assess::Args),
-    #[cfg(feature = "serve")]
-    Batching(Box<probe::BatchingArgs>),
+    #[command(flatten)]
+    Dynamic(dynamic::Command),
     Check(check::Args),
     Diff(diff::Args),
     Hw(hw::Args),
-    #[cfg(feature = "serve")]
-    Merge(merge::Args),
     Ops(ops::Args),
     Plot(plot::Args),
-    #[cfg(feature = "serve")]
-    Probe(Box<probe::Args>),
     Completions(Completions),
 }
 
@@ -68,19 +57,12 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<Exit> {
         match self.command {
             Command::Analyze(args) => args.run(),
-            #[cfg(feature = "probe")]
-            Command::Assess(args) => args.run(),
-            #[cfg(feature = "serve")]
-            Command::Batching(args) => args.run(),
+            Command::Dynamic(command) => command.run(),
             Command::Check(args) => args.run(),
             Command::Diff(args) => args.run(),
             Command::Hw(args) => args.run(),
-            #[cfg(feature = "serve")]
-            Command::Merge(args) => args.run(),
             Command::Ops(args) => args.run(),
             Command::Plot(args) => args.run(),
-            #[cfg(feature = "serve")]
-            Command::Probe(args) => args.run(),
             Command::Completions(args) => {
                 let mut command = <Self as clap::CommandFactory>::command();
                 let mut script = Vec::new();
@@ -164,25 +146,6 @@ fn emit_json(report: &impl serde::Serialize, file: Option<&std::path::Path>) -> 
             other => Ok(other?),
         },
     }
-}
-
-#[cfg(feature = "serve")]
-/// The folder, or the first of `-2`, `-3` … that is not there yet.
-fn new_folder(wanted: &std::path::Path) -> anyhow::Result<std::path::PathBuf> {
-    let mut folder = wanted.to_owned();
-    for n in 2.. {
-        match std::fs::create_dir(&folder) {
-            Ok(()) => break,
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                folder = std::path::PathBuf::from(format!("{}-{n}", wanted.display()));
-            }
-            Err(e) => {
-                let message = format!("cannot make the folder `{}`: {e}", folder.display());
-                return Err(hinted(message, "choose another with --output"));
-            }
-        }
-    }
-    Ok(folder)
 }
 
 /// A progress bar of 1000 steps on standard error; silent where that is not a terminal.

@@ -14,13 +14,13 @@
 //! ```
 
 pub mod assess;
-#[cfg(feature = "probe")]
+#[cfg(feature = "load")]
 pub mod calibrate;
 pub mod chart;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod host;
-#[cfg(any(feature = "ort", feature = "probe"))]
+#[cfg(feature = "load")]
 pub mod runtime;
 
 pub use rooflens_ground::{os, text, units};

@@ -1,18 +1,14 @@
 //! The runtimes that models are run with in this process, behind one interface.
 
-#[cfg(feature = "ort")]
-mod ort;
-#[cfg(feature = "probe")]
-mod tract;
-mod weights;
+#[cfg_attr(not(feature = "ort"), path = "runtime/ort/absent.rs")]
+pub mod ort;
+#[cfg_attr(not(feature = "tract"), path = "runtime/tract/absent.rs")]
+pub mod tract;
+pub mod weights;
 
 use crate::probe::{ProbeError, Target};
-#[cfg(feature = "ort")]
-pub use ort::{OrtTarget, Output, find_library};
 use std::path::PathBuf;
 use std::sync::Arc;
-#[cfg(feature = "probe")]
-pub use tract::TractTarget;
 pub use weights::WeightsOrigin;
 
 /// Who runs a model.
@@ -70,10 +66,6 @@ pub struct Loaded {
     pub first_seconds: f64,
 }
 
-/// What tract is called, with the version that this crate asks for.
-#[cfg(feature = "probe")]
-const TRACT: &str = "tract 0.23";
-
 impl Loaded {
     /// Loads the ONNX model `file`, its inputs at `shapes` (in the model's order).
     pub fn new(
@@ -82,56 +74,8 @@ impl Loaded {
         options: &RuntimeOptions,
     ) -> Result<Self, ProbeError> {
         match options.runtime {
-            Runtime::Tract => Self::tract(file, shapes, options),
-            Runtime::Ort => Self::ort(file, shapes, options),
+            Runtime::Tract => tract::loaded(file, shapes, options),
+            Runtime::Ort => ort::loaded(file, shapes, options),
         }
-    }
-
-    #[cfg(feature = "probe")]
-    fn tract(
-        file: &[u8],
-        shapes: &[Vec<usize>],
-        options: &RuntimeOptions,
-    ) -> Result<Self, ProbeError> {
-        let target = TractTarget::load(file, shapes, options.seed)?;
-        Ok(Self {
-            weights: target.weights,
-            load_seconds: target.load_seconds,
-            first_seconds: target.first_seconds,
-            target: Arc::new(target),
-            name: TRACT.into(),
-        })
-    }
-
-    #[cfg(not(feature = "probe"))]
-    fn tract(_: &[u8], _: &[Vec<usize>], _: &RuntimeOptions) -> Result<Self, ProbeError> {
-        Err(ProbeError::Runtime {
-            message: "this build has no tract in it".into(),
-            hint: "build with the feature `probe`, or use onnxruntime",
-        })
-    }
-
-    #[cfg(feature = "ort")]
-    fn ort(
-        file: &[u8],
-        shapes: &[Vec<usize>],
-        options: &RuntimeOptions,
-    ) -> Result<Self, ProbeError> {
-        let target = OrtTarget::load(file, shapes, options)?;
-        Ok(Self {
-            weights: target.weights,
-            load_seconds: target.load_seconds,
-            first_seconds: target.first_seconds,
-            name: format!("onnxruntime {}", target.version),
-            target: Arc::new(target),
-        })
-    }
-
-    #[cfg(not(feature = "ort"))]
-    fn ort(_: &[u8], _: &[Vec<usize>], _: &RuntimeOptions) -> Result<Self, ProbeError> {
-        Err(ProbeError::Runtime {
-            message: "this build cannot load onnxruntime".into(),
-            hint: "build with the feature `ort`, or use tract",
-        })
     }
 }

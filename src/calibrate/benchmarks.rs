@@ -186,67 +186,99 @@ fn gelu_tanh(s: &mut Sketch, x: &str) -> String {
     s.node("Mul", &[&y, &half], &[])
 }
 
+/// One layer: several in a row would be merged into one, or cancel.
+fn once(name: &str, input: &[i64], layer: impl Fn(&mut Sketch, &str) -> String) -> Benchmark {
+    chain(name, input, 1, |s, x, _| layer(s, x))
+}
+
 /// Everything that is not a product, at a size in elements.
 fn plain(elements: i64) -> Vec<Benchmark> {
     let rows = [1, elements / 64 + 1, 8, 8];
     let wide = [1, elements / 64 + 1, 64];
     let square = ((elements / 32).isqrt() / 2 * 2).max(2);
     let image = [1, 32, square, square];
+    let mut all = element_wise(&rows, &image);
+    all.extend(moves(&rows));
+    all.extend(rows_at_a_time(&rows, &wide));
+    all.extend(pools(&image, &wide));
+    all
+}
+
+/// Functions of each element, alone or with a factor of its channel.
+fn element_wise(rows: &[i64], image: &[i64]) -> Vec<Benchmark> {
     let each = |op: &'static str| {
-        chain(op, &rows, DEPTH, move |s: &mut Sketch, x: &str, _| s.node(op, &[x], &[]))
+        chain(op, rows, DEPTH, move |s: &mut Sketch, x: &str, _| s.node(op, &[x], &[]))
     };
     let mut all: Vec<Benchmark> = ["Sigmoid", "Tanh", "Erf", "Exp"].map(each).into();
-    // Several in a row would be merged into one, or cancel.
-    let once = |name: &str, layer: &dyn Fn(&mut Sketch, &str) -> String| {
-        chain(name, &rows, 1, |s, x, _| layer(s, x))
-    };
     all.extend([
-        chain("Add", &rows, DEPTH, |s, x, _| s.node("Add", &[x, "x"], &[])),
+        chain("Add", rows, DEPTH, |s, x, _| s.node("Add", &[x, "x"], &[])),
         // A function of its own result would be folded.
-        once("Relu", &|s, x| s.node("Relu", &[x], &[])),
-        chain("BatchNormalization", &image, 1, |s, x, _| {
+        once("Relu", rows, |s, x| s.node("Relu", &[x], &[])),
+        once("BatchNormalization", image, |s, x| {
             let all: Vec<String> = (0..4).map(|_| s.weight(&[32])).collect();
             s.node("BatchNormalization", &[x, &all[0], &all[1], &all[2], &all[3]], &[])
         }),
-        chain("Mul by channel", &image, DEPTH, |s, x, _| {
+        chain("Mul by channel", image, DEPTH, |s, x, _| {
             let factor = s.weight(&[1, 32, 1, 1]);
             s.node("Mul", &[x, &factor], &[])
         }),
-        once("Transpose", &|s, x| s.node("Transpose", &[x], &[("perm", &[0, 2, 1, 3])])),
-        once("Transpose to the end", &|s, x| s.node("Transpose", &[x], &[("perm", &[0, 2, 3, 1])])),
-        once("Concat", &|s, x| s.node("Concat", &[x, x], &[("axis", &[1])])),
-        once("Slice", &|s, x| {
+    ]);
+    all
+}
+
+/// What moves elements and computes nothing.
+fn moves(rows: &[i64]) -> [Benchmark; 4] {
+    let transpose = |name: &str, perm: &[i64]| {
+        once(name, rows, |s, x| s.node("Transpose", &[x], &[("perm", perm)]))
+    };
+    [
+        transpose("Transpose", &[0, 2, 1, 3]),
+        transpose("Transpose to the end", &[0, 2, 3, 1]),
+        once("Concat", rows, |s, x| s.node("Concat", &[x, x], &[("axis", &[1])])),
+        once("Slice", rows, |s, x| {
             let [start, end, axis] = [[0], [4], [3]].map(|v| s.integers(&v));
             s.node("Slice", &[x, &start, &end, &axis], &[])
         }),
-        chain("Softmax", &rows, DEPTH, |s, x, _| s.node("Softmax", &[x], &[("axis", &[-1])])),
-        chain("Softmax of wide rows", &wide, DEPTH, |s, x, _| {
-            s.node("Softmax", &[x], &[("axis", &[-1])])
-        }),
-        chain("LayerNormalization", &wide, DEPTH, |s, x, _| {
+    ]
+}
+
+/// Softmax, norms and the activations of transformers.
+fn rows_at_a_time(rows: &[i64], wide: &[i64]) -> [Benchmark; 8] {
+    let softmax = |name: &str, input: &[i64]| {
+        chain(name, input, DEPTH, |s, x, _| s.node("Softmax", &[x], &[("axis", &[-1])]))
+    };
+    [
+        softmax("Softmax", rows),
+        softmax("Softmax of wide rows", wide),
+        chain("LayerNormalization", wide, DEPTH, |s, x, _| {
             let (scale, shift) = (s.weight(&[64]), s.weight(&[64]));
             s.node("LayerNormalization", &[x, &scale, &shift], &[("axis", &[-1])])
         }),
-        chain("norm written out", &wide, DEPTH, |s, x, _| norm(s, x, 64)),
-        chain("GELU written out", &wide, DEPTH, |s, x, _| gelu(s, x)),
-        chain("GELU by Tanh written out", &wide, DEPTH, |s, x, _| gelu_tanh(s, x)),
-        chain("SiLU written out", &wide, DEPTH, |s, x, _| {
+        chain("norm written out", wide, DEPTH, |s, x, _| norm(s, x, 64)),
+        chain("GELU written out", wide, DEPTH, |s, x, _| gelu(s, x)),
+        chain("GELU by Tanh written out", wide, DEPTH, |s, x, _| gelu_tanh(s, x)),
+        chain("SiLU written out", wide, DEPTH, |s, x, _| {
             let y = s.node("Sigmoid", &[x], &[]);
             s.node("Mul", &[x, &y], &[])
         }),
-        chain("HardSwish", &rows, DEPTH, |s, x, _| s.node("HardSwish", &[x], &[])),
-        chain("MaxPool 3×3", &image, DEPTH, |s, x, _| {
+        chain("HardSwish", rows, DEPTH, |s, x, _| s.node("HardSwish", &[x], &[])),
+    ]
+}
+
+/// What makes one number of several.
+fn pools(image: &[i64], wide: &[i64]) -> [Benchmark; 4] {
+    let pool = |name: &str, op: &str| {
+        chain(name, image, DEPTH, |s, x, _| {
             let ints: [(&str, &[i64]); 2] = [("kernel_shape", &[3, 3]), ("pads", &[1, 1, 1, 1])];
-            s.node("MaxPool", &[x], &ints)
-        }),
-        chain("AveragePool 3×3", &image, DEPTH, |s, x, _| {
-            let ints: [(&str, &[i64]); 2] = [("kernel_shape", &[3, 3]), ("pads", &[1, 1, 1, 1])];
-            s.node("AveragePool", &[x], &ints)
-        }),
-        chain("GlobalAveragePool", &image, 1, |s, x, _| s.node("GlobalAveragePool", &[x], &[])),
-        chain("ReduceMean", &wide, 1, |s, x, _| s.node("ReduceMean", &[x], &[("axes", &[-1])])),
-    ]);
-    all
+            s.node(op, &[x], &ints)
+        })
+    };
+    [
+        pool("MaxPool 3×3", "MaxPool"),
+        pool("AveragePool 3×3", "AveragePool"),
+        once("GlobalAveragePool", image, |s, x| s.node("GlobalAveragePool", &[x], &[])),
+        once("ReduceMean", wide, |s, x| s.node("ReduceMean", &[x], &[("axes", &[-1])])),
+    ]
 }
 
 /// Channels in and out, and pixels a side, of pointwise convolutions.

@@ -2,7 +2,10 @@
 
 use super::labels::{Area, Labels};
 use super::{ChartError, Drawn, GREY, INK};
-use plotters::prelude::{IntoDrawingArea, PathElement, RGBColor, Rectangle, SVGBackend};
+use plotters::coord::Shift;
+use plotters::prelude::{
+    DrawingArea, IntoDrawingArea, PathElement, RGBColor, Rectangle, SVGBackend,
+};
 use plotters::style::Color;
 
 /// What the picture shows.
@@ -89,15 +92,40 @@ fn tall(lines: usize) -> f64 {
     58.0 + 18.0 * lines as f64
 }
 
+/// Where the cells lie.
+struct Grid {
+    left: f64,
+    top: f64,
+    width: f64,
+    bottom: f64,
+    /// Sides of a cell.
+    cell: (f64, f64),
+}
+
+impl Grid {
+    fn of(map: &HeatMap) -> Self {
+        let lines = map.cells.iter().flatten().map(|c| c.small.len()).max().unwrap_or(0);
+        let (left, top, width, height) = (160.0, 96.0, 1000.0, tall(lines));
+        let bottom = top + height * map.rows.len() as f64;
+        Self { left, top, width, bottom, cell: (width / map.columns.len() as f64, height) }
+    }
+
+    /// The upper left corner of a cell; rows count from the bottom.
+    fn corner(&self, row: usize, column: usize) -> (f64, f64) {
+        (self.left + self.cell.0 * column as f64, self.bottom - self.cell.1 * (row + 1) as f64)
+    }
+}
+
+type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn draw(map: &HeatMap, svg: &mut String) -> Drawn<Labels> {
-    let lines = map.cells.iter().flatten().map(|c| c.small.len()).max().unwrap_or(0);
-    let (left, top, width, height) = (160.0, 96.0, 1000.0, tall(lines));
-    let bottom = top + height * map.rows.len() as f64;
-    let end = bottom + 106.0 + 22.0 * map.notes.len() as f64;
+    let grid = Grid::of(map);
+    let end = grid.bottom + 106.0 + 22.0 * map.notes.len() as f64;
     let root = SVGBackend::with_string(svg, (1200, end.max(320.0) as u32)).into_drawing_area();
     root.fill(&WHITE)?;
-    let mut labels = Labels::new(Area { x0: left, y0: top, x1: left + width, y1: bottom });
+    let (x1, y1) = (grid.left + grid.width, grid.bottom);
+    let mut labels = Labels::new(Area { x0: grid.left, y0: grid.top, x1, y1 });
     labels.fixed(&map.title, (40.0, 40.0), 24.0, INK, "start", 0.0);
     labels.fixed(&map.subtitle, (40.0, 68.0), 15.0, GREY, "start", 0.0);
     let values = map.cells.iter().flatten().filter_map(|c| c.value).filter(|v| *v > 0.0);
@@ -106,64 +134,94 @@ fn draw(map: &HeatMap, svg: &mut String) -> Drawn<Labels> {
         let value = value.filter(|v| *v > 0.0)?;
         Some(if most > least { (value / least).ln() / (most / least).ln() } else { 0.0 })
     };
-    let each = width / map.columns.len() as f64;
     for (r, ((name, said), row)) in map.rows.iter().zip(&map.cells).enumerate() {
-        let y = bottom - height * (r + 1) as f64;
-        labels.fixed(name, (left - 12.0, y + height / 2.0), 16.0, INK, "end", 0.0);
-        labels.fixed(said, (left - 12.0, y + height / 2.0 + 19.0), 13.0, GREY, "end", 0.0);
+        let (x, y) = (grid.left - 12.0, grid.corner(r, 0).1 + grid.cell.1 / 2.0);
+        labels.fixed(name, (x, y), 16.0, INK, "end", 0.0);
+        labels.fixed(said, (x, y + 19.0), 13.0, GREY, "end", 0.0);
         for (c, cell) in row.iter().enumerate() {
-            let x = left + each * c as f64;
-            let (from, to) = ((x as i32, y as i32), ((x + each) as i32, (y + height) as i32));
-            let share = share(cell.value);
-            root.draw(&Rectangle::new([from, to], share.map_or(PALE, color).filled()))?;
-            root.draw(&Rectangle::new([from, to], WHITE.stroke_width(2)))?;
-            if cell.hatched {
-                let mut step = 14.0;
-                while step < each + height {
-                    let line = vec![
-                        ((x + (step - height).max(0.0)) as i32, (y + step.min(height)) as i32),
-                        ((x + step.min(each)) as i32, (y + (step - each).max(0.0)) as i32),
-                    ];
-                    root.draw(&PathElement::new(line, GREY.mix(0.35).stroke_width(1)))?;
-                    step += 14.0;
-                }
-            }
-            if cell.framed {
-                let (a, b) = ((from.0 + 5, from.1 + 5), (to.0 - 5, to.1 - 5));
-                let around = vec![a, (b.0, a.1), b, (a.0, b.1), a, (b.0, a.1)];
-                root.draw(&PathElement::new(around, BAD.stroke_width(4)))?;
-            }
-            // A rim of white keeps texts apart from any colour.
-            let middle = x + each / 2.0;
-            let first = y + (height - 18.0 * cell.small.len() as f64) / 2.0 + 6.0;
-            labels.fixed(&cell.text, (middle, first), 19.0, INK, "middle", 0.0);
-            for (i, line) in cell.small.iter().enumerate() {
-                let at = (middle, first + 19.0 + 18.0 * i as f64);
-                labels.fixed(line, at, 13.0, INK, "middle", 0.0);
-            }
+            let fill = share(cell.value).map_or(PALE, color);
+            draw_cell(cell, fill, grid.corner(r, c), grid.cell, &root)?;
+            label_cell(cell, grid.corner(r, c), grid.cell, &mut labels);
         }
     }
-    for (c, (name, said)) in map.columns.iter().enumerate() {
-        let x = left + each * (c as f64 + 0.5);
-        labels.fixed(name, (x, bottom + 22.0), 16.0, INK, "middle", 0.0);
-        labels.fixed(said, (x, bottom + 41.0), 13.0, GREY, "middle", 0.0);
-    }
-    labels.fixed(&map.x_title, (left + width / 2.0, bottom + 66.0), 16.0, INK, "middle", 0.0);
-    let middle = f64::midpoint(top, bottom);
-    labels.fixed(&map.y_title, (26.0, middle), 16.0, INK, "middle", -90.0);
-    let legend = (left + width - 230.0, bottom + 92.0);
-    for i in 0..30 {
-        let x = (legend.0 + 5.0 * f64::from(i)) as i32;
-        let area = [(x, legend.1 as i32), (x + 5, legend.1 as i32 + 12)];
-        root.draw(&Rectangle::new(area, color(f64::from(i) / 29.0).filled()))?;
-    }
-    labels.fixed(&map.ends.0, (legend.0 - 8.0, legend.1 + 11.0), 13.0, INK, "end", 0.0);
-    labels.fixed(&map.ends.1, (legend.0 + 158.0, legend.1 + 11.0), 13.0, INK, "start", 0.0);
+    columns(map, &grid, &mut labels);
+    legend(map, &grid, &root, &mut labels)?;
     for (i, note) in map.notes.iter().enumerate() {
-        labels.fixed(note, (40.0, bottom + 102.0 + 22.0 * i as f64), 14.0, GREY, "start", 0.0);
+        let at = (40.0, grid.bottom + 102.0 + 22.0 * i as f64);
+        labels.fixed(note, at, 14.0, GREY, "start", 0.0);
     }
     root.present()?;
     Ok(labels)
+}
+
+/// The area of a cell, with its hatching and frame.
+#[allow(clippy::cast_possible_truncation)]
+fn draw_cell(
+    cell: &Cell,
+    fill: RGBColor,
+    (x, y): (f64, f64),
+    (wide, high): (f64, f64),
+    root: &Canvas,
+) -> Drawn<()> {
+    let (from, to) = ((x as i32, y as i32), ((x + wide) as i32, (y + high) as i32));
+    root.draw(&Rectangle::new([from, to], fill.filled()))?;
+    root.draw(&Rectangle::new([from, to], WHITE.stroke_width(2)))?;
+    if cell.hatched {
+        let mut step = 14.0;
+        while step < wide + high {
+            let line = vec![
+                ((x + (step - high).max(0.0)) as i32, (y + step.min(high)) as i32),
+                ((x + step.min(wide)) as i32, (y + (step - wide).max(0.0)) as i32),
+            ];
+            root.draw(&PathElement::new(line, GREY.mix(0.35).stroke_width(1)))?;
+            step += 14.0;
+        }
+    }
+    if cell.framed {
+        let (a, b) = ((from.0 + 5, from.1 + 5), (to.0 - 5, to.1 - 5));
+        let around = vec![a, (b.0, a.1), b, (a.0, b.1), a, (b.0, a.1)];
+        root.draw(&PathElement::new(around, BAD.stroke_width(4)))?;
+    }
+    Ok(())
+}
+
+/// The texts of a cell. A rim of white keeps them apart from any colour.
+fn label_cell(cell: &Cell, (x, y): (f64, f64), (wide, high): (f64, f64), labels: &mut Labels) {
+    let middle = x + wide / 2.0;
+    let first = y + (high - 18.0 * cell.small.len() as f64) / 2.0 + 6.0;
+    labels.fixed(&cell.text, (middle, first), 19.0, INK, "middle", 0.0);
+    for (i, line) in cell.small.iter().enumerate() {
+        let at = (middle, first + 19.0 + 18.0 * i as f64);
+        labels.fixed(line, at, 13.0, INK, "middle", 0.0);
+    }
+}
+
+/// Names of the columns, and of both axes.
+fn columns(map: &HeatMap, grid: &Grid, labels: &mut Labels) {
+    let bottom = grid.bottom;
+    for (c, (name, said)) in map.columns.iter().enumerate() {
+        let x = grid.left + grid.cell.0 * (c as f64 + 0.5);
+        labels.fixed(name, (x, bottom + 22.0), 16.0, INK, "middle", 0.0);
+        labels.fixed(said, (x, bottom + 41.0), 13.0, GREY, "middle", 0.0);
+    }
+    let middle = grid.left + grid.width / 2.0;
+    labels.fixed(&map.x_title, (middle, bottom + 66.0), 16.0, INK, "middle", 0.0);
+    let middle = f64::midpoint(grid.top, bottom);
+    labels.fixed(&map.y_title, (26.0, middle), 16.0, INK, "middle", -90.0);
+}
+
+/// The scale of colours.
+#[allow(clippy::cast_possible_truncation)]
+fn legend(map: &HeatMap, grid: &Grid, root: &Canvas, labels: &mut Labels) -> Drawn<()> {
+    let (left, top) = (grid.left + grid.width - 230.0, grid.bottom + 92.0);
+    for i in 0..30 {
+        let x = (left + 5.0 * f64::from(i)) as i32;
+        let area = [(x, top as i32), (x + 5, top as i32 + 12)];
+        root.draw(&Rectangle::new(area, color(f64::from(i) / 29.0).filled()))?;
+    }
+    labels.fixed(&map.ends.0, (left - 8.0, top + 11.0), 13.0, INK, "end", 0.0);
+    labels.fixed(&map.ends.1, (left + 158.0, top + 11.0), 13.0, INK, "start", 0.0);
+    Ok(())
 }
 
 #[cfg(test)]

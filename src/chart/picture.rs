@@ -3,6 +3,9 @@
 use super::ChartError;
 use resvg::{tiny_skia, usvg};
 
+/// Whether this build makes pictures.
+pub const MAKES_PNG: bool = true;
+
 /// Makes a PNG of the SVG, twice as fine as its pixels, with the fonts of this machine or, where
 /// it has none, one that travels in the program.
 pub fn render_png(svg: &str) -> Result<Vec<u8>, ChartError> {

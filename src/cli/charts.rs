@@ -2,7 +2,9 @@
 
 use super::{emit, hinted};
 use crate::assess::Assessment;
-use crate::chart::{Ceiling, Chart, MeasuredPoint, ModelPoint, Point, RoofLine, render_svg};
+use crate::chart::{
+    Ceiling, Chart, ChartError, MeasuredPoint, ModelPoint, Point, RoofLine, render_svg,
+};
 use crate::hwdb::Device;
 use crate::report::{BoundReport, ModelReport, op_time};
 use crate::roofline::Roof;
@@ -80,23 +82,6 @@ pub(super) fn measured(a: &Assessment) -> Vec<MeasuredPoint> {
     a.measured.iter().filter_map(point).collect()
 }
 
-/// The chart of an assessment.
-#[cfg(feature = "probe")]
-pub(super) fn assessment(a: &Assessment, roof: &Roof) -> Chart {
-    let m = &a.machine;
-    Chart {
-        title: format!("{} on {}", file_name(&a.analysis), m.cpu),
-        subtitle: format!(
-            "{} threads, {}; ceilings measured; a point is an operator, its area the share of the time bound",
-            m.threads, m.simd
-        ),
-        roofs: machine_roofs(a),
-        points: op_points(&a.analysis, roof),
-        models: vec![model_point("whole model, at best", &a.analysis, roof)],
-        measured: measured(a),
-    }
-}
-
 /// The ceilings of a device for these data types, those of one value together; `None` without a
 /// slope or a peak.
 pub(super) fn device_roof(device: &Device, dtypes: &[String], label: &str) -> Option<RoofLine> {
@@ -155,16 +140,15 @@ pub(super) fn write(chart: &Chart, path: &Path) -> Result<()> {
     emit(&svg, Some(path))
 }
 
-#[cfg(feature = "png")]
 pub(super) fn picture(svg: &str, path: &Path) -> Result<()> {
-    let png = crate::chart::render_png(svg)?;
+    let png = match crate::chart::render_png(svg) {
+        Err(e @ ChartError::NoPictures) => {
+            let message = format!("`{}`: {e}", path.display());
+            return Err(hinted(message, "name a .svg, or build with the feature `png`"));
+        }
+        png => png?,
+    };
     let advice = "check the folder";
     std::fs::write(path, png)
         .map_err(|e| hinted(format!("cannot write `{}`: {e}", path.display()), advice))
-}
-
-#[cfg(not(feature = "png"))]
-pub(super) fn picture(_: &str, path: &Path) -> Result<()> {
-    let message = format!("`{}`: this build makes no PNG", path.display());
-    Err(hinted(message, "name a .svg, or build with the feature `png`"))
 }

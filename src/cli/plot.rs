@@ -266,10 +266,10 @@ fn again(report: &ModelReport, dtype: &str) -> Result<ModelReport> {
     };
     let mut given: Vec<(ValueId, Vec<u64>)> = Vec::new();
     for tensor in &report.model.inputs {
-        let id = super::analyze::input(&model, &tensor.name)?;
+        let id = super::given::input(&model, &tensor.name)?;
         given.extend(sizes(tensor).map(|sizes| (id, sizes)));
     }
-    super::analyze::set_sizes(&mut model, &given, "the analysis")?;
+    super::given::set_sizes(&mut model, &given, "the analysis")?;
     let own: crate::dim::Bindings =
         report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
     let count =

@@ -1,6 +1,6 @@
 //! The sizes and types that a model is counted at: flags that all commands have alike.
 
-use super::analyze::{bindings, every_symbol, load, set_sizes, set_value, shape};
+use super::given::{bindings, every_symbol, load, set_sizes, set_value, shape};
 use super::hinted;
 use crate::analysis::Precision;
 use crate::ir::{Model, Severity};
@@ -8,25 +8,6 @@ use crate::report::{DiagnosticReport, ModelReport, batch_symbol};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::path::Path;
-
-/// No tensor has a size beyond this.
-const MOST: u64 = 1 << 40;
-
-/// A size that a flag gives; none where the text is no whole number.
-pub(super) fn size(text: &str) -> Option<Result<u64>> {
-    let text = text.trim();
-    let whole = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    whole.then(|| limited(text.parse().unwrap_or(u64::MAX)).map_err(|_| too_large(text)))
-}
-
-/// A size, where a tensor can have it.
-pub(super) fn limited(size: u64) -> Result<u64> {
-    if size <= MOST { Ok(size) } else { Err(too_large(&size.to_string())) }
-}
-
-fn too_large(size: &str) -> anyhow::Error {
-    hinted(format!("the size {size} is beyond any real tensor"), "sizes go up to 2^40")
-}
 
 /// Sizes, values and types of a model.
 #[derive(Debug, Clone, Default, clap::Args)]

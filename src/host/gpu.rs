@@ -1,14 +1,13 @@
 //! The GPUs of this machine: what they are, what they do at a moment, and their measured ceilings.
 
-#[cfg(feature = "cuda")]
+#[cfg_attr(not(feature = "cuda"), path = "gpu/absent.rs")]
 mod cuda;
-#[cfg(any(feature = "cuda", test))]
-mod number;
 mod survey;
 
 pub use crate::os::nvml::Gpu;
-pub use survey::{GpuProduct, GpuSurvey, gpu_surveys};
+pub use survey::{GpuProduct, GpuSurvey};
 
+use crate::host::SurveyPlan;
 use crate::os::nvml::{Driver, DriverError};
 use serde::Serialize;
 
@@ -41,24 +40,17 @@ pub struct GpuState {
     pub slowed_by: Vec<&'static str>,
 }
 
-impl GpuState {
-    /// The state of a GPU; empty where the driver does not answer.
-    #[cfg(feature = "cuda")]
-    fn now(gpu: &Gpu) -> Self {
-        let state = Driver::open().map(|d| d.state(gpu.index)).unwrap_or_default();
-        let slowed_by = state.slowed_by.unwrap_or_default();
-        Self {
-            clock_mhz: state.clock_mhz,
-            memory_clock_mhz: state.memory_clock_mhz,
-            temperature_c: state.temperature_c,
-            power_w: state.power_w,
-            busy_percent: state.busy_percent,
-            slowed_by: slowed_by.iter().map(|s| s.name).collect(),
-        }
-    }
-}
-
 /// The GPUs of this machine that the NVIDIA driver knows.
 pub fn gpus() -> Result<Vec<Gpu>, GpuError> {
     Ok(Driver::open()?.gpus()?)
+}
+
+/// Measures every GPU that CUDA shows to this process; `progress` gets the finished share.
+pub fn gpu_surveys(
+    plan: &SurveyPlan,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Vec<GpuSurvey>, GpuError> {
+    let mut surveys = cuda::surveys(plan, progress)?;
+    surveys.iter_mut().for_each(GpuSurvey::doubt);
+    Ok(surveys)
 }

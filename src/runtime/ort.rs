@@ -1,7 +1,7 @@
 //! onnxruntime in this process, from a library that is found at run time.
 
-use super::RuntimeOptions;
 use super::weights::{WeightsOrigin, with_weights};
+use super::{Loaded, RuntimeOptions};
 use crate::probe::random::Random;
 use crate::probe::{ProbeError, Target};
 use ort::session::builder::GraphOptimizationLevel;
@@ -9,11 +9,26 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorElementType, ValueType};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 const INSTALL: &str = "pip install onnxruntime, in the environment that is active, or name the \
                        library with --ort-library or ORT_DYLIB_PATH";
+
+pub(super) fn loaded(
+    file: &[u8],
+    shapes: &[Vec<usize>],
+    options: &RuntimeOptions,
+) -> Result<Loaded, ProbeError> {
+    let target = OrtTarget::load(file, shapes, options)?;
+    Ok(Loaded {
+        weights: target.weights,
+        load_seconds: target.load_seconds,
+        first_seconds: target.first_seconds,
+        name: format!("onnxruntime {}", target.version),
+        target: Arc::new(target),
+    })
+}
 
 /// An output of the first inference.
 #[derive(Clone, Debug, PartialEq)]

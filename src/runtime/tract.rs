@@ -1,9 +1,11 @@
 //! tract, in this process.
 
 use super::weights::{WeightsOrigin, with_weights};
+use super::{Loaded, RuntimeOptions};
 use crate::probe::random::Random;
 use crate::probe::{ProbeError, Target};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 use tract_onnx::pb;
 use tract_onnx::prelude::{
@@ -13,7 +15,25 @@ use tract_onnx::prelude::{
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::{IntoRunnable, TypedModel};
 
-type Runnable = std::sync::Arc<RunnableModel<TypedFact, Box<dyn TypedOp>>>;
+/// What tract is called, with the version that this crate asks for.
+const TRACT: &str = "tract 0.23";
+
+pub(super) fn loaded(
+    file: &[u8],
+    shapes: &[Vec<usize>],
+    options: &RuntimeOptions,
+) -> Result<Loaded, ProbeError> {
+    let target = TractTarget::load(file, shapes, options.seed)?;
+    Ok(Loaded {
+        weights: target.weights,
+        load_seconds: target.load_seconds,
+        first_seconds: target.first_seconds,
+        target: Arc::new(target),
+        name: TRACT.into(),
+    })
+}
+
+type Runnable = Arc<RunnableModel<TypedFact, Box<dyn TypedOp>>>;
 
 /// A model loaded into tract, with inputs ready.
 pub struct TractTarget {

@@ -21,10 +21,7 @@ pub enum WeightsOrigin {
 }
 
 /// The file, with random contents in place of weights that lie in another file; `seed` decides them.
-pub(super) fn with_weights(
-    file: &[u8],
-    seed: u64,
-) -> Result<(Cow<'_, [u8]>, WeightsOrigin), ProbeError> {
+pub fn with_weights(file: &[u8], seed: u64) -> Result<(Cow<'_, [u8]>, WeightsOrigin), ProbeError> {
     let Some(unfilled) = Unfilled::of(file) else {
         return Ok((Cow::Borrowed(file), WeightsOrigin::File));
     };

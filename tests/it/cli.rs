@@ -1,6 +1,5 @@
 //! The command with right and wrong arguments.
 
-#[cfg(feature = "probe")]
 use crate::run::steadily;
 use crate::run::{Run, rooflens};
 use crate::wire;
@@ -191,7 +190,6 @@ fn every_shipped_model_follows_the_schema() {
 }
 
 /// The main job, start to end, and again beside the first report.
-#[cfg(feature = "probe")]
 #[test]
 fn assess_measures_and_never_overwrites() {
     steadily(|| {
@@ -226,10 +224,8 @@ fn assess_measures_and_never_overwrites() {
         }
         let svg = std::fs::read_to_string(out.join("roofline.svg")).unwrap();
         assert!(svg.contains("single stream") && svg.contains("ridge"), "{svg}");
-        if cfg!(feature = "png") {
-            let png = std::fs::read(out.join("roofline.png")).unwrap();
-            assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
-        }
+        let png = std::fs::read(out.join("roofline.png")).unwrap();
+        assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
         let again = rooflens(&args);
         assert!(again.stdout.contains("report-2/"), "{}", again.stdout);
         assert_eq!(std::fs::read_to_string(out.join("report.json")).unwrap(), text);

@@ -137,7 +137,6 @@ fn symbols_have_one_size_in_all_inputs() {
 /// A network whose sizes are open cannot run at one pixel; `--input` gives it some, and the costs of what was
 /// sent are those of the same sizes.
 #[test]
-#[cfg(feature = "probe")]
 fn a_probe_in_process_takes_sizes() {
     crate::run::steadily(|| {
         let model = "tests/models/unet.onnx";

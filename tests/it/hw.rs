@@ -414,7 +414,6 @@ fn nodes_are_bound_by_the_level_that_holds_their_data() {
 
 /// What cannot be calibrated is told, before minutes of measurements.
 #[test]
-#[cfg(feature = "ort")]
 fn a_runtime_that_is_missing_is_told_at_once() {
     let config = tempfile::tempdir().unwrap();
     let args = ["hw", "measure", "--calibrate", "--runtime", "tract", "--runtime", "ort"];

@@ -2,7 +2,6 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod agreement;
-#[cfg(feature = "serve")]
 mod batching;
 mod bodies;
 mod bounds;
@@ -21,25 +20,20 @@ mod hw;
 #[cfg(target_os = "linux")]
 mod limits;
 mod loops;
-#[cfg(feature = "serve")]
 mod meters;
 mod networks;
 mod oracles;
 mod parameters;
-#[cfg(feature = "serve")]
 mod probe;
 mod regressions;
 mod run;
 #[allow(dead_code)]
 mod scale;
 mod schemas;
-#[cfg(feature = "serve")]
 mod server;
-#[cfg(feature = "serve")]
 mod servers;
 mod snapshots;
 mod source;
-#[cfg(feature = "serve")]
 mod startup;
 mod suite;
 mod suite_sizes;

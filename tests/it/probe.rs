@@ -400,7 +400,6 @@ fn wrong_words_are_refused_with_a_hint() {
 /// A closed loop of a runtime in this process has no queue unless more are in flight than it has instances, or
 /// `--senders` asks for it.
 #[test]
-#[cfg(feature = "probe")]
 fn a_closed_loop_in_this_process_hands_nothing_over() {
     steadily(|| {
         let (target, load) =

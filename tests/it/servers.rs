@@ -252,11 +252,11 @@ fn more_workers_that_prepare_images_move_the_bottleneck() {
 
 /// The wheel of the environment that `start.sh` made.
 #[test]
-#[cfg(feature = "ort")]
 #[ignore = "needs tests/servers/start.sh"]
 fn onnxruntime_in_process_gives_what_the_model_promises() {
     use rooflens::probe::Target;
-    use rooflens::runtime::{OrtTarget, Runtime, RuntimeOptions, WeightsOrigin};
+    use rooflens::runtime::ort::OrtTarget;
+    use rooflens::runtime::{Runtime, RuntimeOptions, WeightsOrigin};
     let options = RuntimeOptions { instances: 2, ..RuntimeOptions::new(Runtime::Ort) };
     let model = |name: &str| std::fs::read(format!("{}/{name}", crate::run::ROOT)).unwrap();
     let (bytes, shapes) = (model("models/mobilenet_v2.onnx"), [vec![1, 3, 224, 224]]);

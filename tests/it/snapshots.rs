@@ -14,11 +14,9 @@ fn printed_text() {
         ("hw_show_t4", &["hw", "show", "t4"]),
         ("hw_list_epyc", &["hw", "list", "epyc"]),
         ("ops_attention", &["ops", "attention"]),
-        #[cfg(feature = "probe")]
         ("help", &["--help"]),
         ("help_analyze", &["analyze", "--help"]),
         ("help_plot", &["plot", "--help"]),
-        #[cfg(feature = "serve")]
         ("help_batching", &["batching", "--help"]),
     ] {
         let run = rooflens(args);

@@ -1,5 +1,7 @@
 //! `rooflens hw measure`.
 
+#[cfg_attr(not(feature = "load"), path = "measure/calibration/absent.rs")]
+mod calibration;
 mod gpu;
 
 use super::{Exit, catalogue, emit, hinted, print_json};
@@ -9,6 +11,15 @@ use crate::units::si;
 use anyhow::Result;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+
+/// A runtime that can be calibrated.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum RuntimeName {
+    /// tract, which is part of the binary.
+    Tract,
+    /// onnxruntime, from a library that is on the machine.
+    Ort,
+}
 
 /// Measure the ceilings of this machine, in about half a minute.
 ///
@@ -41,8 +52,8 @@ pub(super) struct Args {
     #[arg(long)]
     calibrate: bool,
     /// The runtime that is calibrated: tract, or ort for an installed onnxruntime. Repeatable.
-    #[arg(long, value_name = "RUNTIME", default_value = "tract", value_parser = ["tract", "ort"])]
-    runtime: Vec<String>,
+    #[arg(long, value_name = "RUNTIME", default_value = "tract")]
+    runtime: Vec<RuntimeName>,
     /// onnxruntime's library; looked for as `rooflens probe ort:` does when omitted.
     #[arg(long, value_name = "FILE")]
     ort_library: Option<PathBuf>,
@@ -62,7 +73,7 @@ impl Args {
         let folder = if self.save { Some(made_folder()?) } else { None };
 
         if self.calibrate {
-            self.ready()?;
+            calibration::ready(&self.runtime, self.ort_library.as_deref())?;
         }
         let plan = SurveyPlan { repeats: self.repeats, ..SurveyPlan::default() };
         let bar = crate::cli::progress_bar("measuring this machine");
@@ -72,7 +83,11 @@ impl Args {
         bar.finish_and_clear();
 
         let one = survey.device_of_one_thread();
-        let calibrations = if self.calibrate { self.calibrations(&one)? } else { Vec::new() };
+        let calibrations = if self.calibrate {
+            calibration::calibrations(&self.runtime, self.ort_library.as_deref(), &one)?
+        } else {
+            Vec::new()
+        };
 
         let mut written = Vec::new();
         let mut write = |device: &Device, path: PathBuf| {
@@ -105,57 +120,6 @@ impl Args {
         }
         Ok(Exit::Good)
     }
-
-    #[cfg(feature = "probe")]
-    fn calibrations(&self, one: &Device) -> Result<Vec<Calibration>> {
-        use crate::calibrate::{CalibrationPlan, calibrate};
-        let peak = one.peak("f32").map(|p| p.dense_tflops);
-        let bandwidth = one.dram().and_then(|m| m.bandwidth_gb_s);
-        let (Some(peak_tflops), Some(bandwidth_gb_s)) = (peak, bandwidth) else {
-            return Err(hinted("the ceilings of one thread could not be measured", "run it again"));
-        };
-        let cache_bytes = one.cache_bytes();
-        let calibrate = |name: &String| {
-            let options = self.options(name);
-            let slice = std::time::Duration::from_millis(80);
-            let plan = CalibrationPlan { options, slice, peak_tflops, bandwidth_gb_s, cache_bytes };
-            let bar = crate::cli::progress_bar("calibrating");
-            let done = calibrate(&plan, &mut |x| bar.set_position(crate::cli::permille(x)));
-            bar.finish_and_clear();
-            done.map_err(|e| refused(&e))
-        };
-        self.runtime.iter().map(calibrate).collect()
-    }
-
-    #[cfg(feature = "probe")]
-    fn options(&self, runtime: &str) -> crate::runtime::RuntimeOptions {
-        use crate::runtime::{Runtime, RuntimeOptions};
-        let runtime = if runtime == "ort" { Runtime::Ort } else { Runtime::Tract };
-        RuntimeOptions { library: self.ort_library.clone(), ..RuntimeOptions::new(runtime) }
-    }
-
-    /// Runs a little in each runtime that is to be calibrated.
-    #[cfg(feature = "probe")]
-    fn ready(&self) -> Result<()> {
-        let tried = |name: &String| crate::calibrate::ready(&self.options(name));
-        self.runtime.iter().try_for_each(tried).map_err(|e| refused(&e))
-    }
-
-    #[cfg(not(feature = "probe"))]
-    fn ready(&self) -> Result<()> {
-        self.calibrations(&Device::default()).map(|_| ())
-    }
-
-    #[cfg(not(feature = "probe"))]
-    #[allow(clippy::unused_self, reason = "as in a build with a runtime")]
-    fn calibrations(&self, _: &Device) -> Result<Vec<Calibration>> {
-        Err(hinted("this build has no runtime in it", "build with the feature `probe`"))
-    }
-}
-
-#[cfg(feature = "probe")]
-fn refused(error: &crate::probe::ProbeError) -> anyhow::Error {
-    hinted(error.to_string(), error.hint().unwrap_or("leave out --calibrate"))
 }
 
 /// What is printed as JSON.

@@ -5,13 +5,16 @@
 //! one form in which all types are supported.
 #![allow(unsafe_code)]
 
-use super::number::{BF16, F8, F16, F32, I8, I32, Number};
+mod number;
+
 use super::{Gpu, GpuError, GpuProduct, GpuState, GpuSurvey};
 use crate::host::SurveyPlan;
 use crate::host::figure::Figure;
+use crate::os::nvml::Driver;
 use cudarc::cublaslt::{result as lt, sys};
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, DevicePtrMut};
+use number::{BF16, F8, F16, F32, I8, I32, Number};
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -106,7 +109,7 @@ fn survey(
     let uuid = unique_name(&context.uuid().map_err(fail)?.bytes.map(i8::cast_unsigned));
     let gpu = known.iter().find(|g| g.uuid.as_deref() == Some(&uuid)).cloned();
     let gpu = gpu.ok_or_else(|| GpuError::Cuda(format!("{uuid} is no whole GPU")))?;
-    let before = GpuState::now(&gpu);
+    let before = now(&gpu);
     let units = context.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
     let mut s = GpuSurvey {
         gpu: gpu.clone(),
@@ -139,8 +142,21 @@ fn survey(
                 .into(),
         );
     }
-    s.doubt();
     Ok(s)
+}
+
+/// The state of a GPU; empty where the driver does not answer.
+fn now(gpu: &Gpu) -> GpuState {
+    let state = Driver::open().map(|d| d.state(gpu.index)).unwrap_or_default();
+    let slowed_by = state.slowed_by.unwrap_or_default();
+    GpuState {
+        clock_mhz: state.clock_mhz,
+        memory_clock_mhz: state.memory_clock_mhz,
+        temperature_c: state.temperature_c,
+        power_w: state.power_w,
+        busy_percent: state.busy_percent,
+        slowed_by: slowed_by.iter().map(|s| s.name).collect(),
+    }
 }
 
 /// The name under which the management library knows a GPU.
@@ -245,7 +261,7 @@ fn product(timer: &Timer, kind: &Kind, size: usize, gpu: &Gpu) -> Cuda<(Figure, 
     for _ in 0..times {
         matmul.run()?;
     }
-    let state = GpuState::now(gpu);
+    let state = now(gpu);
     stream.synchronize().map_err(fail)?;
     Ok((figure, state))
 }

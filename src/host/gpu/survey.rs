@@ -1,10 +1,8 @@
 //! Ceilings of a GPU, and the device file they make.
 
-use super::{Gpu, GpuError, GpuState};
-use crate::host::SurveyPlan;
+use super::{Gpu, GpuState};
 use crate::host::device::{giga, repeats, tera};
 use crate::host::figure::Figure;
-#[cfg(any(test, feature = "cuda"))]
 use crate::host::survey::NOISY;
 use crate::hwdb::{Device, Link, MemoryLevel, Peak};
 use serde::Serialize;
@@ -49,28 +47,8 @@ pub struct GpuSurvey {
     pub doubts: Vec<String>,
 }
 
-/// Measures every GPU that CUDA shows to this process; `progress` gets the finished share.
-#[cfg(feature = "cuda")]
-pub fn gpu_surveys(
-    plan: &SurveyPlan,
-    progress: &mut dyn FnMut(f64),
-) -> Result<Vec<GpuSurvey>, GpuError> {
-    super::cuda::surveys(plan, progress)
-}
-
-/// This build measures no GPU; where there is none, that is said first.
-#[cfg(not(feature = "cuda"))]
-pub fn gpu_surveys(_: &SurveyPlan, _: &mut dyn FnMut(f64)) -> Result<Vec<GpuSurvey>, GpuError> {
-    let found = super::gpus()?;
-    if found.is_empty() {
-        return Ok(Vec::new());
-    }
-    Err(GpuError::Cuda("this build lacks the feature `cuda`".into()))
-}
-
 impl GpuSurvey {
     /// What the states and the repeats say against the figures.
-    #[cfg(any(test, feature = "cuda"))]
     pub(super) fn doubt(&mut self) {
         let mut doubts = Vec::new();
         let streams = [

@@ -42,67 +42,63 @@ impl BatchingFile {
 
     /// Sentences: the throughput, then each load from the lowest.
     pub(super) fn words(&self) -> Vec<String> {
-        let mut out = Vec::new();
-        let columns = self.columns();
-        let reference = self.reference.name(&columns);
-        out.extend(self.throughput(&reference));
-        let label = self.quantile.map_or("it".into(), name);
-        for load in self.loads() {
-            let row = |wanted: Against| -> Vec<&CellPart> {
-                let cells = columns.iter().filter_map(|c| self.cell(c, load));
-                cells.filter(|c| c.against == wanted).collect()
-            };
-            let Some(one) = self.cell(&self.reference, load) else { continue };
-            let others = self.cells.iter().filter(|c| super::same(c.load, load)).count() > 1;
-            if !others {
-                continue;
-            }
-            let each = |cells: &[&CellPart]| {
-                let told =
-                    |c: &&CellPart| format!("{} with {}", self.told(c), c.column.name(&columns));
-                cells.iter().map(told).collect::<Vec<_>>().join("; ")
-            };
-            let against = if one.overloaded {
-                format!("where {reference} is overloaded")
-            } else if self.quantile.is_none() {
-                format!("as it is not with {reference}")
-            } else {
-                format!("against {} with {reference}", self.told(one))
-            };
-            let mut parts = Vec::new();
-            let (worse, better) = (row(Against::Worse), row(Against::Better));
-            if !worse.is_empty() {
-                parts.push(format!(
-                    "batching loses {}: {label} is {}, {against}",
-                    self.listed(&worse),
-                    each(&worse)
-                ));
-            }
-            if !better.is_empty() {
-                parts.push(format!(
-                    "batching pays {}: {label} is {}, {against}",
-                    self.listed(&better),
-                    each(&better)
-                ));
-            }
-            for (against, words) in [
-                (Against::Same, "no difference"),
-                (Against::Overloaded, "overloaded like the rest"),
-                (Against::Undecided, "not decided"),
-            ] {
-                let cells = row(against);
-                if !cells.is_empty() {
-                    parts.push(format!("{words} {}", self.listed(&cells)));
-                }
-            }
-            let rate = one.wanted_inferences_per_second;
-            out.push(format!(
-                "at {rate:.0} inferences/s ({:.0} % load) {}",
-                100.0 * load,
-                parts.join("; ")
-            ));
+        let reference = self.reference.name(&self.columns());
+        let throughput = self.throughput(&reference);
+        let loads = self.loads();
+        let loads = loads.iter().filter_map(|load| self.at_load(*load, &reference));
+        throughput.into_iter().chain(loads).collect()
+    }
+
+    /// What batching does at a load; none where nothing was measured beside the reference.
+    fn at_load(&self, load: f64, reference: &str) -> Option<String> {
+        let one = self.cell(&self.reference, load)?;
+        if self.cells.iter().filter(|c| super::same(c.load, load)).count() < 2 {
+            return None;
         }
-        out
+        let columns = self.columns();
+        let row = |wanted: Against| -> Vec<&CellPart> {
+            let cells = columns.iter().filter_map(|c| self.cell(c, load));
+            cells.filter(|c| c.against == wanted).collect()
+        };
+        let mut parts = Vec::new();
+        for (verb, against) in [("loses", Against::Worse), ("pays", Against::Better)] {
+            let cells = row(against);
+            if !cells.is_empty() {
+                parts.push(self.compared(verb, &cells, one, reference));
+            }
+        }
+        for (against, words) in [
+            (Against::Same, "no difference"),
+            (Against::Overloaded, "overloaded like the rest"),
+            (Against::Undecided, "not decided"),
+        ] {
+            let cells = row(against);
+            if !cells.is_empty() {
+                parts.push(format!("{words} {}", self.listed(&cells)));
+            }
+        }
+        Some(format!(
+            "at {:.0} inferences/s ({:.0} % load) {}",
+            one.wanted_inferences_per_second,
+            100.0 * load,
+            parts.join("; ")
+        ))
+    }
+
+    /// Cells where batching loses or pays against the reference's cell `one`.
+    fn compared(&self, verb: &str, cells: &[&CellPart], one: &CellPart, reference: &str) -> String {
+        let columns = self.columns();
+        let told = |c: &&CellPart| format!("{} with {}", self.told(c), c.column.name(&columns));
+        let each = cells.iter().map(told).collect::<Vec<_>>().join("; ");
+        let against = if one.overloaded {
+            format!("where {reference} is overloaded")
+        } else if self.quantile.is_none() {
+            format!("as it is not with {reference}")
+        } else {
+            format!("against {} with {reference}", self.told(one))
+        };
+        let label = self.quantile.map_or("it".into(), name);
+        format!("batching {verb} {}: {label} is {each}, {against}", self.listed(cells))
     }
 
     /// What the most throughput is, and what it gains.

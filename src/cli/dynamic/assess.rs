@@ -5,6 +5,7 @@ mod summary;
 use super::probe::{Bar, interruptible};
 use super::{Exit, charts, emit, hinted};
 use crate::assess::{ASSESSMENT_SCHEMA, Assessment, loop_part};
+use crate::chart::Chart;
 use crate::dim::{Bindings, Dim};
 use crate::host::{HostCeilings, MeasurePlan, measure};
 use crate::ir::Model;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use summary::summary;
 
 /// The model that is assessed when none is named: `MobileNetV2`, 224×224, graph only.
-const EMBEDDED: &[u8] = include_bytes!("../../models/mobilenet_v2.onnx");
+const EMBEDDED: &[u8] = include_bytes!("../../../models/mobilenet_v2.onnx");
 
 /// Assess a model on this machine: count it, measure the ceilings, run it, compare.
 ///
@@ -34,7 +35,7 @@ const EMBEDDED: &[u8] = include_bytes!("../../models/mobilenet_v2.onnx");
 ///   rooflens assess resnet50.onnx --batch 4 --seconds 10
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The model file (.onnx); a built-in `MobileNetV2` when left out.
     model: Option<PathBuf>,
     /// Give a symbol a value: SYMBOL=N. Repeatable; others are set to one.
@@ -59,7 +60,7 @@ impl Args {
         let stop = interruptible()?;
         let (name, bytes) = self.file()?;
         let model = self.load(&bytes)?;
-        let bindings = super::analyze::bindings(&model, &self.dim, self.batch)?;
+        let bindings = super::given::bindings(&model, &self.dim, self.batch)?;
         let report = ModelReport::new(&model, &name, &bindings)
             .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim"))?;
         let folder = super::new_folder(&self.output)?;
@@ -160,12 +161,28 @@ fn weights(origin: WeightsOrigin) -> String {
 fn save(assessment: &Assessment, roof: &Roof, folder: &Path) -> Result<()> {
     let json = serde_json::to_string_pretty(assessment)? + "\n";
     emit(&json, Some(&folder.join("report.json")))?;
-    let chart = charts::assessment(assessment, roof);
+    let chart = chart(assessment, roof);
     charts::write(&chart, &folder.join("roofline.svg"))?;
-    if cfg!(feature = "png") {
+    if crate::chart::MAKES_PNG {
         charts::write(&chart, &folder.join("roofline.png"))?;
     }
     Ok(())
+}
+
+/// The chart of an assessment.
+fn chart(a: &Assessment, roof: &Roof) -> Chart {
+    let m = &a.machine;
+    Chart {
+        title: format!("{} on {}", charts::file_name(&a.analysis), m.cpu),
+        subtitle: format!(
+            "{} threads, {}; ceilings measured; a point is an operator, its area the share of the time bound",
+            m.threads, m.simd
+        ),
+        roofs: charts::machine_roofs(a),
+        points: charts::op_points(&a.analysis, roof),
+        models: vec![charts::model_point("whole model, at best", &a.analysis, roof)],
+        measured: charts::measured(a),
+    }
 }
 
 /// Roofs of one thread and of all.

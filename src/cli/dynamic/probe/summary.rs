@@ -10,24 +10,7 @@ use std::path::Path;
 pub(in crate::cli) fn summary(file: &MeasurementFile, folder: Option<&Path>) -> String {
     let mut out = String::new();
     head(file, &mut out);
-    let w = &file.window;
-    let _ = writeln!(
-        out,
-        "\n  counted    {} requests in {:.1} s, after {:.1} s of warm-up",
-        w.due, w.seconds, w.from_seconds
-    );
-    let _ = writeln!(
-        out,
-        "  rate       {:.1}/s due, {:.1}/s answered well{}; {:.2} in flight",
-        w.offered_per_second,
-        w.goodput_per_second,
-        if file.target.batch > 1 {
-            format!(" ({:.1} inferences/s)", w.inferences_per_second)
-        } else {
-            String::new()
-        },
-        w.in_flight_mean
-    );
+    counted(file, &mut out);
     line(&mut out, "response", &file.response, file);
     line(&mut out, "service", &file.service, file);
     line(&mut out, "client", &file.lag, file);
@@ -46,6 +29,43 @@ pub(in crate::cli) fn summary(file: &MeasurementFile, folder: Option<&Path>) -> 
     }
     pipeline(file, &mut out);
     meters(file, &mut out);
+    failed(file, &mut out);
+    if let Some(part) = &file.start_up {
+        super::spawn::describe(part, &mut out);
+    }
+    for note in &file.verdict.notes {
+        let _ = writeln!(out, "  note       {note}");
+    }
+    if let Some(folder) = folder {
+        let _ = writeln!(out, "\nmeasurement in {}/", folder.display());
+    }
+    out
+}
+
+/// What was counted, and at which rates.
+fn counted(file: &MeasurementFile, out: &mut String) {
+    let w = &file.window;
+    let _ = writeln!(
+        out,
+        "\n  counted    {} requests in {:.1} s, after {:.1} s of warm-up",
+        w.due, w.seconds, w.from_seconds
+    );
+    let _ = writeln!(
+        out,
+        "  rate       {:.1}/s due, {:.1}/s answered well{}; {:.2} in flight",
+        w.offered_per_second,
+        w.goodput_per_second,
+        if file.target.batch > 1 {
+            format!(" ({:.1} inferences/s)", w.inferences_per_second)
+        } else {
+            String::new()
+        },
+        w.in_flight_mean
+    );
+}
+
+/// What failed, and whether the run was stopped.
+fn failed(file: &MeasurementFile, out: &mut String) {
     for error in &file.errors {
         let _ = writeln!(
             out,
@@ -57,16 +77,6 @@ pub(in crate::cli) fn summary(file: &MeasurementFile, folder: Option<&Path>) -> 
         let _ =
             writeln!(out, "  stopped    after {:.1} of {} s", file.run.seconds, file.plan.seconds);
     }
-    if let Some(part) = &file.start_up {
-        super::spawn::describe(part, &mut out);
-    }
-    for note in &file.verdict.notes {
-        let _ = writeln!(out, "  note       {note}");
-    }
-    if let Some(folder) = folder {
-        let _ = writeln!(out, "\nmeasurement in {}/", folder.display());
-    }
-    out
 }
 
 fn head(file: &MeasurementFile, out: &mut String) {

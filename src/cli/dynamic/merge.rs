@@ -15,7 +15,7 @@ use std::path::PathBuf;
 ///   rooflens merge part-0 part-1 part-2 -o whole
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// Folders that `rooflens probe` wrote.
     #[arg(required = true)]
     parts: Vec<PathBuf>,

@@ -1,11 +1,8 @@
 //! The model's file beside a probe: run in this process, or counted for what a server achieves.
 
-#[cfg(any(feature = "ort", feature = "probe"))]
-use super::super::progress_bar;
-use super::super::{analyze, hinted, load};
-use super::Args;
-#[cfg(any(feature = "ort", feature = "probe"))]
-use super::read;
+use super::super::{given, hinted, load, progress_bar};
+use super::{Args, read};
+use crate::ir::{Model, ValueId};
 use crate::probe::target::Prepared;
 use crate::probe::target::tensor::Given;
 use crate::report::{ModelReport, batch_symbol};
@@ -70,7 +67,6 @@ impl Args {
     }
 
     /// The runtime in this process; `inline` where the senders run it themselves, and behind a queue otherwise.
-    #[cfg(any(feature = "ort", feature = "probe"))]
     pub(super) fn in_process(
         &self,
         path: &Path,
@@ -126,22 +122,14 @@ impl Args {
             Prepared::local(&self.target, &platform, &loaded.target, instances, batch)
         })
     }
-
-    #[cfg(not(any(feature = "ort", feature = "probe")))]
-    #[allow(clippy::unused_self, reason = "as in a build with a runtime")]
-    pub(super) fn in_process(&self, _: &Path, _: i64, _: &Sizes, _: bool) -> Result<Prepared> {
-        Err(hinted("this build has no runtime in it", "build with the feature `ort` or `probe`"))
-    }
 }
 
 /// A model's file at a batch and at sizes of its inputs.
 pub(super) struct Analysed {
     pub(super) report: ModelReport,
     /// The shapes of all inputs.
-    #[cfg_attr(not(any(feature = "ort", feature = "probe")), allow(dead_code))]
     shapes: Vec<Vec<usize>>,
     /// The batch that the sizes make of a batch of one.
-    #[cfg_attr(not(any(feature = "ort", feature = "probe")), allow(dead_code))]
     batch: i64,
 }
 
@@ -152,35 +140,8 @@ pub(super) fn analysed(path: &Path, batch: i64, sizes: &Sizes, strict: bool) -> 
         .map_err(|e| hinted(e.to_string(), e.hint().unwrap_or("check the file")))?;
     let symbol = batch_symbol(&model).map(|batch| batch.symbol);
     let rows = batch.unsigned_abs();
-    let (mut given, mut held) = (Vec::new(), BTreeSet::new());
-    for (name, shape) in sizes {
-        let id = match analyze::input(&model, name) {
-            Ok(id) => id,
-            Err(error) if strict => return Err(error),
-            Err(_) => continue,
-        };
-        let declared = model.graph.value(id).info.shape.as_ref();
-        if !strict && declared.is_some_and(|s| s.len() != shape.len()) {
-            continue;
-        }
-        // Sizes that are sent are not negative.
-        let mut sizes: Vec<u64> = shape.iter().map(|d| d.unsigned_abs()).collect();
-        for (axis, size) in sizes.iter_mut().enumerate() {
-            let called = match declared.and_then(|s| s.get(axis)) {
-                Some(dim) if symbol.is_some() => dim.as_symbol() == symbol.as_deref(),
-                Some(_) => axis == 0 && *size == rows,
-                // Nothing is said of any axis: the first is a batch.
-                None => axis == 0,
-            };
-            if called {
-                // One row that is given stands for as many as the batch has.
-                *size = if *size == 1 { rows } else { *size };
-                held.insert(*size);
-            }
-        }
-        given.push((id, sizes));
-    }
-    analyze::set_sizes(&mut model, &given, "--input")?;
+    let Sized { given, held } = sized(&model, symbol.as_deref(), rows, sizes, strict)?;
+    given::set_sizes(&mut model, &given, "--input")?;
     if strict && rows > 1 && held.iter().any(|n| *n != rows) {
         return Err(hinted(
             format!("--batch {batch}, and --input gives another one"),
@@ -195,16 +156,62 @@ pub(super) fn analysed(path: &Path, batch: i64, sizes: &Sizes, strict: bool) -> 
             "leave --batch out, or export the model with an open batch axis",
         ));
     }
-    let bindings = analyze::bindings(&model, &[], wanted)?;
+    let bindings = given::bindings(&model, &[], wanted)?;
     let report = ModelReport::new(&model, &path.display().to_string(), &bindings)
         .map_err(|e| hinted(e.to_string(), "use a smaller --batch"))?;
     let at: crate::dim::Bindings =
         report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
-    let shape = |id: &crate::ir::ValueId| {
+    let shape = |id: &ValueId| {
         let dims = model.graph.value(*id).info.shape.iter().flatten();
         dims.map(|d| d.bind(&at).as_usize().unwrap_or(1)).collect()
     };
     let shapes = model.graph.inputs.iter().map(shape).collect();
     let same = held.first().filter(|_| held.len() == 1).and_then(|n| i64::try_from(*n).ok());
     Ok(Analysed { report, shapes, batch: same.unwrap_or(batch) })
+}
+
+/// What sizes of inputs mean for a model.
+struct Sized {
+    given: Vec<(ValueId, Vec<u64>)>,
+    /// Batches that the sizes hold.
+    held: BTreeSet<u64>,
+}
+
+/// The model's inputs of these names with their sizes, `rows` of them where a size of one is the batch.
+fn sized(
+    model: &Model,
+    symbol: Option<&str>,
+    rows: u64,
+    sizes: &Sizes,
+    strict: bool,
+) -> Result<Sized> {
+    let (mut given, mut held) = (Vec::new(), BTreeSet::new());
+    for (name, shape) in sizes {
+        let id = match given::input(model, name) {
+            Ok(id) => id,
+            Err(error) if strict => return Err(error),
+            Err(_) => continue,
+        };
+        let declared = model.graph.value(id).info.shape.as_ref();
+        if !strict && declared.is_some_and(|s| s.len() != shape.len()) {
+            continue;
+        }
+        // Sizes that are sent are not negative.
+        let mut sizes: Vec<u64> = shape.iter().map(|d| d.unsigned_abs()).collect();
+        for (axis, size) in sizes.iter_mut().enumerate() {
+            let called = match declared.and_then(|s| s.get(axis)) {
+                Some(dim) if symbol.is_some() => dim.as_symbol() == symbol,
+                Some(_) => axis == 0 && *size == rows,
+                // Nothing is said of any axis: the first is a batch.
+                None => axis == 0,
+            };
+            if called {
+                // One row that is given stands for as many as the batch has.
+                *size = if *size == 1 { rows } else { *size };
+                held.insert(*size);
+            }
+        }
+        given.push((id, sizes));
+    }
+    Ok(Sized { given, held })
 }

@@ -62,7 +62,7 @@ pub(super) use summary::summary;
 #[command(verbatim_doc_comment)]
 #[allow(clippy::doc_markdown, reason = "the text is for terminals")]
 #[allow(rustdoc::bare_urls)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// What to probe.
     target: String,
     /// When requests are due.

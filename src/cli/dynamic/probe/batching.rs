@@ -179,8 +179,9 @@ impl Args {
         if !file.cells.is_empty() {
             let svg = crate::chart::render_heatmap(&show::map(file, loads))?;
             emit(&svg, Some(&folder.join("batching.svg")))?;
-            #[cfg(feature = "png")]
-            super::super::charts::picture(&svg, &folder.join("batching.png"))?;
+            if crate::chart::MAKES_PNG {
+                super::super::charts::picture(&svg, &folder.join("batching.png"))?;
+            }
         }
         if self.format == "json" {
             return emit(&json, None);

@@ -20,6 +20,51 @@ fn time(file: &BatchingFile, cell: &CellPart) -> String {
     }
 }
 
+/// A cell of the picture.
+fn shown(file: &BatchingFile, column: &Column, load: f64) -> Cell {
+    let Some(cell) = file.cell(column, load) else {
+        return Cell { text: "not measured".into(), ..Cell::default() };
+    };
+    if !cell.sound() {
+        let text = match cell.verdict {
+            _ if cell.overloaded => "overloaded",
+            Verdict::ClientLimited => "client was late",
+            Verdict::Throttled => "device throttled",
+            _ => "no steady state",
+        };
+        return Cell {
+            text: text.to_owned(),
+            small: vec![format!("({})", time(file, cell))],
+            hatched: true,
+            ..Cell::framed(cell.against == Against::Worse)
+        };
+    }
+    let mut small = Vec::new();
+    if cell.column.batch > 1 {
+        small.push(format!("+ {} to gather", si(cell.gather_seconds, "s")));
+    }
+    if let Some(mean) = cell.executed_batch_mean {
+        small.push(format!("mean batch {mean:.1}"));
+    }
+    let one = file.cell(&file.reference, load);
+    let times = file.quantile.and_then(|q| Some(cell.seconds(q)? / one?.seconds(q)?));
+    let factor = |f: f64| format!(", {:.1} ×", if f < 1.0 { 1.0 / f } else { f });
+    let times = times.map_or(String::new(), factor);
+    small.push(match cell.against {
+        Against::Reference => String::new(),
+        Against::Better => format!("faster{times}"),
+        Against::Same => "as fast".into(),
+        Against::Worse => format!("slower{times}"),
+        _ => "not decided".into(),
+    });
+    Cell {
+        value: file.quantile.and_then(|q| cell.at(q)).and_then(|p| p.seconds),
+        text: time(file, cell),
+        small: small.into_iter().filter(|s| !s.is_empty()).collect(),
+        ..Cell::framed(cell.against == Against::Worse)
+    }
+}
+
 /// The picture.
 pub(super) fn map(file: &BatchingFile, loads: &[f64]) -> HeatMap {
     let quantile =
@@ -30,52 +75,6 @@ pub(super) fn map(file: &BatchingFile, loads: &[f64]) -> HeatMap {
         let plateau = file.plateaus.iter().find(|p| p.column == *column);
         let most = plateau.map_or(0.0, |p| p.inferences_per_second);
         (column.name(&columns), format!("at most {most:.0}/s"))
-    };
-    let cell = |column: &Column, load: f64| {
-        let Some(c) = file.cell(column, load) else {
-            return Cell { text: "not measured".into(), ..Cell::default() };
-        };
-        if !c.sound() {
-            let text = match c.verdict {
-                _ if c.overloaded => "overloaded",
-                Verdict::ClientLimited => "client was late",
-                Verdict::Throttled => "device throttled",
-                _ => "no steady state",
-            };
-            let text = text.to_owned();
-            let small = vec![format!("({})", time(file, c))];
-            return Cell {
-                text,
-                small,
-                hatched: true,
-                ..Cell::framed(c.against == Against::Worse)
-            };
-        }
-        let mut small = Vec::new();
-        if c.column.batch > 1 {
-            small.push(format!("+ {} to gather", si(c.gather_seconds, "s")));
-        }
-        if let Some(mean) = c.executed_batch_mean {
-            small.push(format!("mean batch {mean:.1}"));
-        }
-        let one = file.cell(&file.reference, load);
-        let times = file.quantile.and_then(|q| Some(c.seconds(q)? / one?.seconds(q)?));
-        let factor = |f: f64| format!(", {:.1} ×", if f < 1.0 { 1.0 / f } else { f });
-        let times = times.map_or(String::new(), factor);
-        small.push(match c.against {
-            Against::Reference => String::new(),
-            Against::Better => format!("faster{times}"),
-            Against::Same => "as fast".into(),
-            Against::Worse => format!("slower{times}"),
-            _ => "not decided".into(),
-        });
-        Cell {
-            value: file.quantile.and_then(|q| c.at(q)).and_then(|p| p.seconds),
-            text: time(file, c),
-            small: small.into_iter().filter(|s| !s.is_empty()).collect(),
-            hatched: false,
-            framed: c.against == Against::Worse,
-        }
     };
     let rate = |load: &f64| format!("{:.0}/s", file.most() * load);
     let server = columns.iter().any(|c| c.server.is_some());
@@ -91,7 +90,7 @@ pub(super) fn map(file: &BatchingFile, loads: &[f64]) -> HeatMap {
         rows: loads.iter().map(|l| (rate(l), format!("{:.0} % load", 100.0 * l))).collect(),
         cells: loads
             .iter()
-            .map(|load| columns.iter().map(|column| cell(column, *load)).collect())
+            .map(|load| columns.iter().map(|column| shown(file, column, *load)).collect())
             .collect(),
         ends: ("fast".into(), "slow".into()),
         notes: vec![
