@@ -13,16 +13,15 @@ use super::{Exit, emit, hinted};
 use crate::probe::arrival::{Arrival, Load, Stripe};
 use crate::probe::drive::Plan;
 use crate::probe::measurement::{Aims, Measured, holds};
-use crate::probe::study::{Run, StudyError, Sweep, Switch, first_answer, highest};
+use crate::probe::study::{Goal, Single, StudyError, Sweep, first_answer};
 use crate::probe::target::{Body, Encoding, Options, Prepared, Url};
-use crate::schema::{MeasurementFile, ModelPart};
+use crate::schema::{MeasurementFile, StartUpPart};
 use anyhow::Result;
 pub(super) use batching::Args as BatchingArgs;
 use model::{Sizes, analysed};
 use run::dry_run;
 pub(super) use run::{Bar, interruptible};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 pub(super) use summary::summary;
 
@@ -176,7 +175,7 @@ pub(in crate::cli) struct Args {
 
 /// What the flags ask for.
 struct Asked {
-    wanted: Wanted,
+    goal: Goal,
     /// Batches to measure, one after another; one at least.
     batches: Vec<i64>,
     /// The load, or the first attempt of a search.
@@ -185,15 +184,6 @@ struct Asked {
     /// End a run once its percentile is known to ± this share.
     until: Option<f64>,
     sizes: Sizes,
-}
-
-/// A target at a batch, ready to be loaded.
-struct Case {
-    batch: i64,
-    prepared: Prepared,
-    first_answer: Option<Duration>,
-    /// What a request costs, and what was assumed for it.
-    cost: (Option<ModelPart>, Vec<String>),
 }
 
 impl Args {
@@ -222,41 +212,34 @@ impl Args {
             // The last server runs until the end of this function.
             (folder, started) = (Some(logs), Some(starts));
         }
-        let cases = asked.batches.iter().map(|b| self.case(*b, &asked));
-        let cases = cases.collect::<Result<Vec<_>>>()?;
+        let start_up = started.as_ref().map(|s| &s.part);
+        let runs = asked.batches.iter().map(|b| self.single(*b, &asked, start_up));
+        let mut runs = runs.collect::<Result<Vec<_>>>()?;
         let folder = folder.map_or_else(|| super::new_folder(&self.output), Ok)?;
-        let measure = |case: &Case| -> Result<Measured> {
-            let mut measured = self.measure(&asked, case, &stop)?;
-            measured.file.start_up = started.as_ref().map(|s| s.part.clone());
-            Ok(measured)
-        };
-        if let [case] = &cases[..] {
-            let measured = measure(case)?;
+        let bar = &mut Bar::default();
+        if let [run] = &mut runs[..] {
+            let measured = run.measure(&stop, bar).map_err(failed)?;
             save(&measured, &folder)?;
             emit(&summary(&measured.file, Some(&folder)), None)?;
             return Ok(exit(&measured.file));
         }
-        let mut sweep = Sweep::new(&self.target, &self.load, &folder);
-        for case in &cases {
-            if stop.load(Ordering::Relaxed) {
-                sweep.file.stopped = true;
-                break;
-            }
-            sweep.add(&measure(case)?, case.batch).map_err(failed)?;
-        }
-        sweep::save(&sweep.file, &folder)?;
-        Ok(if sweep.holds { Exit::Good } else { Exit::Failed })
+        let mut sweep = Sweep { target: &self.target, load: &self.load, folder: &folder, runs };
+        let swept = sweep.measure(&stop, bar).map_err(failed)?;
+        sweep::save(&swept.file, &folder)?;
+        Ok(if swept.holds { Exit::Good } else { Exit::Failed })
     }
 
     fn asked(&self) -> Result<Asked> {
         let until = self.until.as_deref().map(load::tolerance).transpose()?;
         let wanted = load::load(&self.load, self.seed)?;
         let slo = self.slo.as_deref().map(load::slo).transpose()?;
-        let (first, prescribed, judged_by) = match &wanted {
-            Wanted::Load(load, batch, by) => (load.clone(), *batch, *by),
-            Wanted::Highest(rate) => (Load::Open(Arrival::Poisson(*rate)), None, None),
+        let (goal, first, prescribed, judged_by) = match wanted {
+            Wanted::Load(load, batch, by) => (Goal::Load, load, batch, by),
+            Wanted::Highest(rate) => {
+                (Goal::Highest(rate), Load::Open(Arrival::Poisson(rate)), None, None)
+            }
         };
-        if matches!(wanted, Wanted::Highest(_)) && slo.is_none() {
+        if matches!(goal, Goal::Highest(_)) && slo.is_none() {
             return Err(hinted(
                 "`--load max` needs a demand to meet",
                 "for example --slo p99=50ms",
@@ -269,41 +252,33 @@ impl Args {
             throttled: None,
         };
         let (sizes, batches) = (self.sizes(), self.batches(prescribed));
-        Ok(Asked { wanted, batches, plan: self.plan(first)?, aims, until, sizes })
+        Ok(Asked { goal, batches, plan: self.plan(first)?, aims, until, sizes })
     }
 
-    fn case(&self, batch: i64, asked: &Asked) -> Result<Case> {
+    /// The measurement of one batch: its target has answered, and its meters are found.
+    fn single<'a>(
+        &self,
+        batch: i64,
+        asked: &'a Asked,
+        start_up: Option<&StartUpPart>,
+    ) -> Result<Single<'a>> {
         let inline = self.workers(&asked.plan.load).is_some();
         let prepared = self.prepare(batch, &asked.sizes, inline)?;
-        let cost = self.cost(&prepared, &asked.sizes)?;
+        let (model, notes) = self.cost(&prepared, &asked.sizes)?;
         let first_answer = first_answer(&prepared).map_err(failed)?;
-        Ok(Case { batch, prepared, first_answer, cost })
-    }
-
-    /// Measures one target: a run, or the search for the highest rate.
-    fn measure(&self, asked: &Asked, case: &Case, stop: &Switch) -> Result<Measured> {
-        let (bar, prepared) = (&mut Bar::default(), &case.prepared);
-        let mut meters = self.meters.prepare(&self.target, prepared, self.instances)?;
-        if let Some(meters) = &mut meters {
-            meters.rest(self.meters.idle_seconds(), stop, bar).map_err(failed)?;
-        }
-        let run = Run {
+        Ok(Single {
+            meters: self.meters.prepare(&self.target, &prepared, self.instances)?,
+            rest: self.meters.idle_seconds(),
             prepared,
-            aims: asked.aims.clone(),
+            plan: &asked.plan,
+            goal: asked.goal,
+            aims: &asked.aims,
             until: asked.until,
-            meters: meters.as_ref(),
-            first_answer: case.first_answer,
-        };
-        let plan = &asked.plan;
-        let measured = match &asked.wanted {
-            Wanted::Load(..) => run.measure(plan, &plan.load.to_string(), stop, bar),
-            Wanted::Highest(rate) => highest(*rate, &run, plan, stop, bar),
-        };
-        let mut measured = measured.map_err(failed)?;
-        let (model, notes) = case.cost.clone();
-        measured.file.model = model.map(|m| achieved(m, &measured.file));
-        measured.file.verdict.notes.extend(notes);
-        Ok(measured)
+            first_answer,
+            model,
+            notes,
+            start_up: start_up.cloned(),
+        })
     }
 
     /// The batches to measure, one after another.
@@ -463,10 +438,6 @@ fn senders() -> usize {
 /// 0 for a run that means what it says and meets what was demanded.
 pub(super) fn exit(file: &MeasurementFile) -> Exit {
     if holds(file) { Exit::Good } else { Exit::Failed }
-}
-
-fn achieved(model: ModelPart, file: &MeasurementFile) -> ModelPart {
-    ModelPart { achieved_flops: file.window.goodput_per_second * model.flops_per_request, ..model }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -1,5 +1,5 @@
 //! Studies: programs of runs that answer one question. One run with everything read beside it ([`Run`]), the search
-//! for the highest rate ([`highest`]), batches in turn (`sweep`), starts of a server (`start_up`), batching against
+//! for the highest rate ([`highest`]), either of them for one target ([`Single`]), batches in turn ([`Sweep`]), starts of a server (`start_up`), batching against
 //! loads (`batching`), and a runtime in this process under closed loops ([`InProcess`]).
 //!
 //! A study takes a plan, tells an [`Observer`] how far it is, and returns what it found or a typed error. It knows no
@@ -10,6 +10,7 @@ mod highest;
 mod in_process;
 mod meters;
 mod run;
+mod single;
 mod start_up;
 mod sweep;
 mod until;
@@ -22,10 +23,11 @@ pub use highest::highest;
 pub use in_process::{ClosedLoop, InProcess};
 pub use meters::Meters;
 pub use run::Run;
+pub use single::{Goal, Single};
 pub use start_up::{StartUps, Starts};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-pub use sweep::Sweep;
+pub use sweep::{Sweep, Swept};
 
 /// Set from outside to end a study; what was measured until then is kept.
 pub type Switch = AtomicBool;

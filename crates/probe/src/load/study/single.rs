@@ -1,0 +1,77 @@
+//! One target, measured as `probe` measures it: its load or the search for its highest rate, with meters, and with
+//! what its model costs.
+
+use super::{Meters, Observer, Run, StudyError, Switch, highest};
+use crate::drive::Plan;
+use crate::measurement::{Aims, Measured};
+use crate::schema::{ModelPart, StartUpPart};
+use crate::target::Prepared;
+use std::time::Duration;
+
+/// What a measurement is of.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal {
+    /// The load of the plan.
+    Load,
+    /// The highest rate that meets the objective; the first attempt is at so many requests per second.
+    Highest(f64),
+}
+
+/// A measurement, planned.
+pub struct Single<'a> {
+    /// The target.
+    pub prepared: Prepared,
+    /// What is sent; but for the load where the highest rate is searched.
+    pub plan: &'a Plan,
+    /// What is looked for.
+    pub goal: Goal,
+    /// What the run is judged by.
+    pub aims: &'a Aims,
+    /// End the run once its headline percentile is known to ± this share.
+    pub until: Option<f64>,
+    /// What is read beside the load; nothing where omitted.
+    pub meters: Option<Meters>,
+    /// How long the power without load is measured before.
+    pub rest: Duration,
+    /// Time of the first request, before the load.
+    pub first_answer: Option<Duration>,
+    /// What a request costs by its model's file; the achieved FLOP/s are filled in.
+    pub model: Option<ModelPart>,
+    /// What the verdict says beside its reasons.
+    pub notes: Vec<String>,
+    /// How the server started, where it was started.
+    pub start_up: Option<StartUpPart>,
+}
+
+impl Single<'_> {
+    /// Measures the power without load, and then what is looked for.
+    pub fn measure(
+        &mut self,
+        stop: &Switch,
+        observer: &mut dyn Observer,
+    ) -> Result<Measured, StudyError> {
+        if let Some(meters) = &mut self.meters {
+            meters.rest(self.rest, stop, observer)?;
+        }
+        let run = Run {
+            prepared: &self.prepared,
+            aims: self.aims.clone(),
+            until: self.until,
+            meters: self.meters.as_ref(),
+            first_answer: self.first_answer,
+        };
+        let plan = self.plan;
+        let mut measured = match self.goal {
+            Goal::Load => run.measure(plan, &plan.load.to_string(), stop, observer),
+            Goal::Highest(rate) => highest(rate, &run, plan, stop, observer),
+        }?;
+        let file = &mut measured.file;
+        file.model.clone_from(&self.model);
+        if let Some(model) = &mut file.model {
+            model.achieved_flops = file.window.goodput_per_second * model.flops_per_request;
+        }
+        file.verdict.notes.extend(self.notes.iter().cloned());
+        file.start_up.clone_from(&self.start_up);
+        Ok(measured)
+    }
+}
