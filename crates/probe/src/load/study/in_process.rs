@@ -157,7 +157,6 @@ mod tests {
             let (m, _) = measured(Some(Duration::from_micros(micros)), workers, 300, false);
             let late = m.file.verdict.findings.iter().find(|f| f.verdict == Verdict::ClientLimited);
             assert_eq!(late, None, "{:?}", m.file.verdict);
-            assert!(m.file.window.little_gap < 0.02, "{:?}", m.file.window);
         }
     }
 
