@@ -187,8 +187,11 @@ VISION = {
     "fasterrcnn_mobilenet_open":
         lambda: detector(found.fasterrcnn_mobilenet_v3_large_320_fpn, opened=True, box_score_thresh=0.0),
     "maskrcnn_resnet50_fpn": lambda: detector(found.maskrcnn_resnet50_fpn, complete=False, **CHOSEN),
+    "maskrcnn_resnet50_fpn_v2": lambda: detector(found.maskrcnn_resnet50_fpn_v2, complete=False, **CHOSEN),
+    "fasterrcnn_mobilenet_v3_large_fpn": lambda: detector(found.fasterrcnn_mobilenet_v3_large_fpn, **CHOSEN),
     "keypointrcnn_resnet50_fpn": lambda: detector(found.keypointrcnn_resnet50_fpn, complete=False, **CHOSEN),
     "retinanet_resnet50_fpn": lambda: detector(found.retinanet_resnet50_fpn, **SMALL),
+    "retinanet_resnet50_fpn_v2": lambda: detector(found.retinanet_resnet50_fpn_v2, **SMALL),
     "retinanet_open": lambda: detector(found.retinanet_resnet50_fpn, opened=True, **SMALL),
     "fcos_resnet50_fpn": lambda: detector(found.fcos_resnet50_fpn, **SMALL),
     "ssd300_vgg16": lambda: detector(found.ssd300_vgg16),

@@ -13,6 +13,7 @@ use super::shape::axis;
 use super::{Effect, Inner, Op};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, Sequence, TensorInfo};
+use std::cell::RefCell;
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
@@ -45,18 +46,35 @@ fn scalar(dtype: DType, value: Option<Dim>) -> TensorInfo {
     }
 }
 
-/// A size that is `x` or `y`; a symbol that widening made stands for any value already.
-fn size(cx: &OpCx<'_>, x: &Dim, y: &Dim, bounded: bool) -> Dim {
-    let widened = x.as_symbol().is_some_and(|name| name.starts_with("size."));
-    if x == y || widened { x.clone() } else { (cx.fresh)("size", bounded.then(|| x.maximum(y))) }
+/// What becomes of sizes in which two tensors differ.
+#[derive(Clone, Copy)]
+enum Widening<'a> {
+    /// They are at most the larger of both.
+    Either,
+    /// They are anything, in rounds that nobody follows; these symbols already are.
+    Any(&'a RefCell<Vec<Dim>>),
 }
 
-/// What is true of both; a size in which they differ becomes a symbol, at most the larger of both.
-fn widen(cx: &OpCx<'_>, a: &TensorInfo, b: &TensorInfo, bounded: bool) -> TensorInfo {
+/// A size that is `x` or `y`, or anything.
+fn size(cx: &OpCx<'_>, x: &Dim, y: &Dim, widening: Widening<'_>) -> Dim {
+    match widening {
+        _ if x == y => x.clone(),
+        Widening::Either => (cx.fresh)("size", Some(x.maximum(y))),
+        Widening::Any(made) if made.borrow().contains(x) => x.clone(),
+        Widening::Any(made) => {
+            let any = (cx.fresh)("size", None);
+            made.borrow_mut().push(any.clone());
+            any
+        }
+    }
+}
+
+/// What is true of both; a size in which they differ becomes a symbol.
+fn widen(cx: &OpCx<'_>, a: &TensorInfo, b: &TensorInfo, widening: Widening<'_>) -> TensorInfo {
     let mut joined = a.join(b);
     if let (None, Some(x), Some(y)) = (&joined.shape, &a.shape, &b.shape) {
         if x.len() == y.len() {
-            let size = |(x, y): (&Dim, &Dim)| size(cx, x, y, bounded);
+            let size = |(x, y): (&Dim, &Dim)| size(cx, x, y, widening);
             joined.shape = Some(x.iter().zip(y).map(size).collect());
         }
     }
@@ -64,9 +82,9 @@ fn widen(cx: &OpCx<'_>, a: &TensorInfo, b: &TensorInfo, bounded: bool) -> Tensor
         let element = match (x.length.is_zero(), y.length.is_zero()) {
             (true, _) => y.element.clone(),
             (_, true) => x.element.clone(),
-            _ => widen(cx, &x.element, &y.element, bounded),
+            _ => widen(cx, &x.element, &y.element, widening),
         };
-        let length = size(cx, &x.length, &y.length, bounded);
+        let length = size(cx, &x.length, &y.length, widening);
         joined = Sequence { elements: None, element, length }.into();
     }
     joined.present = None;
@@ -88,7 +106,8 @@ fn if_(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         "which branch is taken is not known: then costs {} FLOPs, else {}; the larger is counted",
         yes_cost.flops, no_cost.flops
     ));
-    let outputs: Vec<_> = yes.iter().zip(&no).map(|(a, b)| widen(cx, a, b, true)).collect();
+    let outputs: Vec<_> =
+        yes.iter().zip(&no).map(|(a, b)| widen(cx, a, b, Widening::Either)).collect();
     Ok(Effect::of(outputs).inner(yes_cost.most(&no_cost)).free(1).bound())
 }
 
@@ -195,13 +214,22 @@ fn none(
 
 /// A loop whose rounds follow a pattern, run this often.
 fn followed(cx: &OpCx<'_>, pattern: &Pattern, trips: &Dim) -> Effect {
-    let all = pattern.rounds(trips);
-    let (mut results, carried) = (all.state, cx.inputs.len().saturating_sub(2));
+    let all = pattern.rounds(cx, trips);
+    let mut results = ended(cx, all.state, &all.earlier);
+    let carried = cx.inputs.len().saturating_sub(2);
     for i in 0..cx.output_count().saturating_sub(carried) {
         results.push(stacked(&pattern.row(1 + carried + i), 0, trips));
     }
     let effect = Effect::of(results).inner(all.cost).free(cx.inputs.len());
     if all.bound { effect.bound() } else { effect }
+}
+
+/// What a loop leaves that may end as in `last` or in one of `earlier`.
+fn ended(cx: &OpCx<'_>, last: Vec<TensorInfo>, earlier: &[&[TensorInfo]]) -> Vec<TensorInfo> {
+    let either = |(a, b): (&TensorInfo, &TensorInfo)| widen(cx, a, b, Widening::Either);
+    let both =
+        |all: Vec<TensorInfo>, other: &&[TensorInfo]| all.iter().zip(*other).map(either).collect();
+    earlier.iter().fold(last, both)
 }
 
 /// The rounds one by one, where their number and each round's condition are known.
@@ -261,6 +289,7 @@ fn settle(
     skip: usize,
     round: impl Fn(&[TensorInfo]) -> Result<Round, OpError>,
 ) -> Result<(Vec<TensorInfo>, Round), OpError> {
+    let made = RefCell::default();
     for step in 0..=MAX_WIDENING {
         let (outputs, cost) = round(&state)?;
         let next = outputs.get(skip..skip + state.len());
@@ -272,7 +301,7 @@ fn settle(
             if last {
                 TensorInfo { shape: None, value: None, ..old.join(new) }
             } else {
-                widen(cx, old, new, false)
+                widen(cx, old, new, Widening::Any(&made))
             }
         };
         let merged: Vec<TensorInfo> = state.iter().zip(next).map(merge).collect();
@@ -323,8 +352,9 @@ fn scan(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let count = state.len();
     let (state, row, cost, bound): (Vec<_>, Box<dyn Fn(usize) -> TensorInfo>, _, _) = match &found {
         Some(pattern) => {
-            let all = pattern.rounds(&length);
-            (all.state, Box::new(|port| pattern.row(port)), all.cost, all.bound)
+            let all = pattern.rounds(cx, &length);
+            let state = ended(cx, all.state, &all.earlier);
+            (state, Box::new(|port| pattern.row(port)), all.cost, all.bound)
         }
         None => {
             let each = |state: &[TensorInfo]| round(&Dim::ZERO, state);

@@ -34,6 +34,8 @@ pub(super) type RunRound<'a> = dyn Fn(&Dim, &[TensorInfo]) -> Result<Round, OpEr
 pub(super) struct Pattern {
     /// The first rounds, which do not.
     pub(super) first: Vec<Round>,
+    /// What is carried into each of these.
+    entered: Vec<Vec<TensorInfo>>,
     /// What is carried into the round after `first` and `number` others.
     state: Vec<TensorInfo>,
     /// What that round gives.
@@ -45,9 +47,11 @@ pub(super) struct Pattern {
 }
 
 /// The rounds of a loop put together.
-pub(super) struct Rounds {
+pub(super) struct Rounds<'p> {
     /// What is carried out of the last.
     pub(super) state: Vec<TensorInfo>,
+    /// What is carried out where data end the loop within the first rounds.
+    pub(super) earlier: Vec<&'p [TensorInfo]>,
     pub(super) cost: Inner,
     /// Whether fewer rounds than `first` are possible, or the cost is that of the dearest round each time.
     pub(super) bound: bool,
@@ -63,18 +67,19 @@ pub(super) fn pattern(
     round: &RunRound<'_>,
 ) -> Result<Option<Pattern>, OpError> {
     let said = (cx.said)(None);
-    let (mut first, mut before) = (Vec::new(), carried.to_vec());
+    let (mut first, mut entered, mut before) = (Vec::new(), Vec::new(), carried.to_vec());
     for base in 0..=MAX_FIRST {
         let given = round(&Dim::from(base), &before)?;
         let Some(after) = given.0.get(skip..skip + carried.len()) else { return Ok(None) };
         let after = after.to_vec();
         let (offset, heard) = (Dim::from(base), (cx.said)(None));
         if let Some((state, each, coarse)) = proven(&before, &after, skip, number, &offset, round) {
-            return Ok(Some(Pattern { first, state, each, number: number.clone(), coarse }));
+            let number = number.clone();
+            return Ok(Some(Pattern { first, entered, state, each, number, coarse }));
         }
         (cx.said)(Some(heard));
         first.push(given);
-        before = after;
+        entered.push(std::mem::replace(&mut before, after));
     }
     (cx.said)(Some(said));
     Ok(None)
@@ -220,16 +225,23 @@ fn agreed(now: &TensorInfo, expected: &TensorInfo, found: &TensorInfo) -> Option
 
 impl Pattern {
     /// Everything after `trips` rounds.
-    pub(super) fn rounds(&self, trips: &Dim) -> Rounds {
+    pub(super) fn rounds(&self, cx: &OpCx<'_>, trips: &Dim) -> Rounds<'_> {
+        let mut cost = Inner::default();
+        if let Some((few, state)) = trips.as_usize().and_then(|n| Some((n, self.entered.get(n)?))) {
+            self.first.iter().take(few).for_each(|(_, once)| cost.add(once));
+            return Rounds { state: state.clone(), earlier: Vec::new(), cost, bound: false };
+        }
         let before = Dim::from(self.first.len());
         let rest = (trips.clone() - before.clone()).maximum(&Dim::ZERO);
         let short = !matches!(trips.compare(&before), Some(o) if o.is_ge());
-        let mut cost = Inner::default();
         self.first.iter().for_each(|(_, once)| cost.add(once));
         let (sum, summed) = self.sum(&rest);
         cost.add(&sum);
         let state = self.state.iter().map(|info| at(info, &self.number, &rest)).collect();
-        Rounds { state, cost, bound: short || !summed }
+        let ends = |round: i128| short && (cx.made_by_data)(trips, round).is_some();
+        let all = (0..).zip(&self.entered).filter(|(round, _)| ends(*round));
+        let earlier = all.map(|(_, state)| &state[..]).collect();
+        Rounds { state, earlier, cost, bound: short || !summed }
     }
 
     /// Whether rounds differ in sizes or costs.
