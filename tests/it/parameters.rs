@@ -472,15 +472,18 @@ fn tables_of_rotary_positions_are_not_learned() {
     nodes.extend(turn("c1", "s1"));
     let q = "q f32 1 4 s 8";
     let tables = ["cos f32 64 8", "sin f32 64 8", "axes1 i64 1"];
-    let at_opset_11 = |nodes: &[Message], inputs: &[&str], stored: &[&str]| {
+    let at_opset_11 = |nodes: &[Message], inputs: &[&str], stored: &[&str], length: &str| {
         let inputs: Vec<Message> = inputs.iter().map(|line| declared(line)).collect();
         let graph = graph(nodes, &inputs, &[Message::default().bytes(1, "y")]);
         let graph = stored.iter().fold(graph, |g, line| g.message(5, &tensor(line)));
         let opset = Message::default().bytes(1, "").int(2, 11);
         let file = Message::default().int(1, 8).message(7, &graph).message(8, &opset);
-        analyzed(&file.0, &["--dim", "s=16"])
+        analyzed(&file.0, &["--dim", length])
     };
-    counts(&at_opset_11(&nodes, &[q, "at i64 1 s"], &tables), 0, 0);
+    counts(&at_opset_11(&nodes, &[q, "at i64 1 s"], &tables, "s=16"), 0, 0);
+    // One position, as in a step of a decoder.
+    let step = at_opset_11(&nodes, &[q, "at i64 1 s"], &tables, "s=1");
+    counts(&step, 0, 0);
     // As a simplifier leaves it at a fixed length.
     counts(
         &model(&turn("cos", "sin"), &["q f32 1 4 16 8"], &["cos f32 16 8", "sin f32 16 8"]),
@@ -492,4 +495,48 @@ fn tables_of_rotary_positions_are_not_learned() {
     let apart = ["Mul q a -> p", "Mul r b -> o", "Add p o -> y"];
     let stored = ["a f32 16 8", "b f32 16 8"];
     holds(&apart, &["q f32 1 4 16 8", "r f32 1 4 16 8"], &stored, 256, 0);
+}
+
+/// The layouts of GPT-J, which repeats sines and cosines of one table for pairs of neighbours, and of a negated sine,
+/// as torch 2.9 exports them, with rows taken by `GatherND` as its newer exporter does: transformers keeps these tables
+/// in buffers, so that torch counts no parameters.
+#[test]
+fn rotary_tables_of_other_layouts_are_not_learned() {
+    let integers =
+        |name: &str, all: &[i64]| with(node("Constant", &[], &[name]), &[ints("value_ints", all)]);
+    let pairs = |table: &str, to: &str| {
+        let names = [format!("{to}_open"), format!("{to}_twice")];
+        [
+            node("Unsqueeze", &[table, "last"], &[&names[0]]),
+            node("Expand", &[&names[0], "twice"], &[&names[1]]),
+            node("Reshape", &[&names[1], "whole"], &[to]),
+        ]
+    };
+    let mut nodes = vec![
+        integers("last", &[3]),
+        integers("twice", &[1, 1, 1, 2]),
+        integers("whole", &[1, 16, 8]),
+        parsed("GatherND table at -> rows"),
+        with(node("Split", &["rows"], &["sines", "cosines"]), &[int("axis", -1)]),
+        with(node("Split", &["q"], &["even", "odd"]), &[int("axis", -1)]),
+        node("Neg", &["odd"], &["minus"]),
+        with(node("Concat", &["minus", "even"], &["turned"]), &[int("axis", -1)]),
+    ];
+    nodes.extend(pairs("sines", "sin"));
+    nodes.extend(pairs("cosines", "cos"));
+    nodes.extend(["Mul q cos -> a", "Mul turned sin -> b", "Add a b -> y"].map(parsed));
+    let inputs = ["q f32 1 16 8", "at i64 1 16 1"];
+    counts(&model(&nodes, &inputs, &["table f32 64 8"]), 0, 0);
+    let halves = [
+        with(node("Split", &["q"], &["front", "back"]), &[int("axis", -1)]),
+        parsed("Neg sin -> minus"),
+        parsed("Mul front cos -> a"),
+        parsed("Mul back minus -> b"),
+        parsed("Add a b -> c"),
+        parsed("Mul back cos -> d"),
+        parsed("Mul front sin -> e"),
+        parsed("Add d e -> f"),
+        with(node("Concat", &["c", "f"], &["y"]), &[int("axis", -1)]),
+    ];
+    counts(&model(&halves, &["q f32 1 4 16 8"], &["cos f32 16 4", "sin f32 16 4"]), 0, 0);
 }

@@ -7,7 +7,7 @@
 use super::memory;
 use crate::dim::Dim;
 use crate::ir::{DType, Graph, Node, NodeId, Order, TensorInfo, ValueId};
-use crate::ops::{self, Class, Holds, Op, Port};
+use crate::ops::{self, Class, Op, Port};
 use std::collections::BTreeMap;
 
 /// What is stored with a model.
@@ -378,31 +378,24 @@ impl Known<'_> {
         })
     }
 
-    /// What a value is parts of, moved and negated.
-    fn source(&self, value: ValueId) -> ValueId {
-        self.back(value, true)
-    }
-
-    /// Whether a value is rows of a stored table of floats, one for each position.
+    /// Whether a value is rows of a stored table of floats, one for each position; of a single one too.
     fn row_by_position(&self, value: ValueId) -> bool {
         let many = |size: &&Dim| !size.is_one();
-        let wide = self.info(value).shape.iter().flatten().filter(many).count() >= 2;
-        let origin = self.place.graph.value(if wide { self.back(value, false) } else { value });
-        wide && origin.weight.as_ref().is_some_and(|w| w.float)
+        let wide = |v: ValueId| self.info(v).shape.iter().flatten().filter(many).count() >= 2;
+        let origin = self.source(value);
+        let table = self.place.graph.value(origin).weight.as_ref().is_some_and(|w| w.float);
+        table && (wide(value) || wide(origin))
     }
 
-    /// The value that nodes which only move data, and with `turned` negate and join its parts, made a value from.
-    fn back(&self, mut value: ValueId, turned: bool) -> ValueId {
+    /// The value that nodes which only move, repeat, join and negate data made a value from.
+    fn source(&self, mut value: ValueId) -> ValueId {
         const LONGEST: usize = 12;
         let graph = self.place.graph;
         for _ in 0..LONGEST {
             let maker = graph.value(value).producer.map(|id| graph.node(id));
             let moves = |n: &&Node| {
-                ops::find(&n.domain, &n.op_type).is_some_and(|op| match op.holds {
-                    Holds::Moved | Holds::Cast => true,
-                    Holds::Joined => turned,
-                    _ => op.class == Class::View || turned && &*n.op_type == "Neg",
-                })
+                let op = ops::find(&n.domain, &n.op_type);
+                op.is_some_and(|op| matches!(op.port(0), Port::Passed)) || &*n.op_type == "Neg"
             };
             let from = maker.filter(moves).and_then(|n| n.inputs.first().copied().flatten());
             let Some(from) = from else { break };
