@@ -82,7 +82,7 @@ impl Args {
     }
 
     fn end(&self, report: ModelReport) -> Result<Exit> {
-        let reasons = if self.strict { crate::report::inexact(&report) } else { Vec::new() };
+        let reasons = if self.strict { crate::report::inexact(&report, false) } else { Vec::new() };
         // The process ends here: taking large graphs apart piece by piece would be for nothing.
         std::mem::forget(report);
         if reasons.is_empty() {

@@ -113,7 +113,8 @@ impl Args {
             return Err(hinted("no limit is given", hint));
         }
         checks.extend(self.coverage(&report)?);
-        let inexact = if self.strict { self.inexact(&report) } else { Vec::new() };
+        let inexact = self.strict.then(|| crate::report::inexact(&report, self.allow_unknown));
+        let inexact = inexact.unwrap_or_default();
         let checked = Checked {
             schema: "rooflens.check/1",
             file: report.model.file.clone(),
@@ -183,15 +184,6 @@ impl Args {
             limit: fit.device_bytes as f64,
             ok: fit.fits.unwrap_or(self.allow_unknown),
         }
-    }
-
-    /// Why the numbers are not exact, without the nodes that may be unknown.
-    fn inexact(&self, report: &ModelReport) -> Vec<String> {
-        let mut report = report.clone();
-        if self.allow_unknown {
-            report.coverage.known = report.coverage.nodes;
-        }
-        crate::report::inexact(&report)
     }
 
     /// The shares of nodes and of weights that the numbers stand for, where that was asked for or falls

@@ -136,6 +136,21 @@ fn a_check_refuses_what_it_cannot_count() {
     assert_eq!(checked["ok"], false);
 }
 
+/// What an unknown node leaves unknown is said with the node, though that itself may be unknown.
+#[test]
+fn a_strict_check_names_the_unknown_nodes_behind_an_unknown_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.onnx");
+    let nodes = [wire::node("Frobnicate", &["x"], &["h"]), wire::node("Relu", &["h"], &["y"])];
+    let (x, y) = (wire::value("x", &["4", "3"]), wire::value("y", &["4", "3"]));
+    std::fs::write(&path, wire::model(&nodes, &[x], &[y])).unwrap();
+    let path = path.to_str().unwrap();
+    let run = ends(&["check", path, "--max-flops", "1G", "--allow-unknown", "--strict"], 1);
+    for said in ["nodes is unknown: Frobnicate × 1", "the size of 1 activation is unknown"] {
+        assert!(run.stdout.contains(said), "{said}: {}", run.stdout);
+    }
+}
+
 /// An input without a shape is held and read by nobody: the nodes are all known, what is held is not.
 #[test]
 fn a_size_that_is_not_known_adds_no_zero_to_the_peak() {

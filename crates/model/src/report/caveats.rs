@@ -70,11 +70,12 @@ fn unknown_sizes(memory: &MemoryReport) -> Vec<(&'static str, String)> {
 }
 
 /// Why the numbers are not exact, one clause each: nodes that are not counted, upper bounds, sizes that
-/// were not given, and contradictions. Empty where they are.
-pub fn inexact(report: &ModelReport) -> Vec<String> {
+/// were not given, and contradictions. Empty where they are. Nodes that `may_be_unknown` are named beside the
+/// sizes that are unknown, if there are such.
+pub fn inexact(report: &ModelReport, may_be_unknown: bool) -> Vec<String> {
     let mut all = Vec::new();
     let missing = report.coverage.nodes - report.coverage.known.min(report.coverage.nodes);
-    if missing > 0 {
+    if missing > 0 && !(may_be_unknown && report.memory.is_complete()) {
         let list = report.coverage.unknown.iter().map(|(op, n)| format!("{op} × {n}"));
         let list = list.collect::<Vec<_>>().join(", ");
         all.push(format!(
@@ -86,7 +87,7 @@ pub fn inexact(report: &ModelReport) -> Vec<String> {
     if bounds > 0 {
         all.push(format!("the cost of {bounds} nodes is data-dependent: an upper bound is used"));
     }
-    if missing == 0 {
+    if missing == 0 || may_be_unknown {
         let clause = |(place, message)| format!("{place}: {message}");
         all.extend(unknown_sizes(&report.memory).into_iter().map(clause));
     }
