@@ -449,3 +449,71 @@ fn a_size_called_rounded_is_no_number_of_rounds() {
     let product = model.graph.nodes.iter().position(|n| &*n.op_type == "MatMul").unwrap();
     assert_eq!(analysis.nodes[product].status, rooflens::ops::Status::Bound);
 }
+
+/// The first rows of `from`, so many.
+fn first_rows(from: &str, rows: i64, to: &str) -> [Message; 3] {
+    let (start, end) = (format!("start_{to}"), format!("end_{to}"));
+    [
+        constant(&start, I64, &[1], &0_i64.to_le_bytes()),
+        constant(&end, I64, &[1], &rows.to_le_bytes()),
+        node("Slice", &[from, &start, &end], &[to]),
+    ]
+}
+
+fn status(report: &ModelReport, op: &str) -> String {
+    report.ops.iter().find(|row| row.op_type == op).unwrap().status.clone()
+}
+
+/// Each round keeps three rows; onnxruntime 1.32 leaves seven rows where the data make no round (224 MACs) and
+/// three after any (96). Five rounds at most, and their number is in the data.
+#[test]
+fn a_loop_that_data_may_end_before_it_begins_leaves_what_it_was_given() {
+    let mut inside = vec![node("Identity", &["go"], &["on"])];
+    inside.extend(first_rows("h", 3, "short"));
+    let inner = graph(
+        &inside,
+        &[typed("i", I64, &[]), typed("go", BOOL, &[]), value("h", &["rows", "4"])],
+        &[typed("on", BOOL, &[]), value("short", &["fewer", "4"])],
+    );
+    let nodes = [
+        integer("five", 5),
+        node("Min", &["k", "five"], &["m"]),
+        yes("begin"),
+        zeros("w", &[4, 8]),
+        node("Loop", &["m", "begin", "x"], &["left"]).message(5, &body(&inner)),
+        node("MatMul", &["left", "w"], &["y"]),
+    ];
+    let file =
+        model(&nodes, &[value("x", &["7", "4"]), typed("k", I64, &[])], &[value("y", &["o", "8"])]);
+    let any = report(file.clone(), &[]);
+    assert_eq!((any.totals.macs, status(&any, "MatMul")), (Some(224), "bound".into()));
+    assert_eq!(shape(&any, 0), [Some(7), Some(8)]);
+    let some = report(file, &[("trips.5", 2)]);
+    assert_eq!((some.totals.macs, status(&some, "MatMul")), (Some(96), "exact".into()));
+}
+
+/// Two or three rows by one flag, or seven by another: onnxruntime 1.32 multiplies seven rows (224 MACs) where the
+/// outer flag is false. What the inner branch leaves has a limit of three, which is none of the outer one.
+#[test]
+fn a_size_of_a_branch_is_not_any_size() {
+    let attribute = |name: &str, graph: &Message| {
+        Message::default().bytes(1, name).int(20, 5).message(6, graph)
+    };
+    let rows = |count: i64, to: &str| {
+        graph(&first_rows("x", count, to), &[], &[value(to, &[&format!("rows_{to}"), "4"])])
+    };
+    let branches = |flag: &str, to: &str, yes: &Message, no: &Message| {
+        let node = node("If", &[flag], &[to]).message(5, &attribute("then_branch", yes));
+        node.message(5, &attribute("else_branch", no))
+    };
+    let inner = branches("b", "inner", &rows(2, "two"), &rows(3, "three"));
+    let inner = graph(&[inner], &[], &[value("inner", &["rows", "4"])]);
+    let nodes = [
+        branches("a", "rows", &inner, &rows(7, "seven")),
+        zeros("w", &[4, 8]),
+        node("MatMul", &["rows", "w"], &["y"]),
+    ];
+    let inputs = [value("x", &["7", "4"]), typed("a", BOOL, &[]), typed("b", BOOL, &[])];
+    let any = report(model(&nodes, &inputs, &[value("y", &["o", "8"])]), &[]);
+    assert_eq!((any.totals.macs, status(&any, "MatMul")), (Some(224), "bound".into()));
+}
