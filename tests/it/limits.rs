@@ -97,6 +97,34 @@ fn plain_nodes_take_little_memory() {
     assert!(kib < (3 << 20) / 10, "{kib} KiB");
 }
 
+/// Long formulas of inputs, which nobody worked out: of many inputs that each have their own, and of one that many
+/// nodes read. Of the second, each node had copies of its own before: five gigabytes for a file of 750 kB. 500 MiB are
+/// the most that a small file is to take; twice that is asserted.
+#[test]
+fn long_formulas_of_inputs_take_little_memory() {
+    use crate::wire::{Message, model, node, value};
+    let sum = |stem: &str, first: usize| {
+        let names: Vec<String> = (first..first + 20).map(|i| format!("{stem}{}", i % 40)).collect();
+        names.join("+")
+    };
+    let own = |i: usize| value(&format!("x{i}"), &[&sum("s", i), &sum("t", i / 40)]);
+    let relu = |from: usize, to: usize| node("Relu", &[&format!("x{from}")], &[&format!("y{to}")]);
+    let apart: Vec<Message> = (0..4_000).map(own).collect();
+    let each: Vec<Message> = (0..4_000).map(|i| relu(i, i)).collect();
+    let shared: Vec<Message> = (0..10_000).map(|i| relu(0, i)).collect();
+    let output = Message::default().bytes(1, "y0");
+    let folder = tempfile::tempdir().unwrap();
+    for (nodes, inputs) in [(each, apart), (shared, vec![own(0)])] {
+        let path = folder.path().join("long.onnx");
+        std::fs::write(&path, model(&nodes, &inputs, &[output.clone()])).unwrap();
+        assert!(path.metadata().unwrap().len() < 1_000_000);
+        let (kib, report) = peak_at(&path, &[]);
+        assert!(kib < 2 * 500 << 10, "{kib} KiB");
+        // Twenty ones by twenty ones: numbers are exact where a formula is too long to hold.
+        assert_eq!(report["totals"]["flops"], 400 * nodes.len());
+    }
+}
+
 /// 0.6 s and 250 MiB are what a release build is to take on two quiet cores; twice that is asserted.
 #[test]
 #[ignore = "needs a release build: $ROOFLENS_RELEASE"]

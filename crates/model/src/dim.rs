@@ -142,6 +142,22 @@ impl Dim {
         }
     }
 
+    /// Whether a symbol of which `is` holds is in this value.
+    pub(crate) fn any_symbol(&self, is: &dyn Fn(&Arc<str>) -> bool) -> bool {
+        self.poly().iter().flat_map(|t| t.factors.iter()).any(|(atom, _)| match atom {
+            Atom::Symbol(name) | Atom::Count(name) => is(name),
+            Atom::FloorDiv(a, b) | Atom::Mod(a, b) | Atom::Min(a, b) | Atom::Max(a, b) => {
+                a.any_symbol(is) || b.any_symbol(is)
+            }
+            Atom::CeilLog2(a) => a.any_symbol(is),
+        })
+    }
+
+    /// How many factors all terms have, which is how much memory they take.
+    pub(crate) fn length(&self) -> usize {
+        self.poly().iter().map(|t| t.factors.len().max(1)).sum::<usize>().max(1)
+    }
+
     /// The value under `bindings`; every symbol must be bound.
     pub fn eval(&self, bindings: &Bindings) -> Result<i128, EvalError> {
         match self.view() {
@@ -445,8 +461,27 @@ impl Dim {
         term.map_or(Self::overflow(), |term| Self::of_terms([term].into_iter()))
     }
 
+    /// The product of sizes, each of one term where there are many.
+    pub(crate) fn product_of<'a>(all: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        /// More factors than this are put together at once, without the products of some of them.
+        const MANY: usize = 8;
+        let open = all.clone().filter(|factor| !factor.poly().is_empty());
+        if open.clone().nth(MANY).is_none() || open.clone().any(|f| f.poly().len() > 1) {
+            return Self::chained(all);
+        }
+        let terms = || open.clone().filter_map(|factor| factor.poly().first());
+        let Some(factors) = Monomial::product(terms().map(|term| &term.factors)) else {
+            return Self::overflow();
+        };
+        let product = Self::of_terms([Term::new(factors, 1)].into_iter());
+        let coefficients = terms().map(|term| Self::from(term.coefficient()));
+        let numbers = all.filter(|factor| factor.poly().is_empty()).cloned();
+        let parts: Vec<Self> = numbers.chain(coefficients).chain([product]).collect();
+        Self::chained(parts.iter())
+    }
+
     /// The product of many: numbers first, so that terms are scaled once.
-    pub(crate) fn product_of<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
+    fn chained<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
         let (mut number, mut rest) = (Some(1i128), None::<Self>);
         for factor in all {
             match factor.view() {
@@ -702,7 +737,7 @@ impl<'a> std::iter::Sum<&'a Self> for Dim {
 
 impl<'a> std::iter::Product<&'a Self> for Dim {
     fn product<I: Iterator<Item = &'a Self>>(iter: I) -> Self {
-        Self::product_of(iter)
+        Self::chained(iter)
     }
 }
 

@@ -146,7 +146,5 @@ fn holds(info: &TensorInfo, others: &Others) -> bool {
 }
 
 fn mentions(size: &Dim, others: &Others) -> bool {
-    let mut names = BTreeSet::new();
-    size.symbols(&mut names);
-    names.iter().any(|name| others.contains_key(name))
+    size.any_symbol(&|name| others.contains_key(name))
 }

@@ -144,9 +144,7 @@ impl<'a> Ceiling<'a> {
 
     /// Whether a formula holds no data-dependent size without a limit.
     pub(super) fn limits_all(&self, formula: &Dim, limits: &Limits) -> bool {
-        let mut names = BTreeSet::new();
-        formula.symbols(&mut names);
-        names.iter().all(|n| !limits.contains_key(n) || self.limited.contains(n))
+        !formula.any_symbol(&|n| limits.contains_key(n) && !self.limited.contains(n))
     }
 
     /// The most that the sum of these can be, where that is known.

@@ -16,9 +16,7 @@ pub(super) fn decided(formula: &Dim, limits: &Limits) -> bool {
     if limits.is_empty() || formula.as_const().is_some() {
         return false;
     }
-    let mut names = BTreeSet::new();
-    formula.symbols(&mut names);
-    names.iter().any(|n| limits.contains_key(n) && !is_round(n))
+    formula.any_symbol(&|n| limits.contains_key(n) && !is_round(n))
 }
 
 /// The first of these that holds for no data: two numbers that differ, or a data-dependent size whose range

@@ -18,6 +18,10 @@ const MAX_DIAGNOSTICS: usize = 1000;
 /// what they read and make, or of the values of a body, count as a node.
 const MAX_VISITS: usize = 1_000_000;
 const PORTS_PER_VISIT: usize = 4;
+/// Of contents and formulas, so many numbers and factors are held.
+const MAX_HELD: usize = 1_500_000;
+/// Formulas of no more factors, and contents of no more numbers, are never let go of.
+const SHORT: usize = 32;
 /// Bodies inside bodies are followed no deeper.
 const MAX_DEPTH: usize = 32;
 
@@ -48,7 +52,7 @@ pub(super) struct Walk<'b> {
     pub(super) comparing: Cell<bool>,
     depth: Cell<usize>,
     pub(super) visits: Cell<usize>,
-    /// How much is held of contents and of formulas.
+    /// How much is held of contents and of formulas, in numbers and factors.
     pub(super) held: Cell<usize>,
     /// Nodes of the outermost graph that fail for want of what an earlier one would give.
     following: Cell<usize>,
@@ -139,7 +143,7 @@ impl<'b> Walk<'b> {
     /// A symbol of a data-dependent size, named after the place of its node: the same in every
     /// round of a loop, and whatever else of the model is known.
     pub(super) fn fresh(&self, stem: &str, limit: Option<Dim>) -> Result<Dim, OpError> {
-        let limit = limit.map(|l| l.bind(self.bindings).maximum(&Dim::ZERO));
+        let limit = limit.map(|l| self.within(l.bind(self.bindings).maximum(&Dim::ZERO)));
         if limit.as_ref().is_some_and(Dim::is_zero) {
             return Ok(Dim::ZERO);
         }
@@ -276,7 +280,11 @@ impl<'b> Walk<'b> {
         }
         for (id, info) in graph.inputs.iter().zip(inputs) {
             let given = info.sized || info.value.is_some();
-            values[id.index()] = TensorInfo { sized: given, ..info.clone() };
+            let mut info = TensorInfo { sized: given, ..info.clone() };
+            if self.depth.get() == 0 {
+                self.hold(&mut info);
+            }
+            values[id.index()] = info;
         }
         for (name, id) in &graph.captures {
             values[id.index()] = outer(name).unwrap_or_default();
@@ -304,7 +312,8 @@ impl<'b> Walk<'b> {
             for (port, value) in node.outputs.iter().enumerate() {
                 let Some(value) = value else { continue };
                 let found = outputs.get_mut(port).map(std::mem::take).unwrap_or_default();
-                let found = self.reconcile(graph, node, *value, found);
+                let mut found = self.reconcile(graph, node, *value, found);
+                self.hold(&mut found);
                 sizes[value.index()] = found.bytes();
                 values[value.index()] = found;
             }
@@ -459,7 +468,8 @@ impl<'b> Walk<'b> {
             NodeReport { status: Status::Folded, ..unknown(op.class) }
         } else if let Some(report) = charge::cost(at.graph, cx, &effect, op.class, at.sizes) {
             let runs = effect.inner.as_deref().map_or(&[][..], |inner| &inner.runs);
-            self.sureness(NodeReport { bodies: calls.bodies(node, runs), ..report })
+            let report = NodeReport { bodies: calls.bodies(node, runs), ..report };
+            self.sureness(self.hold_counts(report))
         } else {
             let message = format!("{}: element type not known", node.qualified_op());
             self.report(Severity::Incomplete, &node.name, message, None);
@@ -467,39 +477,67 @@ impl<'b> Walk<'b> {
         };
         for output in &mut effect.outputs {
             (output.constant, output.sized) = (constant, sized);
-            self.hold(output);
         }
         (report, effect.outputs)
     }
 
     /// Counts what is held, and lets go of long contents and formulas where that is too much: of a model
     /// that folds millions of numbers, or adds up thousands of symbols again and again. A tensor's count of
-    /// elements is as long as the product of its sizes, and is in some ten counts of the nodes around it.
+    /// elements is as long as the product of its sizes, and is in some counts beside those of its nodes.
     fn hold(&self, info: &mut TensorInfo) {
-        const MOST: usize = 1_500_000;
-        const SHORT: usize = 32;
-        const COUNTS: usize = 16;
-        let terms = |d: &Dim| if d.term_count() > 1 { 4 * d.term_count() } else { 1 };
+        const COUNTS: usize = 4;
+        let factors = |d: &Dim| if d.term_count() > 1 { 4 * d.term_count() } else { 1 };
         let contents = info.value.as_deref().unwrap_or(&[]).iter();
-        let contents: usize = contents.map(|e| e.as_dim().map_or(1, terms)).sum();
-        let sizes: usize = info.shape.iter().flatten().map(terms).sum();
-        let lengths = info.shape.iter().flatten().map(Dim::term_count);
-        let product = lengths.fold(1, usize::saturating_mul);
+        let contents: usize = contents.map(|e| e.as_dim().map_or(1, factors)).sum();
+        let open = || info.shape.iter().flatten().filter(|size| size.as_const().is_none());
+        let sizes: usize = info.shape.iter().flatten().map(factors).sum();
+        let product = open().map(Dim::term_count).fold(1, usize::saturating_mul);
         // Beyond the most there is no product.
-        let counted = (SHORT..=crate::dim::MAX_TERMS).contains(&product);
+        let product = if product > crate::dim::MAX_TERMS { 0 } else { product * open().count() };
+        let counted = product >= SHORT;
         let counts = if counted { COUNTS * product } else { 0 };
-        let held = self.held.get().saturating_add(contents + 4 * sizes + counts);
-        if held <= MOST {
-            self.held.set(held);
+        if self.holds(contents + 4 * sizes + counts) {
             return;
         }
         if contents > SHORT {
             info.value = None;
         }
-        let long = |size: &&mut Dim| size.term_count() > if counted { 1 } else { SHORT };
+        let long = |size: &&mut Dim| match size.as_const() {
+            Some(_) => false,
+            None => counted || size.length() > SHORT,
+        };
         for size in info.shape.iter_mut().flatten().filter(long) {
             *size = Dim::overflow();
         }
+    }
+
+    /// Whether so much more can be held; then it is.
+    fn holds(&self, more: usize) -> bool {
+        let held = self.held.get().saturating_add(more);
+        let fits = held <= MAX_HELD;
+        if fits {
+            self.held.set(held);
+        }
+        fits
+    }
+
+    /// The same of a formula: one that is short, that can be held, or none.
+    fn within(&self, formula: Dim) -> Dim {
+        let length = formula.length();
+        if length <= SHORT || self.holds(length) { formula } else { Dim::overflow() }
+    }
+
+    /// The same of all counts of a node.
+    fn hold_counts(&self, report: NodeReport) -> NodeReport {
+        let long = |count: &Dim| count.length() > SHORT;
+        if !report.cost.counts().any(long) {
+            return report;
+        }
+        let moved = |list: Vec<(crate::ir::ValueId, Dim)>| {
+            list.into_iter().map(|(value, bytes)| (value, self.within(bytes))).collect()
+        };
+        let cost = report.cost.map(&|count| self.within(count.clone())).into();
+        NodeReport { cost, reads: moved(report.reads), writes: moved(report.writes), ..report }
     }
 
     /// Whether a node fails only because one before it did, here or in a graph around, of which enough has

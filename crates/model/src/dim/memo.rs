@@ -7,7 +7,7 @@ use std::cell::RefCell;
 /// Products that are remembered, a power of two.
 const PLACES: usize = 512;
 /// Longer formulas are rare and not kept alive.
-const MOST_TERMS: usize = 8;
+const MOST_TERMS: usize = 64;
 
 struct Entry {
     factors: [Dim; 2],
@@ -47,7 +47,7 @@ pub(super) fn product(a: &Dim, b: &Dim, multiply: impl FnOnce() -> Dim) -> Dim {
     });
     known.unwrap_or_else(|| {
         let product = multiply();
-        if matches!(product.view(), View::Poly(terms) if terms.len() <= MOST_TERMS) {
+        if matches!(product.view(), View::Poly(_)) {
             let entry = Entry { factors: [a.clone(), b.clone()], product: product.clone() };
             MET.with_borrow_mut(|met| {
                 met.resize_with(PLACES, || None);

@@ -78,6 +78,20 @@ impl Monomial {
         Self(Arc::default())
     }
 
+    /// The product of many; none where an exponent is too large.
+    pub(super) fn product<'a>(all: impl Iterator<Item = &'a Self>) -> Option<Self> {
+        let mut factors: Vec<(Atom, u32)> = all.flat_map(|m| m.0.iter().cloned()).collect();
+        factors.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        factors.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 = kept.1.saturating_add(next.1);
+            }
+            same
+        });
+        factors.iter().all(|(_, e)| *e < u32::MAX).then(|| Self(factors.into()))
+    }
+
     /// The product of two; none where an exponent is too large.
     pub(super) fn times(&self, other: &Self) -> Option<Self> {
         if self.is_empty() || other.is_empty() {

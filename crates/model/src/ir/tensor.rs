@@ -217,7 +217,7 @@ impl TensorInfo {
 
     /// Number of elements.
     pub fn elements(&self) -> Option<Dim> {
-        self.shape.as_ref().map(|s| s.iter().product())
+        self.shape.as_ref().map(|s| Dim::product_of(s.iter()))
     }
 
     /// A sequence of these elements.

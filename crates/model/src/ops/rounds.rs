@@ -116,9 +116,7 @@ fn proven(
 
 /// Whether a formula holds this symbol.
 fn mentions(formula: &Dim, name: &str) -> bool {
-    let mut names = std::collections::BTreeSet::new();
-    formula.symbols(&mut names);
-    names.contains(name)
+    formula.any_symbol(&|symbol| **symbol == *name)
 }
 
 /// Whether a size of a tensor holds this symbol.
