@@ -18,7 +18,7 @@ pub(super) fn op_points(report: &ModelReport, roof: &Roof) -> Vec<Point> {
     let point = |op: &crate::report::OpReport| {
         let intensity = op.intensity.unwrap_or_default();
         Point {
-            class: op.class.clone(),
+            class: op.class.to_string(),
             intensity,
             performance: roof.attainable(crate::units::Intensity(intensity)).get(),
             share: op_time(roof, op).get() / total,

@@ -148,7 +148,7 @@ fn judge(folder: &Path, case: &Case) -> Verdict {
     if case.kind == "light" && !analysis.coverage.is_full() {
         return Verdict::Wrong("the cost of a node is not known".into());
     }
-    let why = analysis.diagnostics.iter().find(|d| d.severity.word() != "assumption");
+    let why = analysis.diagnostics.iter().find(|d| d.severity.name() != "assumption");
     let why = why.map_or("nothing said".to_owned(), |d| d.message.clone());
     let outputs = model.graph.outputs.iter().zip(&case.outputs);
     let verdicts = outputs.map(|(id, wanted)| compare(&analysis.values[id.index()], wanted, &why));

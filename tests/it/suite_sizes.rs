@@ -6,6 +6,8 @@ use rooflens::analysis::analyze;
 use rooflens::dim::{Bindings, Dim};
 use rooflens::formats::load;
 use rooflens::ir::Model;
+use rooflens::ir::Severity;
+use rooflens::ops::Status;
 use rooflens::report::{ModelReport, Totals};
 use std::path::Path;
 
@@ -61,10 +63,10 @@ fn difference(folder: &Path, case: &Case, contents: bool) -> Option<String> {
     };
     if fixed.coverage.known != opened.coverage.known {
         let (a, b) = (&fixed.coverage.known, &opened.coverage.known);
-        let said = opened.diagnostics.iter().find(|d| d.severity == "incomplete");
+        let said = opened.diagnostics.iter().find(|d| d.severity == Severity::Incomplete);
         return Some(format!("{b} nodes known, not {a}: {:?}", said.map(|d| &d.message)));
     }
-    let bound = opened.ops.iter().any(|op| op.status == "bound");
+    let bound = opened.ops.iter().any(|op| op.status == Status::Bound);
     let statuses = |r: &ModelReport| r.ops.iter().map(|op| op.status.clone()).collect::<Vec<_>>();
     let all = |r: &ModelReport| (serde_json::to_value(&r.totals).unwrap(), statuses(r));
     // Without contents, data-dependent sizes have the same names and the same limits.

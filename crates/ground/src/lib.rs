@@ -4,3 +4,4 @@
 pub mod os;
 pub mod text;
 pub mod units;
+mod words;

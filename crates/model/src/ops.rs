@@ -53,45 +53,24 @@ pub(crate) use rounds::{ROUND, is_round};
 
 use std::sync::OnceLock;
 
-/// What kind of work an operator is: the colour of its point and the row of its efficiency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)]
-pub enum Class {
-    Convolution,
-    MatrixProduct,
-    Attention,
-    Recurrent,
-    Elementwise,
-    Normalization,
-    Reduction,
-    Pooling,
-    Quantization,
-    Movement,
-    View,
-    Control,
-    Random,
-    Unknown,
-}
-
-impl Class {
-    /// The word printed for this class.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Convolution => "convolution",
-            Self::MatrixProduct => "matrix product",
-            Self::Attention => "attention",
-            Self::Recurrent => "recurrent",
-            Self::Elementwise => "element-wise",
-            Self::Normalization => "normalization",
-            Self::Reduction => "reduction",
-            Self::Pooling => "pooling",
-            Self::Quantization => "quantization",
-            Self::Movement => "data movement",
-            Self::View => "view",
-            Self::Control => "control flow",
-            Self::Random => "random",
-            Self::Unknown => "unknown",
-        }
+rooflens_ground::words! {
+    /// What kind of work an operator is: the colour of its point and the row of its efficiency.
+    #[allow(missing_docs)]
+    pub enum Class {
+        Convolution = "convolution",
+        MatrixProduct = "matrix product",
+        Attention = "attention",
+        Recurrent = "recurrent",
+        Elementwise = "element-wise",
+        Normalization = "normalization",
+        Reduction = "reduction",
+        Pooling = "pooling",
+        Quantization = "quantization",
+        Movement = "data movement",
+        View = "view",
+        Control = "control flow",
+        Random = "random",
+        Unknown = "unknown",
     }
 }
 

@@ -20,7 +20,7 @@ mod tensor;
 mod text;
 
 pub use batch::{BatchSymbol, batch_symbol};
-pub use bound::{BoundReport, FitReport, RunReport, Shares, op_time, place};
+pub use bound::{Binds, BoundReport, FitReport, RunKind, RunReport, Shares, op_time, place};
 pub use caveats::inexact;
 pub use estimate::{EstimatePart, EstimateReport, efficiency};
 pub use kernels::{Follows, Kernel, KernelClass, kernels};
@@ -29,6 +29,6 @@ pub use model::{
     Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport, ModelInfo,
     ModelReport, OpReport, ReportError, TensorReport, Totals, TypeReport,
 };
-pub use phases::PhaseReport;
+pub use phases::{PhaseKind, PhaseReport};
 pub use tensor::SharedTensor;
 pub use text::{assumptions, bounds, ceilings, count, csv, markdown, table};

@@ -22,28 +22,17 @@ use crate::ops::{self, Class, Part, Status};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-/// Why nodes are one kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rule {
-    /// One node.
-    Alone,
-    /// A convolution, product or recurrence, with what follows element by element.
-    Epilogue,
-    /// Element-wise work, reductions and norms over the same rows.
-    Chain,
-    /// Product, softmax, product.
-    Attention,
-}
-
-impl Rule {
-    /// The word printed.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Alone => "alone",
-            Self::Epilogue => "epilogue",
-            Self::Chain => "chain",
-            Self::Attention => "attention",
-        }
+rooflens_ground::words! {
+    /// Why nodes are one kernel.
+    pub enum Rule {
+        /// One node.
+        Alone = "alone",
+        /// A convolution, product or recurrence, with what follows element by element.
+        Epilogue = "epilogue",
+        /// Element-wise work, reductions and norms over the same rows.
+        Chain = "chain",
+        /// Product, softmax, product.
+        Attention = "attention",
     }
 }
 

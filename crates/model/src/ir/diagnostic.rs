@@ -2,28 +2,17 @@
 
 use std::fmt;
 
-/// How much a diagnostic matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// A choice made for the user, such as a symbol taken as one.
-    Assumption,
-    /// The numbers are right, but of sizes that are hardly what is meant.
-    Warning,
-    /// Something is missing from the numbers; coverage falls.
-    Incomplete,
-    /// The file contradicts itself.
-    Conflict,
-}
-
-impl Severity {
-    /// The word printed before the message.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Assumption => "assumption",
-            Self::Warning => "warning",
-            Self::Incomplete => "incomplete",
-            Self::Conflict => "conflict",
-        }
+rooflens_ground::words! {
+    /// How much a diagnostic matters.
+    pub enum Severity {
+        /// A choice made for the user, such as a symbol taken as one.
+        Assumption = "assumption",
+        /// The numbers are right, but of sizes that are hardly what is meant.
+        Warning = "warning",
+        /// Something is missing from the numbers; coverage falls.
+        Incomplete = "incomplete",
+        /// The file contradicts itself.
+        Conflict = "conflict",
     }
 }
 
@@ -42,6 +31,6 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.severity.word(), self.place, self.message)
+        write!(f, "{}: {}: {}", self.severity.name(), self.place, self.message)
     }
 }

@@ -4,28 +4,17 @@ use super::fast::{Fast, Share};
 use crate::dim::Dim;
 use crate::ir::TensorInfo;
 
-/// How sure a cost is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Status {
-    /// Follows from the graph.
-    Exact,
-    /// Depends on data; this is the most it can be.
-    Bound,
-    /// Computed once at load from constants, or by the shape machinery: free when the model runs.
-    Folded,
-    /// Not known, and not in the totals.
-    Unknown,
-}
-
-impl Status {
-    /// The word printed.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Bound => "bound",
-            Self::Folded => "folded",
-            Self::Unknown => "unknown",
-        }
+rooflens_ground::words! {
+    /// How sure a cost is.
+    pub enum Status {
+        /// Follows from the graph.
+        Exact = "exact",
+        /// Depends on data; this is the most it can be.
+        Bound = "bound",
+        /// Computed once at load from constants, or by the shape machinery: free when the model runs.
+        Folded = "folded",
+        /// Not known, and not in the totals.
+        Unknown = "unknown",
     }
 }
 

@@ -1,12 +1,46 @@
 //! A counted model under the roof of a device.
 
+use super::PhaseKind;
 use super::levels::{LevelReport, levels};
 use super::{EstimateReport, ModelReport, OpReport};
 use crate::dim::Bindings;
 use crate::hwdb::Device;
+use crate::ops::Status;
 use crate::roofline::{Hierarchy, Placement, Roof};
 use rooflens_ground::units::{Bytes, Flops, Seconds};
 use serde::{Deserialize, Serialize};
+
+rooflens_ground::words! {
+    /// What takes most of a time.
+    #[derive(Default)]
+    pub enum Binds {
+        /// The arithmetic units, from 60 % on.
+        Compute = "compute",
+        /// The memory, from 60 % on.
+        Memory = "memory",
+        /// The time from one launch of a kernel to the next, from 60 % on.
+        Launches = "launches",
+        /// None of them.
+        Mixed = "mixed",
+        /// No time is known.
+        #[default]
+        Unknown = "unknown",
+    }
+}
+
+rooflens_ground::words! {
+    /// A way to run a model.
+    #[derive(Default)]
+    pub enum RunKind {
+        /// Compulsory traffic.
+        #[default]
+        AtBest = "at best",
+        /// Kernels with epilogue, element-wise and norm fusion.
+        Fused = "fused",
+        /// Every node reads and writes memory.
+        Unfused = "unfused",
+    }
+}
 
 /// What a device allows a model at best.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,10 +70,9 @@ pub struct BoundReport {
     pub intensity_flop_per_byte: f64,
     /// FLOP/s allowed at that intensity.
     pub attainable_flops: f64,
-    /// What takes most of the time of the fused kernels: `compute`, `memory` or `launches` from 60 % on,
-    /// else `mixed`; `unknown` where no time is known.
-    pub bound: String,
-    /// The model at best, fused, and unfused: `at best`, `fused`, `unfused`.
+    /// What takes most of the time of the fused kernels.
+    pub bound: Binds,
+    /// The model at best, fused, and unfused.
     #[serde(default)]
     pub runs: Vec<RunReport>,
     /// Bytes that caches keep from one run to the next, which the time at best does not move.
@@ -79,9 +112,8 @@ pub struct BoundReport {
 /// One way to run a model: its least time, and what that is made of.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
-    /// `at best` (compulsory traffic), `fused` (kernels with epilogue, element-wise and norm fusion), or
-    /// `unfused` (every node reads and writes memory).
-    pub name: String,
+    /// Which.
+    pub name: RunKind,
     /// Seconds per run.
     pub seconds: f64,
     /// Operations per second at that time.
@@ -89,7 +121,7 @@ pub struct RunReport {
     /// Operations per byte moved; absent where nothing moves.
     pub flop_per_byte: Option<f64>,
     /// What takes most of it, as in `bound`.
-    pub bound: String,
+    pub bound: Binds,
     /// Of the time.
     pub shares: Shares,
 }
@@ -114,13 +146,17 @@ impl Shares {
     }
 
     /// The largest, where it is clear.
-    pub fn verdict(self) -> &'static str {
+    pub fn verdict(self) -> Binds {
         const CLEAR: f64 = 0.6;
-        let all = [(self.compute, "compute"), (self.memory, "memory"), (self.launches, "launches")];
+        let all = [
+            (self.compute, Binds::Compute),
+            (self.memory, Binds::Memory),
+            (self.launches, Binds::Launches),
+        ];
         if all.iter().all(|(share, _)| *share <= 0.0) {
-            return "unknown";
+            return Binds::Unknown;
         }
-        all.into_iter().find(|(share, _)| *share >= CLEAR).map_or("mixed", |(_, word)| word)
+        all.into_iter().find(|(share, _)| *share >= CLEAR).map_or(Binds::Mixed, |(_, word)| word)
     }
 }
 
@@ -173,8 +209,8 @@ impl BoundReport {
         if let Some(microseconds) = device.launch_us {
             self.runs = runs(roof, report, self.least_seconds, microseconds * 1e-6);
             self.bound = verdict(&self.runs);
-            self.fused_seconds = seconds(&self.runs, "fused");
-            self.node_by_node_seconds = seconds(&self.runs, "unfused");
+            self.fused_seconds = seconds(&self.runs, RunKind::Fused);
+            self.node_by_node_seconds = seconds(&self.runs, RunKind::Unfused);
         }
         self.with_estimates(device, report)
     }
@@ -198,8 +234,8 @@ impl BoundReport {
             intensity_flop_per_byte: whole.intensity.get(),
             attainable_flops: whole.attainable.get(),
             bound: verdict(&runs),
-            fused_seconds: seconds(&runs, "fused"),
-            node_by_node_seconds: seconds(&runs, "unfused"),
+            fused_seconds: seconds(&runs, RunKind::Fused),
+            node_by_node_seconds: seconds(&runs, RunKind::Unfused),
             runs,
             cached_bytes: cached(roof, report),
             memory: None,
@@ -223,14 +259,14 @@ impl BoundReport {
 }
 
 /// The time of one way to run a model.
-fn seconds(runs: &[RunReport], name: &str) -> f64 {
+fn seconds(runs: &[RunReport], name: RunKind) -> f64 {
     runs.iter().find(|run| run.name == name).map_or(0.0, |run| run.seconds)
 }
 
 /// What the fused kernels say.
-fn verdict(runs: &[RunReport]) -> String {
-    let fused = runs.iter().find(|run| run.name == "fused");
-    fused.map_or("unknown", |run| run.shares.verdict()).to_owned()
+fn verdict(runs: &[RunReport]) -> Binds {
+    let fused = runs.iter().find(|run| run.name == RunKind::Fused);
+    fused.map_or(Binds::Unknown, |run| run.shares.verdict())
 }
 
 /// The model at best, fused and unfused; a kernel takes no less than `launch` seconds.
@@ -246,14 +282,14 @@ fn runs(roof: &Roof, report: &ModelReport, least: f64, launch: f64) -> Vec<RunRe
     let ratio = |a: f64, b: f64| if b > 0.0 { a / b } else { 0.0 };
     let moved = |work: f64, bytes: f64| (bytes > 0.0).then(|| work / bytes);
     let at_best = RunReport {
-        name: "at best".into(),
+        name: RunKind::AtBest,
         seconds: least,
         flops_per_second: ratio(least_work, least),
         flop_per_byte: moved(least_work, least_bytes.get()),
-        bound: shares.verdict().to_owned(),
+        bound: shares.verdict(),
         shares,
     };
-    let sum = |name: &str, kernels: &mut dyn Iterator<Item = (u64, u64)>, bytes: Option<u64>| {
+    let sum = |name: RunKind, kernels: &mut dyn Iterator<Item = (u64, u64)>, bytes: Option<u64>| {
         let (mut compute, mut memory, mut launches) = (0.0, 0.0, 0.0);
         for (work, bytes) in kernels {
             let placed = roof.place(Flops(work as f64), Bytes(bytes as f64));
@@ -266,20 +302,20 @@ fn runs(roof: &Roof, report: &ModelReport, least: f64, launch: f64) -> Vec<RunRe
         let (seconds, shares) =
             (compute + memory + launches, Shares::of(compute, memory, launches));
         RunReport {
-            name: name.into(),
+            name,
             seconds,
             flops_per_second: ratio(work(report), seconds),
             flop_per_byte: moved(work(report), bytes.unwrap_or(0) as f64),
-            bound: shares.verdict().to_owned(),
+            bound: shares.verdict(),
             shares,
         }
     };
     let mut groups = report.groups.iter().filter_map(|g| Some((g.operations()?, g.bytes()?)));
-    let fused = sum("fused", &mut groups, t.fused_bytes);
+    let fused = sum(RunKind::Fused, &mut groups, t.fused_bytes);
     // The rows of bodies are part of the rows around them.
-    let nodes = report.nodes().filter(|op| op.status != "folded");
+    let nodes = report.nodes().filter(|op| op.status != Status::Folded);
     let mut nodes = nodes.filter_map(|op| Some((op.operations()?, op.bytes()?)));
-    vec![at_best, fused, sum("unfused", &mut nodes, t.bytes())]
+    vec![at_best, fused, sum(RunKind::Unfused, &mut nodes, t.bytes())]
 }
 
 /// Of the compulsory bytes, those that caches keep.
@@ -294,7 +330,7 @@ fn cached(roof: &Roof, report: &ModelReport) -> u64 {
 
 /// Of a decoder: sequences of the batch over the least time of a decode step.
 fn tokens_per_second(roof: &Roof, report: &ModelReport) -> Option<f64> {
-    let step = report.phases.iter().find(|phase| phase.name == "decode")?;
+    let step = report.phases.iter().find(|phase| phase.name == PhaseKind::Decode)?;
     let (work, moved) = (step.least_operations as f64, step.least_bytes as f64);
     let seconds = roof.least(Flops(work), Bytes(moved)).get();
     let named = report.model.batch_symbol.as_ref().and_then(|s| report.bindings.get(s)).copied();

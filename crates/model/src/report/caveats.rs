@@ -4,9 +4,10 @@
 use super::{Assumption, DiagnosticReport, MemoryReport, ModelReport, TensorReport};
 use crate::dim::Bindings;
 use crate::ir::Severity;
+use crate::ops::Status;
 
 fn warning(place: String, message: String, hint: String) -> DiagnosticReport {
-    let severity = Severity::Warning.word().to_owned();
+    let severity = Severity::Warning;
     DiagnosticReport { severity, place, message, hint: Some(hint) }
 }
 
@@ -48,7 +49,7 @@ pub(super) fn of_unknown_size(memory: &MemoryReport) -> Vec<DiagnosticReport> {
     unknown_sizes(memory)
         .into_iter()
         .map(|(place, message)| DiagnosticReport {
-            severity: Severity::Incomplete.word().to_owned(),
+            severity: Severity::Incomplete,
             place: place.to_owned(),
             message,
             hint: None,
@@ -83,7 +84,7 @@ pub fn inexact(report: &ModelReport, may_be_unknown: bool) -> Vec<String> {
             report.coverage.nodes
         ));
     }
-    let bounds = report.ops.iter().filter(|op| op.status == "bound").count();
+    let bounds = report.ops.iter().filter(|op| op.status == Status::Bound).count();
     if bounds > 0 {
         all.push(format!("the cost of {bounds} nodes is data-dependent: an upper bound is used"));
     }
@@ -99,7 +100,7 @@ pub fn inexact(report: &ModelReport, may_be_unknown: bool) -> Vec<String> {
             a.symbol, a.value, a.symbol
         ));
     }
-    let conflicts = report.diagnostics.iter().filter(|d| d.severity == "conflict");
+    let conflicts = report.diagnostics.iter().filter(|d| d.severity == Severity::Conflict);
     all.extend(conflicts.map(|d| format!("`{}` {}", d.place, d.message)));
     all
 }

@@ -5,7 +5,9 @@
 //! and no runtime.
 
 use super::{ModelReport, OpReport, TensorReport};
+use crate::analysis::Rule;
 use crate::ops::{self, Op, Part};
+use crate::ops::{Class, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Kinds of kernels whose efficiencies have a curve of their own.
@@ -129,9 +131,9 @@ pub fn kernels(report: &ModelReport) -> Vec<Kernel> {
         let mut after = None;
         for op in ops {
             if let Some((class, shape)) = product(op) {
-                let convolves = op.class == "convolution";
+                let convolves = op.class == Class::Convolution;
                 let kind = if convolves { Follows::Convolution } else { Follows::Product };
-                after = (group.rule != "attention").then_some(kind);
+                after = (group.rule != Rule::Attention).then_some(kind);
                 let shared = readers.share(op);
                 all.push(Kernel { class: Some(class), shape, shared, ..unclassed(op) });
             } else if after.is_none() || !rides_along(op) {
@@ -173,8 +175,8 @@ impl<'r> Readers<'r> {
         let inputs = report.model.inputs.iter();
         let mut varying: BTreeSet<&str> = inputs.map(|t| t.name.as_str()).collect();
         for op in report.nodes() {
-            match (op.status.as_str(), &op.inputs[..], &op.outputs[..]) {
-                ("folded", [from, ..], [to]) => {
+            match (op.status, &op.inputs[..], &op.outputs[..]) {
+                (Status::Folded, [from, ..], [to]) => {
                     let root = readers.root(&from.name);
                     readers.made_of.insert(&to.name, root);
                 }
@@ -248,9 +250,9 @@ fn single(op: &OpReport) -> Option<KernelClass> {
         return Some(*class);
     }
     let elements = |t: &TensorReport| sizes(t).map(|s| s.iter().product::<f64>());
-    match op.class.as_str() {
-        "element-wise" if op.transcendentals.is_some_and(|n| n > 0) => Some(EXP),
-        "element-wise" | "quantization" => {
+    match op.class {
+        Class::Elementwise if op.transcendentals.is_some_and(|n| n > 0) => Some(EXP),
+        Class::Elementwise | Class::Quantization => {
             let sizes: Vec<f64> = op.inputs.iter().filter_map(|t| elements(t)).collect();
             let largest = sizes.iter().copied().fold(1.0, f64::max);
             let spread = sizes.iter().any(|n| *n > 1.0 && *n < largest);
@@ -263,8 +265,8 @@ fn single(op: &OpReport) -> Option<KernelClass> {
                 ELEMENTWISE
             })
         }
-        "normalization" => Some(NORM),
-        "data movement" if copies(op) => Some(COPY),
+        Class::Normalization => Some(NORM),
+        Class::Movement if copies(op) => Some(COPY),
         _ => None,
     }
 }
@@ -294,8 +296,8 @@ fn product(op: &OpReport) -> Option<(KernelClass, Vec<f64>)> {
     let logs = |m: f64, n: f64, k: f64| vec![m.log2(), n.log2(), k.max(1.0).log2()];
     let class = |name| KernelClass(name, Of::Product);
     let depth = macs as f64 / elements;
-    match op.class.as_str() {
-        "convolution" => {
+    match op.class {
+        Class::Convolution => {
             let channels = *output.get(1)?;
             let pixels = elements / channels;
             let window: f64 = weight.iter().skip(2).product();
@@ -311,7 +313,7 @@ fn product(op: &OpReport) -> Option<(KernelClass, Vec<f64>)> {
             shape.push(STRIDE * (read / made).log2());
             Some((class(name), shape))
         }
-        "matrix product" => {
+        Class::MatrixProduct => {
             let columns = *output.last()?;
             if weight.len() > 2 {
                 let rows = output.iter().rev().nth(1).copied().unwrap_or(1.0);

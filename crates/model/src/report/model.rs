@@ -2,10 +2,12 @@
 
 use super::beside::{beside, is_large};
 use super::numbers::Evaluator;
+use crate::analysis::Rule;
 use crate::analysis::{Analysis, analyze};
 use crate::dim::{Bindings, Dim, EvalError, MAX_TERMS};
+use crate::ir::Severity;
 use crate::ir::{Graph, Model, ValueId};
-use crate::ops::Status;
+use crate::ops::{Class, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -236,7 +238,7 @@ pub struct TensorReport {
 pub struct OpReport {
     pub name: String,
     pub op_type: String,
-    pub class: String,
+    pub class: Class,
     pub macs: Option<u64>,
     pub flops: Option<u64>,
     pub int_ops: Option<u64>,
@@ -246,8 +248,8 @@ pub struct OpReport {
     pub bytes_written: Option<u64>,
     pub weight_bytes_read: Option<u64>,
     pub intensity: Option<f64>,
-    /// `exact`, `bound`, `folded` or `unknown`.
-    pub status: String,
+    /// How sure its counts are.
+    pub status: Status,
     pub inputs: Vec<super::SharedTensor>,
     pub outputs: Vec<super::SharedTensor>,
     /// How many bodies it lies in; what nodes of bodies cost is also in the row of their parent.
@@ -273,8 +275,8 @@ fn is_zero(number: &usize) -> bool {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct GroupReport {
-    /// `alone`, `epilogue`, `chain` or `attention`.
-    pub rule: String,
+    /// Why its nodes are one kernel.
+    pub rule: Rule,
     /// Positions in `ops`.
     pub nodes: Vec<usize>,
     pub flops: Option<u64>,
@@ -301,7 +303,7 @@ pub struct TypeReport {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct DiagnosticReport {
-    pub severity: String,
+    pub severity: Severity,
     pub place: String,
     pub message: String,
     pub hint: Option<String>,

@@ -70,7 +70,7 @@ impl<'b> Evaluator<'b> {
         other: &[Diagnostic],
     ) -> Vec<DiagnosticReport> {
         let impossible = self.negative.take().map(|(place, size)| DiagnosticReport {
-            severity: Severity::Conflict.word().to_owned(),
+            severity: Severity::Conflict,
             place,
             message: format!(
                 "would have a size of {size}: the numbers mean nothing at these sizes"
@@ -81,7 +81,7 @@ impl<'b> Evaluator<'b> {
         let assumed = other.iter().filter(|d| d.severity == Severity::Assumption);
         let more = assumed.filter(|d| !own.contains(d));
         let found = own.iter().chain(more).map(|d| DiagnosticReport {
-            severity: d.severity.word().to_owned(),
+            severity: d.severity,
             place: d.place.clone(),
             message: d.message.clone(),
             hint: d.hint.clone(),
@@ -164,7 +164,7 @@ impl<'b> Evaluator<'b> {
         let mut op = OpReport {
             name: node.name.clone(),
             op_type: node.qualified_op(),
-            class: report.class.name().to_owned(),
+            class: report.class,
             macs: count("macs", &cost.macs)?,
             flops: count("flops", &cost.flops)?,
             int_ops: count("int_ops", &cost.int_ops)?,
@@ -174,7 +174,7 @@ impl<'b> Evaluator<'b> {
             bytes_written: count("bytes_written", &cost.bytes_written)?,
             weight_bytes_read: count("weight_bytes_read", &cost.weight_bytes_read)?,
             intensity: None,
-            status: report.status.name().to_owned(),
+            status: report.status,
             inputs,
             outputs,
             depth: 0,
@@ -206,7 +206,7 @@ impl<'b> Evaluator<'b> {
             };
             let moved = |dim: &Dim| known.then(|| self.count("bytes of a kernel", dim)).transpose();
             Ok(GroupReport {
-                rule: g.rule.name().to_owned(),
+                rule: g.rule,
                 flops: sum(|op| op.flops),
                 int_ops: sum(|op| op.int_ops),
                 bytes_read: moved(&g.bytes_read)?,

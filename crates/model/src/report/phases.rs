@@ -9,12 +9,22 @@ use std::sync::Arc;
 /// Tokens of a prefill, and those kept before a decode step, where no size was given.
 const TYPICAL: i128 = 128;
 
+rooflens_ground::words! {
+    /// A phase of a decoder.
+    pub enum PhaseKind {
+        /// Nothing is kept yet, or many tokens are new.
+        Prefill = "prefill",
+        /// One token is new.
+        Decode = "decode",
+    }
+}
+
 /// One phase: what it costs in formulas, and at the report's bindings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct PhaseReport {
-    /// `prefill` (nothing is kept yet, or many tokens are new) or `decode` (one token).
-    pub name: String,
+    /// Which.
+    pub name: PhaseKind,
     /// The symbol that the phase fixes, and at what.
     pub symbol: String,
     pub value: u64,
@@ -68,7 +78,7 @@ pub(super) fn phases(
 ) -> Vec<PhaseReport> {
     let cache = &analysis.cache;
     let Some(new) = &cache.new else { return Vec::new() };
-    let phase = |name: &str, symbol: &Arc<str>, value: i128, open: Option<&Arc<str>>| {
+    let phase = |name: PhaseKind, symbol: &Arc<str>, value: i128, open: Option<&Arc<str>>| {
         let mut all = bindings.clone();
         // The most that a data-dependent size can be is another at the sizes of a phase.
         all.retain(|name, _| given.contains_key(name) || !analysis.limits.contains_key(name));
@@ -86,10 +96,10 @@ pub(super) fn phases(
         Phase { analysis, fixed, all }.report(name, symbol, assumed, work)
     };
     let prefill = match &cache.past {
-        Some(past) => phase("prefill", past, 0, Some(new)),
-        None => phase("prefill", new, 0, Some(new)),
+        Some(past) => phase(PhaseKind::Prefill, past, 0, Some(new)),
+        None => phase(PhaseKind::Prefill, new, 0, Some(new)),
     };
-    let decode = phase("decode", new, 1, cache.past.as_ref());
+    let decode = phase(PhaseKind::Decode, new, 1, cache.past.as_ref());
     [prefill, decode].into_iter().flatten().collect()
 }
 
@@ -105,7 +115,7 @@ struct Phase<'a> {
 impl Phase<'_> {
     fn report(
         mut self,
-        name: &str,
+        name: PhaseKind,
         symbol: &Arc<str>,
         assumed: BTreeMap<String, u64>,
         work: &dyn Fn(&Bindings) -> Option<Work>,
@@ -124,7 +134,7 @@ impl Phase<'_> {
         let value = self.all.get(symbol).copied().unwrap_or_default();
         let (f, b) = (work.operations, work.bytes);
         Some(PhaseReport {
-            name: name.to_owned(),
+            name,
             symbol: symbol.to_string(),
             value: u64::try_from(value).unwrap_or(0),
             assumed,

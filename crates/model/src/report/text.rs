@@ -7,6 +7,7 @@ pub use csv::csv;
 pub use device::{bounds, ceilings};
 
 use super::model::{ModelReport, OpReport};
+use crate::ir::Severity;
 use rooflens_ground::text;
 use rooflens_ground::units::si;
 use std::collections::BTreeMap;
@@ -90,7 +91,7 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
                     or_dash(op.operations(), count),
                     or_dash(op.bytes(), bytes),
                     intensity(op.intensity),
-                    op.status.clone(),
+                    op.status.to_string(),
                 ]);
             }
         }
@@ -245,7 +246,7 @@ fn before(report: &ModelReport) -> Vec<String> {
     let said = |a: &super::Assumption| a.data_dependent || Some(&*a.symbol) == batch;
     lines.extend(taken(report, &said).into_iter().map(|line| format!("assumed: {line}")));
     for d in &report.diagnostics {
-        if ["warning", "conflict"].contains(&d.severity.as_str()) {
+        if matches!(d.severity, Severity::Warning | Severity::Conflict) {
             let hint = d.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
             lines.push(format!("{}: `{}` {}{hint}", d.severity, d.place, d.message));
         }
@@ -260,7 +261,7 @@ fn after(report: &ModelReport) -> Vec<String> {
     for (op, n) in &report.coverage.unknown {
         lines.push(format!("unknown: {op} × {n}: not in the totals"));
     }
-    let incomplete = report.diagnostics.iter().filter(|d| d.severity == "incomplete");
+    let incomplete = report.diagnostics.iter().filter(|d| d.severity == Severity::Incomplete);
     lines.extend(
         incomplete.take(SHOWN).map(|d| format!("{}: `{}`: {}", d.severity, d.place, d.message)),
     );
@@ -358,7 +359,7 @@ fn formulas(report: &ModelReport) -> Vec<[String; 2]> {
 /// What the analysis took for granted on the way, each remark once; a few of many.
 fn choices(report: &ModelReport) -> Vec<String> {
     const SHOWN: usize = 4;
-    let taken = report.diagnostics.iter().filter(|d| d.severity == "assumption");
+    let taken = report.diagnostics.iter().filter(|d| d.severity == Severity::Assumption);
     let mut seen = std::collections::BTreeSet::new();
     let mut lines = Vec::new();
     for d in taken {

@@ -104,7 +104,7 @@ pub struct CellPart {
     pub lost: u64,
 }
 
-words! {
+rooflens_ground::words! {
     /// How a run compares with the reference at the same load, by the study's percentile with what its requests wait
     /// for a batch: `quantile × gather_seconds`. A run whose client was late counts only as the faster one.
     #[derive(Default)]
@@ -126,7 +126,7 @@ words! {
     }
 }
 
-words! {
+rooflens_ground::words! {
     /// How batching does harm.
     pub enum LossKind {
         /// The throughput is lower than with the next smaller batch.

@@ -57,7 +57,7 @@ pub struct MeasurementFile {
     pub intervals: IntervalsPart,
 }
 
-words! {
+rooflens_ground::words! {
     /// Whether the numbers of a run can be trusted. The order is that of precedence: the first that applies is the
     /// run's verdict.
     pub enum Verdict {
@@ -98,7 +98,7 @@ pub struct FindingPart {
     pub evidence: String,
 }
 
-words! {
+rooflens_ground::words! {
     /// Whether a latency objective was met.
     pub enum SloOutcome {
         /// The upper end of the percentile's interval meets it.
@@ -122,7 +122,7 @@ pub struct SloPart {
     pub outcome: SloOutcome,
 }
 
-words! {
+rooflens_ground::words! {
     /// How the payload of a request travels.
     pub enum BodyEncoding {
         /// Tensors as JSON numbers.

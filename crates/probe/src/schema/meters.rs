@@ -50,7 +50,7 @@ pub struct ScrapePart {
     pub skipped: u64,
 }
 
-words! {
+rooflens_ground::words! {
     /// The kind of a series, which says what its value is.
     #[derive(Default)]
     pub enum SeriesKind {

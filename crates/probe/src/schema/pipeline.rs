@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-words! {
+rooflens_ground::words! {
     /// Who reported a stage.
     pub enum StageSource {
         /// The runtime in this process, with each answer.
@@ -42,7 +42,7 @@ pub struct StagePart {
     pub servers: Option<u64>,
 }
 
-words! {
+rooflens_ground::words! {
     /// A part of a request's way, in the order in which a request passes them.
     pub enum Role {
         /// Encoding the request in the client.

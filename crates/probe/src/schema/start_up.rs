@@ -62,7 +62,7 @@ pub struct PollsPart {
     pub timeout_seconds: f64,
 }
 
-words! {
+rooflens_ground::words! {
     /// State of the page cache before a start.
     pub enum PageCache {
         /// Nothing was done to it, and nothing is known of it.
@@ -130,7 +130,7 @@ pub struct CachePart {
     pub resident_bytes: u64,
 }
 
-words! {
+rooflens_ground::words! {
     /// Unit of a figure of a start.
     pub enum FigureUnit {
         /// Seconds.

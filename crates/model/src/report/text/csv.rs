@@ -1,5 +1,6 @@
 //! Exact numbers as CSV; what is not known is empty.
 
+use crate::ir::Severity;
 use crate::report::{BoundReport, ModelReport, OpReport};
 use rooflens_ground::text::csv as csv_field;
 use std::fmt::Write;
@@ -152,8 +153,8 @@ fn figures(report: &ModelReport) -> String {
     for [figure, value, unit, note] in report.bounds.iter().flat_map(on_device) {
         row(&figure, value, &unit, None, &note);
     }
-    for d in report.diagnostics.iter().filter(|d| d.severity != "assumption") {
-        row(&d.severity, String::new(), "", None, &format!("{}: {}", d.place, d.message));
+    for d in report.diagnostics.iter().filter(|d| d.severity != Severity::Assumption) {
+        row(d.severity.name(), String::new(), "", None, &format!("{}: {}", d.place, d.message));
     }
     out
 }

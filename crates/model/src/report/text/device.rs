@@ -1,6 +1,7 @@
 //! What devices allow, as text.
 
 use super::{align, bytes};
+use crate::report::{Binds, RunKind};
 use crate::report::{BoundReport, EstimateReport, LevelReport, ModelReport, RunReport};
 use rooflens_ground::units::si;
 use std::fmt::Write;
@@ -48,8 +49,8 @@ pub(super) fn runs(b: &BoundReport) -> Vec<Vec<String>> {
     let head = ["least time", "per run", "FLOP/s", "FLOP/B", "bound by"];
     let mut rows = vec![head.map(String::from).to_vec()];
     for run in &b.runs {
-        let name = if run.name == "at best" { "  at best (compulsory)" } else { &run.name };
-        let name = format!("  {}", name.trim_start());
+        let traffic = if run.name == RunKind::AtBest { " (compulsory)" } else { "" };
+        let name = format!("  {}{traffic}", run.name);
         let known = |text: String| if run.seconds > 0.0 { text } else { "not known".into() };
         rows.push(vec![
             name,
@@ -133,23 +134,23 @@ pub(super) fn lines(report: &ModelReport, b: &BoundReport) -> Vec<[String; 2]> {
 
 /// What takes most of the fused time, and whether caches could change that.
 fn verdict(report: &ModelReport, b: &BoundReport) -> String {
-    let fused = b.runs.iter().find(|run| run.name == "fused");
-    let best = b.runs.iter().find(|run| run.name == "at best");
-    let (Some(fused), Some(best)) = (fused, best) else { return b.bound.clone() };
-    if b.bound == "unknown" {
+    let fused = b.runs.iter().find(|run| run.name == RunKind::Fused);
+    let best = b.runs.iter().find(|run| run.name == RunKind::AtBest);
+    let (Some(fused), Some(best)) = (fused, best) else { return b.bound.to_string() };
+    if b.bound == Binds::Unknown {
         return super::NOT_KNOWN.to_owned();
     }
-    let share = match b.bound.as_str() {
-        "compute" => Some(fused.shares.compute),
-        "memory" => Some(fused.shares.memory),
-        "launches" => Some(fused.shares.launches),
-        _ => None,
+    let share = match b.bound {
+        Binds::Compute => Some(fused.shares.compute),
+        Binds::Memory => Some(fused.shares.memory),
+        Binds::Launches => Some(fused.shares.launches),
+        Binds::Mixed | Binds::Unknown => None,
     };
     let mut text = match share {
         Some(share) => format!("{}: {:.0} % of the fused time", b.bound, 100.0 * share),
         None => format!("mixed: {} of the fused time", shares(fused)),
     };
-    if best.bound != b.bound && best.bound == "compute" {
+    if best.bound != b.bound && best.bound == Binds::Compute {
         text.push_str(", unless caches hold the activations");
     }
     if report.totals.bound_ops > 0 {
