@@ -14,7 +14,7 @@ mod picture;
 pub use heatmap::{Cell, HeatMap, render_heatmap};
 pub use picture::{MAKES_PNG, render_png};
 
-use labels::{Area, Labels};
+use labels::{Anchor, Area, Labels};
 use marks::Scene;
 use plotters::prelude::{
     ChartBuilder, IntoDrawingArea, IntoLogRange, RGBColor, SVGBackend, TextStyle,
@@ -197,11 +197,11 @@ fn draw(chart: &Chart, svg: &mut String) -> Drawn<Labels> {
     let mut labels = Labels::new(frame);
     let (middle_x, middle_y) =
         (f64::midpoint(frame.x0, frame.x1), f64::midpoint(frame.y0, frame.y1));
-    labels.fixed(&chart.title, (96.0, 40.0), 24.0, INK, "start", 0.0);
-    labels.fixed(&chart.subtitle, (96.0, 66.0), 15.0, GREY, "start", 0.0);
+    labels.fixed(&chart.title, (96.0, 40.0), 24.0, INK, Anchor::Start, 0.0);
+    labels.fixed(&chart.subtitle, (96.0, 66.0), 15.0, GREY, Anchor::Start, 0.0);
     let x_title = "arithmetic intensity, FLOP/byte";
-    labels.fixed(x_title, (middle_x, frame.y1 + 50.0), 16.0, INK, "middle", 0.0);
-    labels.fixed("performance, GFLOP/s", (24.0, middle_y), 16.0, INK, "middle", -90.0);
+    labels.fixed(x_title, (middle_x, frame.y1 + 50.0), 16.0, INK, Anchor::Middle, 0.0);
+    labels.fixed("performance, GFLOP/s", (24.0, middle_y), 16.0, INK, Anchor::Middle, -90.0);
 
     let at = |intensity: f64, performance: f64| {
         let (x, y) = plot.backend_coord(&(intensity, performance / 1e9));

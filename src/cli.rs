@@ -9,6 +9,7 @@ mod diff;
 #[cfg_attr(not(feature = "load"), path = "cli/dynamic/absent.rs")]
 mod dynamic;
 mod exit;
+mod form;
 mod given;
 mod hw;
 mod ops;
@@ -18,6 +19,7 @@ mod sizes;
 pub use exit::Exit;
 
 use clap::{Parser, Subcommand};
+use form::Form;
 
 /// What a neural network costs on a machine, what holds it back, and how far the server is from
 /// that limit.

@@ -28,6 +28,11 @@ impl Runtime {
             Self::Ort => "ort",
         }
     }
+
+    /// The runtime of this name.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Tract, Self::Ort].into_iter().find(|r| r.name() == word)
+    }
 }
 
 /// How a model is loaded.

@@ -1,6 +1,6 @@
 //! A table whose cells are coloured by their value.
 
-use super::labels::{Area, Labels};
+use super::labels::{Anchor, Area, Labels};
 use super::{ChartError, Drawn, GREY, INK};
 use plotters::coord::Shift;
 use plotters::prelude::{
@@ -126,8 +126,8 @@ fn draw(map: &HeatMap, svg: &mut String) -> Drawn<Labels> {
     root.fill(&WHITE)?;
     let (x1, y1) = (grid.left + grid.width, grid.bottom);
     let mut labels = Labels::new(Area { x0: grid.left, y0: grid.top, x1, y1 });
-    labels.fixed(&map.title, (40.0, 40.0), 24.0, INK, "start", 0.0);
-    labels.fixed(&map.subtitle, (40.0, 68.0), 15.0, GREY, "start", 0.0);
+    labels.fixed(&map.title, (40.0, 40.0), 24.0, INK, Anchor::Start, 0.0);
+    labels.fixed(&map.subtitle, (40.0, 68.0), 15.0, GREY, Anchor::Start, 0.0);
     let values = map.cells.iter().flatten().filter_map(|c| c.value).filter(|v| *v > 0.0);
     let (least, most) = values.fold((f64::MAX, 0.0f64), |(a, b), v| (a.min(v), b.max(v)));
     let share = |value: Option<f64>| {
@@ -136,8 +136,8 @@ fn draw(map: &HeatMap, svg: &mut String) -> Drawn<Labels> {
     };
     for (r, ((name, said), row)) in map.rows.iter().zip(&map.cells).enumerate() {
         let (x, y) = (grid.left - 12.0, grid.corner(r, 0).1 + grid.cell.1 / 2.0);
-        labels.fixed(name, (x, y), 16.0, INK, "end", 0.0);
-        labels.fixed(said, (x, y + 19.0), 13.0, GREY, "end", 0.0);
+        labels.fixed(name, (x, y), 16.0, INK, Anchor::End, 0.0);
+        labels.fixed(said, (x, y + 19.0), 13.0, GREY, Anchor::End, 0.0);
         for (c, cell) in row.iter().enumerate() {
             let fill = share(cell.value).map_or(PALE, color);
             draw_cell(cell, fill, grid.corner(r, c), grid.cell, &root)?;
@@ -148,7 +148,7 @@ fn draw(map: &HeatMap, svg: &mut String) -> Drawn<Labels> {
     legend(map, &grid, &root, &mut labels)?;
     for (i, note) in map.notes.iter().enumerate() {
         let at = (40.0, grid.bottom + 102.0 + 22.0 * i as f64);
-        labels.fixed(note, at, 14.0, GREY, "start", 0.0);
+        labels.fixed(note, at, 14.0, GREY, Anchor::Start, 0.0);
     }
     root.present()?;
     Ok(labels)
@@ -189,10 +189,10 @@ fn draw_cell(
 fn label_cell(cell: &Cell, (x, y): (f64, f64), (wide, high): (f64, f64), labels: &mut Labels) {
     let middle = x + wide / 2.0;
     let first = y + (high - 18.0 * cell.small.len() as f64) / 2.0 + 6.0;
-    labels.fixed(&cell.text, (middle, first), 19.0, INK, "middle", 0.0);
+    labels.fixed(&cell.text, (middle, first), 19.0, INK, Anchor::Middle, 0.0);
     for (i, line) in cell.small.iter().enumerate() {
         let at = (middle, first + 19.0 + 18.0 * i as f64);
-        labels.fixed(line, at, 13.0, INK, "middle", 0.0);
+        labels.fixed(line, at, 13.0, INK, Anchor::Middle, 0.0);
     }
 }
 
@@ -201,13 +201,13 @@ fn columns(map: &HeatMap, grid: &Grid, labels: &mut Labels) {
     let bottom = grid.bottom;
     for (c, (name, said)) in map.columns.iter().enumerate() {
         let x = grid.left + grid.cell.0 * (c as f64 + 0.5);
-        labels.fixed(name, (x, bottom + 22.0), 16.0, INK, "middle", 0.0);
-        labels.fixed(said, (x, bottom + 41.0), 13.0, GREY, "middle", 0.0);
+        labels.fixed(name, (x, bottom + 22.0), 16.0, INK, Anchor::Middle, 0.0);
+        labels.fixed(said, (x, bottom + 41.0), 13.0, GREY, Anchor::Middle, 0.0);
     }
     let middle = grid.left + grid.width / 2.0;
-    labels.fixed(&map.x_title, (middle, bottom + 66.0), 16.0, INK, "middle", 0.0);
+    labels.fixed(&map.x_title, (middle, bottom + 66.0), 16.0, INK, Anchor::Middle, 0.0);
     let middle = f64::midpoint(grid.top, bottom);
-    labels.fixed(&map.y_title, (26.0, middle), 16.0, INK, "middle", -90.0);
+    labels.fixed(&map.y_title, (26.0, middle), 16.0, INK, Anchor::Middle, -90.0);
 }
 
 /// The scale of colours.
@@ -219,8 +219,8 @@ fn legend(map: &HeatMap, grid: &Grid, root: &Canvas, labels: &mut Labels) -> Dra
         let area = [(x, top as i32), (x + 5, top as i32 + 12)];
         root.draw(&Rectangle::new(area, color(f64::from(i) / 29.0).filled()))?;
     }
-    labels.fixed(&map.ends.0, (left - 8.0, top + 11.0), 13.0, INK, "end", 0.0);
-    labels.fixed(&map.ends.1, (left + 158.0, top + 11.0), 13.0, INK, "start", 0.0);
+    labels.fixed(&map.ends.0, (left - 8.0, top + 11.0), 13.0, INK, Anchor::End, 0.0);
+    labels.fixed(&map.ends.1, (left + 158.0, top + 11.0), 13.0, INK, Anchor::Start, 0.0);
     Ok(())
 }
 

@@ -22,12 +22,31 @@ impl Area {
     }
 }
 
+/// The part of a text that stands at its spot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+impl Anchor {
+    /// The word of SVG.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Middle => "middle",
+            Self::End => "end",
+        }
+    }
+}
+
 /// Where a label may stand: a point of its baseline, and which part of the text is there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
     pub(super) x: f64,
     pub(super) y: f64,
-    pub(super) anchor: &'static str,
+    pub(super) anchor: Anchor,
     /// Degrees, counter-clockwise negative as in SVG.
     pub(super) angle: f64,
 }
@@ -77,9 +96,9 @@ fn start_within(text: &str, size: f64, room: f64) -> &str {
 fn cover(text: &str, spot: Spot, size: f64) -> Vec<Area> {
     let w = width(text, size);
     let start = match spot.anchor {
-        "end" => -w,
-        "middle" => -w / 2.0,
-        _ => 0.0,
+        Anchor::End => -w,
+        Anchor::Middle => -w / 2.0,
+        Anchor::Start => 0.0,
     };
     let (up, down) = (0.95 * size, 0.3 * size);
     if spot.angle == 0.0 {
@@ -127,13 +146,13 @@ impl Labels {
         (x, y): (f64, f64),
         size: f64,
         color: RGBColor,
-        anchor: &'static str,
+        anchor: Anchor,
         angle: f64,
     ) {
         let spot = Spot { x, y, anchor, angle };
         let room = f64::from(super::SIZE.0) - x - 8.0;
         let mut text = text.to_owned();
-        if anchor == "start" && width(&text, size) > room {
+        if anchor == Anchor::Start && width(&text, size) > room {
             text = format!("{}…", start_within(&text, size, room - size));
         }
         self.placed.push(Placed { areas: Vec::new(), text, spot, size, color });
@@ -179,7 +198,7 @@ impl Labels {
                  stroke-width=\"3\" stroke-linejoin=\"round\" paint-order=\"stroke\"{turn}>{text}</text>",
                 super::FONT,
                 p.size,
-                p.spot.anchor,
+                p.spot.anchor.name(),
             );
         }
         out
@@ -239,7 +258,14 @@ mod tests {
         assert_eq!(start_within("aaaa", 10.0, 100.0), "aaaa");
         assert_eq!(start_within("é", 10.0, 0.0), "");
         let mut labels = Labels::new(Area { x0: 0.0, y0: 0.0, x1: 600.0, y1: 400.0 });
-        labels.fixed(&"A".repeat(1_000_000), (96.0, 66.0), 15.0, RGBColor(0, 0, 0), "start", 0.0);
+        labels.fixed(
+            &"A".repeat(1_000_000),
+            (96.0, 66.0),
+            15.0,
+            RGBColor(0, 0, 0),
+            Anchor::Start,
+            0.0,
+        );
         let cut = labels.texts().next().map(str::len);
         assert!(cut.is_some_and(|cut| cut < 1_000), "{cut:?}");
     }
@@ -255,7 +281,7 @@ mod tests {
                 .map(|k| Spot {
                     x: 295.0 + f64::from(i),
                     y: 20.0 * k as f64,
-                    anchor: ["start", "end", "middle"][k % 3],
+                    anchor: [Anchor::Start, Anchor::End, Anchor::Middle][k % 3],
                     angle: [0.0, -35.0][k % 2],
                 })
                 .collect();

@@ -1,6 +1,6 @@
 //! Lines, points, arrows and the legend, and where each one's label would like to stand.
 
-use super::labels::{self, Labels, Spot};
+use super::labels::{self, Anchor, Labels, Spot};
 use super::{Ceiling, Chart, Drawn, INK, MeasuredPoint, ModelPoint, Point, RoofLine};
 use crate::units::si;
 use plotters::coord::Shift;
@@ -132,7 +132,7 @@ impl Scene<'_, '_> {
             for step in 0..12 {
                 let x = x1 - 10.0 - (x1 - x0) * f64::from(step) / 12.0;
                 for dy in [-9.0, -26.0, 19.0] {
-                    spots.push(Spot { x, y: y + dy, anchor: "end", angle: 0.0 });
+                    spots.push(Spot { x, y: y + dy, anchor: Anchor::End, angle: 0.0 });
                 }
             }
             labels.place(&text, 15.0, color, &spots);
@@ -152,7 +152,7 @@ impl Scene<'_, '_> {
             let mut spots = Vec::new();
             for step in 0..14 {
                 let t = 0.04 + (room - 0.06).max(0.0) * f64::from(step) / 14.0;
-                for (distance, anchor) in [(8.0, "start"), (-18.0, "start")] {
+                for (distance, anchor) in [(8.0, Anchor::Start), (-18.0, Anchor::Start)] {
                     let x = a.0 + (b.0 - a.0) * t + distance * normal.cos();
                     let y = a.1 + (b.1 - a.1) * t + distance * normal.sin();
                     spots.push(Spot { x, y, anchor, angle });
@@ -250,21 +250,21 @@ impl Scene<'_, '_> {
             let mut beside = Vec::new();
             for distance in 0..5 {
                 let gap = 14.0 + 10.0 * f64::from(distance);
-                let left = Spot { x: x - gap, y: low + 5.0, anchor: "end", angle: 0.0 };
-                let right = Spot { x: x + gap, y: low + 5.0, anchor: "start", angle: 0.0 };
+                let left = Spot { x: x - gap, y: low + 5.0, anchor: Anchor::End, angle: 0.0 };
+                let right = Spot { x: x + gap, y: low + 5.0, anchor: Anchor::Start, angle: 0.0 };
                 beside.extend(if first_left { [left, right] } else { [right, left] });
             }
             // Below the point, ending before what is beside it.
             for step in 1..8 {
                 let x = x + 28.0 * f64::from(step);
-                beside.push(Spot { x, y: low + 25.0, anchor: "end", angle: 0.0 });
+                beside.push(Spot { x, y: low + 25.0, anchor: Anchor::End, angle: 0.0 });
             }
             beside.extend(around((x, low), 14.0, 15.0));
             let mut factor = Vec::new();
             for step in 0..9 {
                 let y = low + (high - low) * (0.5 + 0.04 * f64::from(step)) + 5.0;
-                let left = Spot { x: x - 9.0, y, anchor: "end", angle: 0.0 };
-                let right = Spot { x: x + 9.0, y, anchor: "start", angle: 0.0 };
+                let left = Spot { x: x - 9.0, y, anchor: Anchor::End, angle: 0.0 };
+                let right = Spot { x: x + 9.0, y, anchor: Anchor::Start, angle: 0.0 };
                 factor.extend(if first_left { [left, right] } else { [right, left] });
             }
             factor.extend(around((x, low), 14.0, 16.0));
@@ -298,7 +298,7 @@ impl Scene<'_, '_> {
                 (x, y) = (96.0, y + 24.0);
             }
             self.root.draw(&Circle::new(pixel((x + 7.0, y)), 7, color.filled()))?;
-            labels.fixed(&label, (x + 20.0, y + 5.0), 15.0, INK, "start", 0.0);
+            labels.fixed(&label, (x + 20.0, y + 5.0), 15.0, INK, Anchor::Start, 0.0);
             x += width;
         }
         Ok(())
@@ -322,14 +322,14 @@ fn around((x, y): (f64, f64), first: f64, size: f64) -> Vec<Spot> {
         let gap = first + 12.0 * f64::from(ring);
         let (above, below, level) = (y - gap, y + gap + 0.8 * size, y + 0.35 * size);
         for (x, y, anchor) in [
-            (x - gap, above + first, "end"),
-            (x + gap, below - first, "start"),
-            (x + gap, level, "start"),
-            (x - gap, level, "end"),
-            (x, above, "middle"),
-            (x, below, "middle"),
-            (x + gap, above + first, "start"),
-            (x - gap, below - first, "end"),
+            (x - gap, above + first, Anchor::End),
+            (x + gap, below - first, Anchor::Start),
+            (x + gap, level, Anchor::Start),
+            (x - gap, level, Anchor::End),
+            (x, above, Anchor::Middle),
+            (x, below, Anchor::Middle),
+            (x + gap, above + first, Anchor::Start),
+            (x - gap, below - first, Anchor::End),
         ] {
             spots.push(Spot { x, y, anchor, angle: 0.0 });
         }

@@ -3,7 +3,7 @@
 use super::sizes::Sizes;
 use super::{Exit, emit};
 use crate::hwdb::Choice;
-use crate::report::{BoundReport, ModelReport};
+use crate::report::{BoundReport, Listing, ModelReport};
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -25,8 +25,8 @@ pub(super) struct Args {
     #[command(flatten)]
     sizes: Sizes,
     /// List every node, sums by operator type (the default but for CSV), or the totals alone.
-    #[arg(long, value_name = "WHAT", value_parser = ["op", "type", "total"])]
-    by: Option<String>,
+    #[arg(long, value_name = "WHAT")]
+    by: Option<By>,
     /// Rows to list; the largest first.
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
@@ -43,8 +43,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "UNIT", requires = "on")]
     unit: Option<String>,
     /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json", "csv", "markdown"])]
-    format: String,
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    format: Form,
     /// Write to a file instead of standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -54,27 +54,52 @@ pub(super) struct Args {
     strict: bool,
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum By {
+    Op,
+    Type,
+    Total,
+}
+
+impl By {
+    fn listing(self) -> Listing {
+        match self {
+            Self::Op => Listing::Nodes,
+            Self::Type => Listing::Types,
+            Self::Total => Listing::Totals,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Form {
+    Table,
+    Json,
+    Csv,
+    Markdown,
+}
+
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let mut report = self.sizes.report(&self.model)?;
         if !self.on.is_empty() {
             report.bounds = self.bounds(&report)?;
         }
-        let by = self.by.as_deref();
-        let text = match self.format.as_str() {
-            "json" => {
+        let by = self.by.map(By::listing);
+        let text = match self.format {
+            Form::Json => {
                 super::emit_json(&report, self.output.as_deref())?;
                 return self.end(report);
             }
-            "csv" => crate::report::csv(&report, by.unwrap_or("op")),
-            form => {
+            Form::Csv => crate::report::csv(&report, by.unwrap_or(Listing::Nodes)),
+            Form::Markdown => {
                 report.show_names();
-                let by = by.unwrap_or("type");
-                if form == "markdown" {
-                    crate::report::markdown(&report, by, self.top)
-                } else {
-                    crate::report::table(&report, by, self.top) + &crate::report::bounds(&report)
-                }
+                crate::report::markdown(&report, by.unwrap_or(Listing::Types), self.top)
+            }
+            Form::Table => {
+                report.show_names();
+                let by = by.unwrap_or(Listing::Types);
+                crate::report::table(&report, by, self.top) + &crate::report::bounds(&report)
             }
         };
         emit(&text, self.output.as_deref())?;

@@ -1,7 +1,7 @@
 //! `rooflens check`: limits on what a model may cost, for a build that must not let it grow.
 
 use super::sizes::Sizes;
-use super::{Exit, emit, hinted};
+use super::{Exit, Form, emit, hinted};
 use crate::report::{BoundReport, FitReport, ModelReport};
 use crate::units::{parse_si, si};
 use anyhow::Result;
@@ -68,14 +68,14 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
     /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
-    format: String,
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    format: Form,
 }
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let mut report = self.sizes.report(&self.model)?;
-        if self.format != "json" {
+        if self.format != Form::Json {
             report.show_names();
         }
         let t = &report.totals;
@@ -124,9 +124,9 @@ impl Args {
             unknown: report.coverage.unknown.clone(),
             assumed,
         };
-        let text = match self.format.as_str() {
-            "json" => serde_json::to_string_pretty(&checked)? + "\n",
-            _ => table(&checked),
+        let text = match self.format {
+            Form::Json => serde_json::to_string_pretty(&checked)? + "\n",
+            Form::Table => table(&checked),
         };
         emit(&text, None)?;
         Ok(if checked.ok { Exit::Good } else { Exit::Failed })

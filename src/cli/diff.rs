@@ -1,7 +1,7 @@
 //! `rooflens diff`: two models, or two exports of one.
 
 use super::sizes::{Names, Sizes};
-use super::{Exit, emit, hinted, nearest};
+use super::{Exit, Form, emit, hinted, nearest};
 use crate::report::ModelReport;
 use crate::units::si;
 use anyhow::Result;
@@ -27,8 +27,8 @@ pub(super) struct Args {
     #[command(flatten)]
     sizes: Sizes,
     /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
-    format: String,
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    format: Form,
 }
 
 /// One figure of both.
@@ -40,21 +40,22 @@ struct Row {
     b: Option<u64>,
     /// b / a; absent where a is zero, or one is not known.
     ratio: Option<f64>,
+    /// The unit of a figure with a prefix; none of things that are counted one by one.
     #[serde(skip)]
-    unit: &'static str,
+    unit: Option<&'static str>,
 }
 
 impl Row {
     fn new(
         name: impl Into<String>,
-        unit: &'static str,
+        unit: impl Into<Option<&'static str>>,
         a: impl Into<Option<u64>>,
         b: impl Into<Option<u64>>,
     ) -> Self {
         let (a, b) = (a.into(), b.into());
         let divided = |a: u64, b: u64| (a > 0).then(|| b as f64 / a as f64);
         let ratio = a.zip(b).and_then(|(a, b)| divided(a, b));
-        Self { name: name.into(), a, b, ratio, unit }
+        Self { name: name.into(), a, b, ratio, unit: unit.into() }
     }
 }
 
@@ -76,7 +77,7 @@ impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let (mut a, known) = self.sizes.shared_report(&self.a)?;
         let (mut b, more) = self.sizes.shared_report(&self.b)?;
-        if self.format != "json" {
+        if self.format != Form::Json {
             [&mut a, &mut b].into_iter().for_each(crate::report::ModelReport::show_names);
         }
         self.used(known.and(more))?;
@@ -85,13 +86,13 @@ impl Args {
             a: a.model.file.clone(),
             b: b.model.file.clone(),
             totals: totals(&a, &b),
-            operations: by_operator(&a, &b, crate::report::TypeReport::operations),
-            nodes: by_operator(&a, &b, |t| u64::try_from(t.count).ok()),
+            operations: by_operator(&a, &b, Some(""), crate::report::TypeReport::operations),
+            nodes: by_operator(&a, &b, None, |t| u64::try_from(t.count).ok()),
             remarks: remarks(&a, &b),
         };
-        let text = match self.format.as_str() {
-            "json" => serde_json::to_string_pretty(&diff)? + "\n",
-            _ => table(&diff),
+        let text = match self.format {
+            Form::Json => serde_json::to_string_pretty(&diff)? + "\n",
+            Form::Table => table(&diff),
         };
         emit(&text, None)?;
         Ok(Exit::Good)
@@ -109,29 +110,23 @@ impl Args {
             texts.iter().filter_map(name).find(|name| !names.contains(name))
         };
         let Names { symbols, inputs, batch } = known;
-        let refuse = |kind: &str, name: &str, all: &BTreeSet<String>| {
+        let refuse = |(one, many): (&str, &str), name: &str, all: &BTreeSet<String>| {
             let hint = match (nearest(name, all.iter().map(String::as_str)), all.is_empty()) {
                 (_, true) => "all sizes of these models are fixed".to_owned(),
                 (Some(close), _) => format!("did you mean `{close}`?"),
                 (None, _) => {
                     let all: Vec<&str> = all.iter().map(String::as_str).collect();
-                    format!("their {kind}s are: {}", all.join(", "))
+                    format!("their {many} are: {}", all.join(", "))
                 }
             };
-            hinted(
-                format!(
-                    "neither model has a{} {kind} `{name}`",
-                    if kind == "input" { "n" } else { "" }
-                ),
-                hint,
-            )
+            hinted(format!("neither model has {one} `{name}`"), hint)
         };
         if let Some(name) = missing(&self.sizes.dim, &symbols, false) {
-            return Err(refuse("symbol", &name, &symbols));
+            return Err(refuse(("a symbol", "symbols"), &name, &symbols));
         }
         for texts in [&self.sizes.shape, &self.sizes.value] {
             if let Some(name) = missing(texts, &inputs, true) {
-                return Err(refuse("input", &name, &inputs));
+                return Err(refuse(("an input", "inputs"), &name, &inputs));
             }
         }
         if self.sizes.batch.is_some() && !batch {
@@ -183,8 +178,8 @@ fn totals(a: &ModelReport, b: &ModelReport) -> Vec<Row> {
         Row::new("fused traffic", "B", x.fused_bytes, y.fused_bytes),
         Row::new("compulsory traffic", "B", x.compulsory_bytes, y.compulsory_bytes),
         Row::new("peak activations", "B", x.peak_activation_bytes, y.peak_activation_bytes),
-        Row::new("nodes", "", nodes(a), nodes(b)),
-        Row::new("nodes, known", "", known(a), known(b)),
+        Row::new("nodes", None, nodes(a), nodes(b)),
+        Row::new("nodes, known", None, known(a), known(b)),
     ]
 }
 
@@ -192,6 +187,7 @@ fn totals(a: &ModelReport, b: &ModelReport) -> Vec<Row> {
 fn by_operator(
     a: &ModelReport,
     b: &ModelReport,
+    unit: Option<&'static str>,
     figure: impl Fn(&crate::report::TypeReport) -> Option<u64>,
 ) -> Vec<Row> {
     // An operator that a model does not have costs nothing there.
@@ -206,7 +202,7 @@ fn by_operator(
     let mut rows: Vec<Row> = both
         .into_iter()
         .filter(|(_, (a, b))| a != b)
-        .map(|(name, (a, b))| Row::new(name, "", a, b))
+        .map(|(name, (a, b))| Row::new(name, unit, a, b))
         .collect();
     rows.sort_by_key(|r| std::cmp::Reverse(r.a.unwrap_or(0).abs_diff(r.b.unwrap_or(0))));
     rows
@@ -223,11 +219,10 @@ fn table(diff: &Diff) -> String {
         }
         let _ = writeln!(text, "\n{title:<28} {:>12} {:>12} {:>9}", "a", "b", "b/a");
         for r in rows {
-            let show = |n: Option<u64>| match (n, title, r.unit) {
-                (None, ..) => "–".to_owned(),
-                (Some(n), "nodes", _) => n.to_string(),
-                (Some(n), ..) if r.name.starts_with("nodes") => n.to_string(),
-                (Some(n), _, unit) => si(n as f64, unit).trim_end().to_owned(),
+            let show = |n: Option<u64>| match (n, r.unit) {
+                (None, _) => "–".to_owned(),
+                (Some(n), None) => n.to_string(),
+                (Some(n), Some(unit)) => si(n as f64, unit).trim_end().to_owned(),
             };
             let ratio = match r.ratio {
                 Some(x) if r.a == r.b => format!("= {x:.0}"),

@@ -7,7 +7,7 @@ mod list;
 mod measure;
 mod show;
 
-use super::{Exit, emit, hinted};
+use super::{Exit, Form, emit, hinted};
 use crate::hwdb::{Catalogue, CeilingError, Choice, Device, HwdbError};
 use crate::roofline::Hierarchy;
 use anyhow::Result;

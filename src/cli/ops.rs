@@ -13,8 +13,15 @@ pub(super) struct Args {
     /// Only operators whose name or domain contains this, in any case.
     filter: Option<String>,
     /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json", "markdown"])]
-    format: String,
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    format: Form,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Form {
+    Table,
+    Json,
+    Markdown,
 }
 
 impl Args {
@@ -33,10 +40,10 @@ impl Args {
             return Err(super::hinted(message, hint));
         }
         rows.sort_by_key(|op| (op.domain, op.name));
-        let text = match self.format.as_str() {
-            "json" => json(&rows)?,
-            "markdown" => markdown(&rows),
-            _ => table(&rows),
+        let text = match self.format {
+            Form::Json => json(&rows)?,
+            Form::Markdown => markdown(&rows),
+            Form::Table => table(&rows),
         };
         emit(&text, None)?;
         Ok(Exit::Good)

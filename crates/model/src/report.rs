@@ -31,4 +31,4 @@ pub use model::{
 };
 pub use phases::{PhaseKind, PhaseReport};
 pub use tensor::SharedTensor;
-pub use text::{assumptions, bounds, ceilings, count, csv, markdown, table};
+pub use text::{Listing, assumptions, bounds, ceilings, count, csv, markdown, table};

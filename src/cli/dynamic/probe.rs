@@ -15,6 +15,7 @@ use crate::probe::drive::Plan;
 use crate::probe::measurement::{Aims, Measured, holds};
 use crate::probe::study::{Goal, Single, StudyError, Sweep, first_answer};
 use crate::probe::target::{Body, Encoding, Options, Prepared, Url};
+use crate::runtime::Runtime;
 use crate::schema::{MeasurementFile, StartUpPart};
 use anyhow::Result;
 pub(super) use batching::Args as BatchingArgs;
@@ -24,6 +25,14 @@ pub(super) use run::{Bar, interruptible};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 pub(super) use summary::summary;
+
+/// How tensors travel, as the flag says it.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum EncodingFlag {
+    Auto,
+    Json,
+    Binary,
+}
 
 /// Measure a serving platform under load: latency, throughput, and what the numbers are worth.
 ///
@@ -110,8 +119,8 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "N", default_value_t = 4, help_heading = "Requests", value_parser = clap::value_parser!(u64).range(1..=1024))]
     variants: u64,
     /// How tensors travel over kserve+http: auto, json or binary.
-    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Requests", value_parser = ["auto", "json", "binary"])]
-    encoding: String,
+    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Requests")]
+    encoding: EncodingFlag,
     /// Send a header, or gRPC metadata: 'Name: value'. Repeatable.
     #[arg(long, value_name = "HEADER", help_heading = "Requests")]
     header: Vec<String>,
@@ -296,14 +305,14 @@ impl Args {
     fn workers(&self, load: &Load) -> Option<usize> {
         let Load::Closed(workers) = load else { return None };
         let shared = self.senders.is_some() || self.stripe.is_some();
-        let own = self.in_process_file().is_some() && !shared;
+        let own = self.in_process_model().is_some() && !shared;
         (own && *workers <= usize::from(self.instances)).then_some(*workers)
     }
 
-    /// The model's file of a target in this process.
-    fn in_process_file(&self) -> Option<&Path> {
+    /// The runtime and the model's file of a target in this process.
+    fn in_process_model(&self) -> Option<(Runtime, &Path)> {
         let (runtime, path) = self.target.split_once(':')?;
-        matches!(runtime, "tract" | "ort").then(|| Path::new(path))
+        Some((Runtime::named(runtime)?, Path::new(path)))
     }
 
     fn plan(&self, load: Load) -> Result<Plan> {
@@ -326,8 +335,8 @@ impl Args {
     }
 
     fn prepare(&self, batch: i64, sizes: &Sizes, inline: bool) -> Result<Prepared> {
-        let prepared = if let Some(path) = self.in_process_file() {
-            self.in_process(path, batch, sizes, inline)?
+        let prepared = if let Some(model) = self.in_process_model() {
+            self.in_process(model, batch, sizes, inline)?
         } else {
             let url = Url::parse(&self.target).map_err(failed)?;
             Prepared::remote(&url, &self.options(batch)?).map_err(failed)?
@@ -361,10 +370,10 @@ impl Args {
             batch,
             seed: self.seed,
             variants: self.variants,
-            encoding: match self.encoding.as_str() {
-                "json" => Encoding::Json,
-                "binary" => Encoding::Binary,
-                _ => Encoding::Auto,
+            encoding: match self.encoding {
+                EncodingFlag::Auto => Encoding::Auto,
+                EncodingFlag::Json => Encoding::Json,
+                EncodingFlag::Binary => Encoding::Binary,
             },
             body: self.body()?,
             method: self.method.clone(),

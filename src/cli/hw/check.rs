@@ -1,6 +1,6 @@
 //! `rooflens hw check`.
 
-use super::{Exit, catalogue, emit, hinted, print_json};
+use super::{Exit, Form, catalogue, emit, hinted, print_json};
 use crate::hwdb::{Catalogue, Device, Disagreement, PeakCheck, Verdict};
 use crate::units::si;
 use anyhow::Result;
@@ -21,8 +21,8 @@ pub(super) struct Args {
     #[arg(long)]
     all: bool,
     /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
-    format: String,
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    format: Form,
     /// A folder of your own device files; they win over the shipped ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
@@ -49,7 +49,7 @@ impl Args {
         } else {
             self.files.iter().map(|f| one(&catalogue, f)).collect::<Result<_>>()?
         };
-        if self.format == "json" {
+        if self.format == Form::Json {
             print_json(&checked)?;
         } else {
             emit(&table(&checked), None)?;

@@ -1,6 +1,6 @@
 //! `rooflens hw compare`.
 
-use super::{Exit, catalogue, emit, find, print_json};
+use super::{Exit, Form, catalogue, emit, find, print_json};
 use crate::hwdb::{Choice, Device, MemoryLevel, Peak};
 use crate::units::{BytesPerSecond, FlopsPerSecond, si};
 use anyhow::Result;
@@ -19,8 +19,8 @@ pub(super) struct Args {
     #[arg(long)]
     dtype: Option<String>,
     /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
-    format: String,
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    format: Form,
     /// A folder of your own device files; they win over the shipped ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
@@ -32,7 +32,7 @@ impl Args {
         let devices: Vec<&Device> =
             self.devices.iter().map(|n| find(&catalogue, n)).collect::<Result<_>>()?;
         let dtypes = dtypes(&devices, self.dtype.as_deref())?;
-        if self.format == "json" {
+        if self.format == Form::Json {
             print_json(&devices)?;
         } else {
             emit(&table(&devices, &dtypes), None)?;
@@ -58,23 +58,32 @@ fn dtypes(devices: &[&Device], wanted: Option<&str>) -> Result<Vec<String>> {
     Err(super::hinted(message, format!("their types are: {}", all.join(", "))))
 }
 
-/// A row: a label, and per device a figure with its unit.
+/// How a figure is written.
+#[derive(Clone, Copy)]
+enum Shown {
+    /// With a prefix before this unit.
+    Prefixed(&'static str),
+    /// In whole watts.
+    Watts,
+}
+
+/// A row: a label, and per device a figure.
 struct Row {
     label: String,
-    unit: &'static str,
+    shown: Shown,
     figures: Vec<Option<f64>>,
 }
 
 fn rows(devices: &[&Device], dtypes: &[String]) -> Vec<Row> {
     let mut rows = Vec::new();
-    let mut row = |label: String, unit: &'static str, figure: &dyn Fn(&Device) -> Option<f64>| {
+    let mut row = |label: String, shown: Shown, figure: &dyn Fn(&Device) -> Option<f64>| {
         let figures: Vec<Option<f64>> = devices.iter().map(|d| figure(d)).collect();
         if figures.iter().any(Option::is_some) {
-            rows.push(Row { label, unit, figures });
+            rows.push(Row { label, shown, figures });
         }
     };
     for dtype in dtypes {
-        let unit = if dtype.starts_with('i') { "OP/s" } else { "FLOP/s" };
+        let unit = Shown::Prefixed(if dtype.starts_with('i') { "OP/s" } else { "FLOP/s" });
         row(format!("{dtype} peak"), unit, &|d| Some(d.peak(dtype)?.rate().get()));
         row(format!("{dtype}, f16 sums"), unit, &|d| {
             let narrow = Choice { accumulate: Some("f16"), ..Choice::from(dtype.as_str()) };
@@ -86,19 +95,19 @@ fn rows(devices: &[&Device], dtypes: &[String]) -> Vec<Row> {
         });
         row(format!("{dtype} GEMM"), unit, &|d| Some(d.peak(dtype)?.attainable_tflops? * 1e12));
     }
-    row("bandwidth".into(), "B/s", &|d| {
+    row("bandwidth".into(), Shown::Prefixed("B/s"), &|d| {
         d.dram().and_then(MemoryLevel::rate).map(BytesPerSecond::get)
     });
-    row("memory".into(), "B", &|d| d.dram()?.capacity_bytes.map(|b| b as f64));
+    row("memory".into(), Shown::Prefixed("B"), &|d| d.dram()?.capacity_bytes.map(|b| b as f64));
     for dtype in dtypes {
-        row(format!("{dtype} ridge"), "/B", &|d| {
+        row(format!("{dtype} ridge"), Shown::Prefixed("/B"), &|d| {
             Some((d.peak(dtype)?.rate() / d.dram()?.rate()?).get())
         });
     }
-    row("power".into(), "W", &|d| d.tdp_w);
+    row("power".into(), Shown::Watts, &|d| d.tdp_w);
     for dtype in dtypes {
         let rate = |d: &Device| d.peak(dtype).map(Peak::rate).map(FlopsPerSecond::get);
-        row(format!("{dtype} per watt"), "/J", &|d| Some(rate(d)? / d.tdp_w?));
+        row(format!("{dtype} per watt"), Shown::Prefixed("/J"), &|d| Some(rate(d)? / d.tdp_w?));
     }
     rows
 }
@@ -114,7 +123,10 @@ fn table(devices: &[&Device], dtypes: &[String]) -> String {
         let first = row.figures.first().copied().flatten();
         for (i, figure) in row.figures.iter().enumerate() {
             let cell = figure.map_or("–".to_owned(), |f| {
-                let value = if row.unit == "W" { format!("{f:.0} W") } else { si(f, row.unit) };
+                let value = match row.shown {
+                    Shown::Watts => format!("{f:.0} W"),
+                    Shown::Prefixed(unit) => si(f, unit),
+                };
                 match first.filter(|_| i > 0) {
                     Some(first) => format!("{value} ×{:.2}", f / first),
                     None => value,

@@ -1,6 +1,6 @@
 //! `rooflens hw detect`.
 
-use super::{Exit, catalogue, emit, print_json};
+use super::{Exit, Form, catalogue, emit, print_json};
 use crate::host::{Cpu, Gpu, cpu, gpus};
 use crate::units::si;
 use anyhow::Result;
@@ -14,8 +14,8 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
-    format: String,
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    format: Form,
     /// A folder of your own device files; GPUs are looked for among them, too.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
@@ -50,7 +50,7 @@ impl Args {
         };
         let gpus = gpus.into_iter().map(known).collect();
         let detected = Detected { cpu: cpu(), gpus, no_gpus_because };
-        if self.format == "json" {
+        if self.format == Form::Json {
             print_json(&detected)?;
         } else {
             emit(&table(&detected), None)?;

@@ -1,6 +1,6 @@
 //! `rooflens hw list`.
 
-use super::{Exit, bandwidth, catalogue, emit, hinted, print_json};
+use super::{Exit, Form, bandwidth, catalogue, emit, hinted, print_json};
 use crate::hwdb::Device;
 use crate::units::{parse_si, si};
 use anyhow::Result;
@@ -34,8 +34,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "BYTES")]
     min_memory: Option<String>,
     /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
-    format: String,
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    format: Form,
     /// A folder of your own device files; they win over the shipped ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
@@ -65,7 +65,7 @@ impl Args {
                 && min_memory.is_none_or(|least| memory.is_some_and(|m| m as f64 >= least))
         };
         let devices: Vec<&Device> = all.iter().copied().filter(matches).collect();
-        if self.format == "json" {
+        if self.format == Form::Json {
             print_json(&devices)?;
         } else {
             emit(&table(&devices, dtype), None)?;

@@ -4,7 +4,7 @@
 mod calibration;
 mod gpu;
 
-use super::{Exit, catalogue, emit, hinted, print_json};
+use super::{Exit, Form, catalogue, emit, hinted, print_json};
 use crate::host::{HOST, HOST_ONE_THREAD, Survey, SurveyPlan, survey};
 use crate::hwdb::{Calibration, Catalogue, Device};
 use crate::units::si;
@@ -58,8 +58,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     ort_library: Option<PathBuf>,
     /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json"])]
-    format: String,
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    format: Form,
 }
 
 impl Args {
@@ -113,7 +113,7 @@ impl Args {
                 write(&device, folder.join(format!("{}.toml", device.id)))?;
             }
         }
-        if self.format == "json" {
+        if self.format == Form::Json {
             print_json(&Measured { survey: &survey, gpus: &gpus, calibrations: &calibrations })?;
         } else {
             emit(&(table(&survey, &gpus, &written) + &calibrated(&calibrations)), None)?;

@@ -14,21 +14,28 @@ pub(super) struct Args {
     /// Id, alias or name, such as `v100`, `t4`, `rtx 2080 ti`; `host` once measured.
     device: String,
     /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table", value_parser = ["table", "json", "toml"])]
-    format: String,
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    format: Form,
     /// A folder of your own device files; they win over the shipped ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Form {
+    Table,
+    Json,
+    Toml,
 }
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let catalogue = catalogue(self.hwdb.as_deref())?;
         let device = find(&catalogue, &self.device)?;
-        let text = match self.format.as_str() {
-            "json" => serde_json::to_string_pretty(device)? + "\n",
-            "toml" => toml::to_string_pretty(device)?,
-            _ => describe(&catalogue, device),
+        let text = match self.format {
+            Form::Json => serde_json::to_string_pretty(device)? + "\n",
+            Form::Toml => toml::to_string_pretty(device)?,
+            Form::Table => describe(&catalogue, device),
         };
         emit(&text, None)?;
         Ok(Exit::Good)

@@ -38,11 +38,22 @@ fn intensity(value: Option<f64>) -> String {
     value.map_or_else(|| DASH.to_owned(), |v| format!("{v:.2}"))
 }
 
+/// What is listed above the totals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// Every node.
+    Nodes,
+    /// Sums by operator type.
+    Types,
+    /// Nothing: the totals alone.
+    Totals,
+}
+
 /// The rows of a listing: header first.
-fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
+fn rows(report: &ModelReport, by: Listing, top: usize) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     match by {
-        "type" => {
+        Listing::Types => {
             rows.push(
                 ["operator", "nodes", "MACs", "FLOPs", "int ops", "bytes", "unfused FLOP/B"]
                     .map(String::from)
@@ -66,7 +77,7 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
                 ]);
             }
         }
-        "op" => {
+        Listing::Nodes => {
             rows.push(
                 [
                     "node",
@@ -95,7 +106,7 @@ fn rows(report: &ModelReport, by: &str, top: usize) -> Vec<Vec<String>> {
                 ]);
             }
         }
-        _ => {}
+        Listing::Totals => {}
     }
     rows
 }
@@ -283,7 +294,7 @@ fn in_short(phase: &super::PhaseReport) -> String {
 }
 
 /// The report for people: sizes and warnings, listing, totals, formulas, remarks.
-pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
+pub fn table(report: &ModelReport, by: Listing, top: usize) -> String {
     let mut out = String::new();
     let inputs: Vec<String> =
         report.model.inputs.iter().map(|i| format!("{} {}", i.name, i.symbolic)).collect();
@@ -297,7 +308,7 @@ pub fn table(report: &ModelReport, by: &str, top: usize) -> String {
     if !rows.is_empty() {
         align(&mut out, &rows);
         let shown = rows.len() - 1;
-        let all = if by == "op" { report.ops.len() } else { report.by_type().len() };
+        let all = if by == Listing::Nodes { report.ops.len() } else { report.by_type().len() };
         if shown < all {
             let _ = writeln!(out, "… {} more; --top {all} shows all", all - shown);
         }
@@ -447,7 +458,7 @@ fn align(out: &mut String, rows: &[Vec<String>]) {
 }
 
 /// Tables for a document: all that the table says.
-pub fn markdown(report: &ModelReport, by: &str, top: usize) -> String {
+pub fn markdown(report: &ModelReport, by: Listing, top: usize) -> String {
     let mut out = format!("## {}\n\n", text::markdown(&report.model.file));
     for line in before(report) {
         let _ = writeln!(out, "- {}", text::markdown(&line));

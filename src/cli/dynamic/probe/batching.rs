@@ -93,8 +93,14 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "SETTING", help_heading = "Load")]
     server_batching: Vec<String>,
     /// What is printed.
-    #[arg(long, value_name = "HOW", default_value = "text", value_parser = ["text", "json"])]
-    format: String,
+    #[arg(long, value_name = "HOW", default_value = "text")]
+    format: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    Text,
+    Json,
 }
 
 impl Args {
@@ -183,7 +189,7 @@ impl Args {
                 super::super::charts::picture(&svg, &folder.join("batching.png"))?;
             }
         }
-        if self.format == "json" {
+        if self.format == Form::Json {
             return emit(&json, None);
         }
         emit(&format!("{}\nstudy in {}/\n", show::text(file), folder.display()), None)

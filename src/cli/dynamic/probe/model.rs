@@ -6,6 +6,7 @@ use crate::ir::{Model, ValueId};
 use crate::probe::target::Prepared;
 use crate::probe::target::tensor::Given;
 use crate::report::{ModelReport, batch_symbol};
+use crate::runtime::Runtime;
 use crate::schema::ModelPart;
 use anyhow::Result;
 use std::collections::BTreeSet;
@@ -69,15 +70,13 @@ impl Args {
     /// The runtime in this process; `inline` where the senders run it themselves, and behind a queue otherwise.
     pub(super) fn in_process(
         &self,
-        path: &Path,
+        (runtime, path): (Runtime, &Path),
         batch: i64,
         sizes: &Sizes,
         inline: bool,
     ) -> Result<Prepared> {
-        use crate::runtime::{Loaded, Runtime, RuntimeOptions};
-        let ort = self.target.starts_with("ort:");
-        let runtime = if ort { Runtime::Ort } else { Runtime::Tract };
-        if !ort && self.threads > 1 {
+        use crate::runtime::{Loaded, RuntimeOptions};
+        if runtime == Runtime::Tract && self.threads > 1 {
             return Err(hinted("tract runs an inference on one thread", "leave out --threads"));
         }
         for text in &self.input {

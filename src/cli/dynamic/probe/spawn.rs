@@ -11,6 +11,14 @@ use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+/// States of the page cache that a start is timed in.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Before {
+    Cold,
+    Warm,
+    Both,
+}
+
 /// What was said of the start.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Flags {
@@ -24,8 +32,8 @@ pub(in crate::cli) struct Flags {
     repeats: u16,
     /// State of the page cache before a start: cold drops the files of --model and --evict, and those
     /// that the server had open or mapped in its first start.
-    #[arg(long, value_name = "STATE", default_value = "both", help_heading = "Start-up", value_parser = ["cold", "warm", "both"])]
-    page_cache: String,
+    #[arg(long, value_name = "STATE", default_value = "both", help_heading = "Start-up")]
+    page_cache: Before,
     /// A file or folder that a cold start reads from storage. Repeatable.
     #[arg(long, value_name = "PATH", help_heading = "Start-up", requires = "spawn")]
     evict: Vec<PathBuf>,
@@ -73,10 +81,10 @@ impl Flags {
                 hinted(format!("`{}` cannot be read: {e}", path.display()), "check the path")
             })?);
         }
-        let states = match self.page_cache.as_str() {
-            "cold" => vec![PageCache::Cold],
-            "warm" => vec![PageCache::Warm],
-            _ => vec![PageCache::Cold, PageCache::Warm],
+        let states = match self.page_cache {
+            Before::Cold => vec![PageCache::Cold],
+            Before::Warm => vec![PageCache::Warm],
+            Before::Both => vec![PageCache::Cold, PageCache::Warm],
         };
         Ok(Starts { spec, states, repeats: self.repeats, known, logs: folder.to_owned() })
     }

@@ -1,5 +1,6 @@
 //! Exact numbers as CSV; what is not known is empty.
 
+use super::Listing;
 use crate::ir::Severity;
 use crate::report::{BoundReport, ModelReport, OpReport};
 use rooflens_ground::text::csv as csv_field;
@@ -13,12 +14,12 @@ fn ratio(n: Option<f64>) -> String {
     n.map_or_else(String::new, |n| n.to_string())
 }
 
-/// One row per node, per operator type (`type`), or per figure of the whole model (`total`).
-pub fn csv(report: &ModelReport, by: &str) -> String {
+/// One row per node, per operator type, or per figure of the whole model.
+pub fn csv(report: &ModelReport, by: Listing) -> String {
     match by {
-        "type" => types(report),
-        "total" => figures(report),
-        _ => nodes(report),
+        Listing::Types => types(report),
+        Listing::Totals => figures(report),
+        Listing::Nodes => nodes(report),
     }
 }
 
