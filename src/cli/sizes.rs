@@ -108,7 +108,7 @@ impl Sizes {
         self.batch?;
         let batch = batch_symbol(model).filter(|b| b.by_convention)?;
         Some(DiagnosticReport {
-            severity: Severity::Warning.word().to_owned(),
+            severity: Severity::Warning,
             place: batch.symbol.to_string(),
             message: "taken as the batch, because it is the first dynamic axis: neither a name nor an operator says so".into(),
             hint: Some(format!("set sizes by their names with --dim, as in --dim {}=8", batch.symbol)),

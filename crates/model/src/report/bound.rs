@@ -412,10 +412,10 @@ mod tests {
     #[test]
     fn a_verdict_takes_sixty_percent_of_the_time() {
         let verdict = |c, m, l| Shares::of(c, m, l).verdict();
-        assert_eq!(verdict(6.0, 4.0, 0.0), "compute");
-        assert_eq!(verdict(1.0, 3.0, 0.0), "memory");
-        assert_eq!(verdict(1.0, 1.0, 8.0), "launches");
-        assert_eq!(verdict(5.9, 4.1, 0.0), "mixed");
-        assert_eq!(verdict(0.0, 0.0, 0.0), "unknown");
+        assert_eq!(verdict(6.0, 4.0, 0.0).name(), "compute");
+        assert_eq!(verdict(1.0, 3.0, 0.0).name(), "memory");
+        assert_eq!(verdict(1.0, 1.0, 8.0).name(), "launches");
+        assert_eq!(verdict(5.9, 4.1, 0.0).name(), "mixed");
+        assert_eq!(verdict(0.0, 0.0, 0.0).name(), "unknown");
     }
 }
