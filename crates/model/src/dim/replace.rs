@@ -28,6 +28,7 @@ impl Dim {
     pub fn replace_with(&self, by: &dyn Fn(&str) -> Option<Self>) -> Self {
         match self.view() {
             View::Number(_) | View::Overflow => self.clone(),
+            View::Poly(_) if !self.any_symbol(&|name| by(name).is_some()) => self.clone(),
             View::Poly(terms) => terms.iter().fold(Self::ZERO, |sum, term| {
                 let one = Self::from(term.coefficient());
                 let factors = term.factors.iter();
