@@ -3,7 +3,7 @@
 use super::NodeReport;
 use super::bodies::{self, Body};
 use super::grouped::Grouped;
-use super::propagate::Outcome;
+use super::propagate::{MAX_HELD, Outcome, SHORT};
 use crate::dim::Dim;
 use crate::ir::{DType, Graph, Node, ValueId};
 use std::cmp::Ordering;
@@ -36,6 +36,25 @@ pub(super) struct Around {
     pub(super) outermost: bool,
 }
 
+/// The sums of all steps: of formulas that are long, no more than can be held.
+#[derive(Default)]
+struct Kept {
+    /// Factors of the long sums that are held.
+    held: usize,
+}
+
+impl Kept {
+    /// A sum that is short or can be held, else one that refuses to be a number.
+    fn sum(&mut self, sum: Dim) -> Dim {
+        let length = sum.length();
+        if length <= SHORT {
+            return sum;
+        }
+        self.held += length;
+        if self.held <= MAX_HELD { sum } else { Dim::overflow() }
+    }
+}
+
 /// Live bytes at each node of `graph`, in order. Views share the memory of what they view; weights are
 /// counted apart, and captured values where they live: `elsewhere` is of [`elsewhere`].
 pub(super) fn steps(
@@ -60,6 +79,7 @@ pub(super) fn steps(
     let used = |v: &&ValueId| around.outermost || last_use[v.index()].is_some();
     let mut live: Dim = held.filter(used).map(|v| size(*v)).sum();
     let mut result = Vec::with_capacity(order.len());
+    let mut kept = Kept::default();
     for (step, id) in order.iter().enumerate() {
         let (node, report) = (graph.node(*id), &outcome.nodes[id.index()]);
         let before = (!report.bodies.is_empty()).then(|| live.clone());
@@ -72,7 +92,8 @@ pub(super) fn steps(
             let ends = |v: ValueId| last_use[owner[v.index()].index()] == Some(step);
             inside(graph, node, report, owner, before, &size, &ends)
         });
-        result.push(Step { live: live.clone(), inside: inside.unwrap_or_default() });
+        let inside = inside.into_iter().flatten().map(|sum| kept.sum(sum)).collect();
+        result.push(Step { live: kept.sum(live.clone()), inside });
         for value in ends.of(step) {
             live += &-size(*value);
         }

@@ -19,9 +19,9 @@ const MAX_DIAGNOSTICS: usize = 1000;
 const MAX_VISITS: usize = 1_000_000;
 const PORTS_PER_VISIT: usize = 4;
 /// Of contents and formulas, so many numbers and factors are held.
-const MAX_HELD: usize = 1_500_000;
+pub(super) const MAX_HELD: usize = 1_500_000;
 /// Formulas of no more factors, and contents of no more numbers, are never let go of.
-const SHORT: usize = 32;
+pub(super) const SHORT: usize = 32;
 /// Bodies inside bodies are followed no deeper.
 const MAX_DEPTH: usize = 32;
 
