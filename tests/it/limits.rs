@@ -118,10 +118,10 @@ fn long_formulas_of_inputs_take_little_memory() {
     let folder = tempfile::tempdir().unwrap();
     for (nodes, inputs) in [(each, apart), (shared, vec![own(0)]), (found, vec![own(0)])] {
         let path = folder.path().join("long.onnx");
-        std::fs::write(&path, model(&nodes, &inputs, &[output.clone()])).unwrap();
+        std::fs::write(&path, model(&nodes, &inputs, std::slice::from_ref(&output))).unwrap();
         assert!(path.metadata().unwrap().len() < 1_000_000);
         let (kib, report) = peak_at(&path, &[]);
-        assert!(kib < 2 * 500 << 10, "{kib} KiB");
+        assert!(kib < 1000 << 10, "{kib} KiB");
         // Twenty ones by twenty ones: numbers are exact where a formula is too long to hold.
         assert_eq!(report["totals"]["flops"], 400 * nodes.len());
         // An input of 400 floats, and what is made of it: floats, or two indices for each of them; the first stays.

@@ -66,7 +66,7 @@ fn difference(folder: &Path, case: &Case, contents: bool) -> Option<String> {
         return Some(format!("{b} nodes known, not {a}: {:?}", said.map(|d| &d.message)));
     }
     let bound = opened.ops.iter().any(|op| op.status.name() == "bound");
-    let statuses = |r: &ModelReport| r.ops.iter().map(|op| op.status.clone()).collect::<Vec<_>>();
+    let statuses = |r: &ModelReport| r.ops.iter().map(|op| op.status).collect::<Vec<_>>();
     let all = |r: &ModelReport| (serde_json::to_value(&r.totals).unwrap(), statuses(r));
     // Without contents, data-dependent sizes have the same names and the same limits.
     if !contents && all(&fixed) != all(&opened) {
