@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(analysis.coverage.known <= analysis.coverage.nodes);
     if let Ok(report) = ModelReport::new(&model, "fuzz", &Bindings::new()) {
         // Models that cannot run at these sizes have no numbers to speak of.
-        if report.diagnostics.iter().any(|d| d.severity == "conflict") {
+        if report.diagnostics.iter().any(|d| d.severity == rooflens::ir::Severity::Conflict) {
             return;
         }
         let t = &report.totals;
