@@ -13,6 +13,7 @@ mod coverage;
 mod equalities;
 mod fusion;
 mod grouped;
+mod held;
 mod live;
 mod memory;
 mod parameters;

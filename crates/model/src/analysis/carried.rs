@@ -104,7 +104,7 @@ impl Walk<'_> {
     fn aside<T>(&self, others: &Others, walk: impl FnOnce() -> T) -> T {
         let limits = self.limits.borrow().clone();
         let (order, said) = (self.made_in_order.borrow().len(), self.said(None));
-        let (held, bounded, made) = (self.held.get(), self.bounded.get(), self.made.get());
+        let (held, bounded, made) = (self.held.so_far(), self.bounded.get(), self.made.get());
         for (name, like) in others {
             let limit = limits.get(like).cloned().flatten();
             self.limits.borrow_mut().insert(name.clone(), limit);
@@ -119,7 +119,7 @@ impl Walk<'_> {
         self.made_in_order.borrow_mut().truncate(order);
         self.ceiling.borrow_mut().forget();
         self.said(Some(said));
-        self.held.set(held);
+        self.held.back_to(held);
         self.bounded.set(bounded);
         self.made.set(made);
         result

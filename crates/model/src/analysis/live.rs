@@ -3,7 +3,8 @@
 use super::NodeReport;
 use super::bodies::{self, Body};
 use super::grouped::Grouped;
-use super::propagate::{MAX_HELD, Outcome, SHORT};
+use super::held::Held;
+use super::propagate::Outcome;
 use crate::dim::Dim;
 use crate::ir::{DType, Graph, Node, ValueId};
 use std::cmp::Ordering;
@@ -36,25 +37,6 @@ pub(super) struct Around {
     pub(super) outermost: bool,
 }
 
-/// The sums of all steps: of formulas that are long, no more than can be held.
-#[derive(Default)]
-struct Kept {
-    /// Factors of the long sums that are held.
-    held: usize,
-}
-
-impl Kept {
-    /// A sum that is short or can be held, else one that refuses to be a number.
-    fn sum(&mut self, sum: Dim) -> Dim {
-        let length = sum.length();
-        if length <= SHORT {
-            return sum;
-        }
-        self.held += length;
-        if self.held <= MAX_HELD { sum } else { Dim::overflow() }
-    }
-}
-
 /// Live bytes at each node of `graph`, in order. Views share the memory of what they view; weights are
 /// counted apart, and captured values where they live: `elsewhere` is of [`elsewhere`].
 pub(super) fn steps(
@@ -79,7 +61,8 @@ pub(super) fn steps(
     let used = |v: &&ValueId| around.outermost || last_use[v.index()].is_some();
     let mut live: Dim = held.filter(used).map(|v| size(*v)).sum();
     let mut result = Vec::with_capacity(order.len());
-    let mut kept = Kept::default();
+    // Sums too long to be held are let go of, as other formulas are.
+    let long = Held::default();
     for (step, id) in order.iter().enumerate() {
         let (node, report) = (graph.node(*id), &outcome.nodes[id.index()]);
         let before = (!report.bodies.is_empty()).then(|| live.clone());
@@ -92,8 +75,8 @@ pub(super) fn steps(
             let ends = |v: ValueId| last_use[owner[v.index()].index()] == Some(step);
             inside(graph, node, report, owner, before, &size, &ends)
         });
-        let inside = inside.into_iter().flatten().map(|sum| kept.sum(sum)).collect();
-        result.push(Step { live: kept.sum(live.clone()), inside });
+        let inside = inside.into_iter().flatten().map(|sum| long.formula(sum)).collect();
+        result.push(Step { live: long.formula(live.clone()), inside });
         for value in ends.of(step) {
             live += &-size(*value);
         }

@@ -5,6 +5,7 @@ use super::bodies::Calls;
 use super::ceiling::Ceiling;
 use super::charge;
 use super::equalities::{self, Limits, decided};
+use super::held::{Held, SHORT};
 use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo};
 use crate::ops::{self, Class, Effect, Equality, NodeCost, Op, OpCx, OpError, ROUND, Status};
@@ -18,10 +19,6 @@ const MAX_DIAGNOSTICS: usize = 1000;
 /// what they read and make, or of the values of a body, count as a node.
 const MAX_VISITS: usize = 1_000_000;
 const PORTS_PER_VISIT: usize = 4;
-/// Of contents and formulas, so many numbers and factors are held.
-pub(super) const MAX_HELD: usize = 1_500_000;
-/// Formulas of no more factors, and contents of no more numbers, are never let go of.
-pub(super) const SHORT: usize = 32;
 /// Bodies inside bodies are followed no deeper.
 const MAX_DEPTH: usize = 32;
 
@@ -52,8 +49,8 @@ pub(super) struct Walk<'b> {
     pub(super) comparing: Cell<bool>,
     depth: Cell<usize>,
     pub(super) visits: Cell<usize>,
-    /// How much is held of contents and of formulas, in numbers and factors.
-    pub(super) held: Cell<usize>,
+    /// How much is held of contents and of formulas.
+    pub(super) held: Held,
     /// Nodes of the outermost graph that fail for want of what an earlier one would give.
     following: Cell<usize>,
 }
@@ -120,7 +117,7 @@ impl<'b> Walk<'b> {
             comparing: Cell::new(false),
             depth: Cell::new(0),
             visits: Cell::new(0),
-            held: Cell::new(0),
+            held: Held::default(),
             following: Cell::new(0),
         }
     }
@@ -143,7 +140,7 @@ impl<'b> Walk<'b> {
     /// A symbol of a data-dependent size, named after the place of its node: the same in every
     /// round of a loop, and whatever else of the model is known.
     pub(super) fn fresh(&self, stem: &str, limit: Option<Dim>) -> Result<Dim, OpError> {
-        let limit = limit.map(|l| self.within(l.bind(self.bindings).maximum(&Dim::ZERO)));
+        let limit = limit.map(|l| self.held.formula(l.bind(self.bindings).maximum(&Dim::ZERO)));
         if limit.as_ref().is_some_and(Dim::is_zero) {
             return Ok(Dim::ZERO);
         }
@@ -496,7 +493,7 @@ impl<'b> Walk<'b> {
         let product = if product > crate::dim::MAX_TERMS { 0 } else { product * open().count() };
         let counted = product >= SHORT;
         let counts = if counted { COUNTS * product } else { 0 };
-        if self.holds(contents + 4 * sizes + counts) {
+        if self.held.more(contents + 4 * sizes + counts) {
             return;
         }
         if contents > SHORT {
@@ -511,32 +508,16 @@ impl<'b> Walk<'b> {
         }
     }
 
-    /// Whether so much more can be held; then it is.
-    fn holds(&self, more: usize) -> bool {
-        let held = self.held.get().saturating_add(more);
-        let fits = held <= MAX_HELD;
-        if fits {
-            self.held.set(held);
-        }
-        fits
-    }
-
-    /// The same of a formula: one that is short, that can be held, or none.
-    fn within(&self, formula: Dim) -> Dim {
-        let length = formula.length();
-        if length <= SHORT || self.holds(length) { formula } else { Dim::overflow() }
-    }
-
-    /// The same of all counts of a node.
+    /// The same of the long formulas among the counts of a node.
     fn hold_counts(&self, report: NodeReport) -> NodeReport {
         let long = |count: &Dim| count.length() > SHORT;
         if !report.cost.counts().any(long) {
             return report;
         }
         let moved = |list: Vec<(crate::ir::ValueId, Dim)>| {
-            list.into_iter().map(|(value, bytes)| (value, self.within(bytes))).collect()
+            list.into_iter().map(|(value, bytes)| (value, self.held.formula(bytes))).collect()
         };
-        let cost = report.cost.map(&|count| self.within(count.clone())).into();
+        let cost = report.cost.map(&|count| self.held.formula(count.clone())).into();
         NodeReport { cost, reads: moved(report.reads), writes: moved(report.writes), ..report }
     }
 
