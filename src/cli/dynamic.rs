@@ -6,6 +6,9 @@ mod merge;
 mod probe;
 
 use super::{Exit, charts, emit, given, hinted, permille, progress_bar};
+use crate::dim::{Bindings, Dim};
+use crate::ir::{Model, ValueId};
+use crate::report::ModelReport;
 use anyhow::Result;
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
@@ -45,4 +48,14 @@ fn new_folder(wanted: &Path) -> Result<PathBuf> {
         }
     }
     Ok(folder)
+}
+
+/// Shapes of the inputs at the sizes of a report.
+fn shapes(model: &Model, report: &ModelReport) -> Vec<Vec<usize>> {
+    let at: Bindings =
+        report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
+    let size = |d: &Dim| d.bind(&at).as_usize().unwrap_or(1);
+    let shape =
+        |id: &ValueId| model.graph.value(*id).info.shape.iter().flatten().map(size).collect();
+    model.graph.inputs.iter().map(shape).collect()
 }

@@ -6,7 +6,6 @@ use super::probe::{Bar, interruptible};
 use super::{Exit, charts, emit, hinted};
 use crate::assess::{ASSESSMENT_SCHEMA, Assessment, loop_part};
 use crate::chart::Chart;
-use crate::dim::{Bindings, Dim};
 use crate::host::{HostCeilings, MeasurePlan, measure};
 use crate::ir::Model;
 use crate::probe::measurement::Measured;
@@ -65,7 +64,7 @@ impl Args {
             .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim"))?;
         let folder = super::new_folder(&self.output)?;
         let host = ceilings();
-        let loaded = loaded(&bytes, &shapes(&model, &report))?;
+        let loaded = loaded(&bytes, &super::shapes(&model, &report))?;
         let measured = self.measure(&loaded, host.threads, &stop)?;
         let (roof_one, roof_all) = roofs(&host);
         let (roofs, loops) = ([&roof_one, &roof_all], loops(host.threads));
@@ -216,15 +215,4 @@ fn machine(host: &HostCeilings) -> MachinePart {
         triad_bytes_per_second_all_threads: host.triad_all.median,
         doubts: host.doubts(),
     }
-}
-
-/// Shapes of the inputs at the bindings.
-fn shapes(model: &Model, report: &ModelReport) -> Vec<Vec<usize>> {
-    let at: Bindings =
-        report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
-    let size = |d: &Dim| d.bind(&at).as_usize().unwrap_or(1);
-    let shape = |id: &crate::ir::ValueId| {
-        model.graph.value(*id).info.shape.iter().flatten().map(size).collect()
-    };
-    model.graph.inputs.iter().map(shape).collect()
 }

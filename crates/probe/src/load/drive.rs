@@ -46,6 +46,25 @@ pub struct Plan {
     pub start_at: Option<SystemTime>,
 }
 
+/// An inference in this process is waited for, however long it takes.
+const PATIENCE: Duration = Duration::from_hours(24);
+
+impl Plan {
+    /// A closed loop of one machine with one request in flight per sender; each is waited for.
+    pub fn closed(workers: usize, duration: Duration) -> Self {
+        Self {
+            load: Load::Closed(workers),
+            seed: 1,
+            duration,
+            stripe: Stripe::WHOLE,
+            senders: workers,
+            timeout: PATIENCE,
+            max_in_flight: workers,
+            start_at: None,
+        }
+    }
+}
+
 /// What a watcher of a run sees.
 #[derive(Debug, Default)]
 pub struct Live {

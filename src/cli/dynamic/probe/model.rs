@@ -1,6 +1,6 @@
 //! The model's file beside a probe: run in this process, or counted for what a server achieves.
 
-use super::super::{given, hinted, load, progress_bar};
+use super::super::{given, hinted, load, progress_bar, shapes};
 use super::{Args, read};
 use crate::ir::{Model, ValueId};
 use crate::probe::target::Prepared;
@@ -158,13 +158,7 @@ pub(super) fn analysed(path: &Path, batch: i64, sizes: &Sizes, strict: bool) -> 
     let bindings = given::bindings(&model, &[], wanted)?;
     let report = ModelReport::new(&model, &path.display().to_string(), &bindings)
         .map_err(|e| hinted(e.to_string(), "use a smaller --batch"))?;
-    let at: crate::dim::Bindings =
-        report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
-    let shape = |id: &ValueId| {
-        let dims = model.graph.value(*id).info.shape.iter().flatten();
-        dims.map(|d| d.bind(&at).as_usize().unwrap_or(1)).collect()
-    };
-    let shapes = model.graph.inputs.iter().map(shape).collect();
+    let shapes = shapes(&model, &report);
     let same = held.first().filter(|_| held.len() == 1).and_then(|n| i64::try_from(*n).ok());
     Ok(Analysed { report, shapes, batch: same.unwrap_or(batch) })
 }

@@ -55,7 +55,6 @@ impl Sender {
 mod tests {
     use super::*;
     use crate::ProbeError;
-    use crate::arrival::{Load, Stripe};
     use crate::drive::{Live, Plan, drive};
     use crate::target::Prepared;
     use std::sync::Arc;
@@ -77,14 +76,8 @@ mod tests {
         let target = Prepared::inline("test:", "slow", &slow, 1);
         for (millis, failed) in [(1, true), (2000, false)] {
             let plan = Plan {
-                load: Load::Closed(2),
-                seed: 1,
-                duration: Duration::from_millis(60),
-                stripe: Stripe::WHOLE,
-                senders: 2,
                 timeout: Duration::from_millis(millis),
-                max_in_flight: 2,
-                start_at: None,
+                ..Plan::closed(2, Duration::from_millis(60))
             };
             let record =
                 drive(&plan, &target, &AtomicBool::new(false), &Live::default()).unwrap().record;

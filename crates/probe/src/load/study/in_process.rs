@@ -2,7 +2,6 @@
 //! the last one ends, so that response times are service times without queueing.
 
 use super::{Observer, Run, StudyError, Switch};
-use crate::arrival::{Load, Stripe};
 use crate::drive::Plan;
 use crate::measurement::{Aims, Measured};
 use crate::target::Prepared;
@@ -36,8 +35,6 @@ pub struct InProcess<'a> {
 const WARM_UP_COUNT: u64 = 2;
 /// A warm-up takes at least this long, so that threads have started within it.
 const SHORTEST: Duration = Duration::from_millis(20);
-/// An inference is waited for, however long it takes.
-const PATIENCE: Duration = Duration::from_hours(24);
 
 impl InProcess<'_> {
     /// Measures every loop; they are judged by the median, as the few inferences of a short run support no more.
@@ -51,7 +48,7 @@ impl InProcess<'_> {
         let run = Run { prepared: self.prepared, aims, until: None, meters: None, first_answer };
         let measure = |one: &ClosedLoop<'_>| {
             self.warm_up(&run, one, stop, observer)?;
-            run.measure(&plan(one.workers, self.duration), one.label, stop, observer)
+            run.measure(&Plan::closed(one.workers, self.duration), one.label, stop, observer)
         };
         self.loops.iter().map(measure).collect()
     }
@@ -65,7 +62,7 @@ impl InProcess<'_> {
         observer: &mut dyn Observer,
     ) -> Result<(), StudyError> {
         let label = format!("{}, warm-up", one.label);
-        let plan = plan(one.workers, self.warm_up.max(SHORTEST));
+        let plan = Plan::closed(one.workers, self.warm_up.max(SHORTEST));
         let (wanted, mut good) = (WARM_UP_COUNT * one.workers as u64, 0);
         while good < wanted && !stop.load(Ordering::Relaxed) {
             let record = run.watched(&plan, &label, stop, observer, None)?.record;
@@ -75,20 +72,6 @@ impl InProcess<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// A closed loop with one request in flight per sender.
-fn plan(workers: usize, duration: Duration) -> Plan {
-    Plan {
-        load: Load::Closed(workers),
-        seed: 1,
-        duration,
-        stripe: Stripe::WHOLE,
-        senders: workers,
-        timeout: PATIENCE,
-        max_in_flight: workers,
-        start_at: None,
     }
 }
 

@@ -72,7 +72,6 @@ impl Swept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arrival::{Load, Stripe};
     use crate::drive::Plan;
     use crate::measurement::Aims;
     use crate::schema::ModelPart;
@@ -94,16 +93,7 @@ mod tests {
 
     fn measured(stop: bool, folder: &Path) -> Swept {
         let runtime: Arc<dyn Target + Send + Sync> = Arc::new(Sleeper);
-        let plan = Plan {
-            load: Load::Closed(1),
-            seed: 1,
-            duration: Duration::from_millis(100),
-            stripe: Stripe::WHOLE,
-            senders: 1,
-            timeout: Duration::from_secs(10),
-            max_in_flight: 1,
-            start_at: None,
-        };
+        let plan = Plan::closed(1, Duration::from_millis(100));
         let aims = Aims { headline: 0.5, slo: None, warm_up: Some(0.0), throttled: None };
         let model = ModelPart {
             file: "m.onnx".into(),
