@@ -11,24 +11,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 pub use weights::WeightsOrigin;
 
-/// Who runs a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Runtime {
-    /// tract, which is part of the binary.
-    Tract,
-    /// onnxruntime, from a library that is on the machine.
-    Ort,
+rooflens_ground::words! {
+    /// Who runs a model, by the word for arguments and files.
+    pub enum Runtime {
+        /// tract, which is part of the binary.
+        Tract = "tract",
+        /// onnxruntime, from a library that is on the machine.
+        Ort = "ort",
+    }
 }
 
 impl Runtime {
-    /// The word for arguments and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tract => "tract",
-            Self::Ort => "ort",
-        }
-    }
-
     /// The runtime of this name.
     pub fn named(word: &str) -> Option<Self> {
         [Self::Tract, Self::Ort].into_iter().find(|r| r.name() == word)

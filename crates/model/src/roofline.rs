@@ -34,22 +34,13 @@ pub struct Roof {
     pub cached: Bytes,
 }
 
-/// What holds work back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// The arithmetic units.
-    Compute,
-    /// The memory.
-    Memory,
-}
-
-impl Bound {
-    /// The word printed.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Compute => "compute",
-            Self::Memory => "memory",
-        }
+rooflens_ground::words! {
+    /// What holds work back.
+    pub enum Bound {
+        /// The arithmetic units.
+        Compute = "compute",
+        /// The memory.
+        Memory = "memory",
     }
 }
 

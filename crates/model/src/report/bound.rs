@@ -1,8 +1,7 @@
 //! A counted model under the roof of a device.
 
-use super::PhaseKind;
 use super::levels::{LevelReport, levels};
-use super::{EstimateReport, ModelReport, OpReport};
+use super::{EstimateReport, ModelReport, OpReport, PhaseKind};
 use crate::dim::Bindings;
 use crate::hwdb::Device;
 use crate::ops::Status;

@@ -6,8 +6,7 @@
 
 use super::{ModelReport, OpReport, TensorReport};
 use crate::analysis::Rule;
-use crate::ops::{self, Op, Part};
-use crate::ops::{Class, Status};
+use crate::ops::{self, Class, Op, Part, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Kinds of kernels whose efficiencies have a curve of their own.

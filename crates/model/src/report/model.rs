@@ -2,11 +2,9 @@
 
 use super::beside::{beside, is_large};
 use super::numbers::Evaluator;
-use crate::analysis::Rule;
-use crate::analysis::{Analysis, analyze};
+use crate::analysis::{Analysis, Rule, analyze};
 use crate::dim::{Bindings, Dim, EvalError, MAX_TERMS};
-use crate::ir::Severity;
-use crate::ir::{Graph, Model, ValueId};
+use crate::ir::{Graph, Model, Severity, ValueId};
 use crate::ops::{Class, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

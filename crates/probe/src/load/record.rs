@@ -512,7 +512,6 @@ mod tests {
         assert_eq!(back, *interval);
     }
 
-    /// Half an hour at 5000/s, as a server of one millisecond and some answers it.
     #[test]
     fn a_stall_takes_time_in_proportion_to_its_length() {
         let mut record = Record::with_step(10);
@@ -527,6 +526,7 @@ mod tests {
         assert!(begin.elapsed().as_secs() < 60, "{:?}", begin.elapsed());
     }
 
+    /// Half an hour at 5000/s, as a server of one millisecond and some answers it.
     #[test]
     fn intervals_that_are_over_take_little_memory() {
         let (mut record, mut random) = (Record::new(Duration::from_mins(30)), Random::new(5));

@@ -1,6 +1,7 @@
 //! Studies: programs of runs that answer one question. One run with everything read beside it ([`Run`]), the search
-//! for the highest rate ([`highest`]), either of them for one target ([`Single`]), batches in turn ([`Sweep`]), starts of a server (`start_up`), batching against
-//! loads (`batching`), and a runtime in this process under closed loops ([`InProcess`]).
+//! for the highest rate ([`highest`]), either of them for one target ([`Single`]), batches in turn ([`Sweep`]), starts
+//! of a server (`start_up`), batching against loads (`batching`), and a runtime in this process under closed loops
+//! ([`InProcess`]).
 //!
 //! A study takes a plan, tells an [`Observer`] how far it is, and returns what it found or a typed error. It knows no
 //! flags and prints nothing.

@@ -108,6 +108,7 @@ rooflens_ground::words! {
     /// How a run compares with the reference at the same load, by the study's percentile with what its requests wait
     /// for a batch: `quantile × gather_seconds`. A run whose client was late counts only as the faster one.
     #[derive(Default)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum Against {
         /// It is the reference itself.
         Reference = "reference",
@@ -128,6 +129,7 @@ rooflens_ground::words! {
 
 rooflens_ground::words! {
     /// How batching does harm.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum LossKind {
         /// The throughput is lower than with the next smaller batch.
         ThroughputFalls = "throughput-falls",

@@ -60,6 +60,7 @@ pub struct MeasurementFile {
 rooflens_ground::words! {
     /// Whether the numbers of a run can be trusted. The order is that of precedence: the first that applies is the
     /// run's verdict.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum Verdict {
         /// The client could not keep to its schedule, or delayed what it measured.
         ClientLimited = "CLIENT-LIMITED",
@@ -100,6 +101,7 @@ pub struct FindingPart {
 
 rooflens_ground::words! {
     /// Whether a latency objective was met.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum SloOutcome {
         /// The upper end of the percentile's interval meets it.
         Pass = "pass",
@@ -124,6 +126,7 @@ pub struct SloPart {
 
 rooflens_ground::words! {
     /// How the payload of a request travels.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum BodyEncoding {
         /// Tensors as JSON numbers.
         Json = "JSON",

@@ -53,6 +53,7 @@ pub struct ScrapePart {
 rooflens_ground::words! {
     /// The kind of a series, which says what its value is.
     #[derive(Default)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum SeriesKind {
         /// A counter: the value is its increase.
         Counter = "counter",

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 rooflens_ground::words! {
     /// Who reported a stage.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum StageSource {
         /// The runtime in this process, with each answer.
         InProcess = "in process",
@@ -44,6 +45,7 @@ pub struct StagePart {
 
 rooflens_ground::words! {
     /// A part of a request's way, in the order in which a request passes them.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum Role {
         /// Encoding the request in the client.
         Encode = "client encode",

@@ -64,6 +64,7 @@ pub struct PollsPart {
 
 rooflens_ground::words! {
     /// State of the page cache before a start.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum PageCache {
         /// Nothing was done to it, and nothing is known of it.
         Unknown = "unknown",
@@ -132,6 +133,7 @@ pub struct CachePart {
 
 rooflens_ground::words! {
     /// Unit of a figure of a start.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum FigureUnit {
         /// Seconds.
         Seconds = "s",

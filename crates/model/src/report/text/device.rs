@@ -1,8 +1,9 @@
 //! What devices allow, as text.
 
 use super::{align, bytes};
-use crate::report::{Binds, RunKind};
-use crate::report::{BoundReport, EstimateReport, LevelReport, ModelReport, RunReport};
+use crate::report::{
+    Binds, BoundReport, EstimateReport, LevelReport, ModelReport, RunKind, RunReport,
+};
 use rooflens_ground::units::si;
 use std::fmt::Write;
 

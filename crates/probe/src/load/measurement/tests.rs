@@ -1,8 +1,7 @@
 //! Merging through files, against a run in one piece.
 
 use super::*;
-use crate::arrival::Arrival;
-use crate::arrival::Stripe;
+use crate::arrival::{Arrival, Stripe};
 use crate::metric::Sample;
 
 /// A run of `stripe` against a server whose time depends on the request's number alone.
