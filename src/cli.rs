@@ -10,6 +10,7 @@ mod diff;
 mod dynamic;
 mod exit;
 mod form;
+mod formats;
 mod given;
 mod hw;
 mod ops;
@@ -39,6 +40,7 @@ enum Command {
     Dynamic(dynamic::Command),
     Check(check::Args),
     Diff(diff::Args),
+    Formats(formats::Args),
     Hw(hw::Args),
     Ops(ops::Args),
     Plot(plot::Args),
@@ -62,6 +64,7 @@ impl Cli {
             Command::Dynamic(command) => command.run(),
             Command::Check(args) => args.run(),
             Command::Diff(args) => args.run(),
+            Command::Formats(args) => args.run(),
             Command::Hw(args) => args.run(),
             Command::Ops(args) => args.run(),
             Command::Plot(args) => args.run(),

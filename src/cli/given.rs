@@ -2,6 +2,7 @@
 
 use super::{hinted, nearest};
 use crate::dim::{Bindings, Dim};
+use crate::formats::{Given, LoadError, Wanted};
 use crate::ir::{DType, Elem, Model, ValueId};
 use crate::report::batch_symbol;
 use anyhow::Result;
@@ -28,14 +29,36 @@ fn too_large(size: &str) -> anyhow::Error {
     hinted(format!("the size {size} is beyond any real tensor"), "sizes go up to 2^40")
 }
 
+/// What of a file is loaded.
+#[derive(Default)]
+pub(super) struct Choice<'a> {
+    /// `NAME=DIMS`, or `DIMS` for the next input: these inputs need not state a shape.
+    pub(super) shapes: &'a [String],
+    /// Which of several models in the file.
+    pub(super) signature: Option<&'a str>,
+    /// Which values are outputs.
+    pub(super) outputs: &'a [String],
+}
+
 /// The model at `path`, some inputs of which will get another shape.
-pub(super) fn load(path: &Path, shapes: &[String]) -> Result<Model> {
-    let given: Vec<&str> =
-        shapes.iter().filter_map(|text| Some(text.rsplit_once('=')?.0)).collect();
-    crate::formats::load_for(path, &given).map_err(|e| match e.hint() {
-        Some(hint) => hinted(e.to_string(), hint),
-        None => e.into(),
-    })
+pub(super) fn load(path: &Path, choice: &Choice<'_>) -> Result<Model> {
+    let split = |text: &'_ String| text.rsplit_once('=').map(|(name, _)| name.to_owned());
+    let named: Vec<String> = choice.shapes.iter().filter_map(split).collect();
+    let names: Vec<&str> = named.iter().map(String::as_str).collect();
+    let given = Given { names: &names, first: choice.shapes.len() - names.len() };
+    loaded(path, &Wanted { given, signature: choice.signature, outputs: choice.outputs })
+}
+
+/// The model at `path`, of which this is wanted.
+pub(super) fn loaded(path: &Path, wanted: &Wanted<'_>) -> Result<Model> {
+    let mut model = crate::formats::load_for(path, wanted).map_err(|e| refused(&e))?;
+    crate::analysis::settle(&mut model);
+    Ok(model)
+}
+
+/// Why a file is not read, for the command line.
+pub(super) fn refused(error: &LoadError) -> anyhow::Error {
+    hinted(error.to_string(), error.hint().unwrap_or("check the file").to_owned())
 }
 
 /// Values of symbols from `--dim` and `--batch`.
@@ -152,18 +175,57 @@ pub(super) fn set_value(model: &mut Model, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// The input and the sizes of `NAME=1x3x224x224`.
-pub(super) fn shape(model: &Model, text: &str) -> Result<(ValueId, Vec<u64>)> {
+/// The inputs and their sizes, of `NAME=1x3x224x224` each; without a name, of the next input in the order of the
+/// file that has none.
+pub(super) fn shapes(model: &Model, texts: &[String]) -> Result<Vec<(ValueId, Vec<u64>)>> {
+    let mut given = Vec::new();
+    for text in texts {
+        if let Some((name, dims)) = text.rsplit_once('=') {
+            given.push((input(model, name)?, dims_of(text, dims)?));
+        }
+    }
+    let named: BTreeSet<ValueId> = given.iter().map(|(id, _)| *id).collect();
+    let mut next = model.graph.inputs.iter().copied().filter(|id| !named.contains(id));
+    for text in texts.iter().filter(|text| !text.contains('=')) {
+        let sizes = dims_of(text, text)?;
+        let Some(id) = next.next() else {
+            let message = format!("`--shape {text}` is for no input: all have one already");
+            let count = model.graph.inputs.len();
+            return Err(hinted(message, format!("the model has {count} inputs")));
+        };
+        agrees(model, id, &sizes, text)?;
+        given.push((id, sizes));
+    }
+    Ok(given)
+}
+
+/// The sizes in a `--shape`.
+fn dims_of(text: &str, dims: &str) -> Result<Vec<u64>> {
     let usage = || {
         hinted(
-            format!("`--shape {text}` is not NAME=DIMS"),
+            format!("`--shape {text}` is not NAME=DIMS, nor DIMS"),
             "for example --shape input=1x3x224x224",
         )
     };
-    let (name, dims) = text.rsplit_once('=').ok_or_else(usage)?;
-    let sizes: Vec<u64> =
-        dims.split(['x', ',']).map(|d| size(d).ok_or_else(usage)?).collect::<Result<_>>()?;
-    Ok((input(model, name)?, sizes))
+    dims.split(['x', ',']).map(|d| size(d).ok_or_else(usage)?).collect()
+}
+
+/// Refuses sizes that were meant for another input: those that the file states are others.
+fn agrees(model: &Model, id: ValueId, sizes: &[u64], text: &str) -> Result<()> {
+    let value = model.graph.value(id);
+    let stated = value.info.shape.as_deref().unwrap_or(&[]);
+    let other = stated
+        .iter()
+        .zip(sizes)
+        .any(|(dim, size)| dim.as_const().is_some_and(|stated| stated != i128::from(*size)));
+    if !other {
+        return Ok(());
+    }
+    let message = format!("`--shape {text}` contradicts input `{}`, {}", value.name, value.info);
+    Err(hinted(
+        message,
+        format!("to change it all the same, name it: --shape {}={text}", value.name),
+    ))
 }
 
 /// Gives inputs these sizes, as `flag` says. A symbol among what they declared has the same size in
@@ -198,5 +260,6 @@ pub(super) fn set_sizes(
             *dim = dim.bind(&at);
         }
     }
+    crate::analysis::settle(model);
     Ok(())
 }

@@ -12,6 +12,9 @@ use std::fmt::Write;
 pub(super) struct Args {
     /// Only operators whose name or domain contains this, in any case.
     filter: Option<String>,
+    /// The operators of another format, with what each becomes: tf, keras, tflite.
+    #[arg(long, value_name = "FORMAT")]
+    domain: Option<String>,
     /// Form of the output.
     #[arg(long, value_name = "FORM", default_value = "table")]
     format: Form,
@@ -27,6 +30,9 @@ enum Form {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let filter = self.filter.unwrap_or_default().to_lowercase();
+        if let Some(name) = self.domain {
+            return of_format(&name, &filter, self.format);
+        }
         let matches =
             |op: &&Op| format!("{}.{}", domain(op), op.name).to_lowercase().contains(&filter);
         let mut rows: Vec<&Op> = ops::all().filter(matches).collect();
@@ -48,6 +54,39 @@ impl Args {
         emit(&text, None)?;
         Ok(Exit::Good)
     }
+}
+
+/// Lists what is understood of the operators of a format.
+fn of_format(name: &str, filter: &str, form: Form) -> anyhow::Result<Exit> {
+    let own = |format: &&crate::formats::Format| format.domain == name;
+    let known = crate::formats::FORMATS.iter().filter(|format| !format.domain.is_empty());
+    let Some(format) = known.clone().find(own) else {
+        let names: Vec<&str> = known.map(|format| format.domain).collect();
+        let message = format!("no format has operators of a domain `{name}`");
+        return Err(super::hinted(message, format!("there are: {}", names.join(", "))));
+    };
+    let mut rows = (format.operators)();
+    rows.retain(|(op, _)| op.to_lowercase().contains(filter));
+    rows.sort_unstable();
+    let text = match form {
+        Form::Json => {
+            let row = |(op, to): &(&str, &str)| serde_json::json!({ "name": op, "becomes": to });
+            serde_json::to_string_pretty(&rows.iter().map(row).collect::<Vec<_>>())? + "\n"
+        }
+        Form::Table => rows.iter().fold(String::new(), |mut text, (op, to)| {
+            let _ = writeln!(text, "{op:<40} {to}");
+            text
+        }),
+        Form::Markdown => {
+            let head = format!("| {} | becomes |\n| --- | --- |\n", format.name);
+            rows.iter().fold(head, |mut text, (op, to)| {
+                let _ = writeln!(text, "| {op} | {} |", to.replace('|', "\\|"));
+                text
+            })
+        }
+    };
+    emit(&text, None)?;
+    Ok(Exit::Good)
 }
 
 fn domain(op: &Op) -> &'static str {

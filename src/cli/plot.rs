@@ -6,6 +6,7 @@ use super::{Exit, charts, emit, hinted};
 use crate::analysis::{Precision, type_name};
 use crate::assess::{ASSESSMENT_SCHEMA, Assessment};
 use crate::chart::{Chart, RoofLine};
+use crate::formats::{Given, Wanted};
 use crate::ir::{Model, ValueId};
 use crate::report::ModelReport;
 use crate::roofline::Roof;
@@ -256,7 +257,9 @@ fn again(report: &ModelReport, dtype: &str) -> Result<ModelReport> {
     };
     let precision: Precision = dtype.parse().map_err(|_| refuse("models are not cast to it"))?;
     let names: Vec<&str> = report.model.inputs.iter().map(|t| t.name.as_str()).collect();
-    let mut model = crate::formats::load_for(Path::new(file), &names)
+    let given = Given { names: &names, first: 0 };
+    let wanted = Wanted { given, ..Wanted::default() };
+    let mut model = super::given::loaded(Path::new(file), &wanted)
         .map_err(|e| refuse(&format!("it cannot be read: {e}")))?;
     if model.file_bytes != report.model.file_bytes {
         return Err(refuse("the file has changed"));

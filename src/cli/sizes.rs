@@ -1,6 +1,6 @@
 //! The sizes and types that a model is counted at: flags that all commands have alike.
 
-use super::given::{bindings, every_symbol, load, set_sizes, set_value, shape};
+use super::given::{Choice, bindings, every_symbol, load, set_sizes, set_value, shapes};
 use super::hinted;
 use crate::analysis::Precision;
 use crate::ir::{Model, Severity};
@@ -19,8 +19,9 @@ pub(super) struct Sizes {
     /// it, else the dynamic first axis.
     #[arg(long, value_name = "N")]
     pub(super) batch: Option<u64>,
-    /// Fix the shape of an input: NAME=1x3x224x224. Repeatable.
-    #[arg(long, value_name = "NAME=DIMS")]
+    /// Fix the shape of an input: NAME=1x3x224x224, or 1x3x224x224 for the next input in the file's
+    /// order. Repeatable.
+    #[arg(long, value_name = "[NAME=]DIMS")]
     pub(super) shape: Vec<String>,
     /// Set the value of a small input, such as a flag or a size: NAME=V or NAME=V,V. Repeatable.
     #[arg(long, value_name = "NAME=V")]
@@ -29,6 +30,13 @@ pub(super) struct Sizes {
     /// apart, as in w4a16.
     #[arg(long, value_name = "TYPE")]
     pub(super) dtype: Option<Precision>,
+    /// Which of the models in the file, where it holds several: a signature of a SavedModel or a TFLite
+    /// file.
+    #[arg(long, value_name = "NAME")]
+    pub(super) signature: Option<String>,
+    /// Make this node an output, where the file names none, as frozen TensorFlow graphs do. Repeatable.
+    #[arg(long, value_name = "NODE")]
+    pub(super) output_node: Vec<String>,
 }
 
 /// What a model leaves open, by name.
@@ -54,12 +62,12 @@ impl Names {
 impl Sizes {
     /// Analyses the model at `path` at these sizes.
     pub(super) fn report(&self, path: &Path) -> Result<ModelReport> {
-        self.count(path, load(path, &self.shape)?)
+        self.count(path, load(path, &self.choice())?)
     }
 
     /// The same where a symbol, an input or the batch may be missing from this model, and what it has.
     pub(super) fn shared_report(&self, path: &Path) -> Result<(ModelReport, Names)> {
-        let model = load(path, &self.shape)?;
+        let model = load(path, &self.choice())?;
         let inputs = model.graph.inputs.iter().map(|id| model.graph.value(*id).name.clone());
         let names = Names {
             inputs: inputs.collect(),
@@ -78,13 +86,22 @@ impl Sizes {
             shape: self.shape.iter().filter(of_input).cloned().collect(),
             value: self.value.iter().filter(of_input).cloned().collect(),
             dtype: self.dtype,
+            signature: None,
+            output_node: Vec::new(),
         };
         Ok((own.count(path, model)?, names))
     }
 
+    fn choice(&self) -> Choice<'_> {
+        Choice {
+            shapes: &self.shape,
+            signature: self.signature.as_deref(),
+            outputs: &self.output_node,
+        }
+    }
+
     fn count(&self, path: &Path, mut model: Model) -> Result<ModelReport> {
-        let given = self.shape.iter().map(|text| shape(&model, text));
-        let given = given.collect::<Result<Vec<_>>>()?;
+        let given = shapes(&model, &self.shape)?;
         set_sizes(&mut model, &given, "--shape")?;
         for text in &self.value {
             set_value(&mut model, text)?;

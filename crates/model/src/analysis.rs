@@ -19,6 +19,7 @@ mod memory;
 mod parameters;
 mod precision;
 mod propagate;
+mod settle;
 mod traffic;
 
 pub use bodies::Body;
@@ -28,6 +29,7 @@ pub use fusion::{Group, Rule};
 pub use memory::Plan;
 pub use precision::{Precision, PrecisionError, recast, type_name};
 pub use propagate::Outcome;
+pub use settle::settle;
 
 use crate::dim::{Bindings, Dim, EvalError};
 use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo, ValueId};

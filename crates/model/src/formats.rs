@@ -3,38 +3,106 @@
 //! Files are untrusted: every reader answers a malformed, truncated or hostile file with one
 //! [`LoadError`] that names the place. Weights are mapped, never read. This floor sees the graph's
 //! types and knows nothing of what operators do or cost.
+//!
+//! A format is a row of [`FORMATS`], recognized by what is in a file and never by its name, and a room with
+//! its reader: from bytes to plain structures, and from these, by a table with a row for each operator, to
+//! a graph in ONNX's vocabulary that a [`draft::Draft`] writes.
 
 mod bytes;
+mod draft;
 mod error;
+mod limits;
 mod onnx;
+mod place;
+mod wanted;
 
 pub use error::{LoadError, LoadErrorKind};
 pub use onnx::{Sketch, Unfilled};
+pub use place::Place;
+pub use wanted::{Given, Wanted};
 
 use crate::ir::Model;
 use std::path::Path;
 
-/// Reads the model at `path`.
-pub fn load(path: &Path) -> Result<Model, LoadError> {
-    load_for(path, &[])
+/// A format of model files.
+pub struct Format {
+    /// What errors and reports call it.
+    pub name: &'static str,
+    /// Its name as a domain of operators, lower case; empty for ONNX, whose operators are the vocabulary.
+    pub domain: &'static str,
+    /// What its files usually look like, for people.
+    pub files: &'static str,
+    /// Which versions and kinds of it are read, in a phrase.
+    pub read_of_it: &'static str,
+    /// Which are not, in a phrase.
+    pub not_read: &'static str,
+    /// Whether a file may hold several models to choose from by name.
+    pub signatures: bool,
+    /// Whether any node may be made an output.
+    pub outputs: bool,
+    /// The operators of its own that are understood, with what they become in ONNX's vocabulary; empty for
+    /// ONNX itself.
+    pub operators: fn() -> Vec<(&'static str, &'static str)>,
+    sniff: fn(&Place) -> bool,
+    read: fn(&Place, &Wanted<'_>) -> Result<Model, LoadError>,
 }
 
-/// Reads a model whose inputs named in `given` will get shapes from the caller: sizes of −1, which some
-/// exporters write where they mean any, are then no error in these, and no hint elsewhere.
-pub fn load_for(path: &Path, given: &[&str]) -> Result<Model, LoadError> {
-    let file = bytes::map(path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    read(&file, Some(folder), given).map_err(|error| error.in_file(path))
+/// The formats that are read, tried in this order. The last takes whatever no other takes and is not known
+/// to be something else: a protobuf message says nothing of what it is.
+pub static FORMATS: &[Format] = &[Format {
+    name: onnx::NAME,
+    domain: "",
+    files: ".onnx, with its external data",
+    read_of_it: "every IR version, operator sets up to 27, com.microsoft",
+    not_read: "training information; the text form",
+    signatures: false,
+    outputs: false,
+    operators: Vec::new,
+    sniff: onnx::sniff,
+    read: onnx::read,
+}];
+
+/// Reads the model at `path`.
+pub fn load(path: &Path) -> Result<Model, LoadError> {
+    load_for(path, &Wanted::default())
+}
+
+/// Reads what is `wanted` of the model at `path`.
+pub fn load_for(path: &Path, wanted: &Wanted<'_>) -> Result<Model, LoadError> {
+    let place = Place::at(path)?;
+    read(&place, wanted).map_err(|error| error.in_file(path))
 }
 
 /// Reads a model from memory; contents kept in other files are then not available.
 pub fn load_bytes(bytes: &::bytes::Bytes) -> Result<Model, LoadError> {
-    read(bytes, None, &[])
+    load_bytes_for(bytes, &Wanted::default())
 }
 
-fn read(file: &::bytes::Bytes, folder: Option<&Path>, given: &[&str]) -> Result<Model, LoadError> {
-    if let Some(what) = bytes::other_format(file) {
-        return Err(LoadErrorKind::NotAModel(what).into());
+/// The same, of what is `wanted`.
+pub fn load_bytes_for(bytes: &::bytes::Bytes, wanted: &Wanted<'_>) -> Result<Model, LoadError> {
+    read(&Place::File { bytes: bytes.clone(), folder: None }, wanted)
+}
+
+/// The row of the format that a place holds.
+pub fn format_of(place: &Place) -> Result<&'static Format, LoadError> {
+    let all = FORMATS.len();
+    let known = FORMATS[..all.saturating_sub(1)].iter().find(|format| (format.sniff)(place));
+    if let Some(format) = known {
+        return Ok(format);
     }
-    onnx::read(file, folder, given)
+    place.other()?;
+    FORMATS
+        .last()
+        .filter(|format| (format.sniff)(place))
+        .ok_or_else(|| LoadErrorKind::Directory.into())
+}
+
+fn read(place: &Place, wanted: &Wanted<'_>) -> Result<Model, LoadError> {
+    let format = format_of(place)?;
+    wanted.suits(format)?;
+    let mut model = (format.read)(place, wanted)?;
+    if let Place::File { bytes, .. } = place {
+        model.file_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    }
+    Ok(model)
 }

@@ -26,6 +26,7 @@ mod inner;
 mod movement;
 mod normalization;
 mod opsets;
+mod own;
 mod part;
 mod pooling;
 mod ports;
@@ -194,6 +195,7 @@ pub static FAMILIES: &[&[Op]] = &[
     elementwise::OPS,
     movement::OPS,
     normalization::OPS,
+    own::OPS,
     pooling::OPS,
     quantization::OPS,
     random::OPS,

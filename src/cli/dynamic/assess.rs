@@ -118,11 +118,10 @@ impl Args {
     }
 
     fn load(&self, bytes: &bytes::Bytes) -> Result<Model> {
-        let loaded = match &self.model {
-            Some(path) => crate::formats::load(path),
-            None => crate::formats::load_bytes(bytes),
-        };
-        loaded.map_err(|e| hinted(e.to_string(), e.hint().unwrap_or("check the file")))
+        match &self.model {
+            Some(path) => super::given::loaded(path, &crate::formats::Wanted::default()),
+            None => crate::formats::load_bytes(bytes).map_err(|e| super::given::refused(&e)),
+        }
     }
 }
 

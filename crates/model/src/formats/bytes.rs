@@ -29,25 +29,3 @@ pub(super) fn map(path: &Path) -> Result<Bytes, LoadError> {
     let _ = map.advise(memmap2::Advice::Random);
     Ok(Bytes::from_owner(map))
 }
-
-/// What a file is, when its first bytes say that it is something this tool does not read.
-pub(super) fn other_format(file: &[u8]) -> Option<&'static str> {
-    let starts: &[(&[u8], &str)] = &[
-        (b"\xff\xd8\xff", "a JPEG image"),
-        (b"\x89PNG\r\n\x1a\n", "a PNG image"),
-        (b"GIF8", "a GIF image"),
-        (b"%PDF", "a PDF document"),
-        (b"PK\x03\x04", "a ZIP archive (TorchScript or Keras?)"),
-        (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras?)"),
-        (b"\x1f\x8b", "a gzip archive"),
-        (b"\x7fELF", "a program"),
-        (b"GGUF", "a GGUF file"),
-        (b"{", "a JSON text"),
-        (b"<", "an XML or HTML text"),
-        (b"version https://git-lfs", "a Git LFS pointer, not the file it stands for"),
-    ];
-    if file.get(4..8) == Some(b"TFL3") {
-        return Some("a TensorFlow Lite model");
-    }
-    starts.iter().find(|(magic, _)| file.starts_with(magic)).map(|(_, what)| *what)
-}

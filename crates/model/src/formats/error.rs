@@ -25,9 +25,36 @@ pub enum LoadErrorKind {
     /// Recognised as something else.
     #[error("is {0}, not a model this tool reads")]
     NotAModel(&'static str),
+    /// Recognised as a model of a kind that is not read.
+    #[error("is {what}")]
+    Refused {
+        /// What it is, with its article.
+        what: String,
+        /// How to get to a file that is read.
+        instead: String,
+    },
     /// The bytes do not follow the format.
-    #[error("is not a valid ONNX model, or is cut short: {0}")]
-    Malformed(String),
+    #[error("is not a valid {format} model, or is cut short: {why}")]
+    Malformed {
+        /// The format, as [`super::FORMATS`] names it.
+        format: &'static str,
+        /// One clause.
+        why: String,
+    },
+    /// A signature or an output that was asked for is not there, or one must be chosen.
+    #[error("{message}")]
+    Choice {
+        /// What is missing.
+        message: String,
+        /// What there is, with the flag that chooses it.
+        known: String,
+    },
+    /// An input whose number of axes the file does not say.
+    #[error("{place} states no shape")]
+    Shapeless {
+        /// The input.
+        place: String,
+    },
     /// An input of the size −1, which some exporters write where they mean any.
     #[error("{place}: axis {axis} has the negative size -1")]
     Open {
@@ -53,18 +80,28 @@ impl LoadError {
     }
 
     /// What the user can do, where there is something.
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self.kind {
-            LoadErrorKind::Directory => "name the `.onnx` file inside it",
+    pub fn hint(&self) -> Option<&str> {
+        Some(match &self.kind {
+            LoadErrorKind::Directory => {
+                "name the model file inside it; of folders, SavedModels are read"
+            }
             LoadErrorKind::Empty => "the export or download may have stopped early",
-            LoadErrorKind::NotAModel(_) => "rooflens reads `.onnx` files",
-            LoadErrorKind::Malformed(_) => "check the file with `onnx.checker`, or export it again",
+            LoadErrorKind::NotAModel(_) => "`rooflens formats` lists what is read",
+            LoadErrorKind::Refused { instead, .. } => instead,
+            LoadErrorKind::Choice { known, .. } => known,
+            LoadErrorKind::Malformed { format: "ONNX", .. } => {
+                "check the file with `onnx.checker`, or export it again"
+            }
+            LoadErrorKind::Malformed { .. } => "the export or download may have stopped early",
             LoadErrorKind::Invalid { .. } => {
                 "the exporter wrote a contradictory model; export it again"
             }
             LoadErrorKind::Open { .. } => {
                 "if the exporter means any size, give the whole shape: \
                  `rooflens analyze FILE --shape NAME=1x3x224x224`"
+            }
+            LoadErrorKind::Shapeless { .. } => {
+                "give the whole shape: `rooflens analyze FILE --shape NAME=1x3x224x224`"
             }
             LoadErrorKind::Io(_) => "check the path",
         })
@@ -94,4 +131,20 @@ impl std::error::Error for LoadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         None
     }
+}
+
+/// Errors of a format's readers, which say its name.
+pub(super) fn malformed(format: &'static str, why: impl Into<String>) -> LoadError {
+    let why = shown(why.into());
+    LoadErrorKind::Malformed { format, why }.into()
+}
+
+/// Parts of a file that contradict each other, at a node or a value.
+pub(super) fn invalid(place: impl Into<String>, message: impl Into<String>) -> LoadError {
+    let (place, message) = (shown(place.into()), shown(message.into()));
+    LoadErrorKind::Invalid { place, message }.into()
+}
+
+fn shown(text: String) -> String {
+    rooflens_ground::text::shown(&text).into_owned()
 }

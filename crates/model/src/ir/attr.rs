@@ -27,6 +27,29 @@ pub enum Attr {
     Other,
 }
 
+macro_rules! from {
+    ($($from:ty => $variant:ident, |$v:ident| $make:expr;)*) => {
+        $(impl From<$from> for Attr {
+            fn from($v: $from) -> Self {
+                Self::$variant($make)
+            }
+        })*
+    };
+}
+
+from! {
+    i64 => Int, |n| n;
+    f32 => Float, |x| x;
+    bool => Int, |flag| i64::from(flag);
+    &str => Str, |text| text.to_owned();
+    String => Str, |text| text;
+    Vec<i64> => Ints, |list| list;
+    Vec<f32> => Floats, |list| list;
+    Vec<String> => Strs, |list| list;
+    TensorInfo => Tensor, |tensor| tensor;
+    Graph => Graph, |graph| Box::new(graph);
+}
+
 /// An attribute that is missing or of the wrong kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AttrError {

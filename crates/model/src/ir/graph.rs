@@ -222,6 +222,43 @@ impl Graph {
         id
     }
 
+    /// Takes nodes out; what they made stays, made by nobody. Ids of the nodes behind them change.
+    pub fn remove(&mut self, gone: &std::collections::HashSet<NodeId>) {
+        if gone.is_empty() {
+            return;
+        }
+        let mut at = 0;
+        self.nodes.retain(|_| {
+            at += 1;
+            !gone.contains(&NodeId::from_index(at - 1))
+        });
+        for value in &mut self.values {
+            value.producer = None;
+            value.consumers.clear();
+        }
+        for (at, node) in self.nodes.iter().enumerate() {
+            let id = NodeId::from_index(at);
+            for input in node.inputs.iter().flatten() {
+                self.values[input.index()].consumers.push(id);
+            }
+            for output in node.outputs.iter().flatten() {
+                self.values[output.index()].producer = Some(id);
+            }
+        }
+    }
+
+    /// Gives a value another name, which no value has.
+    pub fn rename(&mut self, id: ValueId, name: &str) {
+        let old = self.hasher.hash_one(&*self.values[id.index()].name);
+        if let Ok(entry) = self.by_name.find_entry(old, |other| *other == id) {
+            entry.remove();
+        }
+        name.clone_into(&mut self.values[id.index()].name);
+        let (values, hasher) = (&self.values, &self.hasher);
+        let hash = |id: &ValueId| hasher.hash_one(&*values[id.index()].name);
+        self.by_name.insert_unique(hasher.hash_one(name), id, hash);
+    }
+
     /// Changes what the file says of a value.
     pub fn value_mut(&mut self, id: ValueId) -> &mut Value {
         &mut self.values[id.index()]

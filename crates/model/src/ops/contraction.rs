@@ -85,8 +85,11 @@ fn convolve(
     else {
         return invalid!("convolution of rank {} by rank {}", input.len(), weight.len());
     };
-    let group = Dim::from(cx.attrs().int_or("group", 1)?);
-    let expected = per_group.clone() * group;
+    // Some formats state no number of groups: it is as many as the channels have of those of a filter.
+    let expected = match cx.attrs().int_or("group", 1)? {
+        0 => channels.floor_div(per_group) * per_group.clone(),
+        group => per_group.clone() * Dim::from(group),
+    };
     if expected.as_const().zip(channels.as_const()).is_some_and(|(a, b)| a != b) {
         return invalid!("input has {channels} channels, weights expect {expected}");
     }

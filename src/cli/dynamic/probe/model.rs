@@ -2,6 +2,7 @@
 
 use super::super::{given, hinted, load, progress_bar, shapes};
 use super::{Args, read};
+use crate::formats::Wanted;
 use crate::ir::{Model, ValueId};
 use crate::probe::target::Prepared;
 use crate::probe::target::tensor::Given;
@@ -135,8 +136,8 @@ pub(super) struct Analysed {
 /// Analyses a model's file. Sizes of what is no input are an error where it is `strict`.
 pub(super) fn analysed(path: &Path, batch: i64, sizes: &Sizes, strict: bool) -> Result<Analysed> {
     let names: Vec<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();
-    let mut model = crate::formats::load_for(path, &names)
-        .map_err(|e| hinted(e.to_string(), e.hint().unwrap_or("check the file")))?;
+    let wanted = crate::formats::Given { names: &names, first: 0 };
+    let mut model = given::loaded(path, &Wanted { given: wanted, ..Wanted::default() })?;
     let symbol = batch_symbol(&model).map(|batch| batch.symbol);
     let rows = batch.unsigned_abs();
     let Sized { given, held } = sized(&model, symbol.as_deref(), rows, sizes, strict)?;

@@ -6,26 +6,15 @@ use super::messages::{
 };
 use super::{blocks, constants, offsets, tensor};
 use crate::dim::Dim;
-use crate::formats::{LoadError, LoadErrorKind};
-use crate::ir::{
-    Attr, Attrs, DType, Diagnostic, Graph, Model, Node, Order, Sequence, TensorInfo, Weight,
-};
+use crate::formats::draft::acyclic;
+use crate::formats::error::{invalid, malformed};
+use crate::formats::limits::{Limits, MAX_DEPTH, MAX_NODES};
+use crate::formats::{Given, LoadError, LoadErrorKind};
+use crate::ir::{Attr, Attrs, DType, Graph, Model, Node, Sequence, TensorInfo, Weight};
 use bytes::Bytes;
 use prost::Message;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
-
-/// Local functions call each other no deeper, and bodies nest no deeper.
-const MAX_DEPTH: usize = 32;
-/// A graph has no more nodes than this.
-const MAX_NODES: usize = 2_000_000;
-/// Functions expand to no more nodes than this, and one more for so many bytes of the file: a few bytes
-/// can call a great deal.
-const MAX_EXPANDED: usize = 100_000;
-const BYTES_PER_EXPANDED: usize = 10;
-/// What functions repeat of names and attributes where they are called, in bytes.
-const MAX_REPEATED: usize = 64 << 20;
 
 /// What holds for the whole file while its graph is built.
 struct Builder<'a> {
@@ -33,15 +22,8 @@ struct Builder<'a> {
     functions: HashMap<(&'a str, &'a str, &'a str), &'a FunctionProto>,
     folder: Option<&'a Path>,
     /// Inputs whose shape others will set.
-    given: &'a [&'a str],
-    names: HashSet<Arc<str>>,
-    nodes: usize,
-    /// Of these, those of functions, and the most that there may be.
-    expanded: usize,
-    most_expanded: usize,
-    /// Bytes that functions repeat where they are called.
-    repeated: usize,
-    diagnostics: Vec<Diagnostic>,
+    given: &'a Given<'a>,
+    limits: Limits,
 }
 
 /// What a name means where a node stands: inside a function, names are its own.
@@ -71,7 +53,7 @@ pub(super) fn model(
     proto: &ModelProto,
     graph: &GraphProto,
     folder: Option<&Path>,
-    given: &[&str],
+    given: &Given<'_>,
     file_bytes: usize,
 ) -> Result<Model, LoadError> {
     let mut builder = Builder {
@@ -82,12 +64,7 @@ pub(super) fn model(
             .collect(),
         folder,
         given,
-        names: HashSet::new(),
-        nodes: 0,
-        expanded: 0,
-        most_expanded: MAX_EXPANDED + file_bytes / BYTES_PER_EXPANDED,
-        repeated: 0,
-        diagnostics: Vec::new(),
+        limits: Limits::of(file_bytes),
     };
     let scope = Scope {
         opsets: opsets(&proto.opset_import),
@@ -98,36 +75,21 @@ pub(super) fn model(
     };
     let mut built = builder.graph(graph, &scope)?;
     constants::mark(&mut built);
-    builder.diagnostics.extend(blocks::mark(&mut built));
-    if let Order::Cycle(ids) = Order::of(&built) {
-        let names: Vec<String> =
-            ids.iter().take(8).map(|id| format!("`{}`", built.node(*id).name)).collect();
-        let more =
-            if ids.len() > 8 { format!(" and {} more", ids.len() - 8) } else { String::new() };
-        return Err(invalid(
-            "graph",
-            format!("nodes wait for each other: {}{more}", names.join(", ")),
-        ));
-    }
+    builder.limits.diagnostics.extend(blocks::mark(&mut built));
+    acyclic(&built)?;
     Ok(Model {
         graph: built,
         format: format!("ONNX IR {}", proto.ir_version),
         producer: format!("{} {}", proto.producer_name, proto.producer_version).trim().to_owned(),
         opsets: scope.opsets,
         file_bytes: 0,
-        diagnostics: builder.diagnostics,
+        diagnostics: builder.limits.diagnostics,
     })
 }
 
 /// A message that was left as bytes until now.
 fn decoded<M: Message + Default>(bytes: &Bytes) -> Result<M, LoadError> {
-    M::decode(bytes.clone()).map_err(|error| LoadErrorKind::Malformed(error.to_string()).into())
-}
-
-fn invalid(place: impl Into<String>, message: impl Into<String>) -> LoadError {
-    let shown = |text: String| rooflens_ground::text::shown(&text).into_owned();
-    let (place, message) = (shown(place.into()), shown(message.into()));
-    LoadErrorKind::Invalid { place, message }.into()
+    M::decode(bytes.clone()).map_err(|error| malformed(super::NAME, error.to_string()))
 }
 
 /// Makes a stored tensor of the value of this name.
@@ -168,11 +130,11 @@ impl Builder<'_> {
             let (info, weight) = tensor::sparse(tensor)?;
             store(&mut graph, scope, name, info, weight)?;
         }
-        for input in &proto.input {
+        for (at, input) in proto.input.iter().enumerate() {
             let id = graph.intern(&scope.name(&input.name));
             // Until IR version 4 every initialiser was listed as an input too.
             if graph.value(id).weight.is_none() {
-                graph.value_mut(id).info = declared(input, true, self.given)?;
+                graph.value_mut(id).info = declared(input, Some(at), self.given)?;
                 graph.inputs.push(id);
             }
         }
@@ -180,7 +142,7 @@ impl Builder<'_> {
             let id = graph.intern(&scope.name(&value.name));
             let value_mut = graph.value_mut(id);
             if value_mut.weight.is_none() && value_mut.info == TensorInfo::default() {
-                value_mut.info = declared(value, false, self.given)?;
+                value_mut.info = declared(value, None, self.given)?;
             }
         }
         for node in &proto.node {
@@ -225,27 +187,6 @@ impl Builder<'_> {
         store(graph, scope, &tensor.name, info, weight)
     }
 
-    /// Counts bytes that a function repeats.
-    fn repeat(&mut self, bytes: usize) -> Result<(), LoadError> {
-        self.repeated = self.repeated.saturating_add(bytes);
-        if self.repeated > MAX_REPEATED {
-            let most = MAX_REPEATED >> 20;
-            let message =
-                format!("its functions repeat more than {most} MiB of names and attributes");
-            return Err(invalid("graph", message));
-        }
-        Ok(())
-    }
-
-    fn shared(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.names.get(name) {
-            return known.clone();
-        }
-        let name: Arc<str> = name.into();
-        self.names.insert(name.clone());
-        name
-    }
-
     fn node(
         &mut self,
         graph: &mut Graph,
@@ -265,21 +206,10 @@ impl Builder<'_> {
             let (info, weight) = tensor::sparse(tensor)?;
             return store(graph, scope, output, info, weight);
         }
-        self.nodes += 1;
-        if self.nodes > MAX_NODES {
-            return Err(invalid("graph", format!("has more than {MAX_NODES} nodes")));
-        }
+        self.limits.node()?;
         if !scope.prefix.is_empty() {
-            self.expanded += 1;
-            if self.expanded > self.most_expanded {
-                let most = self.most_expanded;
-                return Err(invalid(
-                    "graph",
-                    format!("its functions expand to more than {most} nodes"),
-                ));
-            }
             let names = 1 + proto.input.len() + proto.output.len();
-            self.repeat(names * scope.prefix.len())?;
+            self.limits.expanded(names, scope.prefix.len())?;
         }
         let name = if proto.name.is_empty() {
             format!("{}{}_{}", scope.prefix, proto.op_type, graph.nodes.len())
@@ -301,7 +231,7 @@ impl Builder<'_> {
             }
         }
         let opset = scope.opsets.get(domain).copied().unwrap_or(1);
-        let (op_type, domain) = (self.shared(&proto.op_type), self.shared(domain));
+        let (op_type, domain) = (self.limits.shared(&proto.op_type), self.limits.shared(domain));
         let node = Node { name, op_type, domain, opset, inputs, outputs, attrs };
         graph.push(node).map_err(|error| invalid("graph", error.to_string()))?;
         Ok(())
@@ -320,7 +250,8 @@ impl Builder<'_> {
             return Err(invalid(place, format!("calls nest deeper than {MAX_DEPTH}")));
         }
         let ports = function.input.len() + function.output.len();
-        self.repeat(64 + 16 * ports + 32 * (outer.opsets.len() + function.opset_import.len()))?;
+        self.limits
+            .repeat(64 + 16 * ports + 32 * (outer.opsets.len() + function.opset_import.len()))?;
         let mut bound = HashMap::new();
         for (i, formal) in function.input.iter().enumerate() {
             let actual = call.input.get(i).map_or(String::new(), |name| outer.name(name));
@@ -339,7 +270,7 @@ impl Builder<'_> {
         let mut attrs = BTreeMap::new();
         for attribute in function.attribute_proto.iter().chain(&call.attribute) {
             let attr = self.attr(attribute, outer)?;
-            self.repeat(bytes(&attr))?;
+            self.limits.repeat(bytes(&attr))?;
             attrs.insert(attribute.name.as_str(), attr);
         }
         let mut own = opsets(&function.opset_import);
@@ -362,11 +293,11 @@ impl Builder<'_> {
     fn attrs(&mut self, protos: &[AttributeProto], scope: &Scope<'_>) -> Result<Attrs, LoadError> {
         let mut attrs = Vec::with_capacity(protos.len());
         for proto in protos {
-            let name = self.shared(&proto.name);
+            let name = self.limits.shared(&proto.name);
             if proto.ref_attr_name.is_empty() {
                 attrs.push((name, self.attr(proto, scope)?));
             } else if let Some(outer) = scope.attrs.get(proto.ref_attr_name.as_str()) {
-                self.repeat(bytes(outer))?;
+                self.limits.repeat(bytes(outer))?;
                 attrs.push((name, outer.clone()));
             }
         }
@@ -444,10 +375,15 @@ fn kind(proto: &AttributeProto) -> i32 {
 }
 
 /// What the file says of a value. Sizes that an input leaves open become symbols of their own.
-fn declared(value: &ValueInfo, input: bool, given: &[&str]) -> Result<TensorInfo, LoadError> {
-    let open = given.contains(&value.name.as_str()) || (!input && !given.is_empty());
+/// `input` is which input it is, where it is one.
+fn declared(
+    value: &ValueInfo,
+    input: Option<usize>,
+    given: &Given<'_>,
+) -> Result<TensorInfo, LoadError> {
+    let open = input.map_or(!given.is_empty(), |at| given.holds(&value.name, at));
     match &value.kind {
-        Some(kind) => typed(kind, &value.name, input, open),
+        Some(kind) => typed(kind, &value.name, input.is_some(), open),
         None => Ok(TensorInfo::default()),
     }
 }

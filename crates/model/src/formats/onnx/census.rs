@@ -4,7 +4,8 @@
 //! file of a few megabytes could fill the machine. Payloads of tensors are stepped over, not read.
 
 use super::wire;
-use crate::formats::{LoadError, LoadErrorKind};
+use crate::formats::LoadError;
+use crate::formats::error::malformed;
 
 /// Decoded messages may take this many words of three pointers: 1.5 GB.
 const MOST: u64 = 64 << 20;
@@ -61,7 +62,7 @@ pub(super) fn check(file: &[u8]) -> Result<(), LoadError> {
     walk(file, Kind::Model, 0, &mut words);
     if words > MOST {
         let message = "it has more parts than any real model; decoding them would fill the memory";
-        return Err(LoadErrorKind::Malformed(message.into()).into());
+        return Err(malformed(super::NAME, message));
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ const fn last(name: &'static str, class: Class) -> Op {
 }
 
 /// Runs the standard operator on the shape with channels second, and turns its outputs back.
-fn channels_last(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+pub(in crate::ops) fn channels_last(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let Some(plain) = find("", &cx.node.op_type) else {
         return Err(OpError::Unsupported(format!("`{}` with channels last", cx.node.op_type)));
     };
