@@ -59,3 +59,19 @@ fn shapes(model: &Model, report: &ModelReport) -> Vec<Vec<usize>> {
         |id: &ValueId| model.graph.value(*id).info.shape.iter().flatten().map(size).collect();
     model.graph.inputs.iter().map(shape).collect()
 }
+
+/// The ONNX file that runtimes load in place of a model of another format; none for one that is ONNX. Its weights
+/// are random.
+fn translated(model: &Model, bindings: &Bindings) -> Result<Option<Vec<u8>>> {
+    if !model.translated {
+        return Ok(None);
+    }
+    let values = crate::analysis::analyze(model, bindings).values;
+    let file = crate::formats::translate(model, &values).map_err(|e| {
+        hinted(
+            format!("{e}, so that the model cannot be run in this process"),
+            "serve it, and measure it with `rooflens probe URL --model FILE`",
+        )
+    })?;
+    Ok(Some(file))
+}

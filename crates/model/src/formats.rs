@@ -9,6 +9,8 @@
 //! a graph in ONNX's vocabulary that a [`draft::Draft`] writes.
 
 mod bytes;
+mod checked;
+mod contents;
 mod draft;
 mod error;
 mod limits;
@@ -17,7 +19,7 @@ mod place;
 mod wanted;
 
 pub use error::{LoadError, LoadErrorKind};
-pub use onnx::{Sketch, Unfilled};
+pub use onnx::{Sketch, Unfilled, Untranslated, translate};
 pub use place::Place;
 pub use wanted::{Given, Wanted};
 
@@ -101,6 +103,7 @@ fn read(place: &Place, wanted: &Wanted<'_>) -> Result<Model, LoadError> {
     let format = format_of(place)?;
     wanted.suits(format)?;
     let mut model = (format.read)(place, wanted)?;
+    model.translated = !format.domain.is_empty();
     if let Place::File { bytes, .. } = place {
         model.file_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     }

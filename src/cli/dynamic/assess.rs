@@ -17,6 +17,7 @@ use crate::runtime::{Loaded, Runtime, RuntimeOptions, WeightsOrigin};
 use crate::schema::MachinePart;
 use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond, si};
 use anyhow::Result;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use summary::summary;
@@ -35,7 +36,7 @@ const EMBEDDED: &[u8] = include_bytes!("../../../models/mobilenet_v2.onnx");
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct Args {
-    /// The model file (.onnx); a built-in `MobileNetV2` when left out.
+    /// The model file; a built-in `MobileNetV2` when left out.
     model: Option<PathBuf>,
     /// Give a symbol a value: SYMBOL=N. Repeatable; others are set to one.
     #[arg(long, value_name = "SYMBOL=N")]
@@ -57,13 +58,13 @@ impl Args {
             return Err(hinted("`--seconds` must be 0.1 to 3600", "for example --seconds 5"));
         }
         let stop = interruptible()?;
-        let (name, bytes) = self.file()?;
-        let model = self.load(&bytes)?;
+        let (name, model) = self.model()?;
         let bindings = super::given::bindings(&model, &self.dim, self.batch)?;
         let report = ModelReport::new(&model, &name, &bindings)
             .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim"))?;
         let folder = super::new_folder(&self.output)?;
         let host = ceilings();
+        let bytes = self.file(&model, &bindings)?;
         let loaded = loaded(&bytes, &super::shapes(&model, &report))?;
         let measured = self.measure(&loaded, host.threads, &stop)?;
         let (roof_one, roof_all) = roofs(&host);
@@ -77,7 +78,7 @@ impl Args {
             machine: machine(&host),
             measured: measured.iter().zip(loops).zip(roofs).map(of).collect(),
             runtime: "tract, in process".to_owned(),
-            weights: weights(loaded.weights),
+            weights: weights(loaded.weights, model.translated),
             load_seconds: loaded.load_seconds,
             first_inference_seconds: loaded.first_seconds,
             analysis: report,
@@ -103,24 +104,28 @@ impl Args {
         })
     }
 
-    fn file(&self) -> Result<(String, bytes::Bytes)> {
+    /// The model and its name.
+    fn model(&self) -> Result<(String, Model)> {
         match &self.model {
-            None => {
-                Ok(("mobilenet_v2.onnx (built in)".into(), bytes::Bytes::from_static(EMBEDDED)))
-            }
             Some(path) => {
-                let bytes = std::fs::read(path).map_err(|e| {
-                    hinted(format!("`{}` cannot be read: {e}", path.display()), "check the path")
-                })?;
-                Ok((path.display().to_string(), bytes.into()))
+                let model = super::given::loaded(path, &crate::formats::Wanted::default())?;
+                Ok((path.display().to_string(), model))
+            }
+            None => {
+                let bytes = bytes::Bytes::from_static(EMBEDDED);
+                let model = crate::formats::load_bytes(&bytes);
+                let model = model.map_err(|e| super::given::refused(&e))?;
+                Ok(("mobilenet_v2.onnx (built in)".into(), model))
             }
         }
     }
 
-    fn load(&self, bytes: &bytes::Bytes) -> Result<Model> {
-        match &self.model {
-            Some(path) => super::given::loaded(path, &crate::formats::Wanted::default()),
-            None => crate::formats::load_bytes(bytes).map_err(|e| super::given::refused(&e)),
+    /// The ONNX file that is run.
+    fn file(&self, model: &Model, bindings: &crate::dim::Bindings) -> Result<Cow<'static, [u8]>> {
+        let Some(path) = &self.model else { return Ok(Cow::Borrowed(EMBEDDED)) };
+        match super::translated(model, bindings)? {
+            Some(bytes) => Ok(bytes.into()),
+            None => Ok(super::probe::read(path)?.into()),
         }
     }
 }
@@ -146,8 +151,9 @@ fn loaded(bytes: &[u8], shapes: &[Vec<usize>]) -> Result<Loaded> {
     loaded.map_err(|e| hinted(e.to_string(), "`rooflens analyze` works without running the model"))
 }
 
-fn weights(origin: WeightsOrigin) -> String {
+fn weights(origin: WeightsOrigin, translated: bool) -> String {
     match origin {
+        _ if translated => "random: the graph is a translation of the file into ONNX".into(),
         WeightsOrigin::File => "from the file".into(),
         WeightsOrigin::Random { tensors, bytes } => {
             format!("random: the file lacks {tensors} tensors ({})", si(bytes as f64, "B"))

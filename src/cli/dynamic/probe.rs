@@ -449,7 +449,7 @@ pub(super) fn exit(file: &MeasurementFile) -> Exit {
     if holds(file) { Exit::Good } else { Exit::Failed }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path)
         .map_err(|e| hinted(format!("`{}` cannot be read: {e}", path.display()), "check the path"))
 }

@@ -8,10 +8,12 @@ mod fill;
 mod messages;
 mod offsets;
 mod tensor;
+mod translate;
 mod wire;
 mod write;
 
 pub use fill::Unfilled;
+pub use translate::{Untranslated, translate};
 pub use write::Sketch;
 
 use super::error::malformed;

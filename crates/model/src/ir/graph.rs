@@ -301,6 +301,8 @@ pub struct Model {
     pub opsets: BTreeMap<String, i64>,
     /// Bytes of the model file itself.
     pub file_bytes: u64,
+    /// Whether the file is of another format than ONNX, so that the graph is a translation of it.
+    pub translated: bool,
     /// What the reader could not settle.
     pub diagnostics: Vec<super::Diagnostic>,
 }

@@ -1,6 +1,6 @@
 //! The model's file beside a probe: run in this process, or counted for what a server achieves.
 
-use super::super::{given, hinted, load, progress_bar, shapes};
+use super::super::{given, hinted, load, progress_bar, shapes, translated};
 use super::{Args, read};
 use crate::formats::Wanted;
 use crate::ir::{Model, ValueId};
@@ -88,8 +88,8 @@ impl Args {
                 ));
             }
         }
-        let Analysed { report, shapes, batch } = analysed(path, batch, sizes, true)?;
-        let bytes = read(path)?;
+        let Analysed { report, shapes, batch, translated } = analysed(path, batch, sizes, true)?;
+        let bytes = translated.map_or_else(|| read(path), Ok)?;
         let options = RuntimeOptions {
             runtime,
             library: self.ort_library.clone(),
@@ -131,6 +131,8 @@ pub(super) struct Analysed {
     shapes: Vec<Vec<usize>>,
     /// The batch that the sizes make of a batch of one.
     batch: i64,
+    /// The ONNX file of a model of another format.
+    translated: Option<Vec<u8>>,
 }
 
 /// Analyses a model's file. Sizes of what is no input are an error where it is `strict`.
@@ -160,8 +162,9 @@ pub(super) fn analysed(path: &Path, batch: i64, sizes: &Sizes, strict: bool) -> 
     let report = ModelReport::new(&model, &path.display().to_string(), &bindings)
         .map_err(|e| hinted(e.to_string(), "use a smaller --batch"))?;
     let shapes = shapes(&model, &report);
+    let translated = if strict { translated(&model, &bindings)? } else { None };
     let same = held.first().filter(|_| held.len() == 1).and_then(|n| i64::try_from(*n).ok());
-    Ok(Analysed { report, shapes, batch: same.unwrap_or(batch) })
+    Ok(Analysed { report, shapes, batch: same.unwrap_or(batch), translated })
 }
 
 /// What sizes of inputs mean for a model.

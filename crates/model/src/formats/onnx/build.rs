@@ -6,6 +6,7 @@ use super::messages::{
 };
 use super::{blocks, constants, offsets, tensor};
 use crate::dim::Dim;
+use crate::formats::checked::{checked_dim, checked_rank};
 use crate::formats::draft::acyclic;
 use crate::formats::error::{invalid, malformed};
 use crate::formats::limits::{Limits, MAX_DEPTH, MAX_NODES};
@@ -83,6 +84,7 @@ pub(super) fn model(
         producer: format!("{} {}", proto.producer_name, proto.producer_version).trim().to_owned(),
         opsets: scope.opsets,
         file_bytes: 0,
+        translated: false,
         diagnostics: builder.limits.diagnostics,
     })
 }
@@ -409,7 +411,7 @@ fn typed(kind: &TypeProto, name: &str, input: bool, open: bool) -> Result<Tensor
     let Some(shape) = &tensor.shape else {
         return Ok(TensorInfo { dtype, ..TensorInfo::default() });
     };
-    tensor::checked_rank(name, shape.dim.len())?;
+    checked_rank(name, shape.dim.len())?;
     let mut dims = Vec::with_capacity(shape.dim.len());
     for (axis, dim) in shape.dim.iter().enumerate() {
         dims.push(match &dim.size {
@@ -417,9 +419,7 @@ fn typed(kind: &TypeProto, name: &str, input: bool, open: bool) -> Result<Tensor
                 let place = format!("tensor `{name}`");
                 return Err(LoadErrorKind::Open { place, axis }.into());
             }
-            Some(Size::Value(size)) if *size != -1 || !open => {
-                tensor::checked_dim(name, axis, *size)?
-            }
+            Some(Size::Value(size)) if *size != -1 || !open => checked_dim(name, axis, *size)?,
             Some(Size::Param(text)) if !text.trim().is_empty() => symbol(text.trim()),
             _ if input => Dim::symbol(&format!("{name}.{axis}")),
             _ => return Ok(TensorInfo { dtype, ..TensorInfo::default() }),

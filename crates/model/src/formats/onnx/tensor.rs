@@ -2,37 +2,13 @@
 
 use super::messages::{SparseTensorProto, TensorProto};
 use crate::dim::Dim;
+use crate::formats::checked::{MAX_FLOATS, checked_dim, checked_rank};
+use crate::formats::contents::elements;
 use crate::formats::{LoadError, LoadErrorKind};
-use crate::ir::{DType, Elem, MAX_RANK, MAX_TRACKED, Sparse, TensorInfo, Weight};
+use crate::ir::{DType, Elem, MAX_TRACKED, Sparse, TensorInfo, Weight};
 use bytes::Buf;
-use half::{bf16, f16};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path};
-
-/// No axis of a real tensor is longer; a longer one is a broken or hostile file.
-pub(super) const MAX_DIM: i64 = 1 << 40;
-
-/// Floats decide few shapes — the scales of a resize, the ends of a range — and fill most weights.
-const MAX_FLOATS: usize = 16;
-
-/// Checks a size that the file gives as a number.
-pub(super) fn checked_dim(place: &str, axis: usize, size: i64) -> Result<Dim, LoadError> {
-    let message = match size {
-        0..=MAX_DIM => return Ok(Dim::from(size)),
-        ..0 => format!("axis {axis} has the negative size {size}"),
-        _ => format!("axis {axis} has the size {size}, beyond any real tensor"),
-    };
-    Err(LoadErrorKind::Invalid { place: format!("tensor `{place}`"), message }.into())
-}
-
-/// Refuses more axes than any tensor has.
-pub(super) fn checked_rank(name: &str, rank: usize) -> Result<(), LoadError> {
-    if rank <= MAX_RANK {
-        return Ok(());
-    }
-    let message = format!("has {rank} axes, of at most {MAX_RANK}");
-    Err(LoadErrorKind::Invalid { place: format!("tensor `{name}`"), message }.into())
-}
 
 /// Type, shape and — for at most [`MAX_TRACKED`] integers or [`MAX_FLOATS`] floats — contents of a
 /// stored tensor.
@@ -89,14 +65,14 @@ fn contents(
 ) -> Option<Vec<Elem>> {
     let int = |v: i64| Elem::Int(Dim::from(v));
     if tensor.data_location == 1 {
-        return fixed(&external(tensor, dtype, count, folder?)?, dtype, count);
+        return elements(&external(tensor, dtype, count, folder?)?, dtype, count);
     }
     if !tensor.raw_data.is_empty() {
-        return fixed(&tensor.raw_data, dtype, count);
+        return elements(&tensor.raw_data, dtype, count);
     }
     match dtype {
-        DType::F32 => fixed(&tensor.float_data.concat(), dtype, count),
-        DType::F64 => fixed(&tensor.double_data.concat(), dtype, count),
+        DType::F32 => elements(&tensor.float_data.concat(), dtype, count),
+        DType::F64 => elements(&tensor.double_data.concat(), dtype, count),
         DType::I64 => varints(&tensor.int64_data.concat(), count, int),
         DType::I32 | DType::I8 | DType::U8 | DType::Bool | DType::I16 | DType::U16 => {
             varints(&tensor.int32_data.concat(), count, int)
@@ -112,34 +88,6 @@ fn varints(mut bytes: &[u8], count: usize, make: impl Fn(i64) -> Elem) -> Option
         value.push(make(raw.cast_signed()));
     }
     (value.len() == count).then_some(value)
-}
-
-/// Little-endian elements of fixed width.
-fn fixed(bytes: &[u8], dtype: DType, count: usize) -> Option<Vec<Elem>> {
-    let mut bytes = bytes;
-    let width = usize::try_from(dtype.bits() / 8).ok().filter(|w| *w > 0)?;
-    if bytes.len() != width.checked_mul(count)? {
-        return None;
-    }
-    let int = |v: i64| Elem::Int(Dim::from(v));
-    let mut value = Vec::with_capacity(count.min(MAX_TRACKED));
-    for _ in 0..count {
-        value.push(match dtype {
-            DType::I64 => int(bytes.try_get_i64_le().ok()?),
-            DType::I32 => int(bytes.try_get_i32_le().ok()?.into()),
-            DType::I16 => int(bytes.try_get_i16_le().ok()?.into()),
-            DType::U16 => int(bytes.try_get_u16_le().ok()?.into()),
-            DType::U32 => int(bytes.try_get_u32_le().ok()?.into()),
-            DType::I8 => int(bytes.try_get_i8().ok()?.into()),
-            DType::U8 | DType::Bool => int(bytes.try_get_u8().ok()?.into()),
-            DType::F32 => Elem::Float(bytes.try_get_f32_le().ok()?.into()),
-            DType::F64 => Elem::Float(bytes.try_get_f64_le().ok()?),
-            DType::F16 => Elem::Float(f16::from_bits(bytes.try_get_u16_le().ok()?).into()),
-            DType::BF16 => Elem::Float(bf16::from_bits(bytes.try_get_u16_le().ok()?).into()),
-            _ => return None,
-        });
-    }
-    Some(value)
 }
 
 /// Small contents kept in another file, which must lie in the model's folder.

@@ -1,0 +1,320 @@
+//! A graph that another format's reader made, written out as an ONNX file that runtimes load: weights are declared
+//! and left out, and what has no counterpart in ONNX is put in its terms.
+
+use super::messages::{
+    AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetId, Size, StringPair,
+    TensorProto, TensorShape, TensorType, TypeProto, ValueInfo,
+};
+use crate::formats::contents;
+use crate::ir::{Attr, Attrs, Graph, Model, Node, Order, TensorInfo, ValueId};
+use prost::Message;
+
+/// What keeps a model from being written as ONNX.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("node `{node}` has no counterpart in ONNX: {why}")]
+pub struct Untranslated {
+    /// The node.
+    pub node: String,
+    /// One clause.
+    pub why: String,
+}
+
+/// The version of the format that is written.
+const IR_VERSION: i64 = 11;
+const OWN: &str = "rooflens";
+
+/// The ONNX file of `model`, of whose values `known` is known (indexed like them), with weights for
+/// [`super::Unfilled`] to fill.
+pub fn translate(model: &Model, known: &[TensorInfo]) -> Result<Vec<u8>, Untranslated> {
+    let graph = graph(&model.graph, known)?;
+    let opset = |domain: &str, version| OperatorSetId { domain: domain.to_owned(), version };
+    let plain = model.opsets.get("").copied().unwrap_or(crate::formats::draft::OPSET);
+    let file = ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "rooflens".into(),
+        graph: Some(graph),
+        opset_import: vec![opset("", plain), opset("com.microsoft", 1)],
+        ..ModelProto::default()
+    };
+    Ok(file.encode_to_vec())
+}
+
+fn graph(graph: &Graph, known: &[TensorInfo]) -> Result<GraphProto, Untranslated> {
+    let info = |id: ValueId| known.get(id.index()).unwrap_or(&graph.value(id).info);
+    let declared = |id: &ValueId| value_info(&graph.value(*id).name, info(*id));
+    let mut written = Written { graph, known, nodes: Vec::new(), tensors: Vec::new() };
+    for id in graph.value_ids().filter(|id| graph.value(*id).weight.is_some()) {
+        let value = graph.value(id);
+        written.tensors.push(stored(&value.name, &value.info));
+    }
+    let order = match Order::of(graph) {
+        Order::Sorted(order) | Order::Cycle(order) => order,
+    };
+    for id in order {
+        written.node(graph.node(id))?;
+    }
+    Ok(GraphProto {
+        node: written.nodes.iter().map(|n| n.encode_to_vec().into()).collect(),
+        name: if graph.name.is_empty() { "graph".into() } else { graph.name.clone() },
+        initializer: written.tensors.iter().map(|t| t.encode_to_vec().into()).collect(),
+        input: graph.inputs.iter().map(declared).collect(),
+        output: graph.outputs.iter().map(declared).collect(),
+        ..GraphProto::default()
+    })
+}
+
+fn value_info(name: &str, info: &TensorInfo) -> ValueInfo {
+    let axis = |dim: &crate::dim::Dim| Dimension {
+        size: Some(match dim.as_const().and_then(|n| i64::try_from(n).ok()) {
+            Some(n) => Size::Value(n),
+            None => Size::Param(dim.to_string()),
+        }),
+    };
+    let shape =
+        info.shape.as_ref().map(|shape| TensorShape { dim: shape.iter().map(axis).collect() });
+    let kind = info.dtype.filter(|_| info.sequence.is_none()).map(|dtype| TypeProto {
+        tensor: Some(TensorType { elem_type: dtype.onnx(), shape }),
+        ..TypeProto::default()
+    });
+    ValueInfo { name: name.to_owned(), kind }
+}
+
+/// A stored tensor: with its contents where they are known, else declared to lie in another file.
+fn stored(name: &str, info: &TensorInfo) -> TensorProto {
+    let size = |dim: &crate::dim::Dim| dim.as_const().and_then(|n| i64::try_from(n).ok());
+    let tensor = TensorProto {
+        dims: info.shape.iter().flatten().map(|dim| size(dim).unwrap_or(i64::MAX)).collect(),
+        data_type: info.dtype.map_or(1, crate::ir::DType::onnx),
+        name: name.to_owned(),
+        ..TensorProto::default()
+    };
+    match contents::packed(info) {
+        Some(data) => TensorProto { raw_data: data.into(), ..tensor },
+        None => TensorProto {
+            external_data: vec![StringPair { key: "location".into(), value: "absent".into() }],
+            data_location: 1,
+            ..tensor
+        },
+    }
+}
+
+/// What is written of a graph so far.
+struct Written<'a> {
+    graph: &'a Graph,
+    known: &'a [TensorInfo],
+    nodes: Vec<NodeProto>,
+    tensors: Vec<TensorProto>,
+}
+
+/// Operators whose images have channels last, and that have a counterpart with channels second.
+const IMAGES: [&str; 14] = [
+    "AveragePool",
+    "BatchNormalization",
+    "Conv",
+    "ConvTranspose",
+    "DepthToSpace",
+    "GlobalAveragePool",
+    "GlobalLpPool",
+    "GlobalMaxPool",
+    "InstanceNormalization",
+    "LRN",
+    "LpPool",
+    "MaxPool",
+    "QLinearConv",
+    "SpaceToDepth",
+];
+
+impl Written<'_> {
+    fn node(&mut self, node: &Node) -> Result<(), Untranslated> {
+        let refuse = |why: &str| Untranslated { node: node.name.clone(), why: why.to_owned() };
+        let names = |ports: &[Option<ValueId>]| -> Vec<String> {
+            let name = |id: &Option<ValueId>| id.map(|id| self.graph.value(id).name.clone());
+            ports.iter().map(|port| name(port).unwrap_or_default()).collect()
+        };
+        let mut proto = NodeProto {
+            input: names(&node.inputs),
+            output: names(&node.outputs),
+            name: node.name.clone(),
+            op_type: node.op_type.to_string(),
+            attribute: attributes(&node.attrs)?,
+            domain: node.domain.to_string(),
+            ..NodeProto::default()
+        };
+        let convolution = matches!(&*node.op_type, "Conv" | "ConvTranspose" | "QLinearConv");
+        if convolution && node.attrs.int_or("group", 1) == Ok(0) {
+            let groups = self.groups(node).ok_or_else(|| refuse("its channels are not known"))?;
+            proto.attribute.retain(|a| a.name != "group");
+            proto.attribute.push(integer("group", groups));
+        }
+        match &*node.domain {
+            "" | "com.microsoft" => {
+                self.nodes.push(proto);
+                Ok(())
+            }
+            OWN => {
+                proto.domain = String::new();
+                self.own(node, proto)
+            }
+            domain => Err(refuse(&format!("`{}` of {domain} is not known", node.op_type))),
+        }
+    }
+
+    fn info(&self, port: Option<&Option<ValueId>>) -> Option<&TensorInfo> {
+        let id = port.copied().flatten()?;
+        Some(self.known.get(id.index()).unwrap_or(&self.graph.value(id).info))
+    }
+
+    /// How many groups the channels of an image make: as many as it has of a filter's.
+    fn groups(&self, node: &Node) -> Option<i64> {
+        let (x, w) = (self.info(node.inputs.first())?, self.info(node.inputs.get(1))?);
+        let (x, w) = (x.shape.as_ref()?, w.shape.as_ref()?);
+        let channels = if &*node.domain == OWN { x.last()? } else { x.get(1)? };
+        let (channels, each) = (channels.as_const()?, w.get(1)?.as_const()?);
+        i64::try_from(channels.checked_div(each)?).ok()
+    }
+
+    /// An operator of this tool's own domain.
+    fn own(&mut self, node: &Node, mut proto: NodeProto) -> Result<(), Untranslated> {
+        let refuse = |why: &str| Untranslated { node: node.name.clone(), why: why.to_owned() };
+        let op = &*node.op_type;
+        let rank = self.info(node.inputs.first()).and_then(TensorInfo::rank);
+        if op == "Resize" {
+            // The standard's own counts any axes.
+            self.nodes.push(proto);
+            return Ok(());
+        }
+        if !IMAGES.contains(&op) {
+            return Err(refuse(&format!("`{op}` is this tool's own")));
+        }
+        let rank = rank.filter(|r| *r >= 3).ok_or_else(|| refuse("its rank is not known"))?;
+        if op == "ConvTranspose" && proto.input.len() > 3 {
+            let given = self.info(node.inputs.get(3)).and_then(TensorInfo::const_ints);
+            let given = given.ok_or_else(|| refuse("the shape of its output is data"))?;
+            let spatial = if given.len() == rank { &given[1..rank - 1] } else { &given[..] };
+            proto.attribute.push(integers("output_shape", spatial));
+            proto.input.truncate(3);
+        }
+        let last = i64::try_from(rank).unwrap_or(i64::MAX) - 1;
+        let second: Vec<i64> = [0, last].into_iter().chain(1..last).collect();
+        let back: Vec<i64> = std::iter::once(0).chain(2..=last).chain([1]).collect();
+        let (input, output) = (proto.input[0].clone(), proto.output[0].clone());
+        let (turned, made) = (format!("{output}/channels_second"), format!("{output}/made"));
+        self.nodes.push(transpose(&input, &turned, &second));
+        turned.clone_into(&mut proto.input[0]);
+        made.clone_into(&mut proto.output[0]);
+        self.nodes.push(proto);
+        self.nodes.push(transpose(&made, &output, &back));
+        Ok(())
+    }
+}
+
+fn transpose(input: &str, output: &str, axes: &[i64]) -> NodeProto {
+    NodeProto {
+        input: vec![input.to_owned()],
+        output: vec![output.to_owned()],
+        name: format!("{output}/transpose"),
+        op_type: "Transpose".into(),
+        attribute: vec![integers("perm", axes)],
+        ..NodeProto::default()
+    }
+}
+
+fn integer(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), i, kind: 2, ..AttributeProto::default() }
+}
+
+fn integers(name: &str, ints: &[i64]) -> AttributeProto {
+    let ints = ints.to_vec();
+    AttributeProto { name: name.to_owned(), ints, kind: 7, ..AttributeProto::default() }
+}
+
+fn attributes(attrs: &Attrs) -> Result<Vec<AttributeProto>, Untranslated> {
+    attrs.iter().map(|(name, attr)| attribute(name, attr)).collect()
+}
+
+fn attribute(name: &str, attr: &Attr) -> Result<AttributeProto, Untranslated> {
+    let proto = AttributeProto { name: name.to_owned(), ..AttributeProto::default() };
+    let text = |text: &String| text.clone().into_bytes().into();
+    Ok(match attr {
+        Attr::Float(f) => AttributeProto { f: *f, kind: 1, ..proto },
+        Attr::Int(i) => AttributeProto { i: *i, kind: 2, ..proto },
+        Attr::Str(s) => AttributeProto { s: text(s), kind: 3, ..proto },
+        Attr::Tensor(info) => AttributeProto { t: Some(stored("", info)), kind: 4, ..proto },
+        Attr::Graph(body) => {
+            let body = Box::new(graph(body, &[])?);
+            AttributeProto { g: Some(body), kind: 5, ..proto }
+        }
+        Attr::Floats(floats) => AttributeProto { floats: floats.clone(), kind: 6, ..proto },
+        Attr::Ints(ints) => AttributeProto { ints: ints.clone(), kind: 7, ..proto },
+        Attr::Strs(strs) => {
+            AttributeProto { strings: strs.iter().map(text).collect(), kind: 8, ..proto }
+        }
+        Attr::Other => {
+            let why = format!("its attribute `{name}` was not kept");
+            return Err(Untranslated { node: name.to_owned(), why });
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::analyze;
+    use crate::dim::{Bindings, Dim};
+    use crate::formats::draft::{Draft, Op};
+    use crate::formats::limits::Limits;
+    use crate::ir::{DType, Weight};
+
+    fn image(sizes: &[u32]) -> TensorInfo {
+        let shape: Vec<Dim> = sizes.iter().map(|n| Dim::from(*n)).collect();
+        TensorInfo::new(Some(DType::F32), shape)
+    }
+
+    /// A separable convolution with channels last, and a product.
+    fn model() -> Model {
+        let mut limits = Limits::of(0);
+        let mut draft = Draft::new("net", &mut limits);
+        let mut batch = image(&[1, 9, 9, 4]);
+        batch.shape.as_mut().unwrap()[0] = Dim::symbol("batch");
+        let x = draft.input("x", batch).unwrap();
+        let info = image(&[4, 1, 3, 3]);
+        let w = draft.stored("w", info.clone(), Weight::of(&info)).unwrap();
+        let each = Op::own("Conv").with("group", 0_i64).with("auto_pad", "SAME_UPPER");
+        let y = draft.one("each", each.with("strides", vec![2, 2]), &[Some(x), Some(w)]).unwrap();
+        let pool = Op::own("GlobalAveragePool");
+        let pooled = draft.one("pool", pool, &[Some(y)]).unwrap();
+        let shape = draft.ints(&[-1, 4]).unwrap();
+        let flat = draft.one("flat", Op::onnx("Reshape"), &[Some(pooled), Some(shape)]).unwrap();
+        let info = image(&[4, 10]);
+        let w = draft.stored("product", info.clone(), Weight::of(&info)).unwrap();
+        let y = draft.one("classes", Op::onnx("MatMul"), &[Some(flat), Some(w)]).unwrap();
+        let graph = draft.finish(&[(y, "scores")]).unwrap();
+        let opsets = [(String::new(), crate::formats::draft::OPSET)].into_iter().collect();
+        Model { graph, opsets, ..Model::default() }
+    }
+
+    #[test]
+    fn the_file_has_the_same_cost() {
+        let model = model();
+        let analysis = analyze(&model, &Bindings::new());
+        assert!(analysis.coverage.is_full(), "{:?}", analysis.diagnostics);
+        let file = translate(&model, &analysis.values).unwrap();
+        let again = crate::formats::load_bytes(&file.into()).unwrap();
+        let counted = analyze(&again, &Bindings::new());
+        assert!(counted.coverage.is_full(), "{:?}", counted.diagnostics);
+        assert_eq!(counted.totals.macs, analysis.totals.macs);
+        assert_eq!(counted.totals.macs.to_string(), "940·batch");
+        assert_eq!(counted.params.to_string(), "76");
+        assert_eq!(again.graph.value(again.graph.outputs[0]).name, "scores");
+    }
+
+    #[test]
+    fn what_has_no_counterpart_is_named() {
+        let mut model = model();
+        let node = model.graph.nodes.last_mut().unwrap();
+        (node.domain, node.op_type) = ("tf".into(), "Mystery".into());
+        let known = analyze(&model, &Bindings::new()).values;
+        let error = translate(&model, &known).unwrap_err();
+        assert!(error.to_string().contains("`Mystery` of tf"), "{error}");
+    }
+}
