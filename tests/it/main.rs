@@ -39,6 +39,7 @@ mod suite;
 mod suite_sizes;
 mod tidy;
 mod tokens;
+mod verdicts;
 mod wire;
 mod wording;
 mod zoo;

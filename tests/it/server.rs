@@ -15,6 +15,8 @@ pub(crate) enum Manner {
     Stall(Duration, Duration),
     /// A status.
     Status(u16),
+    /// Status 500 for every so many-th request, the others at once.
+    Fails(u64),
     /// Half of the body, then the connection ends.
     Truncate,
     /// A byte now and then.
@@ -142,6 +144,13 @@ impl Shared {
             Manner::Status(status) => {
                 let text = format!("HTTP/1.1 {status} Trouble\r\nContent-Length: 7\r\n\r\ntrouble");
                 stream.write_all(text.as_bytes()).ok()
+            }
+            Manner::Fails(every) => {
+                if self.served.fetch_add(1, Ordering::Relaxed) % every == every - 1 {
+                    let text = "HTTP/1.1 500 Trouble\r\nContent-Length: 7\r\n\r\ntrouble";
+                    return stream.write_all(text.as_bytes()).ok();
+                }
+                ok(stream, "text/plain", b"done")
             }
             Manner::Truncate => {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");

@@ -3,6 +3,7 @@
 //! Readers take the folder they read, so that tests replace it. What is not shown is `None`, never
 //! zero. Knows neither models nor servers.
 
+pub mod cgroup;
 pub mod nvml;
 pub mod page_cache;
 pub mod proc;

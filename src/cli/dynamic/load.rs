@@ -13,8 +13,8 @@ use std::time::Duration;
 pub(super) enum Wanted {
     /// As it stands; the batch that a scenario prescribes; the percentile it is judged by.
     Load(Load, Option<i64>, Option<f64>),
-    /// The highest Poisson rate that meets the SLO, from a first guess.
-    Highest(f64),
+    /// The highest Poisson rate that meets the SLO; from a first guess where there is one.
+    Highest(Option<f64>),
 }
 
 const KINDS: &str = "closed:N steady:RATE poisson:RATE burst:BASE,PEAK,PERIOD,DUTY ramp:FROM,TO \
@@ -69,7 +69,7 @@ pub(super) fn load(text: &str, seed: u64) -> Result<Wanted> {
             Wanted::Load(Load::Open(Arrival::Poisson(positive(numbers(1)?[0])?)), None, Some(0.99))
         }
         "offline" => Wanted::Load(Load::Closed(count(Some(64))?), None, None),
-        "max" => Wanted::Highest(rest.map_or(Ok(10.0), |r| number(r).and_then(positive))?),
+        "max" => Wanted::Highest(rest.map(|r| number(r).and_then(positive)).transpose()?),
         _ => return Err(usage()),
     })
 }

@@ -13,7 +13,7 @@ use super::{Exit, emit, hinted};
 use crate::probe::arrival::{Arrival, Load, Stripe};
 use crate::probe::drive::Plan;
 use crate::probe::measurement::{Aims, Measured, holds};
-use crate::probe::study::{Goal, Single, StudyError, Sweep, first_answer};
+use crate::probe::study::{Goal, Search, Single, StudyError, Sweep, first_answer};
 use crate::probe::target::{Body, Encoding, Options, Prepared, Url};
 use crate::runtime::Runtime;
 use crate::schema::{MeasurementFile, StartUpPart};
@@ -51,12 +51,15 @@ enum EncodingFlag {
 ///   ramp:FROM,TO             poisson, the rate moving evenly
 ///   trace:FILE[,speed=X][,keep=SHARE]   recorded arrivals (CSV): Azure Functions 2019 and 2021,
 ///                            Azure LLM, BurstGPT, or a column of seconds
-///   max[:RATE]               the highest poisson rate that meets --slo
+///   max[:RATE]               the highest poisson rate that meets --slo; closed loops of some seconds say
+///                            where the search begins, or RATE does
 ///   single-stream  multi-stream[:N]  server:RATE  offline[:N]     MLPerf's scenarios
 ///
 /// Time counts from the instant at which a request was due, not from when it was sent; failed and
 /// late requests count as infinitely slow. Every run ends in a verdict, and only VALID means that
-/// the numbers mean what they say.
+/// the numbers mean what they say: CLIENT-LIMITED (the client adds more than 10 % and 1 ms to the percentile, or
+/// is full), OVERLOADED, FAILING (more than 1 % of the requests failed), THROTTLED, NOT-STATIONARY,
+/// TOO-FEW-SAMPLES (also where --until was not reached).
 ///
 /// Examples:
 ///   rooflens probe kserve+http://localhost:8000/resnet50 --load poisson:100
@@ -76,10 +79,13 @@ pub(in crate::cli) struct Args {
     /// When requests are due.
     #[arg(long, value_name = "LOAD", default_value = "closed:1", help_heading = "Load")]
     load: String,
-    /// Seconds in which requests are due; of each attempt for `--load max`. 20 where left out, and
-    /// 120 at most with --until.
+    /// Seconds in which requests are scheduled. Of `--load max`, those of an attempt, which takes longer where its
+    /// percentile needs it. 20 where omitted, and 120 at most with --until.
     #[arg(long, value_name = "S", help_heading = "Load")]
     seconds: Option<f64>,
+    /// Seconds that the attempts of `--load max` take in all, at most; 600 where omitted, or 15 times --seconds.
+    #[arg(long, value_name = "S", help_heading = "Load")]
+    budget: Option<f64>,
     /// End the run once p99, or the percentile of --slo, is known to ± this share at two looks in a
     /// row: 10%. Each look comes after twice the time of the one before.
     #[arg(long, value_name = "SHARE", help_heading = "Load", conflicts_with_all = ["stripe", "start_at"])]
@@ -199,7 +205,7 @@ impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let asked = self.asked()?;
         if self.dry_run {
-            return dry_run(&asked.plan);
+            return dry_run(&asked.plan, asked.goal);
         }
         self.meters.check()?;
         // A model that cannot be counted is told before a server is loaded.
@@ -244,8 +250,9 @@ impl Args {
         let slo = self.slo.as_deref().map(load::slo).transpose()?;
         let (goal, first, prescribed, judged_by) = match wanted {
             Wanted::Load(load, batch, by) => (Goal::Load, load, batch, by),
-            Wanted::Highest(rate) => {
-                (Goal::Highest(rate), Load::Open(Arrival::Poisson(rate)), None, None)
+            Wanted::Highest(guess) => {
+                let load = Load::Open(Arrival::Poisson(guess.unwrap_or(1.0)));
+                (Goal::Highest(Search { guess, budget: self.budget()? }), load, None, None)
             }
         };
         if matches!(goal, Goal::Highest(_)) && slo.is_none() {
@@ -327,6 +334,11 @@ impl Args {
             max_in_flight: self.max_in_flight.max(1),
             start_at: self.start_at.map(start_at).transpose()?,
         })
+    }
+
+    /// How long a search for the highest rate may take.
+    fn budget(&self) -> Result<Duration> {
+        time("--budget", self.budget.unwrap_or_else(|| (15.0 * self.longest()).max(600.0)))
     }
 
     /// Seconds of the load, at most.

@@ -1,4 +1,4 @@
-//! `/sys`: cores, data caches and clocks of the processors, and the quota of the control group.
+//! `/sys`: cores, data caches and clocks of the processors.
 
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -65,13 +65,6 @@ impl Sys {
         let kilohertz: f64 =
             field(&self.processors(), "cpu0/cpufreq/cpuinfo_max_freq")?.parse().ok()?;
         Some(kilohertz / 1e3)
-    }
-
-    /// How often the control group of this process was stopped because its quota was used up;
-    /// `None` where the kernel keeps no such count.
-    pub fn quota_stops(&self) -> Option<u64> {
-        let text = field(&self.0, "fs/cgroup/cpu.stat")?;
-        text.lines().find_map(|l| l.strip_prefix("nr_throttled "))?.trim().parse().ok()
     }
 }
 
@@ -144,11 +137,11 @@ mod tests {
         let cache = |level, bytes| Cache { level, bytes, shared_by: 2 };
         let sys = Sys::at(folder.path());
         assert_eq!(sys.caches(), [cache(1, 48 << 10), cache(2, 2 << 20)]);
-        assert_eq!((sys.cores(), sys.max_clock_mhz(), sys.quota_stops()), (None, None, None));
+        assert_eq!((sys.cores(), sys.max_clock_mhz()), (None, None));
     }
 
     #[test]
-    fn cores_of_two_packages_and_stops_of_a_quota() {
+    fn cores_of_two_packages() {
         let folder = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = folder.path().join(path);
@@ -160,8 +153,7 @@ mod tests {
             write(&format!("{topology}/physical_package_id"), &format!("{package}\n"));
             write(&format!("{topology}/core_id"), &format!("{core}\n"));
         }
-        write("fs/cgroup/cpu.stat", "usage_usec 5\nnr_periods 9\nnr_throttled 4\n");
         let sys = Sys::at(folder.path());
-        assert_eq!((sys.cores(), sys.quota_stops()), (Some(3), Some(4)));
+        assert_eq!(sys.cores(), Some(3));
     }
 }

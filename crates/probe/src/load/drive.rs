@@ -11,14 +11,15 @@ use super::arrival::{Arrival, Due, Load, Stripe, nanoseconds};
 use super::connector::{Answer, Client, Span};
 use super::counts::Counts;
 use super::http;
-use super::judge::Health;
+use super::judge::{Health, QuotaStops};
 use super::metric::Sample;
 use super::pacer::Pacer;
 use super::record::{Fault, Record};
 use super::stream::Failure;
 use super::target::Prepared;
-use rooflens_ground::os::proc::Proc;
-use rooflens_ground::os::sys::Sys;
+use rooflens_ground::os::cgroup::{self, ControlGroups};
+use rooflens_ground::os::proc::{Proc, Ticks};
+use rooflens_ground::os::processes::ticks_per_second;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -115,8 +116,12 @@ pub struct Outcome {
     pub health: Vec<Health>,
     /// Share of processor time that the hypervisor gave to others.
     pub stolen: f64,
-    /// Times the control group was stopped for its quota.
-    pub quota_stops: u64,
+    /// Stops of the control groups for their quota.
+    pub quota_stops: QuotaStops,
+    /// Cores that other processes of this machine used; `None` where the system does not show it.
+    pub others: Option<f64>,
+    /// Processors of this machine.
+    pub processors: usize,
     /// When the schedule began.
     pub started: SystemTime,
     /// Seconds of the schedule; fewer than planned when it was stopped.
@@ -149,8 +154,7 @@ pub fn drive(
     let start = Instant::now() + lead;
     let started = SystemTime::now() + lead;
     let senders = plan.senders.max(1);
-    let (proc, sys) = (Proc::default(), Sys::default());
-    let (ticks, quota) = (proc.ticks(), sys.quota_stops());
+    let before = Machine::now();
     let results: Vec<std::io::Result<(Record, Health)>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..senders)
             .map(|index| {
@@ -171,20 +175,64 @@ pub fn drive(
         health.push(how);
     }
     let ended = health.iter().map(|h| h.wall).fold(0.0, f64::max);
+    let early = stopped || enough;
+    let planned = plan.duration.as_secs_f64();
+    let seconds = if early { ended.min(planned) } else { planned };
+    record.reach(nanoseconds(Duration::from_secs_f64(seconds)));
+    let after = Machine::now();
     Ok(Outcome {
         record,
-        stolen: ticks.zip(proc.ticks()).map_or(0.0, |(from, to)| to.stolen_share(from)),
-        quota_stops: quota.zip(sys.quota_stops()).map_or(0, |(from, to)| to.saturating_sub(from)),
+        stolen: after.stolen_since(&before),
+        quota_stops: after.stops_since(&before),
+        others: after.others_since(&before),
+        processors: after.ticks.map_or(1, |t| t.processors),
         started,
-        seconds: if stopped || enough {
-            ended.min(plan.duration.as_secs_f64())
-        } else {
-            plan.duration.as_secs_f64()
-        },
+        seconds,
         stopped,
         enough: enough && !stopped,
         health: if target.is_inline() { Vec::new() } else { health },
     })
+}
+
+/// What the kernel has counted of this machine, for what happens on it beside a run.
+struct Machine {
+    at: Instant,
+    ticks: Option<Ticks>,
+    /// Ticks of this process.
+    own: Option<u64>,
+    quota: Option<cgroup::QuotaStops>,
+}
+
+impl Machine {
+    fn now() -> Self {
+        let proc = Proc::default();
+        Self {
+            at: Instant::now(),
+            ticks: proc.ticks(),
+            own: proc.stat(std::process::id()).map(|stat| stat.own),
+            quota: ControlGroups::default().quota_stops(),
+        }
+    }
+
+    /// Share of processor time that the hypervisor gave to others since an earlier reading.
+    fn stolen_since(&self, earlier: &Self) -> f64 {
+        self.ticks.zip(earlier.ticks).map_or(0.0, |(to, from)| to.stolen_share(from))
+    }
+
+    /// Stops for a quota since an earlier reading.
+    fn stops_since(&self, earlier: &Self) -> QuotaStops {
+        let stops = self.quota.zip(earlier.quota).map(|(to, from)| to.since(from));
+        stops
+            .map_or_else(QuotaStops::default, |s| QuotaStops { count: s.count, seconds: s.seconds })
+    }
+
+    /// Cores that other processes used since an earlier reading.
+    fn others_since(&self, earlier: &Self) -> Option<f64> {
+        let busy = self.ticks?.busy.saturating_sub(earlier.ticks?.busy);
+        let others = busy.saturating_sub(self.own?.saturating_sub(earlier.own?));
+        let seconds = (self.at - earlier.at).as_secs_f64().max(1e-3);
+        Some(others as f64 / ticks_per_second() / seconds)
+    }
 }
 
 struct SenderPlan<'a> {

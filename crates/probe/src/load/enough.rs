@@ -55,6 +55,11 @@ impl Enough {
             )
         });
         self.agreed = if narrow && !doubtful { self.agreed + 1 } else { 0 };
+        self.reached()
+    }
+
+    /// Whether the percentile is known as closely as was asked for.
+    pub fn reached(&self) -> bool {
         self.agreed >= AGREE
     }
 
@@ -62,7 +67,7 @@ impl Enough {
     pub fn told(&self, headline: f64, seconds: f64) -> String {
         let (name, wanted) = (name(headline), 100.0 * self.tolerance);
         let width = self.width.map_or("no interval".into(), |w| format!("±{:.1} %", 100.0 * w));
-        if self.agreed >= AGREE {
+        if self.reached() {
             format!(
                 "ended after {seconds:.1} s, when {name} was known to {width} at two looks in a row"
             )

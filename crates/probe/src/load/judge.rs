@@ -2,10 +2,13 @@
 //!
 //! Looks at a [`Record`] and at how the client fared; knows no server.
 
+pub(super) mod client;
+
 use super::metric::{Metric, PerMetric};
 use super::record::{Fault, Interval, Record};
 use super::stats::{self, BATCHES, Percentile, mann_kendall, slope};
 use crate::schema::Verdict;
+use rooflens_ground::units::si;
 use std::ops::Range;
 
 /// Why a verdict was given.
@@ -28,6 +31,15 @@ pub struct Health {
     pub waited: f64,
 }
 
+/// Stops of the client's control groups because a CPU quota was used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct QuotaStops {
+    /// How many.
+    pub count: u64,
+    /// Seconds that threads were stopped, added up over processors.
+    pub seconds: f64,
+}
+
 /// What there is to judge by.
 #[derive(Clone, Debug)]
 pub struct Case<'a> {
@@ -48,8 +60,8 @@ pub struct Case<'a> {
     pub health: &'a [Health],
     /// Share of processor time that the hypervisor gave to others.
     pub stolen: f64,
-    /// Times the client's control group was stopped for its quota.
-    pub quota_stops: u64,
+    /// Stops of the client's control groups for their quota.
+    pub quota_stops: QuotaStops,
     /// Evidence that a device lowered its clocks.
     pub throttled: Option<String>,
     /// What is counted, in the plural: requests, or the inferences of a runtime that the senders run.
@@ -81,6 +93,8 @@ pub struct Judgement {
     pub in_flight: f64,
     /// |L − λW| over L.
     pub little: f64,
+    /// Seconds that the client's lateness adds to the headline percentile of the response time.
+    pub late: f64,
     /// Growth of the number in flight, a second.
     pub growth: f64,
     /// Quantiles of each metric, in rising order.
@@ -101,6 +115,8 @@ const ONE_PERCENT: f64 = 2.576;
 /// Two-sided one per mille: a trend that is the verdict. A study makes dozens of runs, and of a hundred
 /// steady ones one shows a trend at one per cent.
 const ONE_PER_MILLE: f64 = 3.291;
+/// Share of failed requests above which a run is FAILING.
+pub const FAILURES: f64 = 0.01;
 
 /// Judges a run.
 pub fn judge(case: &Case<'_>) -> Judgement {
@@ -141,14 +157,16 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         goodput: per_second(sum.good) * inside,
         in_flight: if seconds > 0.0 { sum.area as f64 * 1e-9 / seconds } else { 0.0 },
         little: 0.0,
+        late: 0.0,
         growth: 0.0,
         quantiles: PerMetric::new(quantiles),
         window,
         sum,
     };
-    flow(case, &added.batches, &mut judgement, &mut found);
+    let overloaded = flow(case, &added.batches, &mut judgement, &mut found);
+    failures(case, scheduled, overloaded, &judgement, &mut found);
     samples(case, &judgement, &mut found);
-    client(case, &mut judgement, &mut found);
+    client::client(case, &mut judgement, &mut found);
     if let Some(evidence) = &case.throttled {
         found(Verdict::Throttled, evidence.clone());
     }
@@ -192,22 +210,67 @@ fn steady(case: &Case<'_>, scheduled: usize, step: f64) -> Result<usize, String>
         .ok_or_else(|| "never warmed up: the service time did not settle in half of the run".into())
 }
 
-/// Queue growth, trend and Little's law.
+/// Queue growth, trend and Little's law; says whether many requests failed as a server fails them that cannot keep
+/// up.
 fn flow(
     case: &Case<'_>,
     sums: &[Interval],
     j: &mut Judgement,
     found: &mut impl FnMut(Verdict, String),
-) {
+) -> bool {
     balance(j, found);
     if sums.is_empty() {
-        return;
+        return false;
     }
     // Both are looked for: they say different things.
-    let overloaded = grows(case, sums, j, found) | gives_up(case, j, found);
+    let gives_up = gives_up(case, j, found);
+    let overloaded = grows(case, sums, j, found) | gives_up;
     if (case.level || !case.open) && !overloaded {
         drifts(sums, j, found);
     }
+    gives_up
+}
+
+/// Whether so many requests failed that the run says more of failures than of times. Those that `load` explains, or
+/// the client, have findings of their own. Failures that a warm-up cuts away count, unless the user cut it.
+fn failures(
+    case: &Case<'_>,
+    scheduled: usize,
+    load: bool,
+    j: &Judgement,
+    found: &mut impl FnMut(Verdict, String),
+) {
+    let late = case.record.faults.get(&Fault::Late).map_or(0, |row| row.count);
+    let unexplained = |i: &Interval| i.lost - if load { i.lost_to_load.min(i.lost) } else { 0 };
+    let share = |(lost, due): (u64, u64)| lost as f64 / (due as f64).max(1.0);
+    let mut all = (0, 0);
+    for interval in case.record.intervals.get(..scheduled).into_iter().flatten() {
+        all = (all.0 + unexplained(interval), all.1 + interval.due);
+    }
+    all.0 = all.0.saturating_sub(late);
+    let mut worst = (unexplained(&j.sum).saturating_sub(late), j.sum.due);
+    if case.warm_up.is_none() && share(all) > share(worst) {
+        worst = all;
+    }
+    let (lost, due) = worst;
+    let head = j.quantiles[Metric::Response].iter().find(|p| same(p.q, case.headline));
+    let beyond = lost > 0 && head.is_some_and(|p| p.value.is_none());
+    if share(worst) <= FAILURES && !beyond {
+        return;
+    }
+    let rows = case.record.faults.iter().filter(|(fault, _)| **fault != Fault::Late);
+    let most = rows.max_by_key(|(_, row)| row.count);
+    let most = most.map_or(String::new(), |(fault, _)| format!(", most of them by {fault}"));
+    let limit = if share(worst) > FAILURES {
+        format!("more than {:.0} %", 100.0 * FAILURES)
+    } else {
+        format!("the {} falls on them", name(case.headline))
+    };
+    let percent = 100.0 * share(worst);
+    found(
+        Verdict::Failing,
+        format!("{percent:.1} % of the requests failed, {lost} of {due}{most}: {limit}"),
+    );
 }
 
 /// Little's law, by two counts that know nothing of each other.
@@ -224,7 +287,7 @@ fn balance(j: &mut Judgement, found: &mut impl FnMut(Verdict, String)) {
             found(
                 Verdict::ClientLimited,
                 format!(
-                    "the client's books do not balance: {:.3} in flight, {law:.3} by Little's law",
+                    "the client's own counts disagree: {:.3} in flight, {law:.3} by Little's law",
                     j.in_flight
                 ),
             );
@@ -254,7 +317,7 @@ fn grows(
         found(
             Verdict::Overloaded,
             format!(
-                "the queue grows by {:.2} requests a second: {:.1} came in a second, {:.1} were answered",
+                "the queue grows by {:.2} requests per second: {:.1} came in per second, {:.1} were answered",
                 j.growth, j.offered, j.completed
             ),
         );
@@ -282,18 +345,28 @@ fn gives_up(case: &Case<'_>, j: &Judgement, found: &mut impl FnMut(Verdict, Stri
 
 /// Whether the median response time moves over the run.
 fn drifts(sums: &[Interval], j: &mut Judgement, found: &mut impl FnMut(Verdict, String)) {
-    let middle = |s: &Interval| {
-        s.durations[Metric::Response].quantile(0.5, s.lost).map_or(f64::MAX, |v| v as f64)
-    };
-    let drift: Vec<f64> = sums.iter().filter(|s| s.good + s.lost > 0).map(middle).collect();
+    // Where most failed there is no median to compare.
+    let middle = |s: &Interval| s.durations[Metric::Response].quantile(0.5, s.lost);
+    let drift: Vec<f64> = sums.iter().filter_map(middle).map(|v| v as f64).collect();
     let z = mann_kendall(&drift);
     if drift.len() >= 20 && z.abs() > ONE_PERCENT {
         let (slope, _) = slope(&drift);
         let way = if z > 0.0 { "rises" } else { "falls" };
-        let share = slope.abs() * drift.len() as f64 / stats::median(&drift);
+        // The line through the medians, no further than they reach.
+        let (middle, half) = (stats::median(&drift), 0.5 * slope * drift.len() as f64);
+        let least = drift.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = drift.iter().copied().fold(0.0, f64::max);
+        let (from, to) = ((middle - half).clamp(least, most), (middle + half).clamp(least, most));
+        let share = (to - from).abs() / from.max(1.0);
+        let by = if share > 1.0 {
+            format!("to {:.1} times its value", 1.0 + share)
+        } else {
+            format!("by {:.0} %", 100.0 * share)
+        };
         let told = format!(
-            "the median response time {way} by {:.0} % over the run (Mann-Kendall z = {z:.1})",
-            100.0 * share
+            "the median response time {way} {by} over the run, from {} to {} (Mann-Kendall z = {z:.1})",
+            si(from * 1e-9, "s"),
+            si(to * 1e-9, "s")
         );
         if share > DRIFT && z.abs() > ONE_PER_MILLE {
             found(Verdict::NotStationary, told);
@@ -337,85 +410,6 @@ fn samples(case: &Case<'_>, j: &Judgement, found: &mut impl FnMut(Verdict, Strin
     }
 }
 
-/// Whether the client kept up.
-fn client(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, String)) {
-    let at = |list: &[Percentile], q: f64| {
-        list.iter()
-            .find(|p| same(p.q, q))
-            .and_then(|p| p.value)
-            .map_or(f64::NAN, |v| v as f64 * 1e-9)
-    };
-    let (late, response) =
-        (at(&j.quantiles[Metric::Lateness], 0.99), at(&j.quantiles[Metric::Response], 0.99));
-    let allowed = (0.05 * response).max(1e-3);
-    let late_text = format!(
-        "requests were taken up late: p99 {} after they were due",
-        rooflens_ground::units::si(late, "s")
-    );
-    if case.open && late > allowed {
-        found(
-            Verdict::ClientLimited,
-            format!(
-                "{late_text}, more than {} is allowed (1 ms or 5 % of the response time)",
-                rooflens_ground::units::si(allowed, "s")
-            ),
-        );
-    }
-    let sent: u64 = case.record.intervals.iter().map(|i| i.due).sum();
-    if let Some(row) = case.record.faults.get(&Fault::Late) {
-        found(
-            Verdict::ClientLimited,
-            format!(
-                "the client was further behind than the time-out: {} of {sent} requests of the run were \
-                 given up unsent; lower the load, or share it between machines (--stripe)",
-                row.count
-            ),
-        );
-    }
-    senders(case, sent, j, found);
-    match (case.quota_stops, case.health) {
-        (0, _) => {}
-        (stops, []) => {
-            j.notes.push(format!("the process was stopped {stops} times for its CPU quota"));
-        }
-        (stops, _) => found(
-            Verdict::ClientLimited,
-            format!("the client's control group was stopped {stops} times for its CPU quota"),
-        ),
-    }
-    if case.stolen > 0.01 {
-        j.notes.push(format!(
-            "the hypervisor took {:.1} % of the processor time",
-            100.0 * case.stolen
-        ));
-    }
-}
-
-/// Whether the sender threads had the processors they needed, for `sent` requests of the run.
-fn senders(case: &Case<'_>, sent: u64, j: &mut Judgement, found: &mut impl FnMut(Verdict, String)) {
-    let mean = j.sum.durations[Metric::Response].mean() * 1e-9;
-    for (i, h) in case.health.iter().enumerate().filter(|(_, h)| h.wall > 0.0) {
-        let (busy, waited) = (h.cpu / h.wall, h.waited / h.wall);
-        if busy > 0.85 {
-            found(
-                Verdict::ClientLimited,
-                format!("sender {i} used {:.0} % of its core", 100.0 * busy),
-            );
-        }
-        let each = h.waited * case.health.len() as f64 / (sent as f64).max(1.0);
-        let note = format!(
-            "sender {i} waited for a processor {:.1} % of the time, {} a request",
-            100.0 * waited,
-            rooflens_ground::units::si(each, "s")
-        );
-        if waited > 0.02 && each > 0.05 * mean && mean > 0.0 {
-            found(Verdict::ClientLimited, note);
-        } else if waited > 0.02 {
-            j.notes.push(note);
-        }
-    }
-}
-
 /// `p99` of 0.99, `p99.9` of 0.999.
 pub fn name(q: f64) -> String {
     let percent = (q * 1e6).round() / 1e4;
@@ -428,246 +422,4 @@ pub fn same(a: f64, b: f64) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::arrival::{Arrival, Stripe};
-    use crate::metric::Sample;
-    use std::time::Duration;
-
-    /// A queue with one server of a constant service time, in virtual time: the truth is known.
-    pub(in crate::load) fn queue(
-        rate: f64,
-        service: u64,
-        seconds: f64,
-        longest: f64,
-        seed: u64,
-    ) -> Record {
-        queue_of(rate, |_| service, seconds, longest, seed)
-    }
-
-    /// As [`queue`], with the service time of a request that is due at a nanosecond of the run.
-    fn queue_of(
-        rate: f64,
-        service: impl Fn(u64) -> u64,
-        seconds: f64,
-        longest: f64,
-        seed: u64,
-    ) -> Record {
-        let duration = Duration::from_secs_f64(seconds);
-        let mut record = Record::new(Duration::from_secs_f64(longest));
-        let mut free = 0;
-        let mut waiting: std::collections::VecDeque<Sample> = std::collections::VecDeque::new();
-        for due in Arrival::Poisson(rate).schedule(seed, duration, Stripe::WHOLE) {
-            while waiting.front().is_some_and(|s| s.ended <= due.at) {
-                let sample = waiting.pop_front().unwrap();
-                record.ended(sample.ended, sample, None);
-            }
-            record.began(due.at);
-            free = free.max(due.at) + service(due.at);
-            waiting.push_back(Sample { due: due.at, began: due.at, sent: due.at, ended: free });
-        }
-        for sample in waiting {
-            record.ended(sample.ended, sample, None);
-        }
-        record
-    }
-
-    pub(in crate::load) fn case(record: &Record, seconds: f64) -> Case<'_> {
-        Case {
-            record,
-            seconds,
-            open: true,
-            level: true,
-            headline: 0.99,
-            warm_up: None,
-            health: &[],
-            stolen: 0.0,
-            quota_stops: 0,
-            throttled: None,
-            unit: "requests",
-        }
-    }
-
-    #[test]
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    fn a_drift_is_told_and_a_large_one_is_the_verdict() {
-        // Service times that grow by a share over the run: the median response time grows with them.
-        let grown = |share: f64| {
-            let service = move |due: u64| 1_000_000 + (share * due as f64 / 40e9 * 1e6) as u64;
-            let record = queue_of(200.0, service, 40.0, 40.0, 1);
-            judge(&case(&record, 40.0))
-        };
-        let (none, small, large) = (grown(0.0), grown(0.06), grown(0.25));
-        assert_eq!((none.verdict, none.notes), (Verdict::Valid, vec![]));
-        assert_eq!(small.verdict, Verdict::Valid, "{:?}", small.findings);
-        assert!(small.notes[0].contains("rises by 6 %"), "{:?}", small.notes);
-        assert_eq!(large.verdict, Verdict::NotStationary);
-        assert!(large.findings[0].evidence.contains("rises by 2"), "{:?}", large.findings);
-    }
-
-    /// Distribution of the waiting time in M/D/1, in service times: Erlang 1909.
-    fn waits_at_most(t: f64, load: f64) -> f64 {
-        let (mut sum, mut factorial, mut k) = (0.0, 1.0, 0.0);
-        while k <= t {
-            let x = load * (t - k);
-            sum += (-x).powf(k) / factorial * x.exp();
-            k += 1.0;
-            factorial *= k;
-        }
-        (1.0 - load) * sum
-    }
-
-    /// Response time quantile of M/D/1 in service times.
-    pub(in crate::load) fn true_quantile(q: f64, load: f64) -> f64 {
-        let (mut low, mut high) = (0.0, 60.0);
-        for _ in 0..60 {
-            let middle = f64::midpoint(low, high);
-            if waits_at_most(middle, load) < q { low = middle } else { high = middle }
-        }
-        1.0 + low
-    }
-
-    #[test]
-    fn intervals_cover_the_truth_of_a_queue() {
-        // 1 ms of service: loads of 0.5 and 0.8. Nominal 95 %; the rule is known to promise a
-        // little too much, and 85 of 100 is what must hold.
-        for (load, seconds) in [(0.5, 40.0), (0.8, 80.0)] {
-            let truth = true_quantile(0.99, load) * 1e6;
-            let (mut covered, mut valid) = (0, 0);
-            for seed in 0..100 {
-                let record = queue(load * 1000.0, 1_000_000, seconds, seconds, seed);
-                let j = judge(&case(&record, seconds));
-                let p99 = j.quantiles[Metric::Response].iter().find(|p| same(p.q, 0.99)).unwrap();
-                let (low, high) = p99.interval.unwrap();
-                covered += u32::from(low as f64 <= truth && truth <= high.unwrap() as f64);
-                valid += u32::from(j.verdict == Verdict::Valid);
-                assert!(j.little < 0.02, "{}", j.little);
-                assert!(
-                    !j.findings.iter().any(|f| f.verdict == Verdict::Overloaded),
-                    "{:?}",
-                    j.findings
-                );
-            }
-            assert!(covered >= 85, "{covered} of 100 at load {load}");
-            // A one per cent test and a five per cent test, on what is one queue of many.
-            assert!(valid >= 80, "{valid} of 100 at load {load}");
-        }
-    }
-
-    #[test]
-    fn more_than_can_be_served_is_overload() {
-        for seed in 0..20 {
-            let record = queue(1050.0, 1_000_000, 30.0, 30.0, seed);
-            let j = judge(&case(&record, 30.0));
-            assert_eq!(j.verdict, Verdict::Overloaded, "{:?}", j.findings);
-            assert!((30.0..70.0).contains(&j.growth), "{}", j.growth);
-        }
-    }
-
-    #[test]
-    fn a_request_beyond_the_end_of_a_quiet_run_is_no_fault_of_the_client() {
-        // One of 10,000 each 100 µs takes 4 ms and not 10 µs; the last, which ends beyond the run, or one before.
-        for slow in [9_999, 9_000] {
-            let (mut record, mut now) = (Record::new(Duration::from_secs(1)), 0);
-            for i in 0..10_000u64 {
-                now = now.max(i * 100_000);
-                let ended = now + if i == slow { 4_000_000 } else { 10_000 };
-                record.began(now);
-                record.ended(ended, Sample { due: now, began: now, sent: now, ended }, None);
-                now = ended;
-            }
-            let j = judge(&Case { open: false, ..case(&record, 1.0) });
-            assert!(j.in_flight > 0.09 && j.little < 0.05, "{}, {}", j.in_flight, j.little);
-            assert_ne!(j.verdict, Verdict::ClientLimited, "{:?}", j.findings);
-        }
-    }
-
-    #[test]
-    fn a_closed_loop_counts_a_request_by_its_share_in_the_window() {
-        // One that takes 3 s after the other, for 10 s: the last begins after 9 s and ends after 12 s.
-        let mut record = Record::new(Duration::from_secs(10));
-        for i in 0..4 {
-            let (due, ended) = (i * 3_000_000_000, (i + 1) * 3_000_000_000);
-            record.began(due);
-            record.ended(ended, Sample { due, began: due, sent: due, ended }, None);
-        }
-        let rates = |open, warm_up| {
-            let j = judge(&Case { open, warm_up: Some(warm_up), ..case(&record, 10.0) });
-            (j.sum.good, j.goodput, j.offered)
-        };
-        let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
-        for (warm_up, good) in [(0.0, 4), (4.0, 2), (8.0, 1)] {
-            let (counted, goodput, offered) = rates(false, warm_up);
-            assert!(counted == good && close(goodput, 1.0 / 3.0) && close(offered, goodput));
-        }
-        assert!(close(rates(true, 0.0).1, 0.4));
-        // None was due in the last half second: nothing is known.
-        assert!(close(rates(false, 9.5).1, 0.0));
-    }
-
-    #[test]
-    fn a_late_client_is_named_before_all_else() {
-        let mut record = Record::new(Duration::from_secs(10));
-        for i in 0..10_000u64 {
-            let due = i * 1_000_000;
-            let late = due + if i % 20 == 0 { 5_000_000 } else { 0 };
-            record.began(late);
-            let sample = Sample { due, began: late, sent: late, ended: late + 300_000 };
-            record.ended(late + 300_000, sample, None);
-        }
-        let j = judge(&case(&record, 10.0));
-        assert_eq!(j.verdict, Verdict::ClientLimited);
-        assert!(j.findings[0].evidence.contains("taken up late"), "{:?}", j.findings);
-    }
-
-    #[test]
-    fn a_client_further_behind_than_its_time_out_is_named() {
-        let mut record = Record::new(Duration::from_secs(10));
-        for i in 0..10_000u64 {
-            let due = i * 1_000_000;
-            // For one request of a thousand the client comes two seconds late: too few for the p99.
-            if i % 1000 == 999 {
-                record.unsent(due, due + 2_000_000_000, Fault::Late);
-                continue;
-            }
-            record.began(due);
-            let sample = Sample { due, began: due, sent: due, ended: due + 300_000 };
-            record.ended(due + 300_000, sample, None);
-        }
-        let j = judge(&case(&record, 10.0));
-        assert_eq!(j.verdict, Verdict::ClientLimited);
-        assert!(j.findings[0].evidence.contains("10 of 10000 requests"), "{:?}", j.findings);
-        assert_eq!((j.sum.lost, j.sum.lost_to_load), (10, 0));
-        record.faults.clear();
-        let j = judge(&case(&record, 10.0));
-        assert_ne!(j.verdict, Verdict::ClientLimited, "{:?}", j.findings);
-    }
-
-    #[test]
-    fn too_few_and_none() {
-        let record = queue(50.0, 1_000_000, 4.0, 4.0, 1);
-        assert_eq!(judge(&case(&record, 4.0)).verdict, Verdict::TooFewSamples);
-        let empty = Record::new(Duration::from_secs(1));
-        let j = judge(&case(&empty, 1.0));
-        assert_eq!(j.verdict, Verdict::TooFewSamples);
-        assert!(j.findings[0].evidence.contains("none of 0"));
-    }
-
-    #[test]
-    fn a_stall_shows_in_the_percentile() {
-        // 60 requests a second for 60 s, 5 ms each; nothing is answered from 20 s to 23 s.
-        let mut record = Record::new(Duration::from_mins(1));
-        for due in Arrival::Steady(60.0).schedule(1, Duration::from_mins(1), Stripe::WHOLE) {
-            let at = due.at;
-            let stalled = (20_000_000_000..23_000_000_000).contains(&at);
-            let ended = if stalled { 23_000_000_000 } else { at } + 5_000_000;
-            record.count_for_test(Sample { due: at, began: at, sent: at, ended });
-        }
-        let j = judge(&case(&record, 60.0));
-        let p99 =
-            j.quantiles[Metric::Response].iter().find(|p| same(p.q, 0.99)).unwrap().value.unwrap()
-                as f64;
-        // 1 % of 3600 requests is 36: the 36th longest of those due in the stall waited 2.4 s.
-        assert!((p99 * 1e-9 - 2.405).abs() < 0.05 * 2.405, "{p99}");
-    }
-}
+pub(super) mod tests;

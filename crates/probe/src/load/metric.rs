@@ -27,6 +27,8 @@ pub enum Metric {
     Lag,
     /// From scheduled to picked up.
     Lateness,
+    /// From picked up to answered: the response time without the client's lateness.
+    Undelayed,
 }
 
 /// What is known of a metric.
@@ -41,7 +43,7 @@ struct Row {
 }
 
 /// Every metric, in the order of [`Metric`].
-static METRICS: [Row; 4] = [
+static METRICS: [Row; 5] = [
     Row {
         metric: Metric::Response,
         name: "response",
@@ -65,6 +67,12 @@ static METRICS: [Row; 4] = [
         name: "lateness",
         of_failed: true,
         durations: |s, add| add(s.began.saturating_sub(s.due)),
+    },
+    Row {
+        metric: Metric::Undelayed,
+        name: "undelayed",
+        of_failed: false,
+        durations: |s, add| add(s.ended.saturating_sub(s.began)),
     },
 ];
 

@@ -322,6 +322,7 @@ impl Record {
     pub fn ended(&mut self, now: u64, sample: Sample, fault: Option<(Fault, String)>) {
         self.flow(now);
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.not_in_flight(sample.ended, now);
         self.count(sample, fault);
     }
 
@@ -377,6 +378,24 @@ impl Record {
             let in_flight = self.in_flight;
             self.interval(from).area += in_flight * (to - from);
             from = to;
+        }
+    }
+
+    /// Takes one request back that ended at `from` and whose end was seen only at `to`, as that of a runtime in this
+    /// process is.
+    fn not_in_flight(&mut self, mut from: u64, to: u64) {
+        while from < to {
+            let end = to.min((from / self.step + 1) * self.step);
+            let area = &mut self.interval(from).area;
+            *area = area.saturating_sub(end - from);
+            from = end;
+        }
+    }
+
+    /// Extends the intervals to `end` nanoseconds: time without a request is part of a run too.
+    pub fn reach(&mut self, end: u64) {
+        if end >= self.step {
+            self.interval(end - self.step);
         }
     }
 

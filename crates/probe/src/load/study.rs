@@ -20,7 +20,7 @@ use super::measurement::FileError;
 use super::record::Fault;
 use super::target::{self, Prepared, TargetError, Url};
 pub use batching::{BatchingStudy, Row};
-pub use highest::highest;
+pub use highest::{Search, highest};
 pub use in_process::{ClosedLoop, InProcess};
 pub use meters::Meters;
 pub use run::Run;
@@ -86,6 +86,14 @@ pub enum StudyError {
     /// The search for the highest rate ended before its first attempt.
     #[error("no attempt was made")]
     NoAttempt,
+    /// The search for the highest rate does not fit into its time.
+    #[error("{message}")]
+    TooLong {
+        /// What it takes.
+        message: String,
+        /// What would fit.
+        hint: String,
+    },
 }
 
 impl StudyError {
@@ -98,6 +106,7 @@ impl StudyError {
             Self::File(_) => "choose another folder with --output",
             Self::NoAnswer => "see why with `rooflens probe … --load closed:1`",
             Self::NoAttempt => "run it again, and let the first attempt end",
+            Self::TooLong { hint, .. } => hint,
         }
     }
 }

@@ -66,6 +66,8 @@ rooflens_ground::words! {
         ClientLimited = "CLIENT-LIMITED",
         /// More requests came in than went out: percentiles depend on how long one waits.
         Overloaded = "OVERLOADED",
+        /// More than 1 % of the requests failed, or so many that the headline percentile falls on them.
+        Failing = "FAILING",
         /// A device lowered its clocks for heat or supply.
         Throttled = "THROTTLED",
         /// The response or service times drift over the run.
@@ -87,6 +89,15 @@ pub struct VerdictPart {
     pub findings: Vec<FindingPart>,
     /// Facts worth knowing that are no reason against the run.
     pub notes: Vec<String>,
+}
+
+impl VerdictPart {
+    /// Adds a reason against the run, from which its verdict may follow.
+    pub fn add(&mut self, verdict: Verdict, evidence: String) {
+        self.findings.push(FindingPart { verdict, evidence });
+        self.findings.sort_by_key(|finding| finding.verdict);
+        self.verdict = self.findings.first().map_or(Verdict::Valid, |finding| finding.verdict);
+    }
 }
 
 /// One reason against a run.
@@ -224,8 +235,15 @@ pub struct RunPart {
     pub senders: Vec<SenderPart>,
     /// Share of processor time that the hypervisor gave to others, from 0 to 1.
     pub stolen_share: f64,
-    /// How often the client's control group was stopped for its CPU quota.
+    /// How often the client's control groups were stopped for their CPU quota.
     pub quota_stops: u64,
+    /// Time for which they were stopped, added up over processors.
+    #[serde(default)]
+    pub quota_stopped_seconds: f64,
+    /// Cores that other processes than the client used meanwhile, the server's among them where it runs on this
+    /// machine; null where the system does not show it.
+    #[serde(default)]
+    pub other_cores: Option<f64>,
     /// Connections opened.
     pub connections: u64,
     /// Bytes handed to the system, in all.
@@ -277,6 +295,9 @@ pub struct WindowPart {
     pub in_flight_mean: f64,
     /// Growth of the number in flight per second; negative where a queue drained.
     pub in_flight_growth_per_second: f64,
+    /// How much the client's lateness adds to the headline percentile of the response time of successful requests.
+    #[serde(default)]
+    pub lateness_effect_seconds: f64,
     /// Relative gap of Little's law, |L − λW| / L: how far the client's counters disagree.
     pub little_gap: f64,
 }

@@ -49,6 +49,7 @@ use std::time::Duration;
     verbatim_doc_comment,
     mut_arg("load", |a| a.hide(true)),
     mut_arg("until", |a| a.hide(true)),
+    mut_arg("budget", |a| a.hide(true)),
     mut_arg("slo", |a| a.hide(true)),
     mut_arg("stripe", |a| a.hide(true)),
     mut_arg("start_at", |a| a.hide(true)),

@@ -4,7 +4,7 @@
 use super::super::{Exit, emit, permille, progress_bar};
 use crate::probe::arrival::{Arrival, Fingerprint, Load};
 use crate::probe::drive::Plan;
-use crate::probe::study::{Observer, Recent};
+use crate::probe::study::{Goal, Observer, Recent};
 use anyhow::{Context, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +26,12 @@ pub(in crate::cli) fn interruptible() -> Result<Arc<AtomicBool>> {
 }
 
 /// Tells what a plan would send, and sends nothing.
-pub(super) fn dry_run(plan: &Plan) -> Result<Exit> {
+pub(super) fn dry_run(plan: &Plan, goal: Goal) -> Result<Exit> {
     use std::fmt::Write;
+    if let Goal::Highest(_) = goal {
+        emit("max: rates follow from answers, there is no schedule\n", None)?;
+        return Ok(Exit::Good);
+    }
     let Load::Open(arrival) = &plan.load else {
         emit(&format!("{}: requests follow answers, there is no schedule\n", plan.load), None)?;
         return Ok(Exit::Good);

@@ -8,8 +8,9 @@ use crate::judge::{Finding, Health, Judgement, TAIL};
 use crate::metric::Metric;
 use crate::record::{Fault, FaultRow, Record, Stage};
 use crate::schema::{
-    ErrorPart, FindingPart, MetricPart, PercentilePart, PlanPart, RunPart, SenderPart, SlotPart,
-    StagePart, StageRows, StageSource, TargetPart, VerdictPart, WindowPart,
+    ErrorPart, FindingPart, MeasurementFile, MetricPart, PercentilePart, PlanPart, RunPart,
+    SERVER_CPU, SenderPart, SlotPart, StagePart, StageRows, StageSource, TargetPart, VerdictPart,
+    WindowPart,
 };
 use crate::stats::Percentile;
 use crate::target::{Prepared, tensor::Slot};
@@ -71,7 +72,9 @@ impl RunPart {
             schedule_fingerprint: String::new(),
             senders: outcome.health.iter().map(SenderPart::from).collect(),
             stolen_share: outcome.stolen,
-            quota_stops: outcome.quota_stops,
+            quota_stops: outcome.quota_stops.count,
+            quota_stopped_seconds: outcome.quota_stops.seconds,
+            other_cores: outcome.others,
             connections: 0,
             bytes_sent: 0,
             bytes_received: 0,
@@ -91,6 +94,21 @@ impl RunPart {
     }
 }
 
+/// What other programs of this machine of so many processors did during the run, where that was much.
+pub(super) fn neighbours(file: &MeasurementFile, processors: usize) -> Option<String> {
+    let all = file.run.other_cores?;
+    let server = file.meters.iter().find(|m| m.name == SERVER_CPU).and_then(|m| m.value);
+    let known = server.is_some() || file.target.in_process;
+    let others = all - server.unwrap_or(0.0);
+    let (whose, least) = if known {
+        ("other processes", 0.1)
+    } else {
+        ("other processes, and the server where it runs here,", 0.25)
+    };
+    (others > least * processors as f64)
+        .then(|| format!("{whose} used {others:.1} of this machine's {processors} cores meanwhile"))
+}
+
 impl WindowPart {
     /// Of a record with intervals of `step` nanoseconds and requests of `batch` inferences.
     pub(super) fn new(j: &Judgement, step: u64, batch: i64) -> Self {
@@ -106,6 +124,7 @@ impl WindowPart {
             inferences_per_second: j.goodput * batch as f64,
             in_flight_mean: j.in_flight,
             in_flight_growth_per_second: j.growth,
+            lateness_effect_seconds: j.late,
             little_gap: j.little,
         }
     }

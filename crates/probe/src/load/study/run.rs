@@ -49,8 +49,8 @@ impl Run<'_> {
         if let Some(meters) = self.meters {
             meters.note(log.as_ref(), &mut measured.file);
         }
-        if let Some(rule) = rule {
-            rule.note(&mut measured.file);
+        if let Some(mut rule) = rule {
+            rule.conclude(&mut measured);
         }
         Ok(measured)
     }

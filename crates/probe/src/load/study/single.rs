@@ -1,7 +1,7 @@
 //! One target, measured as `probe` measures it: its load or the search for its highest rate, with meters, and with
 //! what its model costs.
 
-use super::{Meters, Observer, Run, StudyError, Switch, highest};
+use super::{Meters, Observer, Run, Search, StudyError, Switch, highest};
 use crate::drive::Plan;
 use crate::measurement::{Aims, Measured};
 use crate::schema::{ModelPart, StartUpPart};
@@ -13,8 +13,8 @@ use std::time::Duration;
 pub enum Goal {
     /// The load of the plan.
     Load,
-    /// The highest rate that meets the objective; the first attempt is at so many requests per second.
-    Highest(f64),
+    /// The highest rate that meets the objective; each attempt takes the duration of the plan or longer.
+    Highest(Search),
 }
 
 /// A measurement, planned.
@@ -63,7 +63,7 @@ impl Single<'_> {
         let plan = self.plan;
         let mut measured = match self.goal {
             Goal::Load => run.measure(plan, &plan.load.to_string(), stop, observer),
-            Goal::Highest(rate) => highest(rate, &run, plan, stop, observer),
+            Goal::Highest(wanted) => highest(wanted, &run, plan, stop, observer),
         }?;
         let file = &mut measured.file;
         file.model.clone_from(&self.model);

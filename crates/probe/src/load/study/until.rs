@@ -2,9 +2,9 @@
 
 use crate::drive::{Live, Plan};
 use crate::enough::Enough;
-use crate::measurement::{Aims, kind};
+use crate::measurement::{Aims, Measured, kind};
 use crate::record::Record;
-use crate::schema::MeasurementFile;
+use crate::schema::Verdict;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -45,10 +45,21 @@ impl Rule {
         }
     }
 
-    /// Notes in the file how the run ended, unless it was interrupted.
-    pub(super) fn note(&self, file: &mut MeasurementFile) {
-        if !file.run.stopped {
-            file.verdict.notes.push(self.enough.told(self.aims.headline, file.run.seconds));
+    /// Says in the file how the run ended, unless it was interrupted: that the percentile is not known as closely as
+    /// was asked for is a finding. The end of the run is a look too.
+    pub(super) fn conclude(&mut self, measured: &mut Measured) {
+        let Measured { file, record, .. } = measured;
+        if file.run.stopped {
+            return;
+        }
+        if !self.enough.reached() {
+            self.enough.look(&self.aims.case(record, file.run.seconds, self.kind));
+        }
+        let told = self.enough.told(self.aims.headline, file.run.seconds);
+        if self.enough.reached() {
+            file.verdict.notes.push(told);
+        } else {
+            file.verdict.add(Verdict::TooFewSamples, told);
         }
     }
 }

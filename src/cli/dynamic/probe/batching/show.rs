@@ -29,6 +29,7 @@ fn shown(file: &BatchingFile, column: &Column, load: f64) -> Cell {
         let text = match cell.verdict {
             _ if cell.overloaded => "overloaded",
             Verdict::ClientLimited => "client was late",
+            Verdict::Failing => "requests failed",
             Verdict::Throttled => "device throttled",
             _ => "no steady state",
         };
