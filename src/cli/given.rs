@@ -88,6 +88,9 @@ pub(super) fn bindings(model: &Model, dims: &[String], batch: Option<u64>) -> Re
         };
         bindings.insert(found.symbol, limited(batch)?.into());
     }
+    for (symbol, size) in model.stated.iter().filter(|(symbol, _)| symbols.contains(*symbol)) {
+        bindings.entry(symbol.clone()).or_insert((*size).into());
+    }
     Ok(bindings)
 }
 

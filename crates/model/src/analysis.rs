@@ -268,7 +268,7 @@ fn sums(model: &Model, outcome: propagate::Outcome) -> Analysis {
     let coverage = Coverage::of(graph, &outcome);
     let mut totals = Cost::default();
     outcome.nodes.iter().for_each(|node| totals.add(&node.cost));
-    let stored = parameters::stored(graph, &outcome.order, &outcome.values);
+    let stored = parameters::stored(graph, &outcome.order, &outcome.values, model.statistics);
     let owner = memory::owners(graph, &outcome.order, &outcome.nodes);
     let (cache, savings) = cache::find(graph, &outcome, &owner);
     let (compulsory_bytes, sure_bytes) = traffic::compulsory(graph, &outcome, &owner, &savings);

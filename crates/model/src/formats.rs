@@ -40,6 +40,8 @@ pub struct Format {
     pub not_read: &'static str,
     /// Whether a file may hold several models to choose from by name.
     pub signatures: bool,
+    /// Whether its frameworks count running statistics among the parameters.
+    pub statistics: bool,
     /// Whether any node may be made an output.
     pub outputs: bool,
     /// The operators of its own that are understood, with what they become in ONNX's vocabulary; empty for
@@ -58,6 +60,7 @@ pub static FORMATS: &[Format] = &[Format {
     read_of_it: "every IR version, operator sets up to 27, com.microsoft",
     not_read: "training information; the text form",
     signatures: false,
+    statistics: false,
     outputs: false,
     operators: Vec::new,
     sniff: onnx::sniff,
@@ -103,6 +106,7 @@ fn read(place: &Place, wanted: &Wanted<'_>) -> Result<Model, LoadError> {
     let format = format_of(place)?;
     wanted.suits(format)?;
     let mut model = (format.read)(place, wanted)?;
+    model.statistics = format.statistics;
     model.translated = !format.domain.is_empty();
     if let Place::File { bytes, .. } = place {
         model.file_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);

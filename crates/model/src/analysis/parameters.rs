@@ -25,10 +25,16 @@ pub(super) struct Stored {
 const MAX_DEPTH: usize = 32;
 
 /// Counts what is stored in `graph`, whose nodes run in this order and of whose values this is known.
-pub(super) fn stored(graph: &Graph, order: &[NodeId], values: &[TensorInfo]) -> Stored {
+/// `statistics` says whether running statistics are parameters.
+pub(super) fn stored(
+    graph: &Graph,
+    order: &[NodeId],
+    values: &[TensorInfo],
+    statistics: bool,
+) -> Stored {
     let mut total = Stored::default();
     let ends = vec![Use(Use::OPERAND); graph.outputs.len()];
-    uses(&Place { graph, order, values, depth: 0 }, &ends, &mut total);
+    uses(&Place { graph, order, values, depth: 0, statistics }, &ends, &mut total);
     total
 }
 
@@ -38,6 +44,7 @@ struct Place<'a> {
     order: &'a [NodeId],
     values: &'a [TensorInfo],
     depth: usize,
+    statistics: bool,
 }
 
 /// How a value is used, by all that read it.
@@ -214,7 +221,8 @@ fn bodies(known: &Known<'_>, node: &Node, uses: &mut Uses, total: &mut Stored) {
             outer.map_or(Use(Use::OPERAND), |v| uses.of[v.index()])
         };
         let ends: Vec<Use> = (0..body.outputs.len()).map(end).collect();
-        let inner = Place { graph: body, order: &order, values: &values, depth: place.depth + 1 };
+        let depth = place.depth + 1;
+        let inner = Place { graph: body, order: &order, values: &values, depth, ..*place };
         let inside = self::uses(&inner, &ends, total);
         let captured =
             body.captures.iter().filter_map(|(name, v)| Some((place.graph.find_value(name)?, *v)));
@@ -282,7 +290,8 @@ impl Known<'_> {
             Port::Learned if op.class == Class::MatrixProduct => Use(Use::LEARNED).factor(after),
             Port::Learned | Port::Packed => Use(Use::LEARNED),
             Port::Scale => Use(Use::SCALE),
-            Port::Constant => Use(Use::CONSTANT),
+            Port::Statistics if self.place.statistics => Use(Use::LEARNED),
+            Port::Constant | Port::Statistics => Use(Use::CONSTANT),
             Port::Chosen | Port::QuantizedOperand if self.elements(node, port) == Some(1) => {
                 Use(Use::CONSTANT)
             }

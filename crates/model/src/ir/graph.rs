@@ -303,6 +303,10 @@ pub struct Model {
     pub file_bytes: u64,
     /// Whether the file is of another format than ONNX, so that the graph is a translation of it.
     pub translated: bool,
+    /// Whether running statistics of normalisations are parameters, as Keras, TensorFlow and Caffe count them.
+    pub statistics: bool,
+    /// Open sizes that have a value in the file, which holds where none is given.
+    pub stated: BTreeMap<Arc<str>, u64>,
     /// What the reader could not settle.
     pub diagnostics: Vec<super::Diagnostic>,
 }

@@ -11,7 +11,7 @@ const SOFTMAX: &str = "≈4·|x|: |x| exp, |x|−rows comparisons, |x|−rows su
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("BatchNormalization", Normalization, batch_norm).inputs(5, 5).formula("2·|x| + 4·C, C of them transcendental").weights("-wwcc").playing(Part::Map),
+    Op::new("BatchNormalization", Normalization, batch_norm).inputs(5, 5).formula("2·|x| + 4·C, C of them transcendental").weights("-wwtt").playing(Part::Map),
     Op::new("GroupNormalization", Normalization, grouped).inputs(3, 3).formula("7·|x| + 1 rsqrt per group").weights("-ww"),
     Op::new("InstanceNormalization", Normalization, grouped).inputs(3, 3).formula("7·|x| + 1 rsqrt per channel").weights("-ww"),
     Op::new("LRN", Normalization, lrn).inputs(1, 1).formula("(size+3)·|x| + |x| transcendental"),

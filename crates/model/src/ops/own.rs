@@ -15,7 +15,7 @@ const OWN: &str = "rooflens";
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
     last("AveragePool", Pooling),
-    last("BatchNormalization", Normalization).weights("-wwcc").playing(Part::Map),
+    last("BatchNormalization", Normalization).weights("-wwtt").playing(Part::Map),
     last("Conv", Convolution).inputs(2, 3).weights("-ww"),
     Op::new("ConvTranspose", Convolution, conv_transpose).domain(OWN).inputs(2, 4).formula("as in ai.onnx, channels last; the shape of the output may be an input").weights("-wwc"),
     last("DepthToSpace", Movement).playing(Part::Map),

@@ -19,8 +19,10 @@ pub enum Port {
     Packed,
     /// `s` scale or zero point of quantised numbers.
     Scale,
-    /// `c` sizes, indices, bounds, masks, running statistics, initial states.
+    /// `c` sizes, indices, bounds, masks, initial states.
     Constant,
+    /// `t` running statistics: a parameter for frameworks that count them so, else a constant.
+    Statistics,
     /// `>` passed on to the outputs: what it is, is decided where these are read.
     Passed,
     /// `d` quantised numbers: learned, unless the outputs are read as a constant.
@@ -48,6 +50,7 @@ impl Port {
             b'p' => Self::Packed,
             b's' => Self::Scale,
             b'c' => Self::Constant,
+            b't' => Self::Statistics,
             b'>' => Self::Passed,
             b'd' => Self::Quantized,
             b'q' => Self::QuantizedOperand,
@@ -97,7 +100,7 @@ mod tests {
     #[test]
     fn letters_are_known_and_packed_ports_have_a_count() {
         for op in super::super::all() {
-            let known = op.weights.bytes().all(|letter| b"-wpsc>dqflmoyx".contains(&letter));
+            let known = op.weights.bytes().all(|letter| b"-wpsct>dqflmoyx".contains(&letter));
             assert!(known, "{}: {}", op.name, op.weights);
             assert_eq!(op.weights.contains('p'), op.packed.is_some(), "{}", op.name);
             let ports = op.weights.len();

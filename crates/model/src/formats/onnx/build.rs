@@ -83,9 +83,8 @@ pub(super) fn model(
         format: format!("ONNX IR {}", proto.ir_version),
         producer: format!("{} {}", proto.producer_name, proto.producer_version).trim().to_owned(),
         opsets: scope.opsets,
-        file_bytes: 0,
-        translated: false,
         diagnostics: builder.limits.diagnostics,
+        ..Model::default()
     })
 }
 

@@ -26,7 +26,7 @@ pub(in crate::ops) const OPS: &[Op] = &[
     Op::new("ReorderOutput", Movement, out_of_blocks).domain(BLOCKS).inputs(1, 1).playing(Part::Arrange),
     Op::new("Upsample", Movement, upsample).domain(BLOCKS).inputs(1, 1).formula("9·|y| linear, 0 nearest"),
     last("AveragePool", Pooling),
-    last("BatchNormalization", Normalization).weights("-wwcc").playing(Part::Map),
+    last("BatchNormalization", Normalization).weights("-wwtt").playing(Part::Map),
     last("Conv", Convolution).weights("-ww"),
     last("ConvTranspose", Convolution).weights("-ww"),
     last("DepthToSpace", Movement).playing(Part::Map),
