@@ -13,10 +13,12 @@ mod checked;
 mod contents;
 mod draft;
 mod error;
+mod keras;
 mod limits;
 mod onnx;
 mod place;
 mod wanted;
+mod zip;
 
 pub use error::{LoadError, LoadErrorKind};
 pub use onnx::{Sketch, Unfilled, Untranslated, translate};
@@ -53,19 +55,34 @@ pub struct Format {
 
 /// The formats that are read, tried in this order. The last takes whatever no other takes and is not known
 /// to be something else: a protobuf message says nothing of what it is.
-pub static FORMATS: &[Format] = &[Format {
-    name: onnx::NAME,
-    domain: "",
-    files: ".onnx, with its external data",
-    read_of_it: "every IR version, operator sets up to 27, com.microsoft",
-    not_read: "training information; the text form",
-    signatures: false,
-    statistics: false,
-    outputs: false,
-    operators: Vec::new,
-    sniff: onnx::sniff,
-    read: onnx::read,
-}];
+pub static FORMATS: &[Format] = &[
+    Format {
+        name: keras::NAME,
+        domain: "keras",
+        files: ".keras, .h5, .hdf5, or the JSON of `to_json()`",
+        read_of_it: "Keras 2 and 3: Sequential, Functional and nested models, keras.ops",
+        not_read: "subclassed models, files of weights only, Keras 1, the code of Lambda layers",
+        signatures: false,
+        statistics: true,
+        outputs: false,
+        operators: keras::operators,
+        sniff: keras::sniff,
+        read: keras::read,
+    },
+    Format {
+        name: onnx::NAME,
+        domain: "",
+        files: ".onnx, with its external data",
+        read_of_it: "every IR version, operator sets up to 27, com.microsoft",
+        not_read: "training information; the text form",
+        signatures: false,
+        statistics: false,
+        outputs: false,
+        operators: Vec::new,
+        sniff: onnx::sniff,
+        read: onnx::read,
+    },
+];
 
 /// Reads the model at `path`.
 pub fn load(path: &Path) -> Result<Model, LoadError> {
