@@ -116,6 +116,14 @@ pub(in super::super) fn named_if_known(
             op(site, Op::onnx("HardSigmoid").with("alpha", 0.5_f32).with("beta", 0.5_f32))
         }
         "threshold" => op(site, Op::onnx("ThresholdedRelu").with("alpha", 0.0_f32)),
+        _ => return composed(site, name, x),
+    };
+    y.map(Some)
+}
+
+/// Activations that are several operators.
+fn composed(site: &mut Site<'_, '_, '_>, name: &str, x: T) -> Result<Option<T>, LoadError> {
+    let y: Result<T, LoadError> = match name {
         "silu" | "swish" => {
             let gate = site.map("sigmoid", "Sigmoid", x)?;
             site.binary(name, "Mul", x, gate)
