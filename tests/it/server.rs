@@ -17,6 +17,20 @@ pub(crate) enum Manner {
     Status(u16),
     /// Status 500 for every so many-th request, the others at once.
     Fails(u64),
+    /// Every so many-th answer is `BAD!` and the others are `GOOD`, each with so many blanks behind it.
+    Wrong(u64, usize),
+    /// Of each connection, the so many-th request is read and gets no answer: the connection ends.
+    Drops(u64),
+    /// A connection ends behind its so many-th answer, which does not say so.
+    Closes(u64),
+    /// Status 413 as soon as the head is there; the body is never read.
+    Early,
+    /// Status 307 to another path of this server, which is good.
+    Redirect,
+    /// The Open Inference Protocol over HTTP, with so many rows of an output whose first axis is open.
+    Boxes(usize),
+    /// The same for a model of images with three channels and no batch.
+    Channels,
     /// Half of the body, then the connection ends.
     Truncate,
     /// A byte now and then.
@@ -40,6 +54,8 @@ pub(crate) enum Manner {
 /// A running server; it ends with this value.
 pub(crate) struct Server {
     pub(crate) port: u16,
+    /// What was served, or dropped, where the manner counts it.
+    pub(crate) served: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
 }
 
@@ -48,7 +64,7 @@ struct Shared {
     begin: Mutex<Option<Instant>>,
     free: Mutex<Instant>,
     second: Mutex<Instant>,
-    served: AtomicU64,
+    served: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
 }
 
@@ -57,12 +73,13 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let over = Arc::new(AtomicBool::new(false));
+        let served = Arc::new(AtomicU64::new(0));
         let shared = Arc::new(Shared {
             manner,
             begin: Mutex::new(None),
             free: Mutex::new(Instant::now()),
             second: Mutex::new(Instant::now()),
-            served: AtomicU64::new(0),
+            served: served.clone(),
             over: over.clone(),
         });
         std::thread::spawn(move || {
@@ -77,7 +94,7 @@ impl Server {
                     .unwrap();
             }
         });
-        Self { port, over }
+        Self { port, served, over }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -96,9 +113,22 @@ impl Shared {
     /// Answers until the peer leaves. Errors are the peer's leaving.
     fn connection(&self, mut stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let mut buffer = Vec::new();
+        if self.manner == Manner::Early {
+            let _ = stream.read(&mut [0; 512]);
+            let _ = stream.write_all(
+                b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 9\r\n\r\ntoo large",
+            );
+            return;
+        }
+        let (mut buffer, mut own) = (Vec::new(), 0);
         while let Some((path, body)) = request(&mut stream, &mut buffer) {
-            if self.answer(&mut stream, &path, &body).is_none() {
+            own += 1;
+            if matches!(self.manner, Manner::Drops(n) if own == n) {
+                self.served.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            let over = self.answer(&mut stream, &path, &body).is_none();
+            if over || matches!(self.manner, Manner::Closes(n) if own == n) {
                 return;
             }
         }
@@ -152,6 +182,18 @@ impl Shared {
                 }
                 ok(stream, "text/plain", b"done")
             }
+            Manner::Wrong(every, size) => {
+                let number = self.served.fetch_add(1, Ordering::Relaxed);
+                let word = if number % every == every - 1 { "BAD!" } else { "GOOD" };
+                ok(stream, "text/plain", format!("{word}{:size$}", "").as_bytes())
+            }
+            Manner::Drops(_) | Manner::Closes(_) | Manner::Early => {
+                ok(stream, "text/plain", b"done")
+            }
+            Manner::Redirect if path == "/new" => ok(stream, "text/plain", b"done"),
+            Manner::Redirect => stream
+                .write_all(b"HTTP/1.1 307 Elsewhere\r\nLocation: /new\r\nContent-Length: 0\r\n\r\n")
+                .ok(),
             Manner::Truncate => {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
                 None
@@ -177,9 +219,22 @@ impl Shared {
                 let _ = stream.write_all(b"220 mail.example ready\r\n\r\n");
                 None
             }
-            Manner::Kserve(_) | Manner::Batched(..) => {
+            Manner::Channels => {
+                let body = match path {
+                    "/v2" => r#"{"name":"fake","version":"1","extensions":[]}"#,
+                    _ => {
+                        r#"{"name":"m","platform":"test","inputs":[{"name":"x","datatype":"FP32","shape":[3,-1,-1]}],"outputs":[{"name":"y","datatype":"FP32","shape":[10]}]}"#
+                    }
+                };
+                ok(stream, "application/json", body.as_bytes())
+            }
+            Manner::Kserve(_) | Manner::Batched(..) | Manner::Boxes(_) => {
                 let rows = body.split("\"shape\":[").nth(1).and_then(|s| s.split(',').next());
                 let rows = rows.map_or(1, |n| n.parse::<u32>().unwrap());
+                let rows = match self.manner {
+                    Manner::Boxes(n) => u32::try_from(n).unwrap(),
+                    _ => rows,
+                };
                 let values = match self.manner {
                     Manner::Kserve(values) => values,
                     _ => 3,

@@ -105,7 +105,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Requests", conflicts_with = "json")]
     body: Option<PathBuf>,
     /// Send this text as JSON (plain HTTP); {{i}} becomes the request's variant, {{random}} a
-    /// number between 0 and 1.
+    /// number between 0 and 1, and what stands between {{row}} and {{/row}} as many rows as --batch has.
     #[arg(long, value_name = "TEXT", help_heading = "Requests")]
     json: Option<String>,
     /// Method (plain HTTP); POST with a body and GET without where left out.
@@ -118,6 +118,13 @@ pub(in crate::cli) struct Args {
     /// other values are wrong answers. For inputs of known contents. Repeatable.
     #[arg(long, value_name = "NAME=FILE", help_heading = "Requests")]
     expect_output: Vec<String>,
+    /// Answers to the same request differ, as those of a model with a random part do: they are not compared by a
+    /// hash of those before, and of large ones a sample is compared.
+    #[arg(long, help_heading = "Requests")]
+    answers_vary: bool,
+    /// Outputs of a batch may have any number of rows, as the boxes of a detector do.
+    #[arg(long, help_heading = "Requests")]
+    any_rows: bool,
     /// How far from --expect-output is still right, relative to values above one.
     #[arg(long, value_name = "X", default_value_t = 1e-4, help_heading = "Requests")]
     tolerance: f64,
@@ -391,6 +398,8 @@ impl Args {
             method: self.method.clone(),
             expect: self.expect.clone(),
             expected: self.expect_output.iter().map(|o| load::output(o)).collect::<Result<_>>()?,
+            answers_vary: self.answers_vary,
+            any_rows: self.any_rows,
             tolerance: self.tolerance,
             trust: crate::probe::stream::Trust { ca: self.ca.clone() },
             patience: time("--patience", self.patience)?,

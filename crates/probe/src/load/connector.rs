@@ -5,7 +5,7 @@ use super::Target;
 use super::grpc::{self, Call};
 use super::http::{self, Request, Response};
 use super::local::Queue;
-use super::record::Fault;
+use super::record::{Fault, Opened};
 use super::stream::{Address, Failure, Trust};
 use ::http::HeaderMap;
 use bytes::Bytes;
@@ -189,10 +189,12 @@ impl Client {
     ) -> Result<(Answer, Span), Failure> {
         match (self, request) {
             (Self::Http(pool), Encoded::Http(request)) => {
-                let Response { status, timing, inference_header, body, size } =
+                let Response { status, timing, inference_header, location, body, size } =
                     pool.call(request, sent).await?;
                 if !(200..300).contains(&status) {
-                    return Err((Fault::Http(status), excerpt(&body)));
+                    let said = excerpt(&body);
+                    let to = location.map(|to| format!("to `{}` ", excerpt(to.as_bytes())));
+                    return Err((Fault::Http(status), to.unwrap_or_default() + &said));
                 }
                 Ok((Answer { body, timing, inference_header, size }, None))
             }
@@ -216,11 +218,11 @@ impl Client {
     }
 
     /// Connections opened so far.
-    pub(crate) fn opened(&self) -> u64 {
+    pub(crate) fn opened(&self) -> Opened {
         match self {
             Self::Http(pool) => pool.opened.get(),
             Self::Grpc(pool) => pool.opened.get(),
-            Self::Local(_) | Self::Inline(_) => 0,
+            Self::Local(_) | Self::Inline(_) => Opened::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! is sent at once and keeps the instant at which it was due; the schedule is never moved. One that is
 //! later than its time-out is lost already: it is counted and not sent, so that the client catches up.
 
+mod checker;
 mod inline;
 
 use super::arrival::{Arrival, Due, Load, Stripe, nanoseconds};
@@ -17,6 +18,7 @@ use super::pacer::Pacer;
 use super::record::{Fault, Record};
 use super::stream::Failure;
 use super::target::Prepared;
+use checker::{Checked, Checker};
 use rooflens_ground::os::cgroup::{self, ControlGroups};
 use rooflens_ground::os::proc::{Proc, Ticks};
 use rooflens_ground::os::processes::ticks_per_second;
@@ -134,11 +136,6 @@ pub struct Outcome {
 
 /// Longest sleep of a sender, so that it sees that it should stop.
 const NAP: Duration = Duration::from_millis(100);
-/// Of answers, the first so many of a sender are checked in full, then every so many-th; small ones
-/// always.
-const CHECK_FIRST: u64 = 8;
-const CHECK_EVERY: u64 = 64;
-const CHECK_ALWAYS_BELOW: usize = 4096;
 
 /// Runs `plan` against `target` until its time is over or `stop` is set.
 pub fn drive(
@@ -253,7 +250,7 @@ struct Sender {
     start: Instant,
     timeout: Duration,
     in_flight: Cell<usize>,
-    answers: Cell<u64>,
+    checker: RefCell<Checker>,
     done: tokio::sync::Notify,
     good: Cell<u64>,
     lost: Cell<u64>,
@@ -278,7 +275,7 @@ impl SenderPlan<'_> {
                 start: self.start,
                 timeout: self.plan.timeout,
                 in_flight: Cell::new(0),
-                answers: Cell::new(0),
+                checker: RefCell::new(Checker::new(self.target.answers_vary)),
                 done: tokio::sync::Notify::new(),
                 good: Cell::new(0),
                 lost: Cell::new(0),
@@ -483,19 +480,23 @@ impl Sender {
             stages.push(("compute", ended - since(from).min(ended)));
         }
         stages.extend(answer.timing.iter().flat_map(|t| http::stages(t)));
-        let number = self.answers.get();
-        self.answers.set(number + 1);
-        let check = number < CHECK_FIRST
-            || number.is_multiple_of(CHECK_EVERY)
-            || answer.body.len() <= CHECK_ALWAYS_BELOW;
-        if check {
-            fault = self.target.check(answer).err();
-        }
+        let mut checker = self.checker.borrow_mut();
+        let checked = checker.check(answer, arrived, || self.target.check(answer).err());
         let mut record = self.record.borrow_mut();
         record.bytes_received += answer.size;
-        if check {
-            record.checked += 1;
-            record.check_time += self.now() - arrived;
+        match checked {
+            Checked::Compared(found) => {
+                fault = found;
+                let took = self.now() - arrived;
+                checker.spent(took);
+                record.checked += 1;
+                record.check_time += took;
+            }
+            Checked::Same(found) => {
+                fault = found;
+                record.same += 1;
+            }
+            Checked::Skipped => record.unchecked += 1,
         }
         for (name, nanoseconds) in stages {
             record.stage(due.at, name, nanoseconds);

@@ -4,7 +4,7 @@
 //! here. Several connections are used, since one that carries many streams delays them. The head of
 //! a request is built once for each method, the message once for each variant.
 
-use super::record::Fault;
+use super::record::{Fault, Opened};
 use super::stream::{Address, Failure};
 use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
@@ -49,7 +49,7 @@ pub struct Pool {
     /// Heads of requests, by path.
     heads: RefCell<Vec<(&'static str, http::Request<()>)>>,
     /// Connections opened so far.
-    pub opened: Cell<u64>,
+    pub opened: Cell<Opened>,
 }
 
 struct Connection {
@@ -61,7 +61,8 @@ struct Connection {
 impl Pool {
     /// No connection yet; answers longer than `largest` bytes are given up.
     pub fn new(address: Address, secure: bool, metadata: HeaderMap, largest: usize) -> Self {
-        let (connections, heads, opened) = (RefCell::default(), RefCell::default(), Cell::new(0));
+        let (connections, heads, opened) =
+            (RefCell::default(), RefCell::default(), Cell::default());
         Self { address, secure, metadata, connections, largest, heads, opened }
     }
 
@@ -83,7 +84,7 @@ impl Pool {
         if let Some(connection) = free {
             return Ok(connection);
         }
-        let stream = self.address.connect().await?;
+        let (stream, opened) = self.address.connect().await?;
         let (sender, driver) = h2::client::Builder::new()
             .initial_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
@@ -91,7 +92,9 @@ impl Pool {
             .handshake(stream)
             .await
             .map_err(|e| (Fault::Malformed, format!("not an HTTP/2 server: {e}")))?;
-        self.opened.set(self.opened.get() + 1);
+        let mut sum = self.opened.get();
+        sum.add(opened);
+        self.opened.set(sum);
         let broken = Rc::new(Cell::new(false));
         let flag = broken.clone();
         tokio::task::spawn_local(async move {

@@ -3,12 +3,16 @@
 //! One request at a time on a connection; a new connection opens when none is idle. Written here,
 //! on sockets, because the instants of the first and last byte are the result. Knows no model.
 
-use super::record::Fault;
+use super::record::{Fault, Opened};
 use super::stream::{Address, Failure, Stream};
 use bytes::{Buf, Bytes, BytesMut};
 use std::cell::{Cell, RefCell};
 use std::fmt::Write;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// A request, encoded.
 #[derive(Clone, Debug)]
@@ -17,6 +21,8 @@ pub struct Request {
     pub bytes: Bytes,
     /// Whether the answer has no body whatever its head says.
     pub head_only: bool,
+    /// Whether the method asks for something and changes nothing.
+    safe: bool,
 }
 
 impl Request {
@@ -44,7 +50,7 @@ impl Request {
         }
         head.push_str("\r\n");
         let bytes = [head.as_bytes(), body].concat().into();
-        Self { bytes, head_only: method == "HEAD" }
+        Self { bytes, head_only: method == "HEAD", safe: matches!(method, "GET" | "HEAD") }
     }
 }
 
@@ -57,6 +63,8 @@ pub struct Response {
     pub timing: Option<String>,
     /// `Inference-Header-Content-Length`, where there is one.
     pub inference_header: Option<usize>,
+    /// `Location`, where there is one.
+    pub location: Option<String>,
     /// The body.
     pub body: Bytes,
     /// Bytes that arrived, head included.
@@ -69,86 +77,114 @@ pub struct Pool {
     idle: RefCell<Vec<Connection>>,
     largest: usize,
     /// Connections opened so far.
-    pub opened: Cell<u64>,
+    pub opened: Cell<Opened>,
 }
 
 struct Connection {
     stream: Stream,
     buffer: BytesMut,
+    /// What opening it took: about the time to the server and back.
+    opening: Duration,
 }
+
+/// Why an exchange failed.
+struct Broken {
+    failure: Failure,
+    /// Whether the server certainly never read the request.
+    unread: bool,
+}
+
+/// How a connection ended on which a request was sent.
+enum Ending {
+    /// In order, before the first byte of an answer.
+    Closed,
+    /// By a reset, before the first byte of an answer.
+    Reset,
+    /// Some other way.
+    Unknown,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self { failure, unread: false }
+    }
+}
+
+/// The largest request that fits into the buffers of a connection whole, so that a server which refuses it has read
+/// nothing of it.
+const WHOLE: usize = 16 << 10;
 
 impl Pool {
     /// No connection yet; answers longer than `largest` bytes are given up.
     pub fn new(address: Address, largest: usize) -> Self {
-        Self { address, idle: RefCell::default(), largest, opened: Cell::new(0) }
+        Self { address, idle: RefCell::default(), largest, opened: Cell::default() }
     }
 
-    /// Sends and receives; `sent` is called when the first byte is about to go out.
+    /// Sends and receives; `sent` is called when the first byte is about to go out. A request is sent again only where
+    /// the server had closed an idle connection before it read it.
     pub async fn call(&self, request: &Request, sent: impl Fn()) -> Result<Response, Failure> {
-        let idle = self.idle.borrow_mut().pop();
-        if let Some(connection) = idle {
+        if let Some(connection) = self.idle().await {
             match self.exchange(connection, request, &sent).await {
-                // A server may close an idle connection at any time, also just now.
-                Err((Fault::Closed, _, true)) => {}
-                other => return other.map_err(|(fault, text, _)| (fault, text)),
+                Err(Broken { unread: true, .. }) => {
+                    self.count(Opened { resent: 1, ..Opened::default() });
+                }
+                other => return other.map_err(|broken| broken.failure),
             }
         }
-        let stream = self.address.connect().await?;
-        self.opened.set(self.opened.get() + 1);
-        let connection = Connection { stream, buffer: BytesMut::with_capacity(16 << 10) };
-        self.exchange(connection, request, &sent).await.map_err(|(fault, text, _)| (fault, text))
+        let (stream, opened) = self.address.connect().await?;
+        self.count(opened);
+        let buffer = BytesMut::with_capacity(16 << 10);
+        let connection = Connection { stream, buffer, opening: opened.connect };
+        self.exchange(connection, request, &sent).await.map_err(|broken| broken.failure)
     }
 
-    /// One exchange; the connection goes back when it can serve another. A failure says whether it
-    /// came before the first byte of an answer.
+    fn count(&self, opened: Opened) {
+        let mut sum = self.opened.get();
+        sum.add(opened);
+        self.opened.set(sum);
+    }
+
+    /// A connection that the server has not closed meanwhile.
+    async fn idle(&self) -> Option<Connection> {
+        loop {
+            let mut connection = self.idle.borrow_mut().pop()?;
+            if connection.stream.is_idle().await {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// One exchange; the connection goes back when it can serve another.
     async fn exchange(
         &self,
         mut connection: Connection,
         request: &Request,
         sent: &impl Fn(),
-    ) -> Result<Response, (Fault, String, bool)> {
+    ) -> Result<Response, Broken> {
         sent();
-        let (stream, buffer) = (&mut connection.stream, &mut connection.buffer);
-        buffer.clear();
-        let early = |e: std::io::Error| (Fault::Closed, e.to_string(), true);
-        stream.write_all(&request.bytes).await.map_err(early)?;
-        stream.flush().await.map_err(early)?;
-        let mut received = 0;
-        let head = 'head: loop {
-            buffer.reserve(16 << 10);
-            let n = stream
-                .read_buf(buffer)
-                .await
-                .map_err(|e| (Fault::Closed, e.to_string(), received == 0))?;
-            if n == 0 {
-                let text = format!("the connection ended after {received} bytes of an answer");
-                return Err((Fault::Closed, text, received == 0));
-            }
-            received += n;
-            while let Some(head) =
-                Head::parse(buffer).map_err(|text| (Fault::Malformed, text, false))?
-            {
-                // Interim answers say nothing, however many there are.
-                if !(100..200).contains(&head.status) || head.status == 101 {
-                    break 'head head;
-                }
-                buffer.advance(head.length);
-            }
-            if buffer.len() > 64 << 10 {
-                return Err((Fault::Malformed, "the head is longer than 64 KiB".into(), false));
+        connection.buffer.clear();
+        let whole = connection.write(&request.bytes).await;
+        let (head, received) = match connection.head(&whole).await {
+            Ok(head) => head,
+            Err((failure, Ending::Unknown)) => return Err(failure.into()),
+            // The end of a connection that was closed with something unread in it; a server may also end one so that
+            // it has read.
+            Err((failure, Ending::Reset)) => return Err(Broken { failure, unread: request.safe }),
+            Err((failure, Ending::Closed)) => {
+                let refused = || connection.stream.was_refused(2 * connection.opening + REFUSAL);
+                let unread = request.bytes.len() <= WHOLE && (whole.is_err() || refused().await);
+                return Err(Broken { failure, unread });
             }
         };
-        buffer.advance(head.length);
-        let (body, reusable, more) = self
-            .body(&mut connection, &head, request.head_only)
-            .await
-            .map_err(|(fault, text)| (fault, text, false))?;
+        connection.buffer.advance(head.length);
+        let (body, reusable, more) = self.body(&mut connection, &head, request.head_only).await?;
         let size = (received + more) as u64;
-        if reusable && head.keep_alive {
+        // A server that answers early may not read the rest.
+        if reusable && head.keep_alive && matches!(whole, Ok(true)) {
             self.idle.borrow_mut().push(connection);
         }
-        let Head { status, timing, inference_header, .. } = head;
-        Ok(Response { status, timing, inference_header, body, size })
+        let Head { status, timing, inference_header, location, .. } = head;
+        Ok(Response { status, timing, inference_header, location, body, size })
     }
 
     /// The body, whether the connection ends cleanly behind it, and the bytes read for it.
@@ -187,6 +223,97 @@ fn too_large(length: usize, largest: usize) -> Failure {
     (Fault::TooLarge, format!("the answer has {length} bytes or more; {largest} are allowed"))
 }
 
+/// How long a refusal of the system at the other end may take beyond the way there and back.
+const REFUSAL: Duration = Duration::from_millis(3);
+
+impl Connection {
+    /// Writes a request until it is whole or its answer has begun; says whether it is whole.
+    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<bool> {
+        let mut written = 0;
+        while written < bytes.len() {
+            let before = self.buffer.len();
+            let (stream, buffer) = (&mut self.stream, &mut self.buffer);
+            let step = std::future::poll_fn(|cx| {
+                if let Poll::Ready(n) = Pin::new(&mut *stream).poll_write(cx, &bytes[written..]) {
+                    return Poll::Ready(n.map(Some));
+                }
+                // The server takes nothing more at present: perhaps it has answered already.
+                let mut own = [0; 4096];
+                let mut early = ReadBuf::new(&mut own);
+                let read = Pin::new(&mut *stream).poll_read(cx, &mut early);
+                read.map_ok(|()| {
+                    buffer.extend_from_slice(early.filled());
+                    None
+                })
+            });
+            match step.await? {
+                Some(0) => return Err(ErrorKind::WriteZero.into()),
+                Some(n) => written += n,
+                None if self.answers(before) => return Ok(false),
+                None => {}
+            }
+        }
+        self.stream.flush().await.map(|()| true)
+    }
+
+    /// Whether the buffer, which held `before` bytes, holds an answer, something else, or the end of the connection.
+    /// Interim answers ask for the rest of a request, and are taken out.
+    fn answers(&mut self, before: usize) -> bool {
+        if self.buffer.len() == before {
+            return true;
+        }
+        loop {
+            match Head::parse(&self.buffer) {
+                Ok(Some(head)) if (100..200).contains(&head.status) && head.status != 101 => {
+                    self.buffer.advance(head.length);
+                }
+                Ok(None) => return false,
+                _ => return true,
+            }
+        }
+    }
+
+    /// The head of the answer and the bytes received so far, after a request was written as `whole` says.
+    async fn head(
+        &mut self,
+        whole: &std::io::Result<bool>,
+    ) -> Result<(Head, usize), (Failure, Ending)> {
+        let (stream, buffer) = (&mut self.stream, &mut self.buffer);
+        let mut received = buffer.len();
+        loop {
+            while let Some(head) =
+                Head::parse(buffer).map_err(|text| ((Fault::Malformed, text), Ending::Unknown))?
+            {
+                // Interim answers say nothing, however many there are.
+                if !(100..200).contains(&head.status) || head.status == 101 {
+                    return Ok((head, received));
+                }
+                buffer.advance(head.length);
+            }
+            if buffer.len() > 64 << 10 {
+                let text = "the head is longer than 64 KiB".to_owned();
+                return Err(((Fault::Malformed, text), Ending::Unknown));
+            }
+            buffer.reserve(16 << 10);
+            let read = stream.read_buf(buffer).await;
+            let n = read.map_err(|e| {
+                let reset = received == 0 && e.kind() == ErrorKind::ConnectionReset;
+                let ending = if reset { Ending::Reset } else { Ending::Unknown };
+                ((Fault::Closed, e.to_string()), ending)
+            })?;
+            if n == 0 {
+                let text = match whole {
+                    Err(error) => format!("the request could not be sent: {error}"),
+                    Ok(_) => format!("the connection ended after {received} bytes of an answer"),
+                };
+                let ending = if received == 0 { Ending::Closed } else { Ending::Unknown };
+                return Err(((Fault::Closed, text), ending));
+            }
+            received += n;
+        }
+    }
+}
+
 struct Reader<'a> {
     connection: &'a mut Connection,
     largest: usize,
@@ -195,7 +322,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     async fn more(&mut self) -> Result<usize, Failure> {
-        let Connection { stream, buffer } = &mut *self.connection;
+        let Connection { stream, buffer, .. } = &mut *self.connection;
         if buffer.len() > self.largest {
             return Err(too_large(buffer.len(), self.largest));
         }
@@ -266,6 +393,7 @@ struct Head {
     keep_alive: bool,
     timing: Option<String>,
     inference_header: Option<usize>,
+    location: Option<String>,
 }
 
 impl Head {
@@ -285,6 +413,7 @@ impl Head {
             keep_alive: parsed.version == Some(1),
             timing: None,
             inference_header: None,
+            location: None,
         };
         for header in parsed.headers.iter() {
             let value = || String::from_utf8_lossy(header.value);
@@ -301,6 +430,8 @@ impl Head {
             } else if is("server-timing") {
                 let own = head.timing.take().map_or(String::new(), |t| t + ", ");
                 head.timing = Some(own + &value());
+            } else if is("location") {
+                head.location = Some(value().trim().to_owned());
             } else if is("inference-header-content-length") {
                 head.inference_header = value().trim().parse().ok();
             }

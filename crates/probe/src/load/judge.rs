@@ -166,6 +166,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let overloaded = flow(case, &added.batches, &mut judgement, &mut found);
     failures(case, scheduled, overloaded, &judgement, &mut found);
     samples(case, &judgement, &mut found);
+    judgement.notes.extend(sampled(case.record));
     client::client(case, &mut judgement, &mut found);
     if let Some(evidence) = &case.throttled {
         found(Verdict::Throttled, evidence.clone());
@@ -210,6 +211,20 @@ fn steady(case: &Case<'_>, scheduled: usize, step: f64) -> Result<usize, String>
         .ok_or_else(|| "never warmed up: the service time did not settle in half of the run".into())
 }
 
+/// What is to be known of answers that were compared only in part.
+fn sampled(record: &Record) -> Option<String> {
+    let (compared, unchecked) = (record.checked + record.same, record.unchecked);
+    let all = compared + unchecked;
+    let wrong = record.faults.get(&Fault::WrongAnswer).map_or(0, |row| row.count);
+    (unchecked > 0).then(|| {
+        format!(
+            "{compared} of {all} answers were compared, as they are large and differ from each other: {wrong} of \
+             them were wrong, so about {} of all",
+            wrong + unseen(record)
+        )
+    })
+}
+
 /// Queue growth, trend and Little's law; says whether many requests failed as a server fails them that cannot keep
 /// up.
 fn flow(
@@ -231,6 +246,14 @@ fn flow(
     gives_up
 }
 
+/// Wrong answers that are to be expected among those that were not compared, by the share among those that were.
+fn unseen(record: &Record) -> u64 {
+    let wrong = record.faults.get(&Fault::WrongAnswer).map_or(0, |row| row.count);
+    let compared = (record.checked + record.same).max(1);
+    let expected = u128::from(wrong) * u128::from(record.unchecked) / u128::from(compared);
+    u64::try_from(expected).unwrap_or(u64::MAX).min(record.unchecked)
+}
+
 /// Whether so many requests failed that the run says more of failures than of times. Those that `load` explains, or
 /// the client, have findings of their own. Failures that a warm-up cuts away count, unless the user cut it.
 fn failures(
@@ -247,7 +270,7 @@ fn failures(
     for interval in case.record.intervals.get(..scheduled).into_iter().flatten() {
         all = (all.0 + unexplained(interval), all.1 + interval.due);
     }
-    all.0 = all.0.saturating_sub(late);
+    all.0 = all.0.saturating_sub(late) + unseen(case.record);
     let mut worst = (unexplained(&j.sum).saturating_sub(late), j.sum.due);
     if case.warm_up.is_none() && share(all) > share(worst) {
         worst = all;

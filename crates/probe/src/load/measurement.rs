@@ -15,7 +15,7 @@ use super::drive::{Outcome, Plan};
 use super::judge::{self, Case, Health, Judgement, QuotaStops, TAIL, same};
 use super::metric::Metric;
 use super::pipeline::{Inputs, pipeline};
-use super::record::{Fault, FaultRow, Interval, Record, Stage};
+use super::record::{Fault, FaultRow, Interval, Opened, Record, Stage};
 use super::target::Prepared;
 use super::{arrival, hlog};
 use crate::schema::{
@@ -355,7 +355,7 @@ fn compose(
         plan,
         run,
     };
-    file.pipeline = pipeline(&inputs(&file));
+    file.pipeline = pipeline(&inputs(&file, &j));
     file
 }
 
@@ -370,22 +370,42 @@ fn unit(target: &TargetPart, run: &RunPart) -> &'static str {
 }
 
 /// What the pipeline of a file is computed from.
-fn inputs(file: &MeasurementFile) -> Inputs<'_> {
-    let late = file.verdict.findings.iter().filter(|f| f.verdict == Verdict::ClientLimited);
+fn inputs<'a>(file: &'a MeasurementFile, j: &Judgement) -> Inputs<'a> {
+    let mean = |metric| j.sum.durations[metric].mean() * 1e-9;
+    let late = (mean(Metric::Response) - mean(Metric::Undelayed)).max(0.0);
+    // From picked up to sent, of which the handshakes have their share.
+    let connecting = (mean(Metric::Lag) - late).max(0.0);
+    let (tcp, tls) = (file.run.connect_seconds, file.run.handshake_seconds);
+    let handshake = if tls > 0.0 { connecting * tls / (tcp + tls) } else { 0.0 };
     let cpu = file.meters.iter().find(|m| m.name == SERVER_CPU);
     let gpus = file.meters.iter().filter(|m| m.is_gpu_busy());
     let checked = file.run.answers_checked;
     Inputs {
         response: file.response.mean_seconds,
         service: file.service.mean_seconds,
-        lag: file.lag.mean_seconds,
+        late,
+        connect: connecting - handshake,
+        handshake: (tls > 0.0).then_some(handshake),
         decode: (checked > 0).then(|| file.run.check_seconds / checked as f64),
         in_process: file.target.in_process,
         stages: &file.stages,
-        late: late.map(|f| f.evidence.as_str()).collect(),
+        full: full(file),
         server_cpu: cpu.and_then(|m| Some((m.value?, m.of?))),
         gpus: gpus.filter_map(|m| Some((m.name.as_str(), m.value?))).collect(),
     }
+}
+
+/// Evidence that the client itself was full: a sender that used its core, or requests that it gave up.
+fn full(file: &MeasurementFile) -> Vec<String> {
+    let senders = file.run.senders.iter().map(SenderPart::health).enumerate();
+    let busy = senders.filter(|(_, h)| h.cpu > judge::client::FULL * h.wall);
+    let mut all: Vec<String> = busy
+        .map(|(i, h)| format!("sender {i} used {:.0} % of its core", 100.0 * h.cpu / h.wall))
+        .collect();
+    let late = Fault::Late.to_string();
+    let given_up = file.errors.iter().find(|e| e.kind == late);
+    all.extend(given_up.map(|e| format!("the client gave {} requests up unsent", e.count)));
+    all
 }
 
 /// Whether a run can be trusted and went well: VALID, which takes that few of its requests failed, and its
@@ -431,10 +451,17 @@ fn skeleton(file: &MeasurementFile) -> Option<Record> {
     }
     let run = &file.run;
     record.fingerprint = Fingerprint(u64::from_str_radix(&run.schedule_fingerprint, 16).ok()?);
-    (record.connections, record.bytes_sent) = (run.connections, run.bytes_sent);
-    (record.bytes_received, record.checked) = (run.bytes_received, run.answers_checked);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let nanoseconds = |seconds: f64| (seconds * 1e9).round() as u64;
+    record.connections = Opened {
+        count: run.connections,
+        connect: Duration::from_nanos(nanoseconds(run.connect_seconds)),
+        handshake: Duration::from_nanos(nanoseconds(run.handshake_seconds)),
+        resent: run.resent,
+    };
+    (record.bytes_sent, record.bytes_received) = (run.bytes_sent, run.bytes_received);
+    (record.checked, record.same) = (run.answers_checked, run.answers_same);
+    record.unchecked = run.answers_unchecked;
     record.check_time = nanoseconds(run.check_seconds);
     for error in &file.errors {
         let first = nanoseconds(error.first_seconds);
@@ -463,12 +490,14 @@ fn is_plausible(file: &MeasurementFile) -> bool {
     let (run, plan, intervals) = (&file.run, &file.plan, &file.intervals);
     let column = |at: usize| within(intervals.rows.iter().filter_map(|row| row.get(at).copied()));
     let stages = || intervals.stages.iter().flat_map(|stage| &stage.rows);
-    let run = [run.connections, run.bytes_sent, run.bytes_received, run.answers_checked];
+    let answers = [run.answers_checked, run.answers_same, run.answers_unchecked];
+    let run = [run.connections, run.resent, run.bytes_sent, run.bytes_received];
     plan.stripes.len() as u64 <= plan.stripes_of
         && (0..intervals.columns.len()).all(column)
         && within(stages().map(|row| row[1]))
         && within(stages().map(|row| row[2]))
         && within(run.into_iter())
+        && within(answers.into_iter())
         && within(file.errors.iter().map(|e| e.count))
 }
 

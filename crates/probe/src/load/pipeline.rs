@@ -20,16 +20,20 @@ pub struct Inputs<'a> {
     pub response: f64,
     /// From sent to answered.
     pub service: f64,
-    /// From scheduled to sent.
-    pub lag: f64,
+    /// From scheduled to picked up by the client.
+    pub late: f64,
+    /// From picked up to sent, without handshakes: opening connections, or waiting for a free stream on one.
+    pub connect: f64,
+    /// TLS handshakes; `None` where there were none.
+    pub handshake: Option<f64>,
     /// Of decoding an answer in the client; `None` where no answer was decoded.
     pub decode: Option<f64>,
     /// Whether the runtime ran in the client's own process, so that nothing was transmitted.
     pub in_process: bool,
     /// The stages that the server reported.
     pub stages: &'a [StagePart],
-    /// Evidence that the client was late, as the verdict has it.
-    pub late: Vec<&'a str>,
+    /// Evidence that the client itself was full.
+    pub full: Vec<String>,
     /// Cores that the server's processes used, and cores of its machine; `None` where they were not read.
     pub server_cpu: Option<(f64, f64)>,
     /// GPUs of this machine: the meter's name, and the share of time with a kernel running, from 0 to 1.
@@ -140,8 +144,10 @@ fn parts(of: &Inputs<'_>, stages: &Stages<'_>) -> Vec<PipePart> {
     };
     let untold = "the platform does not tell";
     let mut all = vec![part(Role::Encode, "client", None, "encoded before the clock starts")];
-    all.push(part(Role::Client, "client", Some(of.lag), ""));
+    all.push(part(Role::Client, "client", Some(of.late), ""));
     if !of.in_process {
+        all.push(part(Role::Connect, "client", Some(of.connect), ""));
+        all.extend(of.handshake.map(|h| part(Role::Handshake, "client", Some(h), "")));
         let what = if stages.whole {
             "service time less what the server told"
         } else {
@@ -184,18 +190,19 @@ fn bottleneck(
     let queue: f64 =
         stages.all.iter().filter(|t| t.role == Role::Queue).map(|t| t.stage.mean_seconds).sum();
     let work: f64 = busy.iter().map(|t| t.stage.mean_seconds).sum();
-    let waiting = queue + stages.outside.unwrap_or(0.0) + of.lag;
+    let before = of.late + of.connect + of.handshake.unwrap_or(0.0);
+    let waiting = queue + stages.outside.unwrap_or(0.0) + before;
     // Without knowledge of workers, stages may share one.
     let shared = busy.iter().all(|t| !t.known) && busy.len() > 1;
     let together: f64 = busy.iter().map(|t| t.stage.busy_share).sum();
     if let Some(first) = busy.first() {
         // A stage that is full is full, however late the client was.
         let full = first.utilisation >= FULL;
-        let crowded = of.late.is_empty() && waiting > MOST * work;
+        let crowded = of.full.is_empty() && waiting > MOST * work;
         if full || shared && together >= FULL && crowded {
             let mut found =
                 Full { of, busy: &busy, together, shared, saturated: full }.bottleneck(waiting);
-            found.evidence.extend(of.late.iter().map(|l| format!("the client was late too: {l}")));
+            found.evidence.extend(of.full.iter().map(|l| format!("the client was full too: {l}")));
             return Some(found);
         }
     }
@@ -205,8 +212,14 @@ fn bottleneck(
                 .into(),
         );
     }
-    if !of.late.is_empty() {
-        return Some(plain(Role::Client, of.late.iter().map(ToString::to_string).collect()));
+    if !of.full.is_empty() {
+        return Some(plain(Role::Client, of.full.clone()));
+    }
+    if of.late > MOST * of.response {
+        let (late, response) = (si(of.late, "s"), si(of.response, "s"));
+        let evidence =
+            format!("requests wait {late} of {response} before the client picks them up");
+        return Some(plain(Role::Client, vec![evidence]));
     }
     if of.response > 0.0 && !stages.all.is_empty() {
         let most = 100.0 * busy.first().map_or(0.0, |t| t.utilisation);
@@ -341,7 +354,7 @@ mod tests {
     }
 
     fn inputs(stages: &[StagePart], response: f64) -> Inputs<'_> {
-        Inputs { response, service: response - 1e-4, lag: 1e-4, stages, ..Inputs::default() }
+        Inputs { response, service: response - 1e-4, late: 1e-4, stages, ..Inputs::default() }
     }
 
     const TIMING: StageSource = StageSource::ServerTiming;
@@ -390,7 +403,11 @@ mod tests {
         assert_eq!(role(&inputs(&short, 0.020)), Role::Transmission);
         let none = pipeline(&inputs(&[], 0.020));
         assert!(none.bottleneck.is_none() && none.notes[0].contains("Server-Timing"));
-        assert_eq!(role(&Inputs { late: vec!["late"], ..inputs(&long, 0.020) }), Role::Client);
+        assert_eq!(
+            role(&Inputs { full: vec!["full".into()], ..inputs(&long, 0.020) }),
+            Role::Client
+        );
+        assert_eq!(role(&Inputs { late: 0.015, ..inputs(&[], 0.020) }), Role::Client);
         let full = Inputs { server_cpu: Some((3.8, 4.0)), ..inputs(&[], 0.020) };
         assert_eq!(role(&full), Role::ServerCpu);
         let idle = [stage("infer", TIMING, 0.018, 0.2, None)];

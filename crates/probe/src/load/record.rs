@@ -219,6 +219,29 @@ pub struct Stage {
     pub nanoseconds: u64,
 }
 
+/// Connections that were opened, and what that took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// How many.
+    pub count: u64,
+    /// Until a TCP connection stood, added up.
+    pub connect: Duration,
+    /// The TLS handshakes on them, added up.
+    pub handshake: Duration,
+    /// Requests that were sent again, as the server had closed the connection before it read them.
+    pub resent: u64,
+}
+
+impl Opened {
+    /// Adds others.
+    pub fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.connect += other.connect;
+        self.handshake += other.handshake;
+        self.resent += other.resent;
+    }
+}
+
 /// Everything that was counted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -231,13 +254,17 @@ pub struct Record {
     /// Of the requests that were due.
     pub fingerprint: Fingerprint,
     /// Connections opened.
-    pub connections: u64,
+    pub connections: Opened,
     /// Bytes handed to the system.
     pub bytes_sent: u64,
     /// Bytes of answers.
     pub bytes_received: u64,
     /// Answers decoded in full and held against the signature.
     pub checked: u64,
+    /// Answers of the same bytes as one that was.
+    pub same: u64,
+    /// Answers that were not looked into.
+    pub unchecked: u64,
     /// Nanoseconds spent on that.
     pub check_time: u64,
     /// Names of all stages.
@@ -300,10 +327,12 @@ impl Record {
             intervals: Vec::new(),
             faults: BTreeMap::new(),
             fingerprint: Fingerprint::default(),
-            connections: 0,
+            connections: Opened::default(),
             bytes_sent: 0,
             bytes_received: 0,
             checked: 0,
+            same: 0,
+            unchecked: 0,
             check_time: 0,
             names: BTreeSet::new(),
             in_flight: 0,
@@ -449,10 +478,12 @@ impl Record {
         }
         self.names.extend(other.names.iter().cloned());
         self.fingerprint.merge(other.fingerprint);
-        self.connections += other.connections;
+        self.connections.add(other.connections);
         self.bytes_sent += other.bytes_sent;
         self.bytes_received += other.bytes_received;
         self.checked += other.checked;
+        self.same += other.same;
+        self.unchecked += other.unchecked;
         self.check_time += other.check_time;
     }
 

@@ -1,11 +1,12 @@
 //! Connections: TCP, with TLS over it where asked for.
 
-use super::record::Fault;
+use super::record::{Fault, Opened};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -80,15 +81,19 @@ impl Address {
         Ok(Self { authority: format!("{host}:{port}"), sockets, tls })
     }
 
-    /// Opens a connection; the addresses of the name are tried in turn.
-    pub async fn connect(&self) -> Result<Stream, Failure> {
-        let mut last = None;
+    /// Opens a connection and says what that took; the addresses of the name are tried in turn.
+    pub async fn connect(&self) -> Result<(Stream, Opened), Failure> {
+        let (mut last, begin) = (None, Instant::now());
         for socket in &self.sockets {
             match TcpStream::connect(socket).await {
                 Ok(stream) => {
                     // Requests are written whole; waiting to fill a packet only delays them.
                     let _ = stream.set_nodelay(true);
-                    return self.secure(stream).await;
+                    let connect = begin.elapsed();
+                    let stream = self.secure(stream).await?;
+                    let handshake = begin.elapsed().saturating_sub(connect);
+                    let handshake = if self.tls.is_some() { handshake } else { Duration::ZERO };
+                    return Ok((stream, Opened { count: 1, connect, handshake, resent: 0 }));
                 }
                 Err(error) => last = Some((*socket, error)),
             }
@@ -210,6 +215,37 @@ pub enum Stream {
     Plain(TcpStream),
     /// Encrypted.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Whether an idle connection is still open: nothing can be read from it, not even its end.
+    pub async fn is_idle(&mut self) -> bool {
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        std::future::poll_fn(|cx| {
+            Poll::Ready(Pin::new(&mut *self).poll_read(cx, &mut buffer).is_pending())
+        })
+        .await
+    }
+
+    /// Whether the peer refused what was sent last because its end of the connection was closed by then, as far as
+    /// is known after `patience`.
+    pub async fn was_refused(&self, patience: Duration) -> bool {
+        let tcp = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        let begin = Instant::now();
+        loop {
+            if !matches!(tcp.take_error(), Ok(None)) {
+                return true;
+            }
+            if begin.elapsed() >= patience {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_micros(500)).await;
+        }
+    }
 }
 
 impl AsyncRead for Stream {

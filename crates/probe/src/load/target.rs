@@ -143,6 +143,10 @@ pub struct Options {
     pub expect: Option<String>,
     /// Values of outputs, or of members of the JSON answers of a plain HTTP server.
     pub expected: Vec<(String, Given)>,
+    /// Answers to the same request differ, as those of models with a random part do.
+    pub answers_vary: bool,
+    /// Outputs of a batch may have any number of rows, as those of detectors do.
+    pub any_rows: bool,
     /// How far from them is still right, relative to their size where that is above one.
     pub tolerance: f64,
     /// Certificates.
@@ -166,6 +170,8 @@ impl Default for Options {
             method: None,
             expect: None,
             expected: Vec::new(),
+            answers_vary: false,
+            any_rows: false,
             tolerance: 1e-4,
             trust: Trust::default(),
             largest: 256 << 20,
@@ -193,6 +199,9 @@ pub struct Prepared {
     pub batch: i64,
     /// Which of the known platforms that is.
     pub serving: Platform,
+    /// Answers to the same request differ.
+    pub answers_vary: bool,
+    any_rows: bool,
     place: Place,
     /// What a good answer of a plain HTTP server contains.
     contains: Option<String>,
@@ -264,6 +273,8 @@ impl Prepared {
             place: Place::Remote(Box::new(remote)),
             contains: options.expect.clone(),
             expected,
+            answers_vary: options.answers_vary,
+            any_rows: options.any_rows,
             patience: options.patience,
         })
     }
@@ -304,6 +315,8 @@ impl Prepared {
             place,
             contains: None,
             expected: Vec::new(),
+            answers_vary: false,
+            any_rows: false,
             patience: Duration::from_mins(1),
         }
     }
@@ -353,6 +366,7 @@ impl Prepared {
         let wanted = Wanted {
             declared: &self.outputs,
             batch: self.batch,
+            any_rows: self.any_rows,
             expected: &self.expected,
             contains: self.contains.as_deref(),
         };

@@ -246,12 +246,28 @@ pub struct RunPart {
     pub other_cores: Option<f64>,
     /// Connections opened.
     pub connections: u64,
+    /// Time until their TCP connections stood, in all.
+    #[serde(default)]
+    pub connect_seconds: f64,
+    /// Time of the TLS handshakes on them, in all.
+    #[serde(default)]
+    pub handshake_seconds: f64,
+    /// Requests sent again, as the server had closed the connection before it read them. No request is sent again that
+    /// the server may have processed.
+    #[serde(default)]
+    pub resent: u64,
     /// Bytes handed to the system, in all.
     pub bytes_sent: u64,
     /// Bytes of answers received, in all.
     pub bytes_received: u64,
     /// Answers decoded in full and compared with the model's signature.
     pub answers_checked: u64,
+    /// Answers of the same bytes as one that was, and as good as that.
+    #[serde(default)]
+    pub answers_same: u64,
+    /// Large answers that were not compared, as answers to the same request differ and comparing takes time.
+    #[serde(default)]
+    pub answers_unchecked: u64,
     /// Time spent on decoding these answers, in all.
     pub check_seconds: f64,
 }

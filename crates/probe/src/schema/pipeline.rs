@@ -49,8 +49,12 @@ rooflens_ground::words! {
     pub enum Role {
         /// Encoding the request in the client.
         Encode = "client encode",
-        /// Waiting in the client, from scheduled to sent.
+        /// Waiting in the client, from scheduled to picked up.
         Client = "client",
+        /// Opening a connection, or waiting for a free stream on one.
+        Connect = "connect",
+        /// The TLS handshake of a connection that is opened.
+        Handshake = "TLS handshake",
         /// The network, and whatever the server does not report.
         Transmission = "transmission",
         /// Waiting in the server's queue.

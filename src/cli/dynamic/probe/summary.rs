@@ -13,7 +13,10 @@ pub(in crate::cli) fn summary(file: &MeasurementFile, folder: Option<&Path>) -> 
     counted(file, &mut out);
     line(&mut out, "response", &file.response, file);
     line(&mut out, "service", &file.service, file);
-    line(&mut out, "client", &file.lag, file);
+    if file.plan.open {
+        line(&mut out, "client", &file.lateness, file);
+    }
+    connections(file, &mut out);
     if let Some(p) =
         file.response.percentiles.iter().find(|p| same(p.quantile, file.plan.headline_quantile))
     {
@@ -52,7 +55,7 @@ fn counted(file: &MeasurementFile, out: &mut String) {
     );
     let _ = writeln!(
         out,
-        "  rate       {:.1}/s due, {:.1}/s answered well{}; {:.2} in flight",
+        "  rate       {:.1}/s scheduled, {:.1}/s successful{}; {:.2} in flight",
         w.offered_per_second,
         w.goodput_per_second,
         if file.target.batch > 1 {
@@ -62,6 +65,29 @@ fn counted(file: &MeasurementFile, out: &mut String) {
         },
         w.in_flight_mean
     );
+}
+
+/// What opening connections took, where there were any.
+fn connections(file: &MeasurementFile, out: &mut String) {
+    let run = &file.run;
+    if run.connections == 0 {
+        return;
+    }
+    let each = |seconds: f64| si(seconds / run.connections as f64, "s");
+    let tls = if run.handshake_seconds > 0.0 {
+        format!(" and {} for TLS", each(run.handshake_seconds))
+    } else {
+        String::new()
+    };
+    let (n, connect) = (run.connections, each(run.connect_seconds));
+    let _ = writeln!(out, "  connected  {n} times, {connect} each{tls}");
+    if run.resent > 0 {
+        let _ = writeln!(
+            out,
+            "  resent     {} requests, as the server had closed their connection before it read them",
+            run.resent
+        );
+    }
 }
 
 /// What failed, and whether the run was stopped.
@@ -104,9 +130,9 @@ fn head(file: &MeasurementFile, out: &mut String) {
     };
     let _ = writeln!(out, "  {platform}{encoding}, batch {}{inputs}", file.target.batch);
     let loop_ = if file.plan.open {
-        "open loop: time from when a request was due"
+        "open loop: times from when a request was scheduled"
     } else {
-        "closed loop: time from when a request was sent, without queueing"
+        "closed loop: times from when a request was sent; no request waits in the client, but it may in the server"
     };
     let _ = writeln!(out, "  {loop_}");
     let _ = writeln!(out, "\n{}", file.verdict.verdict);

@@ -76,9 +76,14 @@ impl RunPart {
             quota_stopped_seconds: outcome.quota_stops.seconds,
             other_cores: outcome.others,
             connections: 0,
+            connect_seconds: 0.0,
+            handshake_seconds: 0.0,
+            resent: 0,
             bytes_sent: 0,
             bytes_received: 0,
             answers_checked: 0,
+            answers_same: 0,
+            answers_unchecked: 0,
             check_seconds: 0.0,
         };
         run.count(&outcome.record);
@@ -88,8 +93,13 @@ impl RunPart {
     /// Takes over what a record counted of the whole run.
     pub(super) fn count(&mut self, record: &Record) {
         self.schedule_fingerprint = record.fingerprint.to_string();
-        (self.connections, self.bytes_sent) = (record.connections, record.bytes_sent);
-        (self.bytes_received, self.answers_checked) = (record.bytes_received, record.checked);
+        let opened = record.connections;
+        (self.connections, self.resent) = (opened.count, opened.resent);
+        self.connect_seconds = opened.connect.as_secs_f64();
+        self.handshake_seconds = opened.handshake.as_secs_f64();
+        (self.bytes_sent, self.bytes_received) = (record.bytes_sent, record.bytes_received);
+        (self.answers_checked, self.answers_same) = (record.checked, record.same);
+        self.answers_unchecked = record.unchecked;
         self.check_seconds = record.check_time as f64 * 1e-9;
     }
 }

@@ -55,8 +55,12 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// Inputs for each variant, from the signature and what was said on the command line.
-    pub(super) fn tensors(&self, declared: &[Slot]) -> Result<Vec<Vec<Tensor>>, TargetError> {
+    /// Inputs for each variant, from the signature with its `outputs` and what was said on the command line.
+    pub(super) fn tensors(
+        &self,
+        declared: &[Slot],
+        outputs: &[Slot],
+    ) -> Result<Vec<Vec<Tensor>>, TargetError> {
         let options = self.options;
         let mut slots = declared.to_vec();
         for (name, given) in &options.inputs {
@@ -90,7 +94,7 @@ impl<'a> Asker<'a> {
         };
         let all = (0..options.variants.max(1)).map(variant).collect::<Result<Vec<_>, _>>()?;
         let batch = options.batch;
-        if batch > 1 && all[0].iter().all(|t| t.shape.first() != Some(&batch)) {
+        if batch > 1 && !takes(batch, declared, outputs, &all[0]) {
             let shapes: Vec<String> =
                 all[0].iter().map(|t| format!("`{}` {}", t.name, show(&t.shape))).collect();
             return Err(TargetError::new(
@@ -166,4 +170,20 @@ impl<'a> Asker<'a> {
         }
         Tensor::random(slot, sized.clone(), self.options.seed ^ (salt << 32)).ok_or_else(too_large)
     }
+}
+
+/// Whether a request of `tensors` is a batch of so many rows: some input leaves its first axis open, and has them
+/// there; or every input and output of the model has them fixed, as that of an export at one batch; or the server
+/// declares nothing, and they are given.
+fn takes(batch: i64, declared: &[Slot], outputs: &[Slot], tensors: &[Tensor]) -> bool {
+    let first = |slot: &Slot| slot.shape.first().copied();
+    let slot = |t: &Tensor| declared.iter().find(|s| s.name == t.name);
+    let open = |t: &Tensor| slot(t).is_none_or(|s| first(s).is_none_or(|d| d < 0));
+    if tensors.iter().any(|t| open(t) && t.shape.first() == Some(&batch)) {
+        return true;
+    }
+    let fixed = |slot: &Slot| first(slot).is_none_or(|d| d == batch || d < 0);
+    declared.iter().any(|s| first(s) == Some(batch))
+        && declared.iter().chain(outputs).all(fixed)
+        && outputs.iter().any(|s| first(s) == Some(batch))
 }

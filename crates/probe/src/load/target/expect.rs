@@ -21,6 +21,8 @@ pub(super) struct Expected {
 pub(super) struct Wanted<'a> {
     pub(super) declared: &'a [Slot],
     pub(super) batch: i64,
+    /// Whether outputs of a batch may have any number of rows.
+    pub(super) any_rows: bool,
     pub(super) expected: &'a [Expected],
     /// What the body of a plain HTTP answer contains.
     pub(super) contains: Option<&'a str>,
@@ -123,13 +125,7 @@ impl Wanted<'_> {
         if dtype != slot.dtype.name() {
             return wrong(format!("is {dtype}, not {}", slot.dtype.name()));
         }
-        let same =
-            |(i, (d, s)): (usize, (&i64, &i64))| d == s || *d < 0 && (i > 0 || *s == self.batch);
-        let fits =
-            shape.len() == slot.shape.len() && slot.shape.iter().zip(shape).enumerate().all(same);
-        if !fits && !slot.shape.is_empty() {
-            return wrong(format!("has the shape {}, not {}", show(shape), show(&slot.shape)));
-        }
+        self.sizes(slot, shape)?;
         let count = elements(shape);
         match (contents, slot.dtype.width()) {
             (Some(Contents::Raw(data)), Some(width))
@@ -169,6 +165,30 @@ impl Wanted<'_> {
             None => None,
         };
         expected.compare(&values.ok_or_else(|| not_numbers(&slot.name))?)
+    }
+
+    /// Whether an output has the sizes that were declared, and the rows of the batch.
+    fn sizes(&self, slot: &Slot, shape: &[i64]) -> Result<(), Failure> {
+        let wrong =
+            |what: String| Err((Fault::WrongAnswer, format!("output `{}` {what}", slot.name)));
+        // One input may give any number of boxes; a batch gives its own, unless the user knows better.
+        let rows = |got: i64| got == self.batch || self.batch == 1 || self.any_rows;
+        let same = |(d, s): (&i64, &i64)| d == s || *d < 0;
+        // Nested arrays without elements do not show the sizes behind the one that is 0.
+        let empty = shape.last() == Some(&0) && shape.len() < slot.shape.len();
+        let fits =
+            (shape.len() == slot.shape.len() || empty) && slot.shape.iter().zip(shape).all(same);
+        if !fits && !slot.shape.is_empty() {
+            return wrong(format!("has the shape {}, not {}", show(shape), show(&slot.shape)));
+        }
+        let open = slot.shape.first().is_some_and(|d| *d < 0);
+        if let Some(got) = shape.first().filter(|n| open && !rows(**n)) {
+            return wrong(format!(
+                "has {got} rows for a batch of {}; --any-rows accepts any number",
+                self.batch
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -220,7 +240,13 @@ mod tests {
     #[test]
     fn outputs_that_do_not_fit() {
         let declared = [slot()];
-        let wanted = Wanted { declared: &declared, batch: 4, expected: &[], contains: None };
+        let wanted = Wanted {
+            declared: &declared,
+            batch: 4,
+            any_rows: false,
+            expected: &[],
+            contains: None,
+        };
         let check = |dtype, shape: [i64; 2], n| {
             wanted.output(&slot(), dtype, &shape, Some(&Contents::Raw(&vec![0; n])))
         };
@@ -230,6 +256,26 @@ mod tests {
         {
             assert!(check(dtype, shape, n).is_err(), "{dtype} {shape:?} {n}");
         }
+        // Boxes of one image: none, or any number; of a batch, where that is said.
+        for (batch, any_rows, rows, good) in
+            [(1, false, 0, true), (1, false, 17, true), (4, false, 17, false), (4, true, 17, true)]
+        {
+            let wanted =
+                Wanted { declared: &declared, batch, any_rows, expected: &[], contains: None };
+            let contents = Contents::Typed(vec![0.5; 3 * rows], false);
+            let shape = [i64::try_from(rows).unwrap(), 3];
+            let found = wanted.output(&slot(), "FP32", &shape, Some(&contents));
+            assert_eq!(found.is_ok(), good, "{rows} of {batch}: {found:?}");
+        }
+        let wanted = Wanted {
+            declared: &declared,
+            batch: 1,
+            any_rows: false,
+            expected: &[],
+            contains: None,
+        };
+        let none = json!([]);
+        assert!(wanted.output(&slot(), "FP32", &[0], Some(&Contents::Json(&none))).is_ok());
     }
 
     #[test]
@@ -237,7 +283,13 @@ mod tests {
         let (declared, good, bad) = ([slot()], [1.0, -0.5, 8.0], [1.0, -0.5, 8.1]);
         let file = Given::Contents(slot().dtype, vec![1, 3], bytes(&good));
         let expected = [Expected::new("y", &file, 1e-3).unwrap()];
-        let wanted = Wanted { declared: &declared, batch: 1, expected: &expected, contains: None };
+        let wanted = Wanted {
+            declared: &declared,
+            batch: 1,
+            any_rows: false,
+            expected: &expected,
+            contains: None,
+        };
         let check =
             |contents: Contents<'_>| wanted.output(&slot(), "FP32", &[1, 3], Some(&contents));
         for (values, right) in [(good, true), (bad, false), ([1.0, f32::NAN, 8.0], false)] {
@@ -255,7 +307,13 @@ mod tests {
         assert!(wanted.output(&slot(), "FP32", &[1, 3], None).is_err());
         let same = Given::Contents(slot().dtype, vec![1, 3], bytes(&[2.0; 3]));
         let expected = [Expected::new("y", &same, 1e-3).unwrap()];
-        let wanted = Wanted { declared: &declared, batch: 1, expected: &expected, contains: None };
+        let wanted = Wanted {
+            declared: &declared,
+            batch: 1,
+            any_rows: false,
+            expected: &expected,
+            contains: None,
+        };
         let repeated = Contents::Typed(vec![2.0], true);
         assert!(wanted.output(&slot(), "FP32", &[1, 3], Some(&repeated)).is_ok());
     }

@@ -54,7 +54,7 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         metadata[key].as_array().into_iter().flatten().filter_map(slot).collect::<Vec<_>>()
     };
     let (inputs, outputs) = (slots("inputs"), slots("outputs"));
-    let tensors = asker.tensors(&inputs)?;
+    let tensors = asker.tensors(&inputs, &outputs)?;
     let extensions = server["extensions"].as_array().into_iter().flatten();
     let can = extensions.filter_map(Value::as_str).any(|e| e.starts_with("binary_tensor_data"));
     let binary = match asker.options.encoding {
@@ -201,7 +201,8 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         })
     };
     let inputs: Vec<Slot> = metadata.inputs.iter().filter_map(slot).collect();
-    let tensors = asker.tensors(&inputs)?;
+    let outputs: Vec<Slot> = metadata.outputs.iter().filter_map(slot).collect();
+    let tensors = asker.tensors(&inputs, &outputs)?;
     let encode = |tensors: &Vec<Tensor>| {
         let input = |t: &Tensor| InferTensor {
             name: t.name.clone(),
@@ -224,7 +225,7 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         encoding: BodyEncoding::Binary,
         batch: asker.rows(&inputs, &tensors),
         inputs: sent(&tensors),
-        outputs: metadata.outputs.iter().filter_map(slot).collect(),
+        outputs,
         requests: tensors.iter().map(encode).collect(),
     })
 }

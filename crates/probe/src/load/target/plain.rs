@@ -8,6 +8,7 @@ use crate::http::Request;
 use crate::random::Random;
 use crate::record::Fault;
 use crate::schema::BodyEncoding;
+use bytes::Bytes;
 
 pub(super) static HTTP: Row = Row {
     schemes: ["http", "https"],
@@ -54,9 +55,12 @@ fn prepare(asker: &Asker<'_>) -> Result<Found, TargetError> {
         .clone()
         .unwrap_or_else(|| if options.body.is_some() { "POST".into() } else { "GET".into() });
     let authority = asker.connector.authority();
+    let body = options.body.as_ref().map(|body| rows(body, options.batch)).transpose()?;
+    if options.batch > 1 && body.as_ref().is_none_or(|body| !body.repeats) {
+        return Err(no_rows(options.batch));
+    }
     let requests = (0..options.variants.max(1)).map(|variant| {
-        let body =
-            options.body.as_ref().map(|b| fill(b, variant, options.seed)).unwrap_or_default();
+        let body = body.as_ref().map(|b| fill(&b.bytes, variant, options.seed)).unwrap_or_default();
         Encoded::Http(Request::new(&method, &path, authority, &headers, &body))
     });
     Ok(Found {
@@ -69,10 +73,61 @@ fn prepare(asker: &Asker<'_>) -> Result<Found, TargetError> {
     })
 }
 
+/// What stands around the row of a body that is made for batches.
+const ROW: [&str; 2] = ["{{row}}", "{{/row}}"];
+
+/// A body of as many rows as a batch has.
+struct Rows {
+    bytes: Bytes,
+    /// Whether rows were repeated: another body has as many as its author put in it.
+    repeats: bool,
+}
+
+/// Repeats what stands between `{{row}}` and `{{/row}}`, with commas between.
+fn rows(body: &Body, batch: i64) -> Result<Rows, TargetError> {
+    let text = std::str::from_utf8(&body.bytes).ok().filter(|t| ROW.iter().any(|m| t.contains(m)));
+    let Some(text) = text else { return Ok(Rows { bytes: body.bytes.clone(), repeats: false }) };
+    let whole = || {
+        let (before, rest) = text.split_once(ROW[0])?;
+        let (row, behind) = rest.split_once(ROW[1])?;
+        let more = [before, row, behind].iter().any(|part| ROW.iter().any(|m| part.contains(m)));
+        (!more).then_some((before, row, behind))
+    };
+    let (before, row, behind) = whole().ok_or_else(|| {
+        TargetError::new(
+            "the body has not one {{row}} with one {{/row}} behind it",
+            "for example --json '{\"instances\":[{{row}}[1,2,3]{{/row}}]}'",
+        )
+    })?;
+    let count = usize::try_from(batch.max(1)).unwrap_or(1);
+    let largest = row.len().saturating_add(1).checked_mul(count).filter(|n| *n <= LARGEST);
+    if largest.is_none() {
+        return Err(TargetError::new(
+            format!("a body of {batch} rows is beyond any request"),
+            "give a smaller --batch",
+        ));
+    }
+    let bytes = [before, &vec![row; count].join(","), behind].concat().into();
+    Ok(Rows { bytes, repeats: true })
+}
+
+/// Bytes of a body, at most.
+const LARGEST: usize = 1 << 30;
+
+/// Why a body cannot be a batch: sending the same bytes is one request, whatever is counted for it.
+fn no_rows(batch: i64) -> TargetError {
+    TargetError::new(
+        format!(
+            "a plain HTTP request has the rows that its body has: --batch {batch} would not change what is sent"
+        ),
+        "--json '{\"x\":[{{row}}[1,2,3]{{/row}}]}' repeats the row, as a file of --body with such a row does; or --batch 1",
+    )
+}
+
 /// A variant of a body: `{{i}}` and `{{random}}` filled in where it is text.
-fn fill(body: &Body, variant: u64, seed: u64) -> Vec<u8> {
-    let Some(text) = std::str::from_utf8(&body.bytes).ok().filter(|t| t.contains("{{")) else {
-        return body.bytes.to_vec();
+fn fill(body: &Bytes, variant: u64, seed: u64) -> Vec<u8> {
+    let Some(text) = std::str::from_utf8(body).ok().filter(|t| t.contains("{{")) else {
+        return body.to_vec();
     };
     let mut random = Random::new(seed ^ variant.rotate_left(32));
     let mut out = String::with_capacity(text.len());
@@ -96,10 +151,32 @@ mod tests {
             content_type: "application/json".into(),
             bytes: r#"{"id":{{i}},"x":[{{random}},{{random}}]}"#.into(),
         };
-        let parse = |v| serde_json::from_slice::<serde_json::Value>(&fill(&body, v, 3)).unwrap();
+        let parse =
+            |v| serde_json::from_slice::<serde_json::Value>(&fill(&body.bytes, v, 3)).unwrap();
         assert_eq!(parse(2)["id"], 2);
         assert_ne!(parse(0)["x"][0], parse(0)["x"][1]);
         assert_ne!(parse(0)["x"], parse(1)["x"]);
         assert_eq!(parse(1), parse(1));
+    }
+
+    #[test]
+    fn a_row_is_repeated_and_filled_in_for_itself() {
+        let body = |text: &str| Body {
+            content_type: "application/json".into(),
+            bytes: text.to_owned().into(),
+        };
+        let made = rows(&body(r#"{"x":[{{row}}[{{random}},{{i}}]{{/row}}]}"#), 3).unwrap();
+        assert!(made.repeats);
+        let filled: serde_json::Value = serde_json::from_slice(&fill(&made.bytes, 5, 1)).unwrap();
+        let all = filled["x"].as_array().unwrap();
+        assert!(
+            all.len() == 3 && all[0] != all[1] && all.iter().all(|row| row[1] == 5),
+            "{filled}"
+        );
+        assert!(!rows(&body("{}"), 3).unwrap().repeats);
+        for wrong in ["{{row}}1", "{{/row}}{{row}}", "{{row}}1{{/row}}{{row}}2{{/row}}"] {
+            assert!(rows(&body(wrong), 2).is_err(), "{wrong}");
+        }
+        assert!(rows(&body("{{row}}1{{/row}}"), i64::MAX).is_err());
     }
 }

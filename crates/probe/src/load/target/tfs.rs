@@ -57,7 +57,7 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         entries.filter_map(|(name, info)| slot(name, info)).collect::<Vec<_>>()
     };
     let (inputs, outputs) = (slots("inputs"), slots("outputs"));
-    let tensors = asker.tensors(&inputs)?;
+    let tensors = asker.tensors(&inputs, &outputs)?;
     let mut headers = asker.options.headers.clone();
     headers.push(("Content-Type".into(), "application/json".into()));
     let encode = |tensors: &Vec<Tensor>| {
@@ -176,8 +176,8 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         };
         infos.iter().filter_map(slot).collect::<Vec<_>>()
     };
-    let inputs = slots(&signature.inputs);
-    let tensors = asker.tensors(&inputs)?;
+    let (inputs, outputs) = (slots(&signature.inputs), slots(&signature.outputs));
+    let tensors = asker.tensors(&inputs, &outputs)?;
     let encode = |tensors: &Vec<Tensor>| {
         let inputs = tensors.iter().map(|t| (t.name.clone(), proto(t))).collect();
         Encoded::Grpc(Call::new(PREDICT, &PredictRequest { model_spec: spec(SIGNATURE), inputs }))
@@ -187,7 +187,7 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         encoding: BodyEncoding::Binary,
         batch: asker.rows(&inputs, &tensors),
         inputs: sent(&tensors),
-        outputs: slots(&signature.outputs),
+        outputs,
         requests: tensors.iter().map(encode).collect(),
     })
 }
