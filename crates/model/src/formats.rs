@@ -9,6 +9,7 @@
 //! a graph in ONNX's vocabulary that a [`draft::Draft`] writes.
 
 mod bytes;
+mod caffe;
 mod checked;
 mod contents;
 mod draft;
@@ -17,7 +18,9 @@ mod keras;
 mod limits;
 mod onnx;
 mod place;
+mod prototext;
 mod wanted;
+mod wire;
 mod zip;
 
 pub use error::{LoadError, LoadErrorKind};
@@ -70,15 +73,29 @@ pub static FORMATS: &[Format] = &[
         read: keras::read,
     },
     Format {
+        name: caffe::NAME,
+        domain: "caffe",
+        files: ".prototxt, .caffemodel",
+        read_of_it: "text and binary, all three generations of layers, in the TEST phase; layers of SSD, R-CNN and \
+                     segmentation forks",
+        not_read: "solvers; what data layers read",
+        operators: caffe::operators,
+        signatures: false,
+        statistics: true,
+        outputs: false,
+        sniff: caffe::sniff,
+        read: caffe::read,
+    },
+    Format {
         name: onnx::NAME,
         domain: "",
         files: ".onnx, with its external data",
         read_of_it: "every IR version, operator sets up to 27, com.microsoft",
         not_read: "training information; the text form",
+        operators: Vec::new,
         signatures: false,
         statistics: false,
         outputs: false,
-        operators: Vec::new,
         sniff: onnx::sniff,
         read: onnx::read,
     },

@@ -9,7 +9,6 @@ mod messages;
 mod offsets;
 mod tensor;
 mod translate;
-mod wire;
 mod write;
 
 pub use fill::Unfilled;

@@ -15,10 +15,11 @@ const OWN: &str = "rooflens";
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
     last("AveragePool", Pooling),
-    last("BatchNormalization", Normalization).weights("-wwtt").playing(Part::Map),
+    Op::new("BatchNormalization", Normalization, batch_norm).domain(OWN).inputs(5, 6).formula("as ai.onnx BatchNormalization, along `axis`; scale and shift may be left out").weights("-wwttt").playing(Part::Map),
     last("Conv", Convolution).inputs(2, 3).weights("-ww"),
     Op::new("ConvTranspose", Convolution, conv_transpose).domain(OWN).inputs(2, 4).formula("as in ai.onnx, channels last; the shape of the output may be an input").weights("-wwc"),
     last("DepthToSpace", Movement).playing(Part::Map),
+    Op::new("DetectionOutput", Movement, detection_output).domain(OWN).inputs(3, 5).formula("≤ 20·|boxes| + IoUs of all pairs").weights("-"),
     last("GlobalAveragePool", Pooling).playing(Part::Row),
     last("GlobalLpPool", Pooling).playing(Part::Row),
     last("GlobalMaxPool", Pooling).playing(Part::Row),
@@ -27,6 +28,7 @@ pub(super) const OPS: &[Op] = &[
     last("LpPool", Pooling),
     last("MaxPool", Pooling),
     Op::new("Parameter", View, parameter).domain(OWN).inputs(1, 1).formula("0: a stored weight"),
+    Op::new("Proposal", Movement, proposal).domain(OWN).inputs(2, 3).formula("≤ 20·|boxes| + IoUs of all pairs").weights("-"),
     last("QLinearConv", Convolution).weights("-sswssssw"),
     Op::new("Resize", Movement, movement::resize).domain(OWN).inputs(1, 4).formula("as ai.onnx Resize"),
     last("SpaceToDepth", Movement).playing(Part::Map),
@@ -90,4 +92,44 @@ fn parameter(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let dtype = cx.attrs().int("dtype")?.and_then(|n| DType::from_onnx(i32::try_from(n).ok()?));
     let output = TensorInfo::new(Some(dtype.unwrap_or(DType::F32)), shape);
     Ok(Effect::one(TensorInfo { constant: true, ..output }).free(1))
+}
+
+/// At inference: scale and shift per channel are prepared once, then one multiply and one add an element. Inputs
+/// as in ai.onnx, scale and shift optional; input 5 is a factor of both statistics.
+fn batch_norm(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let (n, channels) = (cx.elements(0)?, cx.elements(3)?);
+    Ok(Effect::one(cx.like(cx.shape(0)?.clone()))
+        .other(n * Dim::from(2) + channels.clone() * Dim::from(3))
+        .transcendentals(channels))
+}
+
+/// Boxes that are decoded, sorted and thinned out by overlap: at most as many comparisons as there are pairs.
+fn thinned(boxes: &Dim, rounds: Dim) -> (Dim, Dim) {
+    let pairs = boxes.clone() * boxes.clone() * rounds;
+    (boxes.clone() * Dim::from(20) + pairs.clone() * Dim::from(16), pairs)
+}
+
+/// Scores `[N, 2·A, h, w]`, shifts `[N, 4·A, h, w]` → regions `[R, 5]`, and their scores `[R, 1]`.
+fn proposal(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let boxes = cx.elements(1)?.floor_div(&Dim::from(4));
+    let most = Dim::from(cx.attrs().int_or("most", 300)?.max(1));
+    let regions = (cx.fresh)("regions", Some(most));
+    let outputs = [5, 1].map(|n| cx.like(vec![regions.clone(), Dim::from(n)]));
+    let (other, pairs) = thinned(&boxes, Dim::ONE);
+    let outputs = outputs.into_iter().take(cx.output_count()).collect::<Vec<_>>();
+    Ok(Effect::of(outputs).other(other).comparisons(pairs).bound())
+}
+
+/// Shifts `[N, 4·P]`, scores `[N, classes·P]`, priors `[1, 2, 4·P]` → boxes `[1, 1, K, 7]`.
+fn detection_output(cx: &OpCx<'_>) -> Result<Effect, OpError> {
+    let boxes = cx.elements(0)?.floor_div(&Dim::from(4));
+    let classes = Dim::from(cx.attrs().int_or("classes", 1)?.max(1));
+    let limit = match cx.attrs().int_or("most", -1)? {
+        n if n > 0 => cx.shape(0)?.first().cloned().unwrap_or(Dim::ONE) * Dim::from(n),
+        _ => boxes.clone() * classes.clone(),
+    };
+    let kept = (cx.fresh)("boxes", Some(limit));
+    let (other, pairs) = thinned(&boxes, classes);
+    let output = cx.like(vec![Dim::ONE, Dim::ONE, kept, Dim::from(7)]);
+    Ok(Effect::one(output).other(other).comparisons(pairs).bound())
 }

@@ -3,9 +3,9 @@
 //! Empty messages and strings take two bytes in a file and a hundred in memory, so that a hostile
 //! file of a few megabytes could fill the machine. Payloads of tensors are stepped over, not read.
 
-use super::wire;
 use crate::formats::LoadError;
 use crate::formats::error::malformed;
+use crate::formats::wire;
 
 /// Decoded messages may take this many words of three pointers: 1.5 GB.
 const MOST: u64 = 64 << 20;

@@ -3,7 +3,7 @@
 //! The copy is made on the wire: whatever is not a weight stays byte for byte as it is, known to this reader
 //! or not.
 
-use super::wire::{fields, put};
+use crate::formats::wire::{fields, put};
 use crate::ir::DType;
 use prost::Message;
 use std::collections::HashMap;

@@ -107,9 +107,8 @@ struct Written<'a> {
 }
 
 /// Operators whose images have channels last, and that have a counterpart with channels second.
-const IMAGES: [&str; 14] = [
+const IMAGES: [&str; 13] = [
     "AveragePool",
-    "BatchNormalization",
     "Conv",
     "ConvTranspose",
     "DepthToSpace",
@@ -183,7 +182,14 @@ impl Written<'_> {
             self.nodes.push(proto);
             return Ok(());
         }
-        if !IMAGES.contains(&op) {
+        let along = node.attrs.int_or("axis", -1).unwrap_or(-1);
+        if op == "BatchNormalization" {
+            self.plain_norm(node, &mut proto)?;
+            if along == 1 || rank == Some(2) {
+                self.nodes.push(proto);
+                return Ok(());
+            }
+        } else if !IMAGES.contains(&op) {
             return Err(refuse(&format!("`{op}` is this tool's own")));
         }
         let rank = rank.filter(|r| *r >= 3).ok_or_else(|| refuse("its rank is not known"))?;
@@ -199,14 +205,60 @@ impl Written<'_> {
         let back: Vec<i64> = std::iter::once(0).chain(2..=last).chain([1]).collect();
         let (input, output) = (proto.input[0].clone(), proto.output[0].clone());
         let (turned, made) = (format!("{output}/channels_second"), format!("{output}/made"));
-        self.nodes.push(transpose(&input, &turned, &second));
+        self.turned(proto, [&input, &output, &turned, &made], &second, &back);
+        Ok(())
+    }
+
+    /// A node between two transpositions.
+    fn turned(
+        &mut self,
+        mut proto: NodeProto,
+        [input, output, turned, made]: [&str; 4],
+        second: &[i64],
+        back: &[i64],
+    ) {
+        self.nodes.push(transpose(input, turned, second));
         turned.clone_into(&mut proto.input[0]);
         made.clone_into(&mut proto.output[0]);
         self.nodes.push(proto);
-        self.nodes.push(transpose(&made, &output, &back));
+        self.nodes.push(transpose(made, output, back));
+    }
+
+    /// Puts scale and shift where a normalisation has none, and leaves out what the standard's own has not.
+    fn plain_norm(&mut self, node: &Node, proto: &mut NodeProto) -> Result<(), Untranslated> {
+        proto.attribute.retain(|a| a.name != "axis");
+        proto.input.truncate(5);
+        let shape = self.info(node.inputs.get(3)).and_then(|info| info.shape.clone());
+        for (port, number) in [(1, 1.0), (2, 0.0)] {
+            if proto.input.get(port).is_none_or(|name| !name.is_empty()) {
+                continue;
+            }
+            let count = match shape.as_deref() {
+                Some([size]) => size.as_usize().filter(|n| *n <= MOST_CHANNELS),
+                _ => None,
+            };
+            let Some(count) = count else {
+                let why = "its channels are not known".to_owned();
+                return Err(Untranslated { node: node.name.clone(), why });
+            };
+            let name = format!("{}/constant_{port}", node.name);
+            let data: Vec<u8> =
+                std::iter::repeat_n(f32::to_le_bytes(number), count).flatten().collect();
+            self.tensors.push(TensorProto {
+                dims: vec![i64::try_from(count).unwrap_or(i64::MAX)],
+                data_type: 1,
+                name: name.clone(),
+                raw_data: data.into(),
+                ..TensorProto::default()
+            });
+            proto.input[port] = name;
+        }
         Ok(())
     }
 }
+
+/// No image has more.
+const MOST_CHANNELS: usize = 1 << 20;
 
 fn transpose(input: &str, output: &str, axes: &[i64]) -> NodeProto {
     NodeProto {

@@ -9,6 +9,10 @@ pub(super) struct Field<'a> {
     pub(super) whole: &'a [u8],
     /// What is in it; `None` of a number of variable length.
     pub(super) contents: Option<&'a [u8]>,
+    /// The number of variable length.
+    pub(super) varint: Option<u64>,
+    /// Whether the contents have a length of their own, as messages, texts and packed numbers have.
+    pub(super) delimited: bool,
 }
 
 /// The fields of a message; `None` at the end of one that is broken.
@@ -29,9 +33,10 @@ pub(super) fn fields(message: &[u8]) -> impl Iterator<Item = Option<Field<'_>>> 
 fn next<'a>(rest: &mut &'a [u8]) -> Option<Field<'a>> {
     let start = *rest;
     let key = decode_varint(rest).ok()?;
+    let mut varint = None;
     let length = match key & 7 {
         0 => {
-            decode_varint(rest).ok()?;
+            varint = Some(decode_varint(rest).ok()?);
             None
         }
         1 => Some(8),
@@ -42,7 +47,8 @@ fn next<'a>(rest: &mut &'a [u8]) -> Option<Field<'a>> {
     let (contents, tail) = rest.split_at_checked(length.unwrap_or(0))?;
     *rest = tail;
     let whole = &start[..start.len() - tail.len()];
-    Some(Field { number: key >> 3, whole, contents: length.map(|_| contents) })
+    let contents = length.map(|_| contents);
+    Some(Field { number: key >> 3, whole, contents, varint, delimited: key & 7 == 2 })
 }
 
 /// Adds a field of bytes.
