@@ -50,7 +50,7 @@ pub(super) const ROWS: &[Row] = &[
     row("Transpose", "Transpose", transpose),
     row("Tril", "Trilu", triangle),
     row("Triu", "Trilu", triangle),
-    row("Unstack", "Split, Squeeze", unstack),
+    row("Unstack", "Gather", unstack),
     row("Where", "Where", choose),
     row("ZerosLike", "Expand", like),
 ];
@@ -249,15 +249,17 @@ fn parts(site: &mut Site<'_, '_, '_>, x: T, axis: i64, places: &[i64]) -> Maybe 
 fn unstack<'j>(site: &mut Site<'_, '_, 'j>, asked: &Asked<'_, 'j>) -> Maybe {
     let Some(x) = asked.x(site)? else { return Ok(None) };
     let axis = asked.int(2, &["axis"]).unwrap_or(0);
-    let count = asked.int(1, &["num"]).unwrap_or_else(|| at(asked.outputs));
+    // Those that are read: how many there are, the shape says.
+    let count = at(asked.outputs);
     if !(1..=MAX_PARTS).contains(&count) {
         return Ok(None);
     }
-    let op = Op::onnx("Split").with("axis", axis).with("num_outputs", count);
-    let count = usize::try_from(count).unwrap_or(1);
     let mut outputs = Vec::new();
-    for id in site.many("parts", op, &[Some(x.id)], count)? {
-        outputs.push(site.axes("", "Squeeze", x.like(id), &[axis])?);
+    for part in 0..count {
+        let index = site.draft.int(part)?;
+        let op = Op::onnx("Gather").with("axis", axis);
+        let id = site.one("", op, &[Some(x.id), Some(index)])?;
+        outputs.push(x.ranked(x.rank.and_then(|rank| rank.checked_sub(1))).like(id));
     }
     Ok(Some(outputs))
 }
