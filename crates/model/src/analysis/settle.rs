@@ -23,6 +23,10 @@ pub fn settle(model: &mut Model) {
     let bindings = Bindings::new();
     let walk = propagate::Walk::new(&bindings, &inputs, graph);
     let values = walk.graph(graph, &inputs, &|_| None).values;
+    // Where a file stores weights of another shape than its configuration makes them.
+    let names: HashSet<&str> = open.iter().map(|id| &*graph.node(*id).name).collect();
+    let of_these = |d: &Diagnostic| d.severity == Severity::Conflict && names.contains(&*d.place);
+    let conflicts: Vec<Diagnostic> = walk.into_parts().0.into_iter().filter(of_these).collect();
     let mut settled = HashSet::new();
     let mut left = Vec::new();
     for id in open {
@@ -42,6 +46,7 @@ pub fn settle(model: &mut Model) {
         value.info = info;
     }
     model.graph.remove(&settled);
+    model.diagnostics.extend(conflicts);
     model.diagnostics.retain(|d| d.message != OPEN);
     if let Some(first) = left.first() {
         model.diagnostics.push(Diagnostic {

@@ -15,6 +15,30 @@ pub(super) fn parse(text: &[u8]) -> Result<Value, LoadError> {
         let why = format!("its configuration is not JSON: {error}");
         LoadErrorKind::Malformed { format: super::NAME, why }.into()
     };
+    read(text, malformed).map(|mut value| {
+        unwrap(&mut value);
+        value
+    })
+}
+
+/// Lists that Python had as tuples stand in an object of their own.
+fn unwrap(value: &mut Value) {
+    let is_tuple = |map: &Map| map.get("class_name").and_then(Value::as_str) == Some("__tuple__");
+    if let Value::Object(map) = value {
+        if is_tuple(map) {
+            let items = map.get_mut("items").map(Value::take);
+            let items = items.or_else(|| Some(map.get_mut("config")?.get_mut("items")?.take()));
+            *value = items.unwrap_or(Value::Null);
+        }
+    }
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(unwrap),
+        Value::Object(map) => map.values_mut().for_each(unwrap),
+        _ => {}
+    }
+}
+
+fn read(text: &[u8], malformed: fn(serde_json::Error) -> LoadError) -> Result<Value, LoadError> {
     match serde_json::from_slice(text) {
         Ok(value) => Ok(value),
         Err(error) if error.is_data() || error.is_eof() => Err(malformed(error)),
@@ -67,8 +91,8 @@ pub(super) struct Layer<'j> {
     pub(super) key: Key,
 }
 
-/// Where a layer is in the configuration, and a part of it that is not described there.
-pub(super) type Key = (usize, &'static str);
+/// Where a layer is in the configuration, and a number for a part of it that is not described there.
+pub(super) type Key = (usize, u64);
 
 /// Names and classes are no longer than this.
 const MAX_NAME: usize = 256;
@@ -96,13 +120,15 @@ impl<'j> Layer<'j> {
             name: name.to_owned(),
             config,
             object,
-            key: (std::ptr::from_ref(object).addr(), ""),
+            key: (std::ptr::from_ref(object).addr(), 0),
         })
     }
 
     /// A part of the layer that is not described on its own, under the name that the class has for it.
-    pub(super) fn part(&self, part: &'static str, name: &str) -> Self {
-        Self { key: (self.key.0, part), name: name.to_owned(), ..self.clone() }
+    pub(super) fn part(&self, part: &str, name: &str) -> Self {
+        let mixed = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let number = part.bytes().fold(self.key.1 ^ 0xcbf2_9ce4_8422_2325, mixed);
+        Self { key: (self.key.0, number), name: name.to_owned(), ..self.clone() }
     }
 
     /// An error of this layer.
@@ -221,7 +247,6 @@ pub(super) fn integers(value: &Value) -> Option<Vec<i64>> {
 
 /// Sizes of a tensor that a file states; none for those that it leaves open.
 pub(super) fn shape(value: &Value) -> Option<Vec<Option<i64>>> {
-    let value = value.get("config").and_then(|c| c.get("items")).unwrap_or(value);
     let each = |v: &Value| match v {
         Value::Null => Some(None),
         v => integer(v).map(|n| (n >= 0).then_some(n)),
@@ -250,6 +275,8 @@ mod tests {
     #[test]
     fn integers_are_read_however_they_are_written() {
         let value = parse(b"[3, 3.0, null]").unwrap();
+        let tuple = parse(br#"{"class_name": "__tuple__", "items": [3, {"class_name": "__tuple__", "items": []}]}"#);
+        assert_eq!(tuple.unwrap().to_string(), "[3,[]]");
         assert_eq!(integers(&value), Some(vec![3, 3, -1]));
         assert_eq!(integer(&parse(b"4611686018427387904").unwrap()), None);
         assert_eq!(integer(&parse(b"3.5").unwrap()), None);

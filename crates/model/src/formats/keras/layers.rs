@@ -150,7 +150,7 @@ fn write<'j>(
     inputs: &Inputs<'j>,
     context: &Context,
 ) -> Written {
-    if layer.is_operation() {
+    if layer.is_operation() || is_bare_operation(layer) {
         return operations::modern(site, layer, inputs, context);
     }
     let graph = layer.config.contains_key("layers") && layer.config.contains_key("output_layers");
@@ -176,6 +176,15 @@ fn write<'j>(
         Some(inputs) => (row.write)(site, layer, &inputs, context),
         None => Err(layer.error("is called with a tensor that is not there")),
     }
+}
+
+/// Whether this is a call of `keras.ops` in a file that does not say where classes are from: layers, and they alone,
+/// say whether they are trained and what type they compute in.
+fn is_bare_operation(layer: &Layer<'_>) -> bool {
+    let says = |key: &str| layer.config.contains_key(key);
+    let is_row = || operations::rows().any(|row| row.name == layer.class);
+    let is_layer = says("trainable") || says("dtype") && find(layer.class).is_some();
+    layer.module.is_empty() && !is_layer && is_row()
 }
 
 /// A layer whose class no row tells about: a node with its name, and with the weights that the file has for it.

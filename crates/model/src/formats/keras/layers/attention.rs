@@ -29,12 +29,7 @@ fn operands(layer: &Layer<'_>, inputs: &Inputs<'_>) -> Result<[T; 3], LoadError>
 }
 
 /// A part of the layer that has variables of its own.
-fn part<'j>(
-    site: &mut Site<'_, '_, 'j>,
-    layer: &Layer<'j>,
-    part: &'static str,
-    name: &str,
-) -> Layer<'j> {
+fn part<'j>(site: &mut Site<'_, '_, 'j>, layer: &Layer<'j>, part: &str, name: &str) -> Layer<'j> {
     let inner = layer.part(part, name);
     site.state.part(layer, &inner, part);
     inner

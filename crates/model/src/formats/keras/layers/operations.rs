@@ -42,6 +42,8 @@ pub(super) struct Asked<'a, 'j> {
     pub(super) name: &'a str,
     inputs: &'a Inputs<'j>,
     outputs: usize,
+    /// Whether it is a call of `keras.ops`, whose defaults are not TensorFlow's.
+    modern: bool,
 }
 
 /// The type of elements of this name.
@@ -225,7 +227,7 @@ pub(super) fn modern<'j>(
     inputs: &Inputs<'j>,
     context: &Context,
 ) -> Result<Vec<T>, LoadError> {
-    write(site, layer, layer.class, inputs, context)
+    write(site, (layer, layer.class, true), inputs, context)
 }
 
 /// Writes a call of a function of TensorFlow.
@@ -237,7 +239,7 @@ pub(super) fn lambda<'j>(
 ) -> Result<Vec<T>, LoadError> {
     let function = layer.text("function", layer.text("method_name", layer.text("attr_name", "")));
     let name = names::of_tensorflow(function);
-    write(site, layer, name.unwrap_or(function), inputs, context)
+    write(site, (layer, name.unwrap_or(function), false), inputs, context)
 }
 
 /// Writes a node of TensorFlow, whose definition is a text.
@@ -266,17 +268,16 @@ pub(super) fn node<'j>(
     for (place, value) in placed {
         args.insert(place.min(args.len()), Arg::Plain(value));
     }
-    write(site, layer, name, &Call::of(args), context)
+    write(site, (layer, name, false), &Call::of(args), context)
 }
 
 fn write<'j>(
     site: &mut Site<'_, '_, 'j>,
-    layer: &Layer<'j>,
-    name: &str,
+    (layer, name, modern): (&Layer<'j>, &str, bool),
     inputs: &Inputs<'j>,
     context: &Context,
 ) -> Result<Vec<T>, LoadError> {
-    let asked = Asked { layer, name, inputs, outputs: context.outputs };
+    let asked = Asked { layer, name, inputs, outputs: context.outputs, modern };
     let written = match rows().find(|row| row.name == name) {
         Some(row) => (row.write)(site, &asked)?,
         None => None,

@@ -328,9 +328,11 @@ fn bidirectional<'j>(
     context: &Context,
 ) -> Written {
     let value = layer.get("layer").ok_or_else(|| layer.error("has no layer inside"))?;
-    let backward = layer.get("backward_layer").unwrap_or(value);
     let mut forward = site.state.inner(layer, value, "forward_layer")?;
-    let mut backward = site.state.inner(layer, backward, "backward_layer")?;
+    let mut backward = match layer.get("backward_layer") {
+        Some(value) => site.state.inner(layer, value, "backward_layer")?,
+        None => forward.part("backward_layer", &forward.name),
+    };
     if backward.name == forward.name {
         // The one backwards is a copy: names of both come from that of the layer inside.
         let name = forward.name.strip_prefix("forward_").unwrap_or(&forward.name).to_owned();

@@ -389,7 +389,7 @@ fn take<'j>(site: &mut Site<'_, '_, 'j>, asked: &Asked<'_, 'j>) -> Maybe {
     let axis = match asked.int(2, &["axis"]) {
         Some(axis) => axis,
         // TensorFlow takes the first axis, and numpy all as one.
-        None if asked.layer.is_operation() => {
+        None if asked.modern => {
             x = site.reshape("flat", x, &[-1])?;
             0
         }

@@ -91,7 +91,7 @@ fn activate<'j>(site: &mut Site<'_, '_, 'j>, asked: &Asked<'_, 'j>) -> Maybe {
 
 fn gelu<'j>(site: &mut Site<'_, '_, 'j>, asked: &Asked<'_, 'j>) -> Maybe {
     let Some(x) = asked.x(site)? else { return Ok(None) };
-    let usual = asked.layer.is_operation();
+    let usual = asked.modern;
     let tanh = asked.plain(1, &["approximate"]).map_or(usual, super::truthy);
     let op = Op::onnx("Gelu").with("approximate", if tanh { "tanh" } else { "none" });
     one(x.like(site.one("", op, &[Some(x.id)])?))
