@@ -84,7 +84,7 @@ def text_transformer(keras):
     for _ in range(2):
         y = layers.MultiHeadAttention(4, 24)(x, x)
         x = layers.LayerNormalization()(layers.Add()([x, y]))
-        y = layers.Dense(96)(layers.Dense(192, activation="gelu")(x))
+        y = layers.Dense(96)(layers.Dense(192, activation="relu")(x))
         x = layers.LayerNormalization()(layers.Add()([x, y]))
     x = layers.GlobalAveragePooling1D()(x)
     return keras.Model(inputs, layers.Dense(4)(x))

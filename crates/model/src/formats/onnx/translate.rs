@@ -53,6 +53,13 @@ fn graph(graph: &Graph, known: &[TensorInfo]) -> Result<GraphProto, Untranslated
     for id in order {
         written.node(graph.node(id))?;
     }
+    // A name may be left out, and must not be there twice.
+    let mut seen = std::collections::HashSet::new();
+    for node in &mut written.nodes {
+        if !seen.insert(node.name.clone()) {
+            node.name.clear();
+        }
+    }
     Ok(GraphProto {
         node: written.nodes.iter().map(|n| n.encode_to_vec().into()).collect(),
         name: if graph.name.is_empty() { "graph".into() } else { graph.name.clone() },
@@ -147,7 +154,7 @@ impl Written<'_> {
         }
         match &*node.domain {
             "" | "com.microsoft" => {
-                self.nodes.push(proto);
+                self.standard(node, proto);
                 Ok(())
             }
             OWN => {
@@ -156,6 +163,81 @@ impl Written<'_> {
             }
             domain => Err(refuse(&format!("`{}` of {domain} is not known", node.op_type))),
         }
+    }
+
+    /// An operator of the standard, in a spelling that runtimes take.
+    fn standard(&mut self, node: &Node, mut proto: NodeProto) {
+        let recurrent = matches!(&*node.op_type, "LSTM" | "GRU" | "RNN");
+        if recurrent && node.attrs.int_or("layout", 0) == Ok(1) {
+            self.steps_first(proto);
+            return;
+        }
+        if &*node.op_type == "Pad" && proto.input.len() > 3 {
+            if let Some(pads) = self.all_pads(node) {
+                let name = format!("{}/pads", proto.output[0]);
+                self.tensors.push(TensorProto {
+                    dims: vec![i64::try_from(pads.len()).unwrap_or(0)],
+                    data_type: crate::ir::DType::I64.onnx(),
+                    name: name.clone(),
+                    raw_data: pads.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>().into(),
+                    ..TensorProto::default()
+                });
+                proto.input[1] = name;
+                proto.input.truncate(3);
+            }
+        }
+        self.nodes.push(proto);
+    }
+
+    /// The padding of every axis, where a node pads some of them.
+    fn all_pads(&self, node: &Node) -> Option<Vec<i64>> {
+        let rank = self.info(node.inputs.first())?.rank()?;
+        let pads = self.info(node.inputs.get(1))?.const_ints()?;
+        let axes = self.info(node.inputs.get(3))?.const_ints()?;
+        let mut all = vec![0; 2 * rank];
+        for (i, axis) in axes.iter().enumerate() {
+            let axis = if *axis < 0 { axis + i64::try_from(rank).ok()? } else { *axis };
+            let axis = usize::try_from(axis).ok().filter(|a| *a < rank)?;
+            all[axis] = *pads.get(i)?;
+            all[rank + axis] = *pads.get(axes.len() + i)?;
+        }
+        Some(all)
+    }
+
+    /// The factor of every axis, where a node scales some of them.
+    fn all_scales(&self, node: &Node) -> Option<Vec<f32>> {
+        let axes = node.attrs.ints("axes").ok()??;
+        let rank = self.info(node.inputs.first())?.rank()?;
+        let scales = self.info(node.inputs.get(2))?.value.clone()?;
+        let mut all = vec![1.0_f32; rank];
+        for (axis, scale) in axes.iter().zip(scales.iter()) {
+            let axis = if *axis < 0 { axis + i64::try_from(rank).ok()? } else { *axis };
+            *all.get_mut(usize::try_from(axis).ok()?)? = scale.as_f64()? as f32;
+        }
+        Some(all)
+    }
+
+    /// A recurrence with the batch first, between transpositions: no runtime has it.
+    fn steps_first(&mut self, mut proto: NodeProto) {
+        proto.attribute.retain(|a| a.name != "layout");
+        let states = [(0, [1, 0, 2]), (5, [1, 0, 2]), (6, [1, 0, 2])];
+        for (port, axes) in states {
+            let Some(name) = proto.input.get(port).filter(|name| !name.is_empty()).cloned() else {
+                continue;
+            };
+            let turned = format!("{}/turned_{port}", proto.name);
+            self.nodes.push(transpose(&name, &turned, &axes));
+            proto.input[port] = turned;
+        }
+        let mut after = Vec::new();
+        for (port, output) in proto.output.iter_mut().enumerate().filter(|(_, o)| !o.is_empty()) {
+            let made = format!("{output}/steps_first");
+            let axes: &[i64] = if port == 0 { &[2, 0, 1, 3] } else { &[1, 0, 2] };
+            after.push(transpose(&made, output, axes));
+            *output = made;
+        }
+        self.nodes.push(proto);
+        self.nodes.extend(after);
     }
 
     fn info(&self, port: Option<&Option<ValueId>>) -> Option<&TensorInfo> {
@@ -179,6 +261,22 @@ impl Written<'_> {
         let rank = self.info(node.inputs.first()).and_then(TensorInfo::rank);
         if op == "Resize" {
             // The standard's own counts any axes.
+            if let Some(scales) = self.all_scales(node) {
+                let name = format!("{}/scales", proto.output[0]);
+                self.tensors.push(TensorProto {
+                    dims: vec![i64::try_from(scales.len()).unwrap_or(0)],
+                    data_type: crate::ir::DType::F32.onnx(),
+                    name: name.clone(),
+                    raw_data: scales
+                        .iter()
+                        .flat_map(|x| x.to_le_bytes())
+                        .collect::<Vec<u8>>()
+                        .into(),
+                    ..TensorProto::default()
+                });
+                proto.input[2] = name;
+                proto.attribute.retain(|a| a.name != "axes");
+            }
             self.nodes.push(proto);
             return Ok(());
         }
