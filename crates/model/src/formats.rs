@@ -16,6 +16,7 @@ mod draft;
 mod error;
 mod keras;
 mod limits;
+mod llm;
 mod onnx;
 mod place;
 mod prototext;
@@ -85,6 +86,19 @@ pub static FORMATS: &[Format] = &[
         outputs: false,
         sniff: caffe::sniff,
         read: caffe::read,
+    },
+    Format {
+        name: llm::NAME,
+        domain: "llm",
+        files: "a folder with config.json and *.safetensors, or config.json alone",
+        read_of_it: "configurations and headers of decoders, encoders and their quantised forms",
+        not_read: "weights; models in the form of pickles",
+        operators: Vec::new,
+        signatures: true,
+        statistics: false,
+        outputs: false,
+        sniff: llm::sniff,
+        read: llm::read,
     },
     Format {
         name: onnx::NAME,

@@ -4,12 +4,14 @@
 //! beside the graph, indexed by [`NodeId`] and [`ValueId`]. This module knows no file format, does
 //! no I/O, and has no idea what an operator costs.
 
+mod account;
 mod attr;
 mod diagnostic;
 mod graph;
 mod order;
 mod tensor;
 
+pub use account::{Tally, TensorAccount};
 pub use attr::{Attr, AttrError, Attrs};
 pub use diagnostic::{Diagnostic, Severity};
 pub use graph::{Graph, GraphError, Model, Node, NodeId, Sparse, Value, ValueId, Weight};

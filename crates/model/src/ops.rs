@@ -23,6 +23,7 @@ mod elementwise;
 mod fast;
 mod folding;
 mod inner;
+mod language;
 mod movement;
 mod normalization;
 mod opsets;
@@ -193,6 +194,7 @@ pub static FAMILIES: &[&[Op]] = &[
     contrib::blocked::OPS,
     control::OPS,
     elementwise::OPS,
+    language::OPS,
     movement::OPS,
     normalization::OPS,
     own::OPS,

@@ -27,6 +27,11 @@ impl Op {
         Self::new("", name, OPSET)
     }
 
+    /// Of a later set of the standard.
+    pub(super) fn at(name: &str, opset: i64) -> Self {
+        Self::new("", name, opset)
+    }
+
     /// Of this tool's own: channels last, and weights whose shape the file does not state.
     pub(super) fn own(name: &str) -> Self {
         Self::new(OWN, name, OPSET)

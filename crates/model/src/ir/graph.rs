@@ -309,6 +309,8 @@ pub struct Model {
     pub stated: BTreeMap<Arc<str>, u64>,
     /// What the reader could not settle.
     pub diagnostics: Vec<super::Diagnostic>,
+    /// What became of the tensors of files that hold no graph.
+    pub tensors: Option<Box<super::TensorAccount>>,
 }
 
 /// The element type of a value, with the reader's word for it when nothing better is known.

@@ -1,0 +1,173 @@
+//! Language models without a graph: folders as the library transformers saves them, and files of llama.cpp.
+//!
+//! A configuration and the headers of files tell every tensor and every size; the graph is written from them, by
+//! a row for each family over a few blocks. Weights are never read.
+
+mod account;
+mod blocks;
+mod config;
+mod decoder;
+mod describe;
+mod experts;
+mod families;
+mod folder;
+mod ggml;
+mod names;
+mod recurrent;
+mod safetensors;
+mod spec;
+mod tensors;
+mod writer;
+
+use super::draft::Draft;
+use super::error::invalid;
+use super::limits::Limits;
+use super::{LoadError, LoadErrorKind, Place, Wanted};
+use crate::ir::{DType, Diagnostic, Model, Severity};
+use config::Config;
+use families::Row;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use tensors::Tensors;
+use writer::Writer;
+
+/// As errors and lists name the format of folders.
+pub(super) const NAME: &str = "Hugging Face";
+
+/// The operator set of the newest operators that are written here.
+pub(super) const OPSET: i64 = 27;
+
+/// Whether this is a folder, a configuration or a file of a model without its graph.
+pub(super) fn sniff(place: &Place) -> bool {
+    match place {
+        Place::Folder(path) => path.join("config.json").is_file(),
+        Place::File { bytes, .. } => safetensors::sniff(bytes) || is_configuration(bytes),
+    }
+}
+
+/// A JSON object that says the type or the class of a model.
+fn is_configuration(text: &[u8]) -> bool {
+    let start = text.iter().position(|b| !b.is_ascii_whitespace());
+    if start.is_none_or(|at| text[at] != b'{') || text.len() > 1 << 20 {
+        return false;
+    }
+    let said: Option<serde_json::Value> = serde_json::from_slice(text).ok();
+    said.is_some_and(|said| said.get("model_type").is_some() || said.get("architectures").is_some())
+}
+
+/// Reads a folder, a configuration, or a file with its configuration beside it.
+pub(super) fn read(place: &Place, wanted: &Wanted<'_>) -> Result<Model, LoadError> {
+    let (text, found) = match place {
+        Place::Folder(path) => (configuration(path)?, folder::tensors(path)?),
+        Place::File { bytes, folder } if safetensors::sniff(bytes) => {
+            let list = safetensors::read(bytes)?;
+            let folder = folder.as_deref().ok_or_else(|| alone("no folder"))?;
+            let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            (configuration(folder)?, Some((Tensors::of(list), size)))
+        }
+        Place::File { bytes, .. } => (bytes.to_vec(), None),
+    };
+    let config = Config::parse(&text)?;
+    let (tensors, bytes) = found.unwrap_or_default();
+    let mut model = written(&config, tensors, wanted)?;
+    model.file_bytes = bytes;
+    Ok(model)
+}
+
+fn configuration(folder: &Path) -> Result<Vec<u8>, LoadError> {
+    folder::text(folder, "config.json")?.ok_or_else(|| alone("no `config.json` beside it"))
+}
+
+fn alone(what: &str) -> LoadError {
+    let instead = "give the folder that it came in, with `config.json`".to_owned();
+    LoadErrorKind::Refused {
+        what: format!("a safetensors file with {what}: weights without a program"),
+        instead,
+    }
+    .into()
+}
+
+/// The model of a configuration and its tensors.
+fn written(
+    config: &Config,
+    mut tensors: Tensors,
+    _wanted: &Wanted<'_>,
+) -> Result<Model, LoadError> {
+    let text = config.text();
+    let mut limits = Limits::of(0);
+    let row = row_of(&text, &tensors, &mut limits)?;
+    let spec = describe::describe(&text, row, describe::Layout::default())?;
+    let dtype = computed(&text, &tensors, &mut limits);
+    let mut draft = Draft::new(&text.family, &mut limits);
+    let mut writer = Writer {
+        draft: &mut draft,
+        tensors: &mut tensors,
+        packing: text.packing(),
+        dtype,
+        angles: HashMap::new(),
+    };
+    let outputs = decoder::write(&mut writer, &spec)?;
+    account::idle(&mut writer, spec.layers.len())?;
+    let outputs: Vec<_> = outputs.iter().map(|(value, name)| (*value, name.as_str())).collect();
+    let graph = draft.finish(&outputs)?;
+    let (account, notes) = tensors.close();
+    let mut diagnostics = limits.diagnostics;
+    diagnostics.extend(notes);
+    let producer = text.word("transformers_version").map(|v| format!("transformers {v}"));
+    Ok(Model {
+        graph,
+        format: format!("{NAME} {}", config.family),
+        producer: producer.unwrap_or_default(),
+        opsets: BTreeMap::from([(String::new(), OPSET)]),
+        diagnostics,
+        tensors: Some(Box::new(account)),
+        ..Model::default()
+    })
+}
+
+/// The row of a family; that of a plain decoder where the tensors, or all sizes, say that it is one.
+fn row_of(
+    text: &Config,
+    tensors: &Tensors,
+    limits: &mut Limits,
+) -> Result<&'static Row, LoadError> {
+    if let Some(row) = families::find(&text.family) {
+        return Ok(row);
+    }
+    let plain = ["self_attn.q_proj.", "self_attn.o_proj.", "mlp.down_proj."];
+    let alike =
+        tensors.files() && plain.iter().all(|role| tensors.any(&format!("layers.0.{role}")));
+    if !alike {
+        let family = &text.family;
+        return Err(invalid(
+            "configuration",
+            format!(
+                "the family `{family}` is not known, and its tensors are not those of a plain decoder"
+            ),
+        ));
+    }
+    limits.diagnostics.push(Diagnostic {
+        severity: Severity::Warning,
+        place: text.family.clone(),
+        message: "is an unknown family, read as a plain decoder".to_owned(),
+        hint: Some(
+            "its tensors have the names of one; parts without tensors of their own may be missing"
+                .to_owned(),
+        ),
+    });
+    Ok(families::UNKNOWN)
+}
+
+/// The type of activations and caches.
+fn computed(text: &Config, tensors: &Tensors, limits: &mut Limits) -> DType {
+    if let Some(dtype) = text.dtype().or_else(|| tensors.usual()) {
+        return dtype;
+    }
+    limits.diagnostics.push(Diagnostic {
+        severity: Severity::Assumption,
+        place: "configuration".to_owned(),
+        message: "says no type of numbers: counted as f32".to_owned(),
+        hint: Some("`--dtype bf16` counts another".to_owned()),
+    });
+    DType::F32
+}
