@@ -101,6 +101,18 @@ pub static FORMATS: &[Format] = &[
         read: llm::read,
     },
     Format {
+        name: llm::GGUF,
+        domain: "llm",
+        files: ".gguf, and the files that one is split into",
+        read_of_it: "versions 1 to 3, both byte orders, every type of block",
+        not_read: "weights; adapters, vision parts and importance matrices",
+        signatures: false,
+        outputs: false,
+        operators: Vec::new,
+        sniff: llm::sniff_gguf,
+        read: llm::read_gguf,
+    },
+    Format {
         name: onnx::NAME,
         domain: "",
         files: ".onnx, with its external data",

@@ -12,6 +12,8 @@ mod experts;
 mod families;
 mod folder;
 mod ggml;
+mod gguf;
+mod llama_cpp;
 mod names;
 mod recurrent;
 mod safetensors;
@@ -25,6 +27,7 @@ use super::limits::Limits;
 use super::{LoadError, LoadErrorKind, Place, Wanted};
 use crate::ir::{DType, Diagnostic, Model, Severity};
 use config::Config;
+use describe::Layout;
 use families::Row;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -36,6 +39,23 @@ pub(super) const NAME: &str = "Hugging Face";
 
 /// The operator set of the newest operators that are written here.
 pub(super) const OPSET: i64 = 27;
+
+/// As they name that of llama.cpp.
+pub(super) const GGUF: &str = gguf::NAME;
+
+/// Whether this is a file of llama.cpp.
+pub(super) fn sniff_gguf(place: &Place) -> bool {
+    place.bytes().is_some_and(|bytes| bytes.starts_with(gguf::MAGIC))
+}
+
+/// Reads a file of llama.cpp, and those that it is split into.
+pub(super) fn read_gguf(place: &Place, wanted: &Wanted<'_>) -> Result<Model, LoadError> {
+    let Place::File { bytes, folder } = place else { return Err(LoadErrorKind::Directory.into()) };
+    let found = llama_cpp::read(bytes, folder.as_deref())?;
+    let mut model = written(&found.config, found.tensors, found.layout, wanted)?;
+    (model.format, model.producer) = (found.format, found.name);
+    Ok(model)
+}
 
 /// Whether this is a folder, a configuration or a file of a model without its graph.
 pub(super) fn sniff(place: &Place) -> bool {
@@ -69,7 +89,7 @@ pub(super) fn read(place: &Place, wanted: &Wanted<'_>) -> Result<Model, LoadErro
     };
     let config = Config::parse(&text)?;
     let (tensors, bytes) = found.unwrap_or_default();
-    let mut model = written(&config, tensors, wanted)?;
+    let mut model = written(&config, tensors, Layout::default(), wanted)?;
     model.file_bytes = bytes;
     Ok(model)
 }
@@ -91,12 +111,13 @@ fn alone(what: &str) -> LoadError {
 fn written(
     config: &Config,
     mut tensors: Tensors,
+    layout: Layout,
     _wanted: &Wanted<'_>,
 ) -> Result<Model, LoadError> {
     let text = config.text();
     let mut limits = Limits::of(0);
     let row = row_of(&text, &tensors, &mut limits)?;
-    let spec = describe::describe(&text, row, describe::Layout::default())?;
+    let spec = describe::describe(&text, row, layout)?;
     let dtype = computed(&text, &tensors, &mut limits);
     let mut draft = Draft::new(&text.family, &mut limits);
     let mut writer = Writer {
@@ -146,6 +167,11 @@ fn row_of(
             ),
         ));
     }
+    Ok(unknown(text, limits))
+}
+
+/// The row of a plain decoder, with a warning.
+fn unknown(text: &Config, limits: &mut Limits) -> &'static Row {
     limits.diagnostics.push(Diagnostic {
         severity: Severity::Warning,
         place: text.family.clone(),
@@ -155,7 +181,7 @@ fn row_of(
                 .to_owned(),
         ),
     });
-    Ok(families::UNKNOWN)
+    families::UNKNOWN
 }
 
 /// The type of activations and caches.

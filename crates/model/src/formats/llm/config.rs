@@ -95,6 +95,11 @@ impl Config {
         Self { levels: vec![whole], defaults, family }
     }
 
+    /// One whose keys are these and that leaves nothing to its family.
+    pub(super) fn complete(whole: Map<String, Value>) -> Self {
+        Self { defaults: Map::new(), ..Self::of(whole) }
+    }
+
     /// The part at `key`, alone; what it leaves out is the default of its own type.
     pub(super) fn part(&self, key: &str) -> Option<Self> {
         let Value::Object(inner) = self.levels.last()?.get(key)? else {
@@ -114,6 +119,7 @@ impl Config {
         let outer = thinker.as_ref().unwrap_or(self);
         let Some(mut inner) = TEXTS.iter().find_map(|key| outer.part(key)) else {
             let whole = defaults(&format!("{}_text", self.family));
+            let whole = whole.filter(|_| !self.defaults.is_empty());
             return Self {
                 defaults: whole.unwrap_or_else(|| self.defaults.clone()),
                 ..self.clone()

@@ -30,7 +30,7 @@ pub(super) fn layer_prefix(names: &super::names::Names, i: usize) -> String {
 pub(super) fn write(w: &mut Writer<'_, '_>, spec: &Spec) -> Result<Outputs, LoadError> {
     let ids = integers(w, "input_ids", &["batch", "seq"])?;
     let rotates = spec.layers.iter().any(|layer| match &layer.mixer {
-        Mixer::Attention(a) | Mixer::Both(a, _) => a.rotary,
+        Mixer::Attention(a) => a.rotary,
         Mixer::Latent(_) => true,
         _ => false,
     });
@@ -63,6 +63,10 @@ fn embedded(
     let tables = [(names.positions, spec.positions, positions), (names.types, spec.types, None)];
     for (name, rows, at) in tables {
         let Some(rows) = rows else { continue };
+        // Files hold as many rows as they hold: models count positions in different ways.
+        let stored =
+            w.tensors.find(&format!("{name}.weight")).and_then(|table| table.shape.first());
+        let rows = stored.and_then(|n| i64::try_from(*n).ok()).unwrap_or(rows);
         let at = match at {
             Some(at) => at,
             None => integers(w, "token_type_ids", &["batch", "seq"])?,
@@ -208,12 +212,6 @@ fn mixed(
         Mixer::Latent(a) => w.latent(at, x, a, kept)?,
         Mixer::Scan(s) => w.scanned(at, x, s, kept)?,
         Mixer::Delta(d) => w.delta(at, x, d, kept)?,
-        Mixer::Both(a, s) => {
-            let y = w.attention(at, x, a, kept)?;
-            let z = w.scanned(at, x, s, kept)?;
-            w.node(&at.name("mixers"), "Add", &[y, z])?
-        }
-        Mixer::Other(name) => w.draft.one(&at.name(name), Op::foreign("llm", name), &[Some(x)])?,
     }))
 }
 

@@ -111,7 +111,7 @@ fn layer(config: &Config, row: &Row, i: usize, hidden: i64) -> Result<Layer, Loa
         norms = [true, false, false, false];
     }
     // The first layer of ModernBERT has none before its attention: the table has one.
-    if matches!(row.windows, Windows::Global(_)) && i == 0 {
+    if matches!(row.windows, Windows::Sides) && i == 0 {
         norms[0] = false;
     }
     let after = row.after || !config.flag_or("do_layer_norm_before", true);
@@ -155,9 +155,6 @@ fn mixer(config: &Config, row: &Row, i: usize, hidden: i64) -> Result<Mixer, Loa
         Mixers::Latent => Mixer::Latent(latent(config)?),
         Mixers::Mamba => Mixer::Scan(scan(config, 1, hidden)?),
         Mixers::Mamba2 => Mixer::Scan(scan(config, 2, hidden)?),
-        Mixers::Parallel => {
-            Mixer::Both(attention(config, row, i, hidden)?, scan(config, 2, hidden)?)
-        }
         Mixers::Hybrid(version) => {
             let period = config.int("attn_layer_period").and_then(|n| usize::try_from(n).ok());
             let offset = config.signed("attn_layer_offset").and_then(|n| usize::try_from(n).ok());
@@ -231,7 +228,6 @@ fn attention(config: &Config, row: &Row, i: usize, hidden: i64) -> Result<Attent
         rotary: row.rotary && !config.flag("alibi"),
         sinks: row.sinks,
         gated: false,
-        borrows: false,
     })
 }
 
@@ -260,7 +256,7 @@ fn window(config: &Config, row: &Row, i: usize) -> Option<i64> {
             let from = config.signed("max_window_layers").and_then(|n| usize::try_from(n).ok());
             config.flag("use_sliding_window") && i >= from.unwrap_or(0)
         }
-        Windows::Global(_) => false,
+        Windows::Sides => false,
     };
     slides.then_some(window)
 }
@@ -386,7 +382,6 @@ fn moe(config: &Config, row: &Row, hidden: i64) -> Result<Moe, LoadError> {
         gated: row.gated,
         bias: row.sinks,
         router_bias: row.sinks,
-        turned: row.turned,
         stacked: row.stacked,
         shared,
         shared_gate: row.shared_gate,

@@ -37,8 +37,8 @@ pub(super) enum Windows {
     Period(usize),
     /// Those from `max_window_layers` on, if `use_sliding_window`.
     Switched,
-    /// All but those whose number this divides.
-    Global(usize),
+    /// All but each third, the first among them, to both sides.
+    Sides,
 }
 
 /// Where the second Mamba's or other mixers' layers are.
@@ -50,7 +50,6 @@ pub(super) enum Mixers {
     Mamba2,
     /// As lists of the configuration say, Mamba of this version elsewhere.
     Hybrid(u8),
-    Parallel,
     Delta,
     /// One mixer a layer, in letters.
     Letters,
@@ -87,9 +86,6 @@ pub(super) struct Row {
     pub(super) head_bias: bool,
     pub(super) shared_gate: bool,
     pub(super) stacked: bool,
-    pub(super) turned: bool,
-    /// Whether feed-forward parts have four times the width where nothing is said.
-    pub(super) four: bool,
     pub(super) act: &'static str,
 }
 
@@ -119,8 +115,6 @@ const PLAIN: Row = Row {
     head_bias: false,
     shared_gate: false,
     stacked: false,
-    turned: false,
-    four: false,
     act: "Swish",
 };
 
@@ -150,7 +144,6 @@ const GPT2: Row = Row {
     fused: true,
     rotary: false,
     positions: Some(0),
-    four: true,
     ..LAYER_NORM
 };
 const BERT: Row = Row {
@@ -255,7 +248,6 @@ pub(super) static ROWS: &[Row] = &[
         out: Bias::No,
         mlp: Bias::Yes,
         head_bias: true,
-        four: true,
         ..LAYER_NORM
     },
     Row {
@@ -273,7 +265,6 @@ pub(super) static ROWS: &[Row] = &[
         qkv: Bias::At("bias"),
         out: Bias::At("bias"),
         mlp: Bias::At("bias"),
-        four: true,
         ..LAYER_NORM
     },
     Row {
@@ -285,7 +276,6 @@ pub(super) static ROWS: &[Row] = &[
         mlp: Bias::Yes,
         rotary: false,
         embed_norm: true,
-        four: true,
         ..LAYER_NORM
     },
     Row {
@@ -297,7 +287,6 @@ pub(super) static ROWS: &[Row] = &[
         out: Bias::Not("no_bias"),
         mlp: Bias::Not("no_bias"),
         rotary: false,
-        four: true,
         ..LAYER_NORM
     },
     Row {
@@ -338,11 +327,10 @@ pub(super) static ROWS: &[Row] = &[
         windows: Windows::Period(2),
         sinks: true,
         stacked: true,
-        turned: true,
         mlp: Bias::At("attention_bias"),
         ..PLAIN
     },
-    Row { types: &["llama4_text"], names: &names::LLAMA4, stacked: true, turned: true, ..PLAIN },
+    Row { types: &["llama4_text"], names: &names::LLAMA4, stacked: true, ..PLAIN },
     Row { types: &["olmo"], norm: Norm::Bare, ..PLAIN },
     Row {
         types: &["olmo2"],
@@ -439,7 +427,7 @@ pub(super) static ROWS: &[Row] = &[
         gate_up: true,
         causal: false,
         embed_norm: true,
-        windows: Windows::Global(3),
+        windows: Windows::Sides,
         act: "Gelu",
         ..PLAIN
     },

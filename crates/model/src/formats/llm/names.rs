@@ -395,19 +395,6 @@ pub(super) const MODERNBERT: Names = Names {
     ..LLAMA
 };
 
-/// Layers of CLIP and of SigLIP, of either tower.
-pub(super) const CLIP: Names = Names {
-    layer: "encoder.layers.{}.",
-    embed: "embeddings.token_embedding",
-    positions: "embeddings.position_embedding",
-    norm: "final_layer_norm",
-    norms: ["layer_norm1", "", "layer_norm2", ""],
-    o: "self_attn.out_proj",
-    up: "mlp.fc1",
-    down: "mlp.fc2",
-    ..LLAMA
-};
-
 /// As llama.cpp calls them.
 pub(super) const GGUF: Names = Names {
     layer: "blk.{}.",

@@ -187,6 +187,8 @@ impl Writer<'_, '_> {
         let [x_all, gate, rate, step] = self.delta_parts(at, x, d, [mixed, v])?;
         let y = self.causal_conv(at, x_all, [mixed, d.taps], false, kept)?;
         let parts = self.split(&at.name("delta_parts"), y, &[k, k, v])?;
+        let (queries, keys) =
+            (self.repeated(at, "q", parts[0], d)?, self.repeated(at, "k", parts[1], d)?);
         let rate = self.node(&at.name("rate"), "Sigmoid", &[rate])?;
         let step = self.stepped(at, step, d.v_heads)?;
         let decays = self.tensor(&at.name(at.names.scan[4]), true, &[d.v_heads])?;
@@ -200,8 +202,8 @@ impl Writer<'_, '_> {
         };
         let past = self.past(at, "state", DType::F32, &[d.v_heads, d.k, d.v].map(Dim::from))?;
         let op = Op::at("LinearAttention", super::OPSET).with("update_rule", "gated_delta");
-        let op = op.with("q_num_heads", d.k_heads).with("kv_num_heads", d.v_heads);
-        let inputs = [parts[0], parts[1], parts[2], past, decay, rate].map(Some);
+        let op = op.with("q_num_heads", d.v_heads).with("kv_num_heads", d.v_heads);
+        let inputs = [queries, keys, parts[2], past, decay, rate].map(Some);
         let made = self.draft.many(&at.name("linear_attention"), op, &inputs, 2)?;
         kept.push((made[1], format!("present.{}.state", at.number)));
         let heads = self.reshaped(&at.name("delta/heads"), made[0], &[0, 0, d.v_heads, d.v])?;
@@ -210,6 +212,26 @@ impl Writer<'_, '_> {
         let gate = self.activation(&at.name("delta_gate/act"), "Swish", gate)?;
         let y = self.node(&at.name("delta/gated"), "Mul", &[y, gate])?;
         self.linear(&at.name(at.names.scan[7]), y, [at.hidden, v], false, at.form())
+    }
+
+    /// Heads of queries or keys, each as often as there are heads of values for it.
+    fn repeated(
+        &mut self,
+        at: &At<'_>,
+        what: &str,
+        x: ValueId,
+        d: &Delta,
+    ) -> Result<ValueId, LoadError> {
+        let times = d.v_heads / d.k_heads;
+        if times < 2 {
+            return Ok(x);
+        }
+        let heads =
+            self.reshaped(&at.name(&format!("delta_{what}/heads")), x, &[0, 0, d.k_heads, 1, d.k])?;
+        let list = self.ints(&[1, 1, 1, times, 1])?;
+        let all = self.node(&at.name(&format!("delta_{what}/repeated")), "Tile", &[heads, list])?;
+        let wide = d.v_heads.saturating_mul(d.k);
+        self.reshaped(&at.name(&format!("delta_{what}/joined")), all, &[0, 0, wide])
     }
 
     /// Queries, keys and values together; the gate; rates; steps.

@@ -24,7 +24,7 @@ pub(super) struct Spec {
     pub(super) head: Head,
     /// Dimensions of each head that positions rotate.
     pub(super) rotary: Option<i64>,
-    /// How many experts a token has read for it.
+    /// What is between the matrices of feed-forward parts.
     pub(super) act: &'static str,
 }
 
@@ -72,10 +72,6 @@ pub(super) enum Mixer {
     Latent(Latent),
     Scan(Scan),
     Delta(Delta),
-    /// Both side by side, as in Falcon-H1.
-    Both(Attention, Scan),
-    /// One that no block writes: the layer's tensors stay unknown.
-    Other(String),
 }
 
 /// Attention with heads that share keys.
@@ -95,8 +91,6 @@ pub(super) struct Attention {
     pub(super) sinks: bool,
     /// Whether queries come with a gate of the output.
     pub(super) gated: bool,
-    /// Whether keys and values are those of an earlier layer.
-    pub(super) borrows: bool,
 }
 
 /// How queries and keys are normalised.
@@ -174,8 +168,6 @@ pub(super) struct Moe {
     pub(super) gated: bool,
     pub(super) bias: bool,
     pub(super) router_bias: bool,
-    /// Whether the stack is stored as it multiplies from the right.
-    pub(super) turned: bool,
     /// Whether experts are stacked in one tensor.
     pub(super) stacked: bool,
     /// Inner size of an expert that all tokens take.
