@@ -46,7 +46,6 @@ impl Place {
 
 /// How to get to a file that is read.
 const EXPORT: &str = "export the model to ONNX in the framework that made it, and give that file";
-const OPTIMUM: &str = "export it to ONNX: `optimum-cli export onnx --model FOLDER OUT`";
 const OPENVINO: &str = "give the model that it was converted from: the IR is a conversion of it";
 const CORE_ML: &str =
     "give the model that it was converted from; coremltools writes no other format";
@@ -73,7 +72,6 @@ const STARTS: &[(&[u8], &str, Option<&str>)] = &[
         "a Git LFS pointer, not the file it stands for",
         Some("fetch it: `git lfs pull`"),
     ),
-    (b"GGUF", "a GGUF file of a language model", Some(OPTIMUM)),
     (b"ML\xefR", "an MLIR bytecode file (StableHLO)", Some(STABLE_HLO)),
     (b"module ", "an MLIR text (StableHLO)", Some(STABLE_HLO)),
     (b"module{", "an MLIR text (StableHLO)", Some(STABLE_HLO)),
@@ -107,10 +105,6 @@ fn other_file(file: &[u8]) -> Result<(), LoadError> {
         Some((_, what, None)) => return Err(LoadErrorKind::NotAModel(what).into()),
         None => {}
     }
-    if is_safetensors(file) {
-        let what = "a safetensors file: weights without a program";
-        return Err(refused(what, OPTIMUM));
-    }
     if is_mxnet_params(file) {
         return Err(refused("an MXNet file of parameters", MXNET));
     }
@@ -128,14 +122,6 @@ fn is_paddle(file: &[u8]) -> bool {
     let [0x0a, rest @ ..] = file else { return false };
     let length = rest.iter().take(10).position(|b| b & 0x80 == 0).map_or(0, |at| at + 1);
     matches!(rest.get(length..), Some([0x08, 0x00, 0x10, 0x00 | 0xff, ..]))
-}
-
-/// Eight bytes with the length of a JSON header, and that header.
-fn is_safetensors(file: &[u8]) -> bool {
-    let Some((length, rest)) = file.split_first_chunk::<8>() else { return false };
-    let fits =
-        usize::try_from(u64::from_le_bytes(*length)).is_ok_and(|n| n >= 2 && n <= rest.len());
-    fits && rest.starts_with(b"{\"")
 }
 
 /// The mark of lists of arrays.
@@ -160,12 +146,6 @@ fn other_folder(path: &Path) -> Result<(), LoadError> {
     };
     if has("Manifest.json") && path.join("Data").is_dir() {
         return Err(refused("a Core ML package", CORE_ML));
-    }
-    if has("config.json") && (ends(".safetensors") || ends(".bin")) {
-        return Err(refused(
-            "a folder of a model without its graph, as Hugging Face keeps it",
-            OPTIMUM,
-        ));
     }
     if ends(".pdmodel") || has("__model__") {
         return Err(refused("a folder of a PaddlePaddle model", PADDLE));

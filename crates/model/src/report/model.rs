@@ -4,7 +4,7 @@ use super::beside::{beside, is_large};
 use super::numbers::Evaluator;
 use crate::analysis::{Analysis, Rule, analyze};
 use crate::dim::{Bindings, Dim, EvalError, MAX_TERMS};
-use crate::ir::{Graph, Model, Severity, ValueId};
+use crate::ir::{Model, Severity, ValueId};
 use crate::ops::{Class, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,6 +210,12 @@ pub struct CoverageReport {
     /// Of the bytes of all weights, those that no node of unknown cost reads, in percent.
     #[serde(default = "whole")]
     pub weights_percent: f64,
+    /// Of the elements that files without a graph store, those that the configuration accounts for, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tensors_percent: Option<f64>,
+    /// Of a model whose files hold no graph, what became of their tensors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tensors: Option<super::tensor::AccountReport>,
     /// Operators whose cost is missing, with how often each occurs.
     pub unknown: BTreeMap<String, usize>,
 }
@@ -384,7 +390,7 @@ impl ModelReport {
             model: ModelInfo::of(model, file, batch, inputs),
             bindings: named.collect(),
             formulas,
-            coverage: CoverageReport::of(graph, numeric),
+            coverage: CoverageReport::of(model, numeric),
             diagnostics,
             outputs,
             groups: number.groups(numeric, &ops)?,
@@ -516,7 +522,8 @@ impl Formulas {
 }
 
 impl CoverageReport {
-    fn of(graph: &Graph, analysis: &Analysis) -> Self {
+    fn of(model: &Model, analysis: &Analysis) -> Self {
+        let graph = &model.graph;
         let coverage = analysis.coverage;
         let mut unknown = BTreeMap::new();
         for (node, report) in graph.nodes.iter().zip(&analysis.nodes) {
@@ -529,6 +536,8 @@ impl CoverageReport {
             known: coverage.known,
             percent: coverage.percent(),
             weights_percent: coverage.weights_percent(),
+            tensors_percent: model.tensors.as_ref().map(|account| account.percent()),
+            tensors: model.tensors.as_deref().map(super::tensor::AccountReport::of),
             unknown,
         }
     }

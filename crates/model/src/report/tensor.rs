@@ -39,3 +39,52 @@ impl<'de> Deserialize<'de> for SharedTensor {
         TensorReport::deserialize(deserializer).map(Self::from)
     }
 }
+
+/// So many tensors, elements as stored, and bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[allow(missing_docs)]
+pub struct TallyReport {
+    pub tensors: u64,
+    pub elements: u64,
+    pub bytes: u64,
+}
+
+impl From<crate::ir::Tally> for TallyReport {
+    fn from(tally: crate::ir::Tally) -> Self {
+        Self { tensors: tally.tensors, elements: tally.elements, bytes: tally.bytes }
+    }
+}
+
+/// What became of the tensors of files that hold no graph.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct AccountReport {
+    /// Whether there are files, and not a configuration alone.
+    pub checked: bool,
+    /// All that the files store.
+    pub stored: TallyReport,
+    /// Asked for and found.
+    pub matched: TallyReport,
+    /// Found, in another shape than the configuration says.
+    pub mismatched: TallyReport,
+    /// Asked for and in no file.
+    pub missing: u64,
+    /// Stored, and known not to be part of a run.
+    pub idle: TallyReport,
+    /// Stored, and asked for by no part of the model.
+    pub unknown: TallyReport,
+}
+
+impl AccountReport {
+    /// Of a model's tensors.
+    pub(super) fn of(account: &crate::ir::TensorAccount) -> Self {
+        Self {
+            checked: account.files,
+            stored: account.stored.into(),
+            matched: account.matched.into(),
+            mismatched: account.mismatched.into(),
+            missing: account.missing,
+            idle: account.idle.into(),
+            unknown: account.unknown.into(),
+        }
+    }
+}

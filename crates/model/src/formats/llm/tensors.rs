@@ -142,11 +142,6 @@ impl Tensors {
         from.map_while(|(name, _)| name.strip_prefix(start)).map(str::to_owned).collect()
     }
 
-    /// All names, for those that look for a way through them.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.keys().map(String::as_str)
-    }
-
     /// The type of most bytes among plain floats.
     pub(super) fn usual(&self) -> Option<DType> {
         let mut bytes: BTreeMap<DType, u64> = BTreeMap::new();

@@ -84,11 +84,7 @@ pub(super) fn model(
         producer: format!("{} {}", proto.producer_name, proto.producer_version).trim().to_owned(),
         opsets: scope.opsets,
         diagnostics: builder.limits.diagnostics,
-<<<<<<< HEAD
         ..Model::default()
-=======
-        tensors: None,
->>>>>>> 41f2ce1 (Language models are read from folders, configurations and headers of safetensors files: decoders by rows of families over a few blocks)
     })
 }
 
