@@ -269,6 +269,7 @@ fn sums(model: &Model, outcome: propagate::Outcome) -> Analysis {
     let mut totals = Cost::default();
     outcome.nodes.iter().for_each(|node| totals.add(&node.cost));
     let stored = parameters::stored(graph, &outcome.order, &outcome.values, model.statistics);
+    let apart = model.tensors.as_ref().map_or(Dim::ZERO, |tensors| Dim::from(tensors.apart));
     let owner = memory::owners(graph, &outcome.order, &outcome.nodes);
     let (cache, savings) = cache::find(graph, &outcome, &owner);
     let (compulsory_bytes, sure_bytes) = traffic::compulsory(graph, &outcome, &owner, &savings);
@@ -284,7 +285,7 @@ fn sums(model: &Model, outcome: propagate::Outcome) -> Analysis {
         values: outcome.values,
         order: outcome.order,
         totals,
-        params: stored.params,
+        params: stored.params + apart,
         quantization_params: stored.scales,
         weight_bytes: stored.bytes,
         groups,

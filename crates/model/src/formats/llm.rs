@@ -17,8 +17,10 @@ mod llama_cpp;
 mod names;
 mod recurrent;
 mod safetensors;
+mod seq2seq;
 mod spec;
 mod tensors;
+mod vision;
 mod writer;
 
 use super::draft::Draft;
@@ -29,6 +31,7 @@ use crate::ir::{DType, Diagnostic, Model, Severity};
 use config::Config;
 use describe::Layout;
 use families::Row;
+use seq2seq::Part;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tensors::Tensors;
@@ -112,28 +115,31 @@ fn written(
     config: &Config,
     mut tensors: Tensors,
     layout: Layout,
-    _wanted: &Wanted<'_>,
+    wanted: &Wanted<'_>,
 ) -> Result<Model, LoadError> {
     let text = config.text();
     let mut limits = Limits::of(0);
-    let row = row_of(&text, &tensors, &mut limits)?;
-    let spec = describe::describe(&text, row, layout)?;
     let dtype = computed(&text, &tensors, &mut limits);
-    let mut draft = Draft::new(&text.family, &mut limits);
+    let mut notes = Limits::of(0);
+    let mut draft = Draft::new(&config.family, &mut limits);
     let mut writer = Writer {
         draft: &mut draft,
         tensors: &mut tensors,
         packing: text.packing(),
         dtype,
         angles: HashMap::new(),
+        mask: None,
+        numbers: 0,
+        bytes: 0,
     };
-    let outputs = decoder::write(&mut writer, &spec)?;
-    account::idle(&mut writer, spec.layers.len())?;
+    let (outputs, layers) = parts(&mut writer, config, &text, layout, wanted, &mut notes)?;
+    account::idle(&mut writer, layers)?;
     let outputs: Vec<_> = outputs.iter().map(|(value, name)| (*value, name.as_str())).collect();
     let graph = draft.finish(&outputs)?;
-    let (account, notes) = tensors.close();
-    let mut diagnostics = limits.diagnostics;
-    diagnostics.extend(notes);
+    let (account, found) = tensors.close();
+    let mut diagnostics = notes.diagnostics;
+    diagnostics.extend(limits.diagnostics);
+    diagnostics.extend(found);
     let producer = text.word("transformers_version").map(|v| format!("transformers {v}"));
     Ok(Model {
         graph,
@@ -144,6 +150,77 @@ fn written(
         tensors: Some(Box::new(account)),
         ..Model::default()
     })
+}
+
+/// The graph of what is wanted of a model, and how many layers its decoder has.
+fn parts(
+    w: &mut Writer<'_, '_>,
+    config: &Config,
+    text: &Config,
+    layout: Layout,
+    wanted: &Wanted<'_>,
+    notes: &mut Limits,
+) -> Result<(decoder::Outputs, usize), LoadError> {
+    if seq2seq::knows(&config.family) {
+        let part = match wanted.signature {
+            None => Part::Whole,
+            Some("encoder") => Part::Encoder,
+            Some("decoder") => Part::Decoder,
+            Some(other) => {
+                return Err(unknown_part(
+                    other,
+                    "`encoder` and `decoder`; without --signature, both",
+                ));
+            }
+        };
+        return Ok((seq2seq::write(w, config, part)?, usize::MAX));
+    }
+    if vision::is_pair(&config.family) {
+        no_parts(wanted)?;
+        return Ok((vision::pair(w, config)?, usize::MAX));
+    }
+    let row = row_of(text, w.tensors, notes)?;
+    let spec = describe::describe(text, row, layout)?;
+    let layers = spec.layers.len();
+    let Some(tower) = config.part("vision_config") else {
+        no_parts(wanted)?;
+        return Ok((decoder::write(w, &spec)?, layers));
+    };
+    if !vision::knows(&tower) {
+        no_parts(wanted)?;
+        notes.diagnostics.push(Diagnostic {
+            severity: Severity::Incomplete,
+            place: "vision_config".to_owned(),
+            message: format!(
+                "is of the type `{}`, which is not read: the decoder alone is counted",
+                tower.family
+            ),
+            hint: None,
+        });
+        return Ok((decoder::write(w, &spec)?, layers));
+    }
+    match wanted.signature {
+        None | Some("language") => {
+            w.apart(&mut |w| vision::beside(w, config, &tower, spec.hidden, true).map(drop))?;
+            Ok((decoder::write(w, &spec)?, layers))
+        }
+        Some("vision") => {
+            w.apart(&mut |w| decoder::write(w, &spec).map(drop))?;
+            Ok((vision::beside(w, config, &tower, spec.hidden, false)?, layers))
+        }
+        Some(other) => {
+            Err(unknown_part(other, "`language`, which is taken without --signature, and `vision`"))
+        }
+    }
+}
+
+fn no_parts(wanted: &Wanted<'_>) -> Result<(), LoadError> {
+    wanted.signature.map_or(Ok(()), |name| Err(unknown_part(name, "none: the model is one graph")))
+}
+
+fn unknown_part(name: &str, known: &str) -> LoadError {
+    let message = format!("has no part `{name}`");
+    LoadErrorKind::Choice { message, known: format!("its parts are {known}") }.into()
 }
 
 /// The row of a family; that of a plain decoder where the tensors, or all sizes, say that it is one.

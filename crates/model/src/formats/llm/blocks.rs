@@ -152,7 +152,7 @@ impl Writer<'_, '_> {
             let parts = self.split(&at.name("query_gate"), query, &[q, q])?;
             (query, gate) = (parts[0], Some(parts[1]));
         }
-        let key = self.linear(&at.name(at.names.k), x, [kv, at.hidden], a.bias, at.form())?;
+        let key = self.linear(&at.name(at.names.k), x, [kv, at.hidden], a.key_bias, at.form())?;
         let value = at.name(at.names.v);
         // Gemma 4 takes keys as values on some layers.
         let own = !self.tensors.files() || self.tensors.any(&format!("{value}."));
@@ -180,7 +180,9 @@ impl Writer<'_, '_> {
         let op = if own { Op::own("WindowAttention") } else { Op::at("Attention", super::OPSET) };
         let op = op.with("q_num_heads", a.heads).with("kv_num_heads", a.shared);
         if !at.causal {
-            return self.draft.one(&name, op, &[Some(q), Some(k), Some(v)]);
+            let inputs = [Some(q), Some(k), Some(v), self.mask];
+            let count = if self.mask.is_some() && !own { 4 } else { 3 };
+            return self.draft.one(&name, op, &inputs[..count]);
         }
         let past = Dim::symbol("past");
         let (length, op) = match a.window {
@@ -193,7 +195,7 @@ impl Writer<'_, '_> {
         let values = self.past(at, "value", self.dtype, &sizes)?;
         let mut inputs = vec![Some(q), Some(k), Some(v)];
         if !own {
-            inputs.push(None);
+            inputs.push(self.mask);
         }
         inputs.extend([Some(keys), Some(values)]);
         if own && sinks.is_some() {

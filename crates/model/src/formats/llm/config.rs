@@ -144,6 +144,11 @@ impl Config {
         said.or_else(|| names.iter().find_map(|name| self.defaults.get(*name)))
     }
 
+    /// The class of the whole model, where it is named.
+    pub(super) fn class(&self) -> Option<&str> {
+        self.value("architectures")?.as_array()?.first()?.as_str()
+    }
+
     /// Whether the configuration itself says something of a key, and not the family.
     pub(super) fn says(&self, key: &str) -> bool {
         self.levels.iter().any(|level| level.get(key).is_some_and(|value| !value.is_null()))

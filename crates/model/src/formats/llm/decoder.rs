@@ -250,7 +250,12 @@ fn headed(
         if spec.final_norm {
             x = w.norm(names.norm, x, spec.hidden, spec.norm, spec.norm_bias)?;
         }
-        return Ok(vec![(x, "last_hidden_state".to_owned())]);
+        let mut outputs = vec![(x, "last_hidden_state".to_owned())];
+        let there = w.tensors.any("pooler.dense.");
+        if there || (spec.pooler && !w.tensors.files()) {
+            outputs.push((pooled(w, x, "pooler.dense", spec.hidden)?, "pooler_output".to_owned()));
+        }
+        return Ok(outputs);
     };
     let at = integers(w, "logits_positions", &["logits"])?;
     let gather = Op::onnx("Gather").with("axis", 1_i64);
@@ -289,4 +294,18 @@ pub(super) fn shared_head(
         packed @ Matrix::Packed { .. } => packed.clone(),
     };
     w.product("logits", x, &table, rows, width)
+}
+
+/// The first position, through a layer of the same width.
+fn pooled(
+    w: &mut Writer<'_, '_>,
+    x: ValueId,
+    base: &str,
+    hidden: i64,
+) -> Result<ValueId, LoadError> {
+    let first = w.int(0)?;
+    let gather = Op::onnx("Gather").with("axis", 1_i64);
+    let x = w.draft.one("first_position", gather, &[Some(x), Some(first)])?;
+    let y = w.linear(base, x, [hidden, hidden], true, Form::Usual)?;
+    w.node("pooler/act", "Tanh", &[y])
 }

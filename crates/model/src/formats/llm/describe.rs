@@ -54,6 +54,9 @@ pub(super) fn describe(
         width,
         causal: row.causal,
         head,
+        pooler: !row.causal
+            && config.class().is_none_or(|class| class.ends_with("Model"))
+            && !names.types.is_empty(),
         rotary: row.rotary.then(|| rotary(config, hidden)).flatten(),
         act: row.act,
     })
@@ -216,11 +219,16 @@ fn attention(config: &Config, row: &Row, i: usize, hidden: i64) -> Result<Attent
         true => row.head_norm,
         false => super::spec::HeadNorm::None,
     };
+    let bias = match config.says("qkv_bias") {
+        true => config.flag("qkv_bias"),
+        false => row.qkv.of(config),
+    };
     Ok(Attention {
         heads,
         shared,
         d,
-        bias: if config.says("qkv_bias") { config.flag("qkv_bias") } else { row.qkv.of(config) },
+        bias,
+        key_bias: bias,
         out_bias: row.out.of(config),
         fused: row.fused,
         norm,

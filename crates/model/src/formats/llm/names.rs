@@ -395,6 +395,64 @@ pub(super) const MODERNBERT: Names = Names {
     ..LLAMA
 };
 
+/// Layers of CLIP and of SigLIP, of either tower.
+pub(super) const CLIP: Names = Names {
+    layer: "encoder.layers.{}.",
+    embed: "embeddings.token_embedding",
+    positions: "embeddings.position_embedding",
+    norm: "final_layer_norm",
+    norms: ["layer_norm1", "", "layer_norm2", ""],
+    o: "self_attn.out_proj",
+    up: "mlp.fc1",
+    down: "mlp.fc2",
+    ..LLAMA
+};
+
+pub(super) const T5_ENCODER: Names = Names {
+    layer: "encoder.block.{}.",
+    norm: "encoder.final_layer_norm",
+    norms: ["layer.0.layer_norm", "", "layer.1.layer_norm", ""],
+    qkv: "",
+    q: "layer.0.SelfAttention.q",
+    k: "layer.0.SelfAttention.k",
+    v: "layer.0.SelfAttention.v",
+    o: "layer.0.SelfAttention.o",
+    gate: "layer.1.DenseReluDense.wi_0",
+    up: "layer.1.DenseReluDense.wi",
+    down: "layer.1.DenseReluDense.wo",
+    ..LLAMA
+};
+
+pub(super) const T5_DECODER: Names = Names {
+    layer: "decoder.block.{}.",
+    norm: "decoder.final_layer_norm",
+    norms: ["layer.0.layer_norm", "", "layer.2.layer_norm", ""],
+    gate: "layer.2.DenseReluDense.wi_0",
+    up: "layer.2.DenseReluDense.wi",
+    down: "layer.2.DenseReluDense.wo",
+    ..T5_ENCODER
+};
+
+pub(super) const BART_ENCODER: Names = Names {
+    layer: "encoder.layers.{}.",
+    positions: "encoder.embed_positions",
+    embed_norm: "encoder.layernorm_embedding",
+    norm: "encoder.layer_norm",
+    norms: ["self_attn_layer_norm", "", "final_layer_norm", ""],
+    o: "self_attn.out_proj",
+    up: "fc1",
+    down: "fc2",
+    ..LLAMA
+};
+
+pub(super) const BART_DECODER: Names = Names {
+    layer: "decoder.layers.{}.",
+    positions: "decoder.embed_positions",
+    embed_norm: "decoder.layernorm_embedding",
+    norm: "decoder.layer_norm",
+    ..BART_ENCODER
+};
+
 /// As llama.cpp calls them.
 pub(super) const GGUF: Names = Names {
     layer: "blk.{}.",

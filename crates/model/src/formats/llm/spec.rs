@@ -22,6 +22,8 @@ pub(super) struct Spec {
     /// Whether keys of later positions are masked, and a cache is kept.
     pub(super) causal: bool,
     pub(super) head: Head,
+    /// Whether the first position goes through one more layer.
+    pub(super) pooler: bool,
     /// Dimensions of each head that positions rotate.
     pub(super) rotary: Option<i64>,
     /// What is between the matrices of feed-forward parts.
@@ -82,6 +84,7 @@ pub(super) struct Attention {
     pub(super) shared: i64,
     pub(super) d: i64,
     pub(super) bias: bool,
+    pub(super) key_bias: bool,
     pub(super) out_bias: bool,
     pub(super) fused: bool,
     pub(super) norm: HeadNorm,

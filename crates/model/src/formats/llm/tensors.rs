@@ -193,6 +193,11 @@ impl Tensors {
         push(&mut self.mismatched, what);
     }
 
+    /// Notes learned numbers of a part that is not run.
+    pub(super) fn set_apart(&mut self, numbers: u64) {
+        self.account.apart = self.account.apart.saturating_add(numbers);
+    }
+
     /// Tensors that nothing asked for: a name, what is stored, and whether it is known that no run needs it.
     pub(super) fn left(&mut self, idle: &dyn Fn(&str) -> bool) -> Vec<(String, Tensor)> {
         let mut left = Vec::new();

@@ -8,6 +8,7 @@ use crate::dim::Dim;
 use crate::formats::LoadError;
 use crate::formats::checked::{checked_dim, checked_rank};
 use crate::formats::draft::{Draft, Op};
+use crate::formats::limits::Limits;
 use crate::ir::{DType, Elem, TensorInfo, ValueId, Weight};
 use std::collections::HashMap;
 
@@ -21,6 +22,11 @@ pub(super) struct Writer<'w, 'l> {
     pub(super) dtype: DType,
     /// Sines and cosines of positions, by how many dimensions they rotate.
     pub(super) angles: HashMap<i64, (ValueId, ValueId)>,
+    /// What is added to the scores of attention.
+    pub(super) mask: Option<ValueId>,
+    /// Learned numbers so far, and their bytes.
+    pub(super) numbers: u64,
+    pub(super) bytes: u64,
 }
 
 /// A matrix or table as it is stored.
@@ -51,7 +57,40 @@ impl Writer<'_, '_> {
         if let Some(bytes) = bytes.and_then(|bytes| i64::try_from(bytes).ok()) {
             weight.bytes = Dim::from(bytes);
         }
+        let stored =
+            weight.bytes.as_const().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+        self.bytes = self.bytes.saturating_add(stored);
+        if dtype.is_float() && dtype.bits() >= 16 && stored > 0 {
+            self.numbers = self.numbers.saturating_add(product(shape));
+        }
         self.draft.stored(name, info, weight)
+    }
+
+    /// Accounts for a part of the model that this graph does not run: its tensors are stored and learned.
+    pub(super) fn apart(
+        &mut self,
+        write: &mut dyn FnMut(&mut Writer<'_, '_>) -> Result<(), LoadError>,
+    ) -> Result<(), LoadError> {
+        let mut limits = Limits::of(0);
+        let mut draft = Draft::new("apart", &mut limits);
+        let mut scratch = Writer {
+            draft: &mut draft,
+            tensors: &mut *self.tensors,
+            packing: self.packing.clone(),
+            dtype: self.dtype,
+            angles: HashMap::new(),
+            mask: None,
+            numbers: 0,
+            bytes: 0,
+        };
+        write(&mut scratch)?;
+        let (numbers, bytes) = (scratch.numbers, scratch.bytes);
+        self.tensors.set_apart(numbers);
+        if bytes > 0 {
+            let size = i64::try_from(bytes).unwrap_or(i64::MAX);
+            self.store("apart", DType::U8, &[size], Some(bytes))?;
+        }
+        Ok(())
     }
 
     /// A stored tensor in its own shape; what is packed is a list of bytes.
@@ -76,7 +115,6 @@ impl Writer<'_, '_> {
     }
 
     /// One integer without axes, likewise.
-    #[allow(dead_code, reason = "the heads of encoders to come read one position")]
     pub(super) fn int(&mut self, number: i64) -> Result<ValueId, LoadError> {
         let info = TensorInfo::new(Some(DType::I64), Vec::new());
         let info = info.with_value(vec![Elem::Int(Dim::from(number))]);
@@ -165,6 +203,7 @@ impl Writer<'_, '_> {
         };
         let layout = self.layout(&taken.tensor);
         self.holds(&taken, n.saturating_mul(k));
+        self.numbers = self.numbers.saturating_add(product(&[n, k]));
         let value = self.raw(&taken.name, &taken.tensor)?;
         let start = format!("{base}.");
         let mut beside = Vec::new();
@@ -397,4 +436,9 @@ pub(super) fn sizes(packing: &Packing, n: i64, k: i64) -> ([i64; 2], [i64; 2]) {
     let packed = k.saturating_mul(packing.bits).saturating_add(7) / 8;
     let groups = packing.group.map_or(1, |group| (k + group - 1) / group);
     ([n, packed], [n, groups])
+}
+
+/// How many numbers a tensor of this shape holds.
+fn product(shape: &[i64]) -> u64 {
+    shape.iter().fold(1_u64, |n, size| n.saturating_mul(u64::try_from(*size).unwrap_or(0)))
 }
