@@ -12,7 +12,10 @@ mod shared;
 mod site;
 mod source;
 mod stored;
+#[cfg(test)]
+mod tests;
 
+use super::checked::{checked_dim, checked_rank};
 use super::draft::Draft;
 use super::limits::Limits;
 use super::{LoadError, LoadErrorKind, Place, Wanted};
@@ -263,15 +266,16 @@ fn declare(
     }
     let info = match &shape {
         Some(shape) => {
-            if shape.len() > crate::ir::MAX_RANK {
-                return Err(layer.error(format!("has {} axes", shape.len())));
-            }
+            checked_rank(name, shape.len())?;
             let size = |(axis, size): (usize, &Option<i64>)| match (size, axis) {
-                (Some(size), _) => Dim::from(*size),
-                (None, 0) => Dim::symbol("batch"),
-                (None, axis) => Dim::symbol(&format!("{name}.{axis}")),
+                (Some(size), _) => checked_dim(name, axis, *size),
+                (None, 0) => Ok(Dim::symbol("batch")),
+                (None, axis) => Ok(Dim::symbol(&format!("{name}.{axis}"))),
             };
-            TensorInfo::new(Some(dtype), shape.iter().enumerate().map(size).collect::<Vec<Dim>>())
+            TensorInfo::new(
+                Some(dtype),
+                shape.iter().enumerate().map(size).collect::<Result<Vec<Dim>, LoadError>>()?,
+            )
         }
         None if wanted.given.holds(name, at) => {
             TensorInfo { dtype: Some(dtype), ..TensorInfo::default() }

@@ -101,12 +101,12 @@ impl Archive {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::io::Write;
 
     /// An archive with these files, stored or packed.
-    pub(crate) fn archive(files: &[(&str, &[u8])], packed: bool) -> Bytes {
+    pub(in super::super) fn archive(files: &[(&str, &[u8])], packed: bool) -> Bytes {
         let mut output = Vec::new();
         let mut archive = rawzip::ZipArchiveWriter::new(&mut output);
         for (name, contents) in files {

@@ -7,7 +7,7 @@ use serde_json::Value;
 pub(super) type Map = serde_json::Map<String, Value>;
 
 /// Sizes beyond this are of no tensor.
-const MAX_SIZE: i64 = 1 << 48;
+const MAX_SIZE: i64 = super::super::checked::MAX_DIM;
 
 /// Reads a JSON text as Python writes it, with its infinities and numbers that are none.
 pub(super) fn parse(text: &[u8]) -> Result<Value, LoadError> {
@@ -249,7 +249,8 @@ pub(super) fn integers(value: &Value) -> Option<Vec<i64>> {
 pub(super) fn shape(value: &Value) -> Option<Vec<Option<i64>>> {
     let each = |v: &Value| match v {
         Value::Null => Some(None),
-        v => integer(v).map(|n| (n >= 0).then_some(n)),
+        // Sizes beyond any tensor are refused where an input has them.
+        v => v.as_i64().or_else(|| integer(v)).map(|n| (n >= 0).then_some(n)),
     };
     value.as_array()?.iter().map(each).collect()
 }

@@ -1,6 +1,7 @@
 //! Models: which layer takes the outputs of which, for models of all kinds and models inside models.
 
 use super::super::super::LoadError;
+use super::super::super::checked::MAX_DIM;
 use super::super::super::error::invalid;
 use super::super::inputs::{Arg, Call, Inputs, Ref, calls, references, stated};
 use super::super::json::{Layer, shape};
@@ -275,9 +276,9 @@ pub(in super::super) fn hint(site: &mut Site<'_, '_, '_>, t: T, shape: &[Option<
     let mut dims = Vec::new();
     for (axis, size) in shape.iter().enumerate() {
         match (size, axis) {
-            (Some(size), _) => dims.push(Dim::from(*size)),
+            (Some(size), _) if *size <= MAX_DIM => dims.push(Dim::from(*size)),
             (None, 0) => dims.push(Dim::symbol("batch")),
-            (None, _) => return,
+            _ => return,
         }
     }
     let dtype = t.dtype.or(Some(site.compute));
