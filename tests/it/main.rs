@@ -19,6 +19,7 @@ mod gates;
 mod hostile;
 mod hw;
 #[cfg(target_os = "linux")]
+mod kept;
 mod limits;
 mod loops;
 mod meters;

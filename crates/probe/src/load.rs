@@ -6,6 +6,7 @@
 //! never graphs or costs.
 
 pub mod arrival;
+pub mod coding;
 pub mod connector;
 pub mod counts;
 pub mod drive;

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct Args {
-    /// Folders that `rooflens probe` wrote.
+    /// Folders that `rooflens probe` wrote; of a run that was killed, what it had written until then.
     #[arg(required = true)]
     parts: Vec<PathBuf>,
     /// Folder of the merged measurement.
@@ -38,8 +38,9 @@ impl Args {
             )
         })?;
         let folder = super::new_folder(&self.output)?;
-        merged.save(&folder)?;
-        emit(&super::probe::summary(&merged.file, Some(&folder)), None)?;
+        let saved = merged.save(&folder);
+        emit(&super::probe::summary(&merged.file, saved.is_ok().then_some(&*folder)), None)?;
+        saved?;
         Ok(super::probe::exit(&merged.file))
     }
 }

@@ -12,7 +12,7 @@ use super::load::{self, Wanted};
 use super::{Exit, emit, hinted};
 use crate::probe::arrival::{Arrival, Load, Stripe};
 use crate::probe::drive::Plan;
-use crate::probe::measurement::{Aims, Measured, holds};
+use crate::probe::measurement::{Aims, holds};
 use crate::probe::study::{Goal, Search, Single, StudyError, Sweep, first_answer};
 use crate::probe::target::{Body, Encoding, Options, Prepared, Url};
 use crate::runtime::Runtime;
@@ -83,6 +83,10 @@ pub(in crate::cli) struct Args {
     /// percentile needs it. 20 where omitted, and 120 at most with --until.
     #[arg(long, value_name = "S", help_heading = "Load")]
     seconds: Option<f64>,
+    /// End after this number of requests. A closed loop also ends after --seconds, an hour where omitted; the schedule of
+    /// an open load ends before the next request.
+    #[arg(long, value_name = "N", help_heading = "Load", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "until")]
+    requests: Option<u64>,
     /// Seconds that the attempts of `--load max` take in all, at most; 600 where omitted, or 15 times --seconds.
     #[arg(long, value_name = "S", help_heading = "Load")]
     budget: Option<f64>,
@@ -147,9 +151,13 @@ pub(in crate::cli) struct Args {
     /// with is not sent.
     #[arg(long, value_name = "S", default_value_t = 10.0, help_heading = "Client")]
     timeout: f64,
-    /// Seconds to wait for the first answer, before the load.
-    #[arg(long, value_name = "S", default_value_t = 30.0, help_heading = "Client")]
-    patience: f64,
+    /// Seconds to wait for the first answer, before the load; 30 where omitted. Where given, also for a server that does
+    /// not listen yet.
+    #[arg(long, value_name = "S", help_heading = "Client")]
+    patience: Option<f64>,
+    /// Use this address alone of a host that has several: all are used in turn where omitted.
+    #[arg(long, value_name = "IP", help_heading = "Client")]
+    address: Option<std::net::IpAddr>,
     /// Sender threads; one less than the cores where omitted. A closed loop of a runtime in this process with at most
     /// --instances requests in flight has none, where this and --stripe are omitted: its threads run the inferences.
     #[arg(long, value_name = "N", help_heading = "Client", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -238,12 +246,14 @@ impl Args {
         let runs = asked.batches.iter().map(|b| self.single(*b, &asked, start_up));
         let mut runs = runs.collect::<Result<Vec<_>>>()?;
         let folder = folder.map_or_else(|| super::new_folder(&self.output), Ok)?;
+        runs.iter_mut().for_each(|run| run.interim = Some(folder.clone()));
         let bar = &mut Bar::default();
         if let [run] = &mut runs[..] {
             let measured = run.measure(&stop, bar).map_err(failed)?;
-            save(&measured, &folder)?;
-            emit(&summary(&measured.file, Some(&folder)), None)?;
-            return Ok(exit(&measured.file));
+            // The numbers are in memory: they are shown also where they cannot be written.
+            let saved = measured.save(&folder).map_err(failed);
+            emit(&summary(&measured.file, saved.is_ok().then_some(&*folder)), None)?;
+            return saved.map(|()| exit(&measured.file));
         }
         let mut sweep = Sweep { target: &self.target, load: &self.load, folder: &folder, runs };
         let swept = sweep.measure(&stop, bar).map_err(failed)?;
@@ -301,6 +311,7 @@ impl Args {
             model,
             notes,
             start_up: start_up.cloned(),
+            interim: None,
         })
     }
 
@@ -331,16 +342,49 @@ impl Args {
 
     fn plan(&self, load: Load) -> Result<Plan> {
         let workers = self.workers(&load).or(self.senders.map(usize::from));
+        let (duration, requests) = self.span(&load)?;
         Ok(Plan {
             load,
             seed: self.seed,
-            duration: time("--seconds", self.longest())?,
+            duration,
+            requests,
             stripe: self.stripe.as_deref().map_or(Ok(Stripe::WHOLE), load::stripe)?,
             senders: workers.unwrap_or_else(senders),
             timeout: time("--timeout", self.timeout)?,
             max_in_flight: self.max_in_flight.max(1),
             start_at: self.start_at.map(start_at).transpose()?,
         })
+    }
+
+    /// How long the load takes, and the number of requests with which a closed loop ends before that.
+    fn span(&self, load: &Load) -> Result<(Duration, Option<u64>)> {
+        let arrival = match (self.requests, load) {
+            (None, _) => return Ok((time("--seconds", self.longest())?, None)),
+            (Some(_), Load::Closed(_)) => {
+                let limit = time("--seconds", self.seconds.unwrap_or(3600.0))?;
+                return Ok((limit, self.requests));
+            }
+            (Some(_), Load::Open(arrival)) => arrival,
+        };
+        let refused =
+            |message: &str| Err(hinted(message, "give --requests or --seconds, not both"));
+        if self.seconds.is_some() {
+            return refused("the number of requests of an open load says how long it takes");
+        }
+        if matches!(arrival, Arrival::Ramp { .. }) || self.load.starts_with("max") {
+            return refused("the time of this load says how many requests it has");
+        }
+        let number = self.requests.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+        let mut schedule = arrival.schedule(self.seed, Duration::from_hours(24), Stripe::WHOLE);
+        let last = schedule.nth(number - 1).map(|due| due.at);
+        let Some(last) = last else {
+            return Err(hinted(
+                format!("`--load {}` has no {number} requests within a day", self.load),
+                "give a smaller --requests",
+            ));
+        };
+        let end = schedule.next().map_or(last + 1, |due| due.at);
+        Ok((Duration::from_nanos(end), None))
     }
 
     /// How long a search for the highest rate may take.
@@ -358,6 +402,9 @@ impl Args {
             self.in_process(model, batch, sizes, inline)?
         } else {
             let url = Url::parse(&self.target).map_err(failed)?;
+            if let Some(patience) = self.patience {
+                url.wait(time("--patience", patience)?);
+            }
             Prepared::remote(&url, &self.options(batch)?).map_err(failed)?
         };
         // Rows that are given are a batch where none is asked for.
@@ -398,11 +445,12 @@ impl Args {
             method: self.method.clone(),
             expect: self.expect.clone(),
             expected: self.expect_output.iter().map(|o| load::output(o)).collect::<Result<_>>()?,
+            address: self.address,
             answers_vary: self.answers_vary,
             any_rows: self.any_rows,
             tolerance: self.tolerance,
             trust: crate::probe::stream::Trust { ca: self.ca.clone() },
-            patience: time("--patience", self.patience)?,
+            patience: time("--patience", self.patience.unwrap_or(30.0))?,
             ..Options::default()
         })
     }
@@ -425,10 +473,6 @@ impl Args {
         };
         Ok(Some(Body { content_type: kind.into(), bytes: bytes.into() }))
     }
-}
-
-fn save(measured: &Measured, folder: &Path) -> Result<()> {
-    measured.save(folder).map_err(failed)
 }
 
 /// What went wrong in a study, or in its target or files, with what to do about it.

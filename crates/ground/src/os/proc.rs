@@ -142,6 +142,13 @@ impl Proc {
         Stat::parse(&read_to_string(self.of(pid, "stat")).ok()?)
     }
 
+    /// Whether any thread of a process still runs.
+    pub fn has_living_thread(&self, pid: u32) -> bool {
+        let tasks = read_dir(self.of(pid, "task")).into_iter().flatten().flatten();
+        let stats = tasks.filter_map(|task| read_to_string(task.path().join("stat")).ok());
+        stats.filter_map(|text| Stat::parse(&text)).any(|stat| !stat.ended)
+    }
+
     /// The name of the command that a process runs; empty once it is gone.
     pub fn command(&self, pid: u32) -> String {
         read_to_string(self.of(pid, "comm")).map(|t| t.trim().to_owned()).unwrap_or_default()

@@ -2,6 +2,7 @@
 //! single exchanges outside one.
 
 use super::Target;
+use super::coding::Coding;
 use super::grpc::{self, Call};
 use super::http::{self, Request, Response};
 use super::local::Queue;
@@ -65,6 +66,16 @@ impl Connector {
         Ok(Self { address, transport, secure, metadata: HeaderMap::new(), largest })
     }
 
+    /// The addresses of the host, in the order in which requests go to them in turn.
+    pub fn sockets(&self) -> &[std::net::SocketAddr] {
+        self.address.sockets()
+    }
+
+    /// The same with one address of the host alone.
+    pub fn only(self, ip: std::net::IpAddr) -> Result<Self, Failure> {
+        Ok(Self { address: self.address.only(ip)?, ..self })
+    }
+
     /// The same with gRPC metadata of every call.
     #[must_use]
     pub fn with_metadata(self, metadata: HeaderMap) -> Self {
@@ -125,7 +136,7 @@ impl Exchange {
     ) -> Result<Answer, Failure> {
         self.block(async {
             match tokio::time::timeout(patience, client.call(request, || {})).await {
-                Ok(outcome) => outcome.map(|(answer, _)| answer),
+                Ok(outcome) => outcome.and_then(|(answer, _)| answer.unpacked(LARGEST)),
                 Err(_) => Err((Fault::Timeout, format!("no answer in {patience:?}"))),
             }
         })
@@ -164,9 +175,27 @@ pub struct Answer {
     pub timing: Option<String>,
     /// Where tensors begin in the body.
     pub inference_header: Option<usize>,
+    /// How the body is packed.
+    pub coding: Coding,
     /// Bytes received.
     pub size: u64,
 }
+
+impl Answer {
+    /// The same with its body unpacked, of at most `largest` bytes.
+    pub fn unpacked(self, largest: usize) -> Result<Self, Failure> {
+        if self.coding == Coding::Identity {
+            return Ok(self);
+        }
+        let body = self.coding.decode(&self.body, largest)?;
+        Ok(Self { body, coding: Coding::Identity, ..self })
+    }
+}
+
+/// Bytes of an error's text that are unpacked, at most.
+const ERROR: usize = 64 << 10;
+/// Bytes of an answer outside a load that are unpacked, at most.
+const LARGEST: usize = 256 << 20;
 
 /// The connections of a sender thread.
 pub(crate) enum Client {
@@ -189,19 +218,21 @@ impl Client {
     ) -> Result<(Answer, Span), Failure> {
         match (self, request) {
             (Self::Http(pool), Encoded::Http(request)) => {
-                let Response { status, timing, inference_header, location, body, size } =
+                let Response { status, timing, inference_header, coding, location, body, size } =
                     pool.call(request, sent).await?;
                 if !(200..300).contains(&status) {
-                    let said = excerpt(&body);
+                    let said = coding
+                        .decode(&body, ERROR)
+                        .map_or_else(|_| excerpt(&body), |b| excerpt(&b));
                     let to = location.map(|to| format!("to `{}` ", excerpt(to.as_bytes())));
                     return Err((Fault::Http(status), to.unwrap_or_default() + &said));
                 }
-                Ok((Answer { body, timing, inference_header, size }, None))
+                Ok((Answer { body, timing, inference_header, coding, size }, None))
             }
             (Self::Grpc(pool), Encoded::Grpc(call)) => {
-                let body = pool.call(call, sent).await?;
+                let (body, coding) = pool.call(call, sent).await?;
                 let size = body.len() as u64 + 5;
-                Ok((Answer { body, size, ..Answer::default() }, None))
+                Ok((Answer { body, coding, size, ..Answer::default() }, None))
             }
             (Self::Local(queue), Encoded::Local) => {
                 sent();

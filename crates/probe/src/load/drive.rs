@@ -25,7 +25,7 @@ use rooflens_ground::os::processes::ticks_per_second;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// What to send, and for how long.
@@ -37,6 +37,8 @@ pub struct Plan {
     pub seed: u64,
     /// In which requests are due.
     pub duration: Duration,
+    /// A closed loop ends with so many requests, of all its senders together, if it does not end before by its time.
+    pub requests: Option<u64>,
     /// This machine's share of the schedule.
     pub stripe: Stripe,
     /// Sender threads.
@@ -59,6 +61,7 @@ impl Plan {
             load: Load::Closed(workers),
             seed: 1,
             duration,
+            requests: None,
             stripe: Stripe::WHOLE,
             senders: workers,
             timeout: PATIENCE,
@@ -67,6 +70,17 @@ impl Plan {
         }
     }
 }
+
+impl Plan {
+    /// What the intervals of the record are made for: the duration, or where the number of requests ends the run and
+    /// that only limits it, some seconds.
+    pub fn span(&self) -> Duration {
+        if self.requests.is_some() { self.duration.min(SOME) } else { self.duration }
+    }
+}
+
+/// A run of a number of requests is recorded as one of this length would be; a longer one has more intervals.
+const SOME: Duration = Duration::from_secs(20);
 
 /// What a watcher of a run sees.
 #[derive(Debug, Default)]
@@ -79,10 +93,18 @@ pub struct Live {
     /// Set by a watcher: enough was seen, and the run may end before its time.
     pub enough: AtomicBool,
     asked: AtomicU64,
+    started: OnceLock<SystemTime>,
     shown: Mutex<Vec<(u64, Record)>>,
+    /// Requests of a closed loop that were begun.
+    begun: Arc<AtomicU64>,
 }
 
 impl Live {
+    /// When the schedule begins, or began; `None` before that is known.
+    pub fn started(&self) -> Option<SystemTime> {
+        self.started.get().copied()
+    }
+
     /// Response times since the last call.
     pub fn take(&self) -> Counts {
         std::mem::take(&mut *self.recent.lock().unwrap_or_else(PoisonError::into_inner))
@@ -149,7 +171,7 @@ pub fn drive(
         at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO)
     });
     let start = Instant::now() + lead;
-    let started = SystemTime::now() + lead;
+    let started = *live.started.get_or_init(|| SystemTime::now() + lead);
     let senders = plan.senders.max(1);
     let before = Machine::now();
     let results: Vec<std::io::Result<(Record, Health)>> = std::thread::scope(|scope| {
@@ -164,7 +186,7 @@ pub fn drive(
     });
     let stopped = stop.load(Ordering::Relaxed);
     let enough = live.enough.load(Ordering::Relaxed);
-    let mut record = Record::new(plan.duration);
+    let mut record = Record::new(plan.span());
     let mut health = Vec::new();
     for result in results {
         let (part, how) = result?;
@@ -172,7 +194,7 @@ pub fn drive(
         health.push(how);
     }
     let ended = health.iter().map(|h| h.wall).fold(0.0, f64::max);
-    let early = stopped || enough;
+    let early = stopped || enough || plan.requests.is_some();
     let planned = plan.duration.as_secs_f64();
     let seconds = if early { ended.min(planned) } else { planned };
     record.reach(nanoseconds(Duration::from_secs_f64(seconds)));
@@ -257,6 +279,9 @@ struct Sender {
     recent: RefCell<Counts>,
     /// The last time it was asked for its record.
     told: Cell<u64>,
+    /// Requests that all senders have begun, and the number at which a closed loop ends.
+    begun: Arc<AtomicU64>,
+    most: Option<u64>,
 }
 
 impl SenderPlan<'_> {
@@ -271,7 +296,7 @@ impl SenderPlan<'_> {
             let sender = Rc::new(Sender {
                 client: self.target.client(),
                 target: self.target.clone(),
-                record: RefCell::new(Record::new(self.plan.duration)),
+                record: RefCell::new(Record::new(self.plan.span())),
                 start: self.start,
                 timeout: self.plan.timeout,
                 in_flight: Cell::new(0),
@@ -281,6 +306,8 @@ impl SenderPlan<'_> {
                 lost: Cell::new(0),
                 recent: RefCell::default(),
                 told: Cell::new(0),
+                begun: self.live.begun.clone(),
+                most: self.plan.requests,
             });
             let early =
                 self.start.saturating_duration_since(Instant::now() + Duration::from_millis(2));
@@ -371,7 +398,7 @@ impl SenderPlan<'_> {
                 let mut number = slot as u64;
                 tokio::task::spawn_local(async move {
                     tokio::time::sleep_until(sender.start.into()).await;
-                    while !over.get() && sender.now() < end {
+                    while !over.get() && sender.now() < end && sender.take_one() {
                         let now = sender.now();
                         sender.record.borrow_mut().began(now);
                         sender.in_flight.set(sender.in_flight.get() + 1);
@@ -385,7 +412,8 @@ impl SenderPlan<'_> {
                 })
             })
             .collect();
-        while sender.now() < end && !self.stopped() {
+        let done = |tasks: &[tokio::task::JoinHandle<()>]| tasks.iter().all(|t| t.is_finished());
+        while sender.now() < end && !self.stopped() && !done(&tasks) {
             tokio::time::sleep(NAP.min(Duration::from_nanos(end - sender.now().min(end)))).await;
             self.publish(sender);
         }
@@ -417,6 +445,11 @@ impl Sender {
     /// Nanoseconds since the start; zero before it.
     fn now(&self) -> u64 {
         nanoseconds(self.start.elapsed())
+    }
+
+    /// Whether another request of a closed loop may begin; it counts as begun then.
+    fn take_one(&self) -> bool {
+        self.most.is_none_or(|most| self.begun.fetch_add(1, Ordering::Relaxed) < most)
     }
 
     /// Sends one request and counts it; says whether its answer was good.

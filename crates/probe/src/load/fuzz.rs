@@ -106,7 +106,7 @@ pub fn grpc(data: &[u8]) {
         let pool = grpc::Pool::new(address, false, HeaderMap::new(), LARGEST);
         pool.call(&grpc::Call::new("/package.Service/Method", &()), || ()).await
     };
-    if let Some(Ok(answer)) = exchange(server, client) {
+    if let Some(Ok((answer, _))) = exchange(server, client) {
         assert_eq!(answer.len() + 5, message.len());
     }
 }

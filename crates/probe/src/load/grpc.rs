@@ -4,6 +4,7 @@
 //! here. Several connections are used, since one that carries many streams delays them. The head of
 //! a request is built once for each method, the message once for each variant.
 
+use super::coding::Coding;
 use super::record::{Fault, Opened};
 use super::stream::{Address, Failure};
 use bytes::{Bytes, BytesMut};
@@ -11,11 +12,16 @@ use h2::client::SendRequest;
 use http::{HeaderMap, Method, Version};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Streams on a connection before another opens.
 const STREAMS: usize = 32;
 /// What the peer may send before it must wait: enough that the network sets the pace.
 const WINDOW: u32 = 16 << 20;
+/// Between two tries of a call that a server does not take.
+const WAIT: Duration = Duration::from_millis(1);
+/// Looks at a new connection before the looks are a pause apart.
+const EAGER: u32 = 200;
 
 /// A call, encoded.
 #[derive(Clone, Debug)]
@@ -45,6 +51,8 @@ pub struct Pool {
     secure: bool,
     metadata: HeaderMap,
     connections: RefCell<Vec<Rc<Connection>>>,
+    /// Calls so far: they go to the addresses of the server's name in turn.
+    turn: Cell<usize>,
     largest: usize,
     /// Heads of requests, by path.
     heads: RefCell<Vec<(&'static str, http::Request<()>)>>,
@@ -56,6 +64,8 @@ struct Connection {
     sender: SendRequest<Bytes>,
     streams: Cell<usize>,
     broken: Rc<Cell<bool>>,
+    /// The address of the server's name that it is for.
+    place: usize,
 }
 
 impl Pool {
@@ -63,38 +73,67 @@ impl Pool {
     pub fn new(address: Address, secure: bool, metadata: HeaderMap, largest: usize) -> Self {
         let (connections, heads, opened) =
             (RefCell::default(), RefCell::default(), Cell::default());
-        Self { address, secure, metadata, connections, largest, heads, opened }
+        let turn = Cell::default();
+        Self { address, secure, metadata, connections, turn, largest, heads, opened }
     }
 
-    /// Calls; `sent` is called when the request is about to go out. Returns the message.
-    pub async fn call(&self, call: &Call, sent: impl Fn()) -> Result<Bytes, Failure> {
-        let connection = self.connection().await?;
-        connection.streams.set(connection.streams.get() + 1);
-        let guard = Leave(&connection);
-        let outcome = self.exchange(guard.0, call, sent).await;
-        if matches!(&outcome, Err((Fault::Closed, _))) {
-            connection.broken.set(true);
+    /// Calls; `sent` is called when the request is about to go out. Returns the message, and how it is packed. A call
+    /// that the server certainly did not take is sent again: behind its last stream of a connection that it drains,
+    /// or beyond its limit of streams.
+    pub async fn call(&self, call: &Call, sent: impl Fn()) -> Result<(Bytes, Coding), Failure> {
+        let place = self.turn.get() % self.address.sockets().len().max(1);
+        self.turn.set(place + 1);
+        let mut refusals = 0;
+        loop {
+            let connection = self.connection(place).await?;
+            connection.streams.set(connection.streams.get() + 1);
+            let guard = Leave(&connection);
+            let outcome = self.exchange(guard.0, call, &sent).await;
+            match outcome {
+                Err(Lost::Untaken { drains }) => {
+                    connection.broken.set(connection.broken.get() || drains);
+                    self.count(Opened { resent: 1, ..Opened::default() });
+                }
+                Err(Lost::Failed(failure)) => {
+                    if failure.0 == Fault::Closed {
+                        connection.broken.set(true);
+                    }
+                    return Err(failure);
+                }
+                Ok(answer) => return Ok(answer),
+            }
+            drop(guard);
+            // A server that takes nothing is not asked a million times; the time-out of the request ends this.
+            refusals += 1;
+            if refusals > 1 {
+                tokio::time::sleep(WAIT).await;
+            }
         }
-        outcome
     }
 
-    async fn connection(&self) -> Result<Rc<Connection>, Failure> {
+    fn count(&self, opened: Opened) {
+        let mut sum = self.opened.get();
+        sum.add(opened);
+        self.opened.set(sum);
+    }
+
+    async fn connection(&self, place: usize) -> Result<Rc<Connection>, Failure> {
         self.connections.borrow_mut().retain(|c| !c.broken.get());
-        let free = self.connections.borrow().iter().find(|c| c.streams.get() < STREAMS).cloned();
+        let free =
+            self.connections.borrow().iter().find(|c| c.place == place && c.is_free()).cloned();
         if let Some(connection) = free {
             return Ok(connection);
         }
-        let (stream, opened) = self.address.connect().await?;
+        let (stream, opened) = self.address.connect(place).await?;
         let (sender, driver) = h2::client::Builder::new()
             .initial_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
+            .initial_max_send_streams(0)
             .enable_push(false)
             .handshake(stream)
             .await
             .map_err(|e| (Fault::Malformed, format!("not an HTTP/2 server: {e}")))?;
-        let mut sum = self.opened.get();
-        sum.add(opened);
-        self.opened.set(sum);
+        self.count(opened);
         let broken = Rc::new(Cell::new(false));
         let flag = broken.clone();
         tokio::task::spawn_local(async move {
@@ -102,7 +141,8 @@ impl Pool {
             let _ = driver.await;
             flag.set(true);
         });
-        let connection = Rc::new(Connection { sender, streams: Cell::new(0), broken });
+        let connection = Rc::new(Connection { sender, streams: Cell::new(0), broken, place });
+        connection.settled().await;
         self.connections.borrow_mut().push(connection.clone());
         Ok(connection)
     }
@@ -130,31 +170,33 @@ impl Pool {
         &self,
         connection: &Connection,
         call: &Call,
-        sent: impl Fn(),
-    ) -> Result<Bytes, Failure> {
-        let closed = |e: h2::Error| (Fault::Closed, format!("the connection failed: {e}"));
-        let mut sender = connection.sender.clone().ready().await.map_err(closed)?;
+        sent: &impl Fn(),
+    ) -> Result<(Bytes, Coding), Lost> {
+        let mut sender = connection.sender.clone().ready().await?;
         let request = self.head(call.path)?;
         sent();
-        let (response, mut stream) = sender.send_request(request, false).map_err(closed)?;
-        stream.send_data(call.message.clone(), true).map_err(closed)?;
-        let response = response.await.map_err(closed)?;
+        let (response, mut stream) = sender.send_request(request, false)?;
+        // A stream that has ended meanwhile says why where its answer is waited for.
+        let whole = stream.send_data(call.message.clone(), true);
+        let response = response.await?;
+        whole?;
         let (head, mut body) = response.into_parts();
         if !head.status.is_success() {
-            return Err((Fault::Http(head.status.as_u16()), "the answer is not gRPC".into()));
+            let status = Fault::Http(head.status.as_u16());
+            return Err((status, "the answer is not gRPC".to_owned()).into());
         }
         // Errors may come with the head alone.
         if let Some(failure) = status(&head.headers) {
-            return Err(failure);
+            return Err(failure.into());
         }
         // Most answers are one frame, which is kept as it is.
         let (mut first, mut more) = (Bytes::new(), BytesMut::new());
         while let Some(data) = body.data().await {
-            let data = data.map_err(closed)?;
+            let data = data?;
             let _ = body.flow_control().release_capacity(data.len());
             if first.len().max(more.len()) + data.len() > self.largest {
                 let text = format!("the answer has more than {} bytes", self.largest);
-                return Err((Fault::TooLarge, text));
+                return Err((Fault::TooLarge, text).into());
             }
             if first.is_empty() {
                 first = data;
@@ -166,21 +208,80 @@ impl Pool {
             more.extend_from_slice(&data);
         }
         let message = if more.is_empty() { first } else { more.freeze() };
-        let trailers = body.trailers().await.map_err(closed)?.unwrap_or_default();
+        let trailers = body.trailers().await?.unwrap_or_default();
         if let Some(failure) = status(&trailers) {
-            return Err(failure);
+            return Err(failure.into());
         }
         if trailers.get("grpc-status").or(head.headers.get("grpc-status")).is_none() {
-            return Err((Fault::Malformed, "the answer has no gRPC status".into()));
+            return Err((Fault::Malformed, "the answer has no gRPC status".to_owned()).into());
         }
-        let whole = message.len() >= 5
-            && message[0] == 0
-            && message[1..5] == u32::try_from(message.len() - 5).unwrap_or(u32::MAX).to_be_bytes();
-        if !whole {
-            let text = format!("{} bytes are not one uncompressed message", message.len());
-            return Err((Fault::Malformed, text));
+        Ok(unframed(&message, &head.headers)?)
+    }
+}
+
+/// The message behind its five bytes, and how it is packed.
+fn unframed(message: &Bytes, headers: &HeaderMap) -> Result<(Bytes, Coding), Failure> {
+    let packed = message.first() == Some(&1);
+    let name = headers.get("grpc-encoding").filter(|_| packed);
+    let coding =
+        name.map_or(Coding::Identity, |v| Coding::named(&String::from_utf8_lossy(v.as_bytes())));
+    let whole = message.len() >= 5
+        && (message[0] == 0 || packed && coding != Coding::Identity)
+        && message[1..5] == u32::try_from(message.len() - 5).unwrap_or(u32::MAX).to_be_bytes();
+    if !whole {
+        let text = format!("{} bytes are not one message", message.len());
+        return Err((Fault::Malformed, text));
+    }
+    Ok((message.slice(5..), coding))
+}
+
+/// Why a call got no answer.
+enum Lost {
+    /// The server did not take it; whether that is because it drains the connection.
+    Untaken { drains: bool },
+    /// Some other way.
+    Failed(Failure),
+}
+
+impl From<Failure> for Lost {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<h2::Error> for Lost {
+    /// Streams behind the last one that a server names when it goes away, and refused streams, were not looked at:
+    /// RFC 9113, 6.8 and 8.7.
+    fn from(error: h2::Error) -> Self {
+        let reason = error.reason().filter(|_| error.is_remote());
+        if error.is_go_away() && reason == Some(h2::Reason::NO_ERROR) {
+            return Self::Untaken { drains: true };
         }
-        Ok(message.slice(5..))
+        if error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM) {
+            return Self::Untaken { drains: false };
+        }
+        Self::Failed((Fault::Closed, format!("the connection failed: {error}")))
+    }
+}
+
+impl Connection {
+    /// Whether another stream may be opened: by our own limit, and by the server's.
+    fn is_free(&self) -> bool {
+        self.streams.get() < STREAMS.min(self.sender.current_max_send_streams().max(1))
+    }
+
+    /// Waits for the server's settings, which limit the streams.
+    async fn settled(&self) {
+        for turn in 0u32.. {
+            if self.broken.get() || self.sender.current_max_send_streams() > 0 {
+                return;
+            }
+            if turn < EAGER {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::time::sleep(WAIT).await;
+            }
+        }
     }
 }
 
@@ -200,3 +301,6 @@ fn status(headers: &HeaderMap) -> Option<Failure> {
     let message = text("grpc-message").unwrap_or_default().replace("%20", " ");
     (code != 0).then_some((Fault::Grpc(code), message.chars().take(200).collect()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! One request at a time on a connection; a new connection opens when none is idle. Written here,
 //! on sockets, because the instants of the first and last byte are the result. Knows no model.
 
+use super::coding::Coding;
 use super::record::{Fault, Opened};
 use super::stream::{Address, Failure, Stream};
 use bytes::{Buf, Bytes, BytesMut};
@@ -63,6 +64,8 @@ pub struct Response {
     pub timing: Option<String>,
     /// `Inference-Header-Content-Length`, where there is one.
     pub inference_header: Option<usize>,
+    /// How the body is packed.
+    pub coding: Coding,
     /// `Location`, where there is one.
     pub location: Option<String>,
     /// The body.
@@ -74,7 +77,10 @@ pub struct Response {
 /// The connections of one sender thread.
 pub struct Pool {
     address: Address,
-    idle: RefCell<Vec<Connection>>,
+    /// Connections that serve no request, for each address of the server's name.
+    idle: Vec<RefCell<Vec<Connection>>>,
+    /// Requests so far: they go to the addresses in turn.
+    turn: Cell<usize>,
     largest: usize,
     /// Connections opened so far.
     pub opened: Cell<Opened>,
@@ -85,6 +91,8 @@ struct Connection {
     buffer: BytesMut,
     /// What opening it took: about the time to the server and back.
     opening: Duration,
+    /// The address that it is for.
+    place: usize,
 }
 
 /// Why an exchange failed.
@@ -117,13 +125,16 @@ const WHOLE: usize = 16 << 10;
 impl Pool {
     /// No connection yet; answers longer than `largest` bytes are given up.
     pub fn new(address: Address, largest: usize) -> Self {
-        Self { address, idle: RefCell::default(), largest, opened: Cell::default() }
+        let idle = address.sockets().iter().map(|_| RefCell::default()).collect();
+        Self { address, idle, turn: Cell::default(), largest, opened: Cell::default() }
     }
 
     /// Sends and receives; `sent` is called when the first byte is about to go out. A request is sent again only where
     /// the server had closed an idle connection before it read it.
     pub async fn call(&self, request: &Request, sent: impl Fn()) -> Result<Response, Failure> {
-        if let Some(connection) = self.idle().await {
+        let place = self.turn.get() % self.idle.len().max(1);
+        self.turn.set(place + 1);
+        if let Some(connection) = self.idle(place).await {
             match self.exchange(connection, request, &sent).await {
                 Err(Broken { unread: true, .. }) => {
                     self.count(Opened { resent: 1, ..Opened::default() });
@@ -131,10 +142,10 @@ impl Pool {
                 other => return other.map_err(|broken| broken.failure),
             }
         }
-        let (stream, opened) = self.address.connect().await?;
+        let (stream, opened) = self.address.connect(place).await?;
         self.count(opened);
         let buffer = BytesMut::with_capacity(16 << 10);
-        let connection = Connection { stream, buffer, opening: opened.connect };
+        let connection = Connection { stream, buffer, opening: opened.connect, place };
         self.exchange(connection, request, &sent).await.map_err(|broken| broken.failure)
     }
 
@@ -144,10 +155,10 @@ impl Pool {
         self.opened.set(sum);
     }
 
-    /// A connection that the server has not closed meanwhile.
-    async fn idle(&self) -> Option<Connection> {
+    /// A connection for the address of this place that the server has not closed meanwhile.
+    async fn idle(&self, place: usize) -> Option<Connection> {
         loop {
-            let mut connection = self.idle.borrow_mut().pop()?;
+            let mut connection = self.idle.get(place)?.borrow_mut().pop()?;
             if connection.stream.is_idle().await {
                 return Some(connection);
             }
@@ -181,10 +192,12 @@ impl Pool {
         let size = (received + more) as u64;
         // A server that answers early may not read the rest.
         if reusable && head.keep_alive && matches!(whole, Ok(true)) {
-            self.idle.borrow_mut().push(connection);
+            if let Some(idle) = self.idle.get(connection.place) {
+                idle.borrow_mut().push(connection);
+            }
         }
-        let Head { status, timing, inference_header, location, .. } = head;
-        Ok(Response { status, timing, inference_header, location, body, size })
+        let Head { status, timing, inference_header, location, coding, .. } = head;
+        Ok(Response { status, timing, inference_header, coding, location, body, size })
     }
 
     /// The body, whether the connection ends cleanly behind it, and the bytes read for it.
@@ -394,6 +407,7 @@ struct Head {
     timing: Option<String>,
     inference_header: Option<usize>,
     location: Option<String>,
+    coding: Coding,
 }
 
 impl Head {
@@ -414,6 +428,7 @@ impl Head {
             timing: None,
             inference_header: None,
             location: None,
+            coding: Coding::Identity,
         };
         for header in parsed.headers.iter() {
             let value = || String::from_utf8_lossy(header.value);
@@ -430,6 +445,8 @@ impl Head {
             } else if is("server-timing") {
                 let own = head.timing.take().map_or(String::new(), |t| t + ", ");
                 head.timing = Some(own + &value());
+            } else if is("content-encoding") {
+                head.coding = Coding::named(&value());
             } else if is("location") {
                 head.location = Some(value().trim().to_owned());
             } else if is("inference-header-content-length") {

@@ -23,11 +23,19 @@ use crate::schema::{
     PipelinePart, PlanPart, RunPart, SERVER_CPU, ScrapePart, SenderPart, SloOutcome, SloPart,
     StagePart, StageRows, TOOL, TargetPart, Verdict, VerdictPart, WindowPart,
 };
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// File names in a measurement's folder.
 pub const FILES: [&str; 2] = ["measurement.json", "intervals.hlog"];
+
+/// Folders in it of what was measured so far while a run goes on: in full, and while it is written.
+const INTERIM: [&str; 2] = ["interim", ".interim.part"];
+
+fn io(path: &Path, error: std::io::Error) -> FileError {
+    FileError::Io(path.display().to_string(), error)
+}
 
 /// What judging takes beside the outcome.
 #[derive(Clone, Debug)]
@@ -133,10 +141,16 @@ impl Measured {
         Self { file, record, started }
     }
 
-    /// Reads a measurement from its folder, or from its `measurement.json`.
+    /// Reads a measurement from its folder, or from its `measurement.json`; of a run that was killed, what it had
+    /// written until then.
     pub fn load(path: &Path) -> Result<Self, FileError> {
         let named = path.file_name().is_some_and(|name| name == FILES[0]);
         let folder = if named { path.parent().unwrap_or(path) } else { path };
+        // What a run that was killed had written.
+        let kept = INTERIM.map(|name| folder.join(name));
+        let kept = kept.iter().find(|inner| inner.join(FILES[0]).exists());
+        let whole = folder.join(FILES[0]).exists();
+        let folder = kept.filter(|_| !whole).map_or(folder, PathBuf::as_path);
         let read = |name: &str| {
             let path = folder.join(name);
             std::fs::read(&path).map_err(|e| FileError::Io(path.display().to_string(), e))
@@ -157,16 +171,55 @@ impl Measured {
         Ok(Self { file, record, started: SystemTime::UNIX_EPOCH + since })
     }
 
-    /// Writes both files into `folder`, which exists.
+    /// Writes both files into `folder`, which exists: both in full, or none.
     pub fn save(&self, folder: &Path) -> Result<(), FileError> {
-        let put = |name: &str, bytes: &[u8]| {
-            let path = folder.join(name);
-            std::fs::write(&path, bytes).map_err(|e| FileError::Io(path.display().to_string(), e))
+        let parts = FILES.map(|name| folder.join(format!(".{name}.part")));
+        let written = self.write(&parts).and_then(|()| {
+            for (part, name) in parts.iter().zip(FILES) {
+                std::fs::rename(part, folder.join(name)).map_err(|e| io(part, e))?;
+            }
+            Ok(())
+        });
+        if written.is_err() {
+            for part in &parts {
+                let _ = std::fs::remove_file(part);
+            }
+            return written;
+        }
+        for name in INTERIM {
+            // Mostly there is none.
+            let _ = std::fs::remove_dir_all(folder.join(name));
+        }
+        Ok(())
+    }
+
+    /// Writes both files into a folder of their own in `folder`, in place of those that were written before.
+    pub(crate) fn save_interim(&self, folder: &Path) -> Result<(), FileError> {
+        let [whole, part] = INTERIM.map(|name| folder.join(name));
+        let old = folder.join(".interim.old");
+        let _ = std::fs::remove_dir_all(&part);
+        std::fs::create_dir(&part).map_err(|e| io(&part, e))?;
+        self.write(&FILES.map(|name| part.join(name)))?;
+        let _ = std::fs::remove_dir_all(&old);
+        // At every instant one of the two is there in full.
+        let _ = std::fs::rename(&whole, &old);
+        std::fs::rename(&part, &whole).map_err(|e| io(&part, e))?;
+        let _ = std::fs::remove_dir_all(&old);
+        Ok(())
+    }
+
+    /// Writes both files, and has the system write them to the disk.
+    fn write(&self, [measurement, intervals]: &[PathBuf; 2]) -> Result<(), FileError> {
+        let put = |path: &Path, bytes: &[u8]| {
+            let mut file = std::fs::File::create(path).map_err(|e| io(path, e))?;
+            file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| io(path, e))
         };
         let content = |e: String| FileError::Content(FILES[0].into(), e);
         let json = serde_json::to_vec_pretty(&self.file).map_err(|e| content(e.to_string()))?;
-        put(FILES[0], &[json.as_slice(), b"\n"].concat())?;
-        put(FILES[1], &hlog::write(&self.record, self.started).map_err(|e| content(e.to_string()))?)
+        let log = hlog::write(&self.record, self.started).map_err(|e| content(e.to_string()))?;
+        // A measurement without its intervals would be taken for a whole one.
+        put(intervals, &log)?;
+        put(measurement, &[json.as_slice(), b"\n"].concat())
     }
 
     /// Merges the stripes of one schedule and judges them as one run.

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant, SystemTime};
 const CONNECT: Duration = Duration::from_millis(1);
 const REQUEST: Duration = Duration::from_millis(2);
 const TIMEOUT: Duration = Duration::from_millis(250);
+/// How long a server that has ended may hold its port.
+const RELEASE: Duration = Duration::from_secs(10);
 /// Requests whose mean is looked at together.
 const TOGETHER: usize = 5;
 /// Requests after the first answer, at least and at most.
@@ -85,7 +87,9 @@ pub fn start(
 ) -> Result<Started, StartError> {
     let url = &spec.url;
     let sockets = resolve(url)?;
-    if connects(&sockets) {
+    // The server of the start before may need a moment to give its port back.
+    let patience = if prepared.is_some() { RELEASE } else { Duration::ZERO };
+    if !released(&sockets, patience, stop) {
         return Err(failed(
             format!("port {} of `{}` is already in use", url.port, url.host),
             "stop the server that listens there, or use another port",
@@ -339,6 +343,18 @@ fn missing(state: State) -> &'static str {
         State::Ready => "is not ready",
         State::Model => "has no ready model",
     }
+}
+
+/// Whether nobody listens, or stops to within `patience`.
+fn released(sockets: &[SocketAddr], patience: Duration, stop: &AtomicBool) -> bool {
+    let begin = Instant::now();
+    while connects(sockets) {
+        if begin.elapsed() >= patience || stop.load(Ordering::Relaxed) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    true
 }
 
 fn connects(sockets: &[SocketAddr]) -> bool {

@@ -2,7 +2,7 @@
 
 use super::record::{Fault, Opened};
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -37,12 +37,17 @@ fn bare(host: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
-/// The addresses of a host, one or more.
+/// The addresses of a host, one or more, each once.
 pub(crate) fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let found = (bare(host), port)
         .to_socket_addrs()
         .map_err(|e| (Fault::Resolve, format!("`{host}` is not a known host: {e}")))?;
-    let sockets: Vec<SocketAddr> = found.collect();
+    let mut sockets: Vec<SocketAddr> = Vec::new();
+    for socket in found {
+        if !sockets.contains(&socket) {
+            sockets.push(socket);
+        }
+    }
     if sockets.is_empty() {
         return Err((Fault::Resolve, format!("`{host}` has no address")));
     }
@@ -81,10 +86,27 @@ impl Address {
         Ok(Self { authority: format!("{host}:{port}"), sockets, tls })
     }
 
-    /// Opens a connection and says what that took; the addresses of the name are tried in turn.
-    pub async fn connect(&self) -> Result<(Stream, Opened), Failure> {
+    /// The addresses of the name, in the order in which it has them.
+    pub fn sockets(&self) -> &[SocketAddr] {
+        &self.sockets
+    }
+
+    /// The same with one of its addresses alone.
+    pub fn only(mut self, ip: IpAddr) -> Result<Self, Failure> {
+        self.sockets.retain(|socket| socket.ip() == ip);
+        if self.sockets.is_empty() {
+            return Err((Fault::Resolve, format!("{ip} is no address of `{}`", self.authority)));
+        }
+        Ok(self)
+    }
+
+    /// Opens a connection to the address of this number, and says what that took. Where nobody listens there, the
+    /// others are tried in turn.
+    pub async fn connect(&self, number: usize) -> Result<(Stream, Opened), Failure> {
         let (mut last, begin) = (None, Instant::now());
-        for socket in &self.sockets {
+        let first = number % self.sockets.len().max(1);
+        let (before, from) = self.sockets.split_at(first);
+        for socket in from.iter().chain(before) {
             match TcpStream::connect(socket).await {
                 Ok(stream) => {
                     // Requests are written whole; waiting to fill a packet only delays them.

@@ -9,6 +9,7 @@
 mod batching;
 mod highest;
 mod in_process;
+mod interim;
 mod meters;
 mod run;
 mod single;
@@ -27,7 +28,7 @@ pub use run::Run;
 pub use single::{Goal, Single};
 pub use start_up::{StartUps, Starts};
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 pub use sweep::{Sweep, Swept};
 
 /// Set from outside to end a study; what was measured until then is kept.
@@ -111,13 +112,27 @@ impl StudyError {
     }
 }
 
-/// The first request: proves that the target answers as it should, or says why not. A server that
-/// fails for reasons of its own is measured all the same.
+/// How long a server that is full is asked again before it is measured all the same.
+const FULL: Duration = Duration::from_secs(5);
+
+/// The first request: proves that the target answers as it should, or says why not. A server that is full for the
+/// moment is asked again for some seconds; one that fails for reasons of its own is measured all
+/// the same.
 pub fn first_answer(prepared: &Prepared) -> Result<Option<Duration>, TargetError> {
-    match prepared.try_once() {
+    let begin = Instant::now();
+    let answer = loop {
+        let answer = prepared.try_once();
+        let full = matches!(answer, Err((Fault::Http(429) | Fault::Grpc(8), _)));
+        if !full || begin.elapsed() > FULL {
+            break answer;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    match answer {
         Ok((_, took)) => Ok(Some(took)),
         Err((
-            Fault::Http(500..)
+            Fault::Http(429 | 500..)
+            | Fault::Grpc(8 | 14)
             | Fault::WrongAnswer
             | Fault::TooLarge
             | Fault::Closed

@@ -16,6 +16,7 @@ mod tfs;
 mod url;
 
 use super::Target as InProcess;
+use super::coding::Coding;
 use super::connector::{Answer, Client, Connector, Encoded, Exchange, Transport};
 use super::local::Queue;
 use super::record::Fault;
@@ -143,6 +144,8 @@ pub struct Options {
     pub expect: Option<String>,
     /// Values of outputs, or of members of the JSON answers of a plain HTTP server.
     pub expected: Vec<(String, Given)>,
+    /// The only address of the host that is used; all in turn where omitted.
+    pub address: Option<std::net::IpAddr>,
     /// Answers to the same request differ, as those of models with a random part do.
     pub answers_vary: bool,
     /// Outputs of a batch may have any number of rows, as those of detectors do.
@@ -170,6 +173,7 @@ impl Default for Options {
             method: None,
             expect: None,
             expected: Vec::new(),
+            address: None,
             answers_vary: false,
             any_rows: false,
             tolerance: 1e-4,
@@ -223,9 +227,16 @@ struct Remote {
     connector: Connector,
     headers: Vec<(String, String)>,
     trust: Trust,
+    /// Bytes of an answer, at most.
+    largest: usize,
 }
 
 impl Remote {
+    /// The first address that requests go to.
+    fn first_address(&self) -> Option<std::net::IpAddr> {
+        self.connector.sockets().first().map(std::net::SocketAddr::ip)
+    }
+
     /// The model's name, for the protocols that have one.
     fn model(&self) -> Option<String> {
         let url = &self.url;
@@ -260,7 +271,9 @@ impl Prepared {
         }
         let serving = Platform::named(&found.platform);
         let (headers, trust) = (options.headers.clone(), options.trust.clone());
-        let remote = Remote { url: url.clone(), connector: asker.connector, headers, trust };
+        let largest = options.largest;
+        let remote =
+            Remote { url: url.clone(), connector: asker.connector, headers, trust, largest };
         Ok(Self {
             text: url.text.clone(),
             platform: found.platform,
@@ -334,6 +347,12 @@ impl Prepared {
         Self::local("test:", "nothing", &runtime, 1, 1)
     }
 
+    /// The addresses that requests go to in turn; none in this process.
+    pub fn addresses(&self) -> Vec<String> {
+        let sockets = self.remote_parts().map_or(&[][..], |remote| remote.connector.sockets());
+        sockets.iter().map(ToString::to_string).collect()
+    }
+
     /// Whether client and server share this process.
     pub fn is_local(&self) -> bool {
         self.remote_parts().is_none()
@@ -370,7 +389,11 @@ impl Prepared {
             expected: &self.expected,
             contains: self.contains.as_deref(),
         };
-        remote.url.protocol.check(answer, &wanted)
+        if answer.coding == Coding::Identity {
+            return remote.url.protocol.check(answer, &wanted);
+        }
+        let answer = answer.clone().unpacked(remote.largest)?;
+        remote.url.protocol.check(&answer, &wanted)
     }
 
     /// Sends the first request and checks its answer.

@@ -168,6 +168,9 @@ pub struct TargetPart {
     pub request_bytes: u64,
     /// Time of the first request, before the load; null where it failed or was not sent.
     pub first_answer_seconds: Option<f64>,
+    /// Addresses of the target's host, to which requests go in turn; empty in this process.
+    #[serde(default)]
+    pub addresses: Vec<String>,
     /// Inputs of the model, with the sizes that were sent; empty for plain HTTP and runtimes in this process.
     pub inputs: Vec<SlotPart>,
     /// Outputs of the model, as the server declares them.
@@ -202,6 +205,9 @@ pub struct PlanPart {
     pub seed: u64,
     /// Length of the schedule in seconds.
     pub seconds: f64,
+    /// Number of requests with which a closed loop ends; null where its time ends it.
+    #[serde(default)]
+    pub requests: Option<u64>,
     /// Numbers of the stripes of the schedule that this file holds, from 0.
     pub stripes: Vec<u64>,
     /// Number of stripes of the whole schedule, at least 1.

@@ -135,6 +135,10 @@ fn head(file: &MeasurementFile, out: &mut String) {
         "closed loop: times from when a request was sent; no request waits in the client, but it may in the server"
     };
     let _ = writeln!(out, "  {loop_}");
+    if file.target.addresses.len() > 1 {
+        let all = file.target.addresses.join(", ");
+        let _ = writeln!(out, "  {} addresses in turn: {all}", file.target.addresses.len());
+    }
     let _ = writeln!(out, "\n{}", file.verdict.verdict);
     for finding in &file.verdict.findings {
         let other = if finding.verdict == file.verdict.verdict {

@@ -34,6 +34,7 @@ impl TargetPart {
             batch: target.batch,
             request_bytes: target.requests.first().map_or(0, Encoded::len),
             first_answer_seconds: first_answer.map(|d| d.as_secs_f64()),
+            addresses: target.addresses(),
             inputs: slots(&target.inputs),
             outputs: slots(&target.outputs),
         }
@@ -51,6 +52,7 @@ impl PlanPart {
             generator: GENERATOR.into(),
             seed: plan.seed,
             seconds: plan.duration.as_secs_f64(),
+            requests: plan.requests,
             stripes: vec![index],
             stripes_of: of,
             timeout_seconds: plan.timeout.as_secs_f64(),

@@ -17,6 +17,7 @@ fn run_from(stripe: Stripe, warm_up: Option<f64>) -> Measured {
 /// The same on a device that lowered its clocks, where `throttled` holds the evidence.
 fn run_with(stripe: Stripe, warm_up: Option<f64>, throttled: Option<String>) -> Measured {
     let plan = Plan {
+        requests: None,
         load: arrival::Load::Open(Arrival::Poisson(500.0)),
         seed: 3,
         duration: Duration::from_secs(10),

@@ -312,6 +312,7 @@ mod tests {
             hint: "start it",
             model: Some("m".into()),
             instances: None,
+            address: None,
         }
     }
 

@@ -23,6 +23,8 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Group {
     child: Child,
+    /// Ends the group if this process ends without doing so.
+    guard: Option<Child>,
     id: Pid,
     over: bool,
 }
@@ -51,7 +53,7 @@ impl Group {
             .spawn()?;
         let id = Pid::from_child(&child);
         RUNNING.store(id.as_raw_nonzero().get(), Ordering::SeqCst);
-        Ok(Self { child, id, over: false })
+        Ok(Self { child, guard: guard(id), id, over: false })
     }
 
     /// How it ended, if no process of it is alive.
@@ -83,12 +85,21 @@ impl Group {
             let begin = Instant::now();
             while begin.elapsed() < GRACE {
                 if self.ended().is_some() {
+                    self.dismiss();
                     RUNNING.store(0, Ordering::SeqCst);
                     let _ = self.child.wait();
                     return;
                 }
                 std::thread::sleep(Duration::from_millis(5));
             }
+        }
+    }
+
+    /// Ends the guard, before the number of the group can become another's.
+    fn dismiss(&mut self) {
+        if let Some(mut guard) = self.guard.take() {
+            let _ = guard.kill();
+            let _ = guard.wait();
         }
     }
 
@@ -123,14 +134,32 @@ impl Group {
         let proc = Proc::default();
         let group = self.id.as_raw_nonzero().get();
         let all = proc.pids().into_iter().filter_map(|pid| Some((pid, proc.stat(pid)?)));
-        all.filter(|(_, stat)| stat.group == group && !stat.ended).collect()
+        // A process whose first thread has ended may have others, which hold its sockets.
+        let lives = |pid: u32, stat: &Stat| !stat.ended || proc.has_living_thread(pid);
+        all.filter(|(pid, stat)| stat.group == group && lives(*pid, stat)).collect()
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
         self.stop();
+        self.dismiss();
     }
+}
+
+/// A process that waits for the end of this one, which closes its standard input, and then ends the group: by
+/// SIGKILL a process can be ended that has no time left to end others. It is of a group of its own, so that Ctrl-C
+/// on a terminal does not reach it.
+fn guard(group: Pid) -> Option<Child> {
+    let script = "trap '' INT TERM HUP; read _; kill -s KILL -- \"-$1\"";
+    Command::new("/bin/sh")
+        .args(["-c", script, "sh", &group.as_raw_nonzero().get().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .ok()
 }
 
 /// SIGKILL to the group that is running, for whoever cannot wait for it to be dropped.

@@ -144,7 +144,14 @@ impl BatchingStudy<'_> {
     /// Runs against a row's target, judged by the tail.
     fn of<'a>(&self, row: &Row<'a>) -> Run<'a> {
         let aims = Aims { headline: 0.99, slo: None, warm_up: self.warm_up, throttled: None };
-        Run { prepared: row.prepared, aims, until: None, meters: None, first_answer: None }
+        Run {
+            prepared: row.prepared,
+            aims,
+            until: None,
+            meters: None,
+            first_answer: None,
+            interim: None,
+        }
     }
 
     /// Gives the server the row's setting; a model that was just loaded gets a second to warm up.

@@ -45,7 +45,14 @@ impl InProcess<'_> {
     ) -> Result<Vec<Measured>, StudyError> {
         let aims = Aims { headline: 0.5, slo: None, warm_up: Some(0.0), throttled: None };
         let first_answer = Some(self.first_answer);
-        let run = Run { prepared: self.prepared, aims, until: None, meters: None, first_answer };
+        let run = Run {
+            prepared: self.prepared,
+            aims,
+            until: None,
+            meters: None,
+            first_answer,
+            interim: None,
+        };
         let measure = |one: &ClosedLoop<'_>| {
             self.warm_up(&run, one, stop, observer)?;
             run.measure(&Plan::closed(one.workers, self.duration), one.label, stop, observer)

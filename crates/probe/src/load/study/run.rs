@@ -1,11 +1,13 @@
 //! One run: a load against a target, what is read beside it, and its judgement.
 
+use super::interim::Interim;
 use super::meters::Meters;
 use super::until::Rule;
 use super::{Observer, Recent, StudyError, Switch};
 use crate::drive::{Live, Outcome, Plan, drive};
 use crate::measurement::{Aims, Beside, Measured};
 use crate::target::Prepared;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,8 @@ pub struct Run<'a> {
     pub meters: Option<&'a Meters>,
     /// Time of the first request, before the load.
     pub first_answer: Option<Duration>,
+    /// The folder for what was measured so far, written while a run goes on; it is not written where omitted.
+    pub interim: Option<&'a Path>,
 }
 
 impl Run<'_> {
@@ -69,6 +73,9 @@ impl Run<'_> {
         let outcome = std::thread::scope(|scope| {
             let load = scope.spawn(|| drive(plan, self.prepared, stop, &live));
             let mut watch = Watch::new();
+            watch.interim = self.interim.map(|folder| {
+                Interim::new(folder, plan, self.prepared, &self.aims, self.first_answer)
+            });
             while !load.is_finished() {
                 std::thread::sleep(Duration::from_millis(50));
                 watch.look(plan, &live, observer, rule.as_deref_mut());
@@ -81,16 +88,17 @@ impl Run<'_> {
 }
 
 /// What a watcher of a run has seen.
-struct Watch {
+struct Watch<'a> {
     begin: Instant,
     last: Instant,
     good: u64,
+    interim: Option<Interim<'a>>,
 }
 
-impl Watch {
+impl Watch<'_> {
     fn new() -> Self {
         let now = Instant::now();
-        Self { begin: now, last: now, good: 0 }
+        Self { begin: now, last: now, good: 0, interim: None }
     }
 
     fn look(
@@ -102,8 +110,16 @@ impl Watch {
     ) {
         let elapsed = self.begin.elapsed().as_secs_f64();
         observer.progress(elapsed / plan.duration.as_secs_f64());
-        if let Some(rule) = rule {
-            rule.tick(elapsed, plan.senders.max(1), live);
+        // One question to the senders at a time.
+        let senders = plan.senders.max(1);
+        let asked = self.interim.as_ref().is_some_and(Interim::waits);
+        let mut waits = false;
+        if let Some(rule) = rule.filter(|_| !asked) {
+            rule.tick(elapsed, senders, live);
+            waits = rule.waits();
+        }
+        if let Some(interim) = self.interim.as_mut().filter(|_| !waits) {
+            interim.tick(senders, live);
         }
         let since = self.last.elapsed().as_secs_f64();
         if since < 0.5 {

@@ -6,6 +6,7 @@ use crate::drive::Plan;
 use crate::measurement::{Aims, Measured};
 use crate::schema::{ModelPart, StartUpPart};
 use crate::target::Prepared;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What a measurement is of.
@@ -41,6 +42,8 @@ pub struct Single<'a> {
     pub notes: Vec<String>,
     /// How the server started, where it was started.
     pub start_up: Option<StartUpPart>,
+    /// The folder for what was measured so far, written while a run goes on; it is not written where omitted.
+    pub interim: Option<PathBuf>,
 }
 
 impl Single<'_> {
@@ -59,6 +62,7 @@ impl Single<'_> {
             until: self.until,
             meters: self.meters.as_ref(),
             first_answer: self.first_answer,
+            interim: self.interim.as_deref(),
         };
         let plan = self.plan;
         let mut measured = match self.goal {

@@ -114,6 +114,7 @@ mod tests {
             model: Some(model.clone()),
             notes: vec!["as noted".into()],
             start_up: None,
+            interim: None,
         };
         let runs = vec![run(1), run(4)];
         let mut sweep = Sweep { target: "test:", load: "closed:1", folder, runs };

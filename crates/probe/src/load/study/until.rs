@@ -19,13 +19,18 @@ pub(super) struct Rule {
 
 impl Rule {
     pub(super) fn new(tolerance: f64, plan: &Plan, aims: &Aims) -> Self {
-        let step = Duration::from_nanos(Record::new(plan.duration).step);
+        let step = Duration::from_nanos(Record::new(plan.span()).step);
         Self {
             enough: Enough::new(tolerance, step),
             kind: kind(plan),
             aims: aims.clone(),
             asked_at: None,
         }
+    }
+
+    /// Whether the senders were asked and have not all answered.
+    pub(super) fn waits(&self) -> bool {
+        self.asked_at.is_some()
     }
 
     /// Asks when it is time, looks when there is an answer, and ends the run when that is enough.

@@ -19,6 +19,7 @@ impl<'a> Asker<'a> {
     pub(super) fn new(url: &'a Url, options: &'a Options) -> Result<Self, TargetError> {
         let (transport, trust) = (url.protocol.transport(), &options.trust);
         let connector = Connector::new(url.endpoint(), transport, trust, options.largest)
+            .and_then(|all| options.address.map_or(Ok(all.clone()), |ip| all.only(ip)))
             .map_err(|f| explain(url, &f))?
             .with_metadata(metadata(&options.headers)?);
         Ok(Self { url, options, connector })

@@ -152,9 +152,11 @@ impl Prepared {
         };
         let page = page.map(|(url, hint)| Question {
             kind: Kind::Metrics,
+            // Credentials go to the host that they are for, and to no other.
+            headers: if url.host == remote.url.host { remote.headers.clone() } else { Vec::new() },
+            address: remote.first_address().filter(|_| url.host == remote.url.host),
             url,
             call: None,
-            headers: Vec::new(),
             trust: remote.trust.clone(),
             hint,
             model: remote.model(),

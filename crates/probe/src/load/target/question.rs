@@ -6,6 +6,7 @@ use crate::connector::{Client, Connector, Encoded, Exchange, Transport};
 use crate::grpc::Call;
 use crate::stream::Trust;
 use bytes::Bytes;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// What an answer holds.
@@ -36,6 +37,9 @@ pub struct Question {
     pub model: Option<String>,
     /// Instances of the model, where the server reports them.
     pub instances: Option<u64>,
+    /// The address of the host that is asked: counters of several servers do not belong together. The first where
+    /// omitted.
+    pub address: Option<IpAddr>,
 }
 
 /// Bytes of an answer, at most; and how long it may take.
@@ -54,6 +58,9 @@ impl Question {
     pub(crate) fn line(&self) -> Result<Line, Failure> {
         let transport = if self.call.is_some() { Transport::Grpc } else { Transport::Http };
         let connector = Connector::new(self.url.endpoint(), transport, &self.trust, LARGEST)?;
+        let first = connector.sockets().first().map(SocketAddr::ip);
+        let connector =
+            self.address.or(first).map_or(Ok(connector.clone()), |ip| connector.only(ip))?;
         let (connector, request) = match &self.call {
             Some(call) => {
                 let metadata = super::metadata(&self.headers).unwrap_or_default();

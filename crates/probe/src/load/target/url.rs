@@ -3,6 +3,8 @@
 use super::TargetError;
 use crate::connector::Endpoint;
 use crate::stream;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 /// How a server is spoken to: a place in the table of protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +77,19 @@ impl Url {
     /// The port that connections go to.
     pub(crate) fn endpoint(&self) -> Endpoint<'_> {
         Endpoint { host: &self.host, port: self.port, secure: self.secure }
+    }
+
+    /// Waits until something listens at the host's port, for `patience` at most.
+    pub fn wait(&self, patience: Duration) {
+        let begin = Instant::now();
+        while begin.elapsed() < patience {
+            let found = stream::lookup(&self.host, self.port).unwrap_or_default();
+            let left = patience.saturating_sub(begin.elapsed()).max(Duration::from_millis(10));
+            if found.iter().any(|s| TcpStream::connect_timeout(s, left).is_ok()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Whether the host is this machine.

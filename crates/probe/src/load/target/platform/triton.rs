@@ -63,6 +63,7 @@ fn question(remote: &Remote) -> Option<Question> {
         trust: remote.trust.clone(),
         hint: "--metrics http://HOST:8002/metrics reports the same stages",
         model: Some(model.clone()),
+        address: remote.first_address(),
         instances: instances(
             &remote.connector,
             remote.url.protocol.transport(),
