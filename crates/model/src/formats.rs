@@ -20,6 +20,7 @@ mod llm;
 mod onnx;
 mod place;
 mod prototext;
+mod tf;
 mod wanted;
 mod wire;
 mod zip;
@@ -112,6 +113,19 @@ pub static FORMATS: &[Format] = &[
         outputs: false,
         sniff: llm::sniff_gguf,
         read: llm::read_gguf,
+    },
+    Format {
+        name: tf::NAME,
+        domain: tf::DOMAIN,
+        files: "SavedModel folder, saved_model.pb, .pb, .pbtxt, .meta",
+        read_of_it: "SavedModels and meta graphs of TensorFlow 1 and 2, frozen graphs, binary and text",
+        not_read: "SavedModels in chunks (.cpb); gradients",
+        signatures: true,
+        statistics: true,
+        outputs: true,
+        operators: tf::operators,
+        sniff: tf::sniff,
+        read: tf::read,
     },
     Format {
         name: onnx::NAME,

@@ -22,6 +22,7 @@ mod cost;
 mod elementwise;
 mod fast;
 mod folding;
+mod framework;
 mod inner;
 mod language;
 mod movement;
@@ -194,6 +195,7 @@ pub static FAMILIES: &[&[Op]] = &[
     contrib::blocked::OPS,
     control::OPS,
     elementwise::OPS,
+    framework::OPS,
     language::OPS,
     movement::OPS,
     normalization::OPS,

@@ -14,8 +14,10 @@ const MAX_FIELDS: usize = 4_000_000;
 /// What a field holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
-    /// A quoted string, its escapes resolved; bytes that are no UTF-8 are replaced.
+    /// A quoted string, its escapes resolved.
     Text(String),
+    /// One that is no text, such as the numbers of a tensor.
+    Bytes(Vec<u8>),
     /// A number, a truth value or the name of an enum's value, as written.
     Word(String),
     /// A message.
@@ -57,7 +59,7 @@ impl Message {
     pub(super) fn texts<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + use<'a> {
         self.all(name).filter_map(|value| match value {
             Value::Text(text) | Value::Word(text) => Some(text.as_str()),
-            Value::Message(_) => None,
+            Value::Bytes(_) | Value::Message(_) => None,
         })
     }
 
@@ -298,7 +300,10 @@ impl Reader<'_> {
             self.quoted(quote, &mut bytes)?;
             self.skip();
         }
-        Ok(Value::Text(String::from_utf8_lossy(&bytes).into_owned()))
+        Ok(match String::from_utf8(bytes) {
+            Ok(text) => Value::Text(text),
+            Err(error) => Value::Bytes(error.into_bytes()),
+        })
     }
 
     fn quoted(&mut self, quote: u8, out: &mut Vec<u8>) -> Result<(), LoadError> {

@@ -196,6 +196,7 @@ fn layer(fields: &Message) -> Result<Layer, LoadError> {
     let shared = fields.all("param").map(|value| match value {
         Value::Text(name) | Value::Word(name) => name.clone(),
         Value::Message(param) => param.text("name").unwrap_or_default().to_owned(),
+        Value::Bytes(_) => String::new(),
     });
     let blob = |blob: &Message| -> Vec<i64> {
         match blob.message("shape") {
