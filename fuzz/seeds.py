@@ -33,6 +33,70 @@ put("http", {
 })
 
 
+def tf_node(name, op, inputs=(), attrs=""):
+    read = "".join(f"input: '{i}' " for i in inputs)
+    return f"node {{ name: '{name}' op: '{op}' {read}{attrs} }}\n"
+
+
+def tf_attr(key, value):
+    return f"attr {{ key: '{key}' value {{ {value} }} }} "
+
+
+def tf_const(name, value):
+    return tf_node(name, "Const", (), tf_attr("value", f"tensor {{ {value} }}"))
+
+
+INT = "dtype: DT_INT32 tensor_shape { }"
+FED = tf_node("x", "Placeholder", (), tf_attr("dtype", "type: DT_FLOAT") + tf_attr(
+    "shape", "shape { dim { size: -1 } dim { size: 6 } }"))
+KEPT = tf_const("w", "dtype: DT_FLOAT tensor_shape { dim { size: 6 } dim { size: 6 } } float_val: 1")
+ENTER = [tf_node(f"enter_{n}", "Enter", (of,), tf_attr("frame_name", "s: 'f'")
+                 + tf_attr("is_constant", f"b: {constant}"))
+         for n, of, constant in [("i", "zero", "false"), ("x", "x", "false"), ("w", "w", "true")]]
+FRAME = FED + KEPT + tf_const("zero", f"{INT} int_val: 0") + "".join(ENTER) + "".join([
+    tf_const("most", f"{INT} int_val: 7"), tf_const("one", f"{INT} int_val: 1"),
+    tf_node("m_i", "Merge", ("enter_i", "n_i")), tf_node("m_x", "Merge", ("enter_x", "n_x")),
+    tf_node("less", "Less", ("m_i", "most")), tf_node("go", "LoopCond", ("less",)),
+    tf_node("s_i", "Switch", ("m_i", "go")), tf_node("s_x", "Switch", ("m_x", "go")),
+    tf_node("add", "AddV2", ("s_i:1", "one")), tf_node("y", "MatMul", ("s_x:1", "enter_w")),
+    tf_node("n_i", "NextIteration", ("add",)), tf_node("n_x", "NextIteration", ("y",)),
+    tf_node("e_x", "Exit", ("s_x",)), tf_node("out", "Relu", ("e_x",))])
+CALL = tf_attr("f", "func { name: 'f' }") + tf_attr("Tout", "list { type: DT_FLOAT }")
+CALLED = FED + KEPT + tf_node("call", "PartitionedCall", ("x", "w"), CALL) + (
+    "library { function { signature { name: 'f' input_arg { name: 'a' } input_arg { name: 'b' } "
+    "output_arg { name: 'r' } } node_def { name: 'p' op: 'MatMul' input: 'a' input: 'b' } "
+    "ret { key: 'r' value: 'p:product:0' } } }")
+PORT = "value {{ name: '{}:0' dtype: DT_FLOAT }}"
+SAVED = ("saved_model_schema_version: 1 meta_graphs { meta_info_def { tags: 'serve' } graph_def { "
+         + FED + tf_node("v", "VarHandleOp", (), tf_attr("dtype", "type: DT_FLOAT")
+                         + tf_attr("shape", "shape { dim { size: 6 } dim { size: 2 } }"))
+         + tf_node("read", "ReadVariableOp", ("v",)) + tf_node("y", "MatMul", ("x", "read"))
+         + "} signature_def { key: 'a' value { inputs { key: 'x' " + PORT.format("x")
+         + " } outputs { key: 'y' " + PORT.format("y") + " } } } }")
+CHOICE = FED + tf_node("flag", "Placeholder", (), tf_attr("dtype", "type: DT_BOOL") + tf_attr(
+    "shape", "shape { }")) + "versions { producer: 99 }" + tf_node("s", "Switch", ("x", "flag")) + (
+    tf_node("a", "Relu", ("s",)) + tf_node("b", "Tanh", ("s:1",)) + tf_node("m", "Merge", ("a", "b")))
+
+
+def field(number, contents):
+    def varint(n):
+        return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+    return varint(number << 3 | 2) + varint(len(contents)) + contents
+
+
+def binary_node(name, op, inputs=(), attrs=()):
+    node = field(1, name) + field(2, op) + b"".join(field(3, i) for i in inputs)
+    return field(1, node + b"".join(field(5, field(1, k) + field(2, v)) for k, v in attrs))
+
+
+SIZES = field(7, field(2, b"\x08\x04") + field(2, b"\x08\x04"))
+put("tf", {
+    "frame.pbtxt": FRAME, "called.pbtxt": CALLED, "saved.pbtxt": SAVED, "choice.pbtxt": CHOICE,
+    "graph.pb": binary_node(b"x", b"Placeholder", (), [(b"dtype", b"\x30\x01"), (b"shape", SIZES)])
+    + binary_node(b"y", b"MatMul", (b"x", b"x"), [(b"transpose_b", b"\x28\x01")]),
+})
+
+
 def message(how, status, body):
     return bytes([how]) + status + b"\0" + struct.pack(">I", len(body)) + body
 
