@@ -440,6 +440,18 @@ fn hold(graph: &Graph, outcome: &Outcome, cache: &mut Cache) {
     cache.held = graph.inputs.iter().filter(like).copied().collect();
 }
 
+/// A length without the limit that a window sets: layers with a window keep as much as others, up to a number.
+fn unlimited(length: &Dim) -> Dim {
+    let mut symbols = BTreeSet::new();
+    length.symbols(&mut symbols);
+    let one = symbols.first().filter(|_| symbols.len() == 1).map(|symbol| Dim::symbol(symbol));
+    let most = length.upper_bound().map(Dim::from);
+    match one.zip(most) {
+        Some((symbol, most)) if symbol.minimum(&most) == *length => symbol,
+        _ => length.clone(),
+    }
+}
+
 /// The lengths of caches, before a run and added by it.
 #[derive(Default)]
 struct Lengths {
@@ -456,8 +468,9 @@ impl Lengths {
         let all = end.trail.shape.as_ref();
         let added = match (change, all) {
             (Change::Longer { axis }, Some(all)) => {
-                self.past.insert(past[*axis].to_string());
-                self.symbols.extend(past[*axis].as_symbol().map(Into::into));
+                let length = unlimited(&past[*axis]);
+                self.symbols.extend(length.as_symbol().map(Into::into));
+                self.past.insert(length.to_string());
                 all[*axis].clone() - past[*axis].clone()
             }
             _ => end.trail.new.clone(),

@@ -162,18 +162,7 @@ fn parts(
     notes: &mut Limits,
 ) -> Result<(decoder::Outputs, usize), LoadError> {
     if seq2seq::knows(&config.family) {
-        let part = match wanted.signature {
-            None => Part::Whole,
-            Some("encoder") => Part::Encoder,
-            Some("decoder") => Part::Decoder,
-            Some(other) => {
-                return Err(unknown_part(
-                    other,
-                    "`encoder` and `decoder`; without --signature, both",
-                ));
-            }
-        };
-        return Ok((seq2seq::write(w, config, part)?, usize::MAX));
+        return Ok((seq2seq::write(w, config, side(wanted)?)?, usize::MAX));
     }
     if vision::is_pair(&config.family) {
         no_parts(wanted)?;
@@ -210,6 +199,18 @@ fn parts(
         }
         Some(other) => {
             Err(unknown_part(other, "`language`, which is taken without --signature, and `vision`"))
+        }
+    }
+}
+
+/// Which part of an encoder with a decoder is wanted.
+fn side(wanted: &Wanted<'_>) -> Result<Part, LoadError> {
+    match wanted.signature {
+        None => Ok(Part::Whole),
+        Some("encoder") => Ok(Part::Encoder),
+        Some("decoder") => Ok(Part::Decoder),
+        Some(other) => {
+            Err(unknown_part(other, "`encoder` and `decoder`; without --signature, both"))
         }
     }
 }

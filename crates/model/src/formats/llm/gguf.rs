@@ -213,7 +213,7 @@ pub(super) fn read(file: &[u8]) -> Result<File, LoadError> {
         let kind = cursor.u32()?;
         let value = cursor.value(kind, 0)?;
         if read.keys.insert(key.clone(), value).is_some() {
-            return Err(malformed(NAME, format!("the key `{key}` is there twice")));
+            return Err(malformed(NAME, format!("the key `{key}` is repeated")));
         }
     }
     let mut end = 0_u64;
@@ -225,7 +225,7 @@ pub(super) fn read(file: &[u8]) -> Result<File, LoadError> {
             behind.ok_or_else(|| invalid(format!("tensor `{name}`"), "ends beyond any file"))?,
         );
         if !names.insert(name.clone()) {
-            return Err(malformed(NAME, format!("the tensor `{name}` is there twice")));
+            return Err(malformed(NAME, format!("the tensor `{name}` is repeated")));
         }
         read.tensors.push((name, tensor));
     }

@@ -158,7 +158,7 @@ impl<'de> Deserialize<'de> for Header {
                 let (mut entries, mut names) = (Vec::new(), HashSet::new());
                 while let Some(name) = map.next_key::<String>()? {
                     if !names.insert(name.clone()) {
-                        return Err(A::Error::custom(format!("`{name}` is there twice")));
+                        return Err(A::Error::custom(format!("`{name}` is repeated")));
                     }
                     if name == "__metadata__" {
                         map.next_value::<IgnoredAny>()?;

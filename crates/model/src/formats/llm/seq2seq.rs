@@ -382,8 +382,8 @@ fn decoded(
     }
     // Some files have a head of their own whatever the configuration says.
     let own = ["lm_head", "proj_out"].into_iter().find(|name| w.tensors.any(&format!("{name}.")));
-    let tied = config.flag_or("tie_word_embeddings", true);
-    match own.filter(|_| !s.row.sound && (w.tensors.files() || !tied)) {
+    let untied = !w.tensors.files() && !config.flag_or("tie_word_embeddings", true);
+    match own.or(untied.then_some("lm_head")).filter(|_| !s.row.sound) {
         Some(head) => {
             let matrix = w.matrix(head, vocab, s.hidden, Form::Usual)?;
             w.product("logits", x, &matrix, vocab, s.hidden)

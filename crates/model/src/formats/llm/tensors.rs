@@ -219,67 +219,57 @@ impl Tensors {
     /// The account, and what is amiss.
     pub(super) fn close(self) -> (TensorAccount, Vec<Diagnostic>) {
         let mut notes = Vec::new();
-        let mut note = |severity, message: String, hint: Option<&str>| {
-            let hint = hint.map(str::to_owned);
-            notes.push(Diagnostic { severity, place: "tensors".to_owned(), message, hint });
-        };
         let a = &self.account;
         if !a.files {
+            let message = "are those that the configuration asks for: not checked against tensors";
             let hint = "give the folder with its safetensors files, of which the headers suffice";
-            note(
-                Severity::Assumption,
-                "are those that the configuration asks for: not checked against tensors".to_owned(),
-                Some(hint),
-            );
+            notes.push(note(Severity::Assumption, message.to_owned(), Some(hint)));
         }
-        let shown = |list: &[String], all: u64| match all.saturating_sub(list.len() as u64) {
-            0 => list.join(", "),
-            more => format!("{} and {more} more", list.join(", ")),
-        };
         let wrong = a.mismatched.tensors + a.disagreements;
         if wrong > 0 {
-            note(
-                Severity::Conflict,
-                format!("and configuration disagree: {}", shown(&self.mismatched, wrong)),
-                Some("the configuration may be of another model"),
-            );
+            let list = shown(&self.mismatched, wrong);
+            let hint = Some("the configuration may be of another model");
+            let message = format!("and configuration disagree: {list}");
+            notes.push(note(Severity::Conflict, message, hint));
         }
         if !self.absent.is_empty() {
             let all = self.absent.len() as u64;
-            let list: Vec<String> =
-                self.absent.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
-            note(
-                Severity::Incomplete,
-                format!("in shards that are not there: {}", shown(&list, all)),
-                Some("fetch the missing files; their sizes are taken from the configuration"),
-            );
+            let first = self.absent.iter().take(SHOWN);
+            let list: Vec<String> = first.map(|name| format!("`{name}`")).collect();
+            let message = format!("in shards that are not there: {}", shown(&list, all));
+            let hint = "fetch the missing files; their sizes are taken from the configuration";
+            notes.push(note(Severity::Incomplete, message, Some(hint)));
         } else if a.missing > 0 {
-            note(
-                Severity::Incomplete,
-                format!("that a run needs are in no file: {}", shown(&self.missing, a.missing)),
-                None,
-            );
+            let list = shown(&self.missing, a.missing);
+            let message = format!("that a run needs are in no file: {list}");
+            notes.push(note(Severity::Incomplete, message, None));
         }
         if a.unknown.tensors > 0 {
             let (n, bytes) = (a.unknown.elements, a.unknown.bytes);
             let list = shown(&self.unknown, a.unknown.tensors);
-            note(
-                Severity::Incomplete,
-                format!(
-                    "that no part of the model takes, with {n} elements in {bytes} bytes: {list}"
-                ),
-                None,
-            );
+            let message =
+                format!("that no part of the model takes, {n} elements in {bytes} bytes: {list}");
+            notes.push(note(Severity::Incomplete, message, None));
         }
         if a.idle.tensors > 0 {
             let (n, count, bytes) = (a.idle.elements, a.idle.tensors, a.idle.bytes);
-            note(
-                Severity::Assumption,
-                format!("that are stored and not run: {count}, with {n} elements in {bytes} bytes"),
-                None,
-            );
+            let message =
+                format!("that are stored and not run: {count}, {n} elements in {bytes} bytes");
+            notes.push(note(Severity::Assumption, message, None));
         }
         (self.account, notes)
+    }
+}
+
+fn note(severity: Severity, message: String, hint: Option<&str>) -> Diagnostic {
+    Diagnostic { severity, place: "tensors".to_owned(), message, hint: hint.map(str::to_owned) }
+}
+
+/// The first of a list, and how many more there are.
+fn shown(list: &[String], all: u64) -> String {
+    match all.saturating_sub(list.len() as u64) {
+        0 => list.join(", "),
+        more => format!("{} and {more} more", list.join(", ")),
     }
 }
 

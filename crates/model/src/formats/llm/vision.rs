@@ -193,6 +193,43 @@ pub(super) fn beside(
     Ok(vec![(tokens, "image_features".to_owned())])
 }
 
+/// Patches, averaged in squares, as tokens of the decoder.
+fn pooled(
+    w: &mut Writer<'_, '_>,
+    whole: &Config,
+    t: &Tower,
+    x: ValueId,
+    text: i64,
+) -> Result<ValueId, LoadError> {
+    let side = t.image / t.patch.max(1);
+    let pooled = whole.int("mm_tokens_per_image").unwrap_or(256);
+    let name = "multi_modal_projector";
+    let edge = (1..=side).find(|n| n.saturating_mul(*n) >= pooled).unwrap_or(1);
+    let turned = w.draft.one(
+        &format!("{name}.turned"),
+        Op::onnx("Transpose").with("perm", vec![0, 2, 1]),
+        &[Some(x)],
+    )?;
+    let map = w.reshaped(&format!("{name}.map"), turned, &[0, t.hidden, side, side])?;
+    let step = (side / edge.max(1)).max(1);
+    let op = Op::onnx("AveragePool")
+        .with("kernel_shape", vec![step, step])
+        .with("strides", vec![step, step]);
+    let small = w.draft.one(&format!("{name}.pooled"), op, &[Some(map)])?;
+    let flat =
+        w.reshaped(&format!("{name}.flat"), small, &[0, t.hidden, edge.saturating_mul(edge)])?;
+    let back = w.draft.one(
+        &format!("{name}.back"),
+        Op::onnx("Transpose").with("perm", vec![0, 2, 1]),
+        &[Some(flat)],
+    )?;
+    let y = w.norm(&format!("{name}.mm_soft_emb_norm"), back, t.hidden, Norm::Rms, false)?;
+    match w.tensor(&format!("{name}.mm_input_projection_weight"), true, &[t.hidden, text])? {
+        Some(weight) => w.node(&format!("{name}.mm_input_projection"), "MatMul", &[y, weight]),
+        None => Ok(y),
+    }
+}
+
 /// Patches as tokens of the decoder.
 fn projected(
     w: &mut Writer<'_, '_>,
@@ -201,46 +238,8 @@ fn projected(
     x: ValueId,
     text: i64,
 ) -> Result<ValueId, LoadError> {
-    let side = t.image / t.patch.max(1);
     match whole.family.as_str() {
-        "gemma3" => {
-            let pooled = whole.int("mm_tokens_per_image").unwrap_or(256);
-            let name = "multi_modal_projector";
-            let edge = (1..=side).find(|n| n.saturating_mul(*n) >= pooled).unwrap_or(1);
-            let turned = w.draft.one(
-                &format!("{name}.turned"),
-                Op::onnx("Transpose").with("perm", vec![0, 2, 1]),
-                &[Some(x)],
-            )?;
-            let map = w.reshaped(&format!("{name}.map"), turned, &[0, t.hidden, side, side])?;
-            let step = (side / edge.max(1)).max(1);
-            let op = Op::onnx("AveragePool")
-                .with("kernel_shape", vec![step, step])
-                .with("strides", vec![step, step]);
-            let small = w.draft.one(&format!("{name}.pooled"), op, &[Some(map)])?;
-            let flat = w.reshaped(
-                &format!("{name}.flat"),
-                small,
-                &[0, t.hidden, edge.saturating_mul(edge)],
-            )?;
-            let back = w.draft.one(
-                &format!("{name}.back"),
-                Op::onnx("Transpose").with("perm", vec![0, 2, 1]),
-                &[Some(flat)],
-            )?;
-            let y =
-                w.norm(&format!("{name}.mm_soft_emb_norm"), back, t.hidden, Norm::Rms, false)?;
-            match w.tensor(
-                &format!("{name}.mm_input_projection_weight"),
-                true,
-                &[t.hidden, text],
-            )? {
-                Some(weight) => {
-                    w.node(&format!("{name}.mm_input_projection"), "MatMul", &[y, weight])
-                }
-                None => Ok(y),
-            }
-        }
+        "gemma3" => pooled(w, whole, t, x, text),
         "paligemma" => {
             w.linear("multi_modal_projector.linear", x, [text, t.hidden], true, Form::Usual)
         }
