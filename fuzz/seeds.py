@@ -101,6 +101,40 @@ def message(how, status, body):
     return bytes([how]) + status + b"\0" + struct.pack(">I", len(body)) + body
 
 
+TINY = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 32}
+put("config", {
+    "llama": json.dumps({"model_type": "llama", **TINY}),
+    "experts": json.dumps({"model_type": "mixtral", "num_key_value_heads": 1, **TINY}),
+    "packed": json.dumps({"model_type": "gpt_oss", **TINY, "quantization_config": {"quant_method": "mxfp4"}}),
+    "encoder": json.dumps({"architectures": ["BertModel"], **TINY}),
+    "speech": json.dumps({"model_type": "whisper", "d_model": 8, "vocab_size": 32}),
+    "vision": json.dumps({"model_type": "llava", "text_config": TINY, "vision_config": {"image_size": 28, "patch_size": 14}}),
+})
+put("safetensors", {
+    "two": '{"a":{"dtype":"BF16","shape":[2,1],"data_offsets":[0,4]},"b":{"dtype":"F4","shape":[6],"data_offsets":[4,7]}}1234567',
+    "note": '{"__metadata__":{"format":"pt"},"c":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}1234',
+})
+
+
+def gguf(order):
+    text = lambda s: struct.pack(order + "Q", len(s)) + s.encode()
+    keys = {"block_count": 1, "embedding_length": 8, "feed_forward_length": 16, "attention.head_count": 2}
+    tensors = {"token_embd": (32, 8), "output_norm": (8,), **{f"blk.0.{n}": s for n, s in {
+        "attn_norm": (8,), "attn_q": (8, 8), "attn_k": (8, 8), "attn_v": (8, 8), "attn_output": (8, 8), "ffn_norm": (8,),
+        "ffn_gate": (16, 8), "ffn_up": (16, 8), "ffn_down": (8, 16)}.items()}}
+    out = struct.pack(order + "IQQ", 3, len(tensors), len(keys) + 1)
+    out += text("general.architecture") + struct.pack(order + "I", 8) + text("llama")
+    out += b"".join(text("llama." + k) + struct.pack(order + "II", 4, v) for k, v in keys.items())
+    offset = 0
+    for name, shape in tensors.items():
+        out += text(name + ".weight") + struct.pack(order + "I", len(shape))
+        out += b"".join(struct.pack(order + "Q", n) for n in reversed(shape)) + struct.pack(order + "IQ", 0, offset)
+        offset += 4 * shape[0] * (shape + (1,))[1]
+    return out + bytes(-(len(out) + 4) % 32 + offset)
+
+
+put("gguf", {"little": gguf("<"), "big": gguf(">")})
+
 put("grpc", {
     "one_frame": message(2 | 63 << 2, b"0", b"\x0a\x01x"),
     "frames_of_one_byte": message(2, b"0", b"\x0a\x03xyz"),

@@ -20,6 +20,8 @@ mod safetensors;
 mod seq2seq;
 mod spec;
 mod tensors;
+#[cfg(test)]
+mod tests;
 mod vision;
 mod writer;
 

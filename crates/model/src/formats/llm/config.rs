@@ -40,9 +40,9 @@ static ALIASES: &[&[&str]] = &[
 /// Parts of a configuration that describe the text model, of which the first that is there counts.
 const TEXTS: &[&str] = &["text_config", "llm_config", "language_config"];
 /// No real model has more layers.
-const MAX_LAYERS: i64 = 10_000;
+const MAX_LAYERS: i64 = 1024;
 /// No real layer has more experts.
-const MAX_EXPERTS: i64 = 65_536;
+const MAX_EXPERTS: i64 = 2048;
 /// Sizes beyond this are of no real layer; products of two stay whole numbers.
 const MAX_SIZE: i64 = 1 << 31;
 

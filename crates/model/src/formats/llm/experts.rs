@@ -94,7 +94,8 @@ impl Writer<'_, '_> {
             .iter()
             .find(|end| ends.iter().any(|e| e == *end));
         let Some(main) = main else {
-            for e in 0..m.experts {
+            let all = if self.tensors.files() { m.experts } else { 0 };
+            for e in 0..all {
                 self.tensors.miss(&format!("{start}{e}.{role}.weight"));
             }
             return self.invented(&format!("{start}*.{role}"), [n, k], m, false);

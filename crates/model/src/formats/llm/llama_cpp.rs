@@ -277,7 +277,7 @@ fn states(said: &mut Map<String, Json>, int: &dyn Fn(&str) -> Option<i64>, famil
 
 /// What the tensors of each layer say that it is.
 fn by_layer(said: &mut Map<String, Json>, layers: i64, tensors: &Tensors, family: &str) {
-    let layers = layers.clamp(0, 10_000);
+    let layers = layers.clamp(0, 1024);
     let has = |i: i64, role: &str| tensors.any(&format!("blk.{i}.{role}"));
     if said.contains_key("num_local_experts") {
         let dense = (0..layers).filter(|i| !has(*i, "ffn_gate_inp."));

@@ -132,7 +132,7 @@ fn side<'a>(config: &Config, row: &'a Row, decodes: bool) -> Result<Side<'a>, Lo
         (None, true) => config.int("num_decoder_layers").or(usual),
         (None, false) => usual,
     };
-    let layers = layers.filter(|n| *n <= 10_000).and_then(|n| usize::try_from(n).ok());
+    let layers = layers.filter(|n| *n <= 1024).and_then(|n| usize::try_from(n).ok());
     let heads = match own("attention_heads") {
         Some(heads) => heads,
         None => config.need("num_attention_heads")?,
