@@ -72,6 +72,16 @@ fn defaults(family: &str) -> Option<Map<String, Value>> {
     )
 }
 
+/// The type of a model of this class, as `llama` of `LlamaForCausalLM`; the class where it has none.
+fn type_of(class: &str) -> String {
+    let bare = |name: &str| name.replace(['_', '-'], "").to_lowercase();
+    let ends = ["For", "LMHead", "Model"].iter().filter_map(|end| class.find(end));
+    let stem = bare(&class[..ends.min().unwrap_or(class.len())]);
+    let types = include_str!("defaults.txt").lines().filter_map(|line| line.split(' ').next());
+    let found = types.into_iter().find(|name| bare(name) == stem && !stem.is_empty());
+    found.unwrap_or(class).to_owned()
+}
+
 impl Config {
     /// The configuration of a whole model.
     pub(super) fn parse(text: &[u8]) -> Result<Self, LoadError> {
@@ -89,7 +99,7 @@ impl Config {
         let class = || whole.get("architectures")?.as_array()?.first()?.as_str();
         let family = match text("model_type") {
             Some(family) => family.to_owned(),
-            None => class().unwrap_or_default().to_owned(),
+            None => type_of(class().unwrap_or_default()),
         };
         let defaults = defaults(&family).unwrap_or_default();
         Self { levels: vec![whole], defaults, family }

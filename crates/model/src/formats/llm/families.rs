@@ -57,7 +57,7 @@ pub(super) enum Mixers {
 
 /// A family.
 pub(super) struct Row {
-    /// Names of types of models, and of classes for those that name none.
+    /// Names of types of models.
     pub(super) types: &'static [&'static str],
     pub(super) names: &'static Names,
     pub(super) norm: Norm,
@@ -166,25 +166,9 @@ const LATENT: Row = Row { mixers: Mixers::Latent, ..PLAIN };
 
 /// All families.
 pub(super) static ROWS: &[Row] = &[
-    Row {
-        types: &[
-            "llama",
-            "LlamaForCausalLM",
-            "LLaMAForCausalLM",
-            "ministral3",
-            "smollm3",
-            "granite",
-            "seed_oss",
-        ],
-        ..PLAIN
-    },
-    Row { types: &["mistral", "MistralForCausalLM"], windows: Windows::All, ..PLAIN },
-    Row {
-        types: &["mixtral", "MixtralForCausalLM"],
-        names: &names::MIXTRAL,
-        windows: Windows::All,
-        ..PLAIN
-    },
+    Row { types: &["llama", "ministral3", "smollm3", "granite", "seed_oss"], ..PLAIN },
+    Row { types: &["mistral"], windows: Windows::All, ..PLAIN },
+    Row { types: &["mixtral"], names: &names::MIXTRAL, windows: Windows::All, ..PLAIN },
     Row {
         types: &["minimax_m2"],
         names: &names::MIXTRAL,
@@ -202,9 +186,9 @@ pub(super) static ROWS: &[Row] = &[
         head_bias: true,
         ..PLAIN
     },
-    Row { types: &["qwen2", "qwen2_vl_text", "qwen2_5_vl_text", "Qwen2ForCausalLM"], ..QWEN2 },
+    Row { types: &["qwen2", "qwen2_vl_text", "qwen2_5_vl_text"], ..QWEN2 },
     Row { types: &["qwen2_moe"], names: &names::QWEN_MOE, shared_gate: true, ..QWEN2 },
-    Row { types: &["qwen3", "qwen3_vl_text", "Qwen3ForCausalLM"], ..QWEN3 },
+    Row { types: &["qwen3", "qwen3_vl_text"], ..QWEN3 },
     Row { types: &["qwen3_moe", "qwen3_vl_moe_text"], ..QWEN3 },
     Row { types: &["qwen3_next"], ..QWEN_NEXT },
     Row { types: &["qwen3_5_text", "qwen3_5_moe_text"], ..QWEN_NEXT },
@@ -236,7 +220,7 @@ pub(super) static ROWS: &[Row] = &[
         head_bias: true,
         ..LAYER_NORM
     },
-    Row { types: &["gpt2", "GPT2LMHeadModel"], ..GPT2 },
+    Row { types: &["gpt2"], ..GPT2 },
     Row { types: &["gpt_bigcode"], names: &names::GPT_BIGCODE, ..GPT2 },
     Row { types: &["gpt_neo"], names: &names::GPT_NEO, fused: false, qkv: Bias::No, ..GPT2 },
     Row {
@@ -320,7 +304,7 @@ pub(super) static ROWS: &[Row] = &[
     Row { types: &["nemotron"], act: "Relu", rotary: true, ..LAYER_NORM },
     Row { types: &["cohere"], ..COHERE },
     Row { types: &["cohere2"], windows: Windows::Period(4), ..COHERE },
-    Row { types: &["deepseek_v2", "deepseek_v3", "kimi_k2", "DeepseekV3ForCausalLM"], ..LATENT },
+    Row { types: &["deepseek_v2", "deepseek_v3", "kimi_k2"], ..LATENT },
     Row {
         types: &["gpt_oss"],
         names: &names::GPT_OSS,
@@ -415,7 +399,7 @@ pub(super) static ROWS: &[Row] = &[
         act: "Relu",
         ..PLAIN
     },
-    Row { types: &["bert", "BertModel", "electra"], ..BERT },
+    Row { types: &["bert", "electra"], ..BERT },
     Row { types: &["roberta", "xlm-roberta", "camembert", "mpnet"], ..BERT },
     Row { types: &["distilbert"], names: &names::DISTILBERT, ..BERT },
     Row {

@@ -128,6 +128,17 @@ fn windows_bound_keys_and_cache() {
 }
 
 #[test]
+fn a_class_stands_for_a_type() {
+    for (class, kind) in
+        [("GPT2LMHeadModel", "gpt2"), ("Qwen2ForCausalLM", "qwen2"), ("BertModel", "bert")]
+    {
+        let named = of(&format!(r#"{{"architectures":["{class}"]}}"#));
+        let typed = of(&format!(r#"{{"model_type":"{kind}"}}"#));
+        assert_eq!(counted(&named, 1, 1, 1), counted(&typed, 1, 1, 1));
+    }
+}
+
+#[test]
 fn parts_are_chosen_by_name() {
     let config = Bytes::from_static(br#"{"model_type":"t5"}"#);
     let part = |name| {
