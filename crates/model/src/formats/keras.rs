@@ -115,18 +115,20 @@ fn root(source: &Source) -> Result<Layer<'_>, LoadError> {
     Err(refused(what, EXPORT))
 }
 
+/// Settings of layers in Keras 1.
+const OLD: &[&str] = &[
+    "nb_filter",
+    "nb_row",
+    "border_mode",
+    "subsample",
+    "output_dim_1",
+    "inner_activation",
+    "dim_ordering",
+];
+
 /// Whether layers are written as Keras 1 has them.
 fn is_first(model: &Layer<'_>) -> bool {
     let Ok(members) = members::members(model) else { return false };
-    const OLD: &[&str] = &[
-        "nb_filter",
-        "nb_row",
-        "border_mode",
-        "subsample",
-        "output_dim_1",
-        "inner_activation",
-        "dim_ordering",
-    ];
     members.iter().any(|layer| {
         let class = layer.get("class_name").and_then(Value::as_str).unwrap_or_default();
         let config = layer.get("config").and_then(Value::as_object);

@@ -79,7 +79,6 @@ const STARTS: &[(&[u8], &str, Option<&str>)] = &[
     (b"HloModule", "an HLO text of XLA", Some(STABLE_HLO)),
     (b"ftrt", "a TensorRT engine", Some(ENGINE)),
     (b"ptrt", "a TensorRT engine", Some(ENGINE)),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", Some("of HDF5 files, Keras models are read")),
     (b"PK\x03\x04", "a ZIP archive", Some(EXPORT)),
     (b"\x80\x02", "a pickle: weights without a program", Some(TORCH)),
     (b"\x80\x03", "a pickle: weights without a program", Some(TORCH)),

@@ -180,13 +180,17 @@ pub(super) fn stated(value: &Value, found: &mut impl FnMut(Ref, Vec<Option<i64>>
     }
 }
 
+/// A layer has no more calls and outputs than this.
+const MAX_OUTPUTS: usize = 1 << 24;
+
 /// `[layer, call, output]`, with or without arguments after it.
 pub(super) fn reference(value: &Value) -> Option<Ref> {
     let list = value.as_array()?;
     if !(3..=4).contains(&list.len()) {
         return None;
     }
-    let number = |at: usize| usize::try_from(list.get(at)?.as_i64()?).ok();
+    let number =
+        |at: usize| usize::try_from(list.get(at)?.as_i64()?).ok().filter(|n| *n < MAX_OUTPUTS);
     Some(Ref { layer: list[0].as_str()?.to_owned(), call: number(1)?, output: number(2)? })
 }
 

@@ -198,7 +198,8 @@ impl Walk {
         let join = |name: &str| {
             if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
         };
-        let names = groups.iter().map(Group::name).chain(tensors.iter().map(|t| t.name()));
+        let names =
+            groups.iter().map(Group::name).chain(tensors.iter().map(hdf5_reader::Dataset::name));
         self.paths += names.map(|name| path.len() + name.len() + 1).sum::<usize>();
         if self.objects > MAX_OBJECTS || self.paths > MAX_PATHS {
             return Err(broken(format!("it has more than {MAX_OBJECTS} objects")));

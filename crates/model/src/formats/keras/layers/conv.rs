@@ -91,7 +91,7 @@ impl Window {
 }
 
 /// A kernel as ONNX has it, from `[…, in, out]`: `[out, in, …]`.
-fn turned(site: &mut Site<'_, '_, '_>, kernel: T, n: usize) -> Result<T, LoadError> {
+pub(super) fn turned(site: &mut Site<'_, '_, '_>, kernel: T, n: usize) -> Result<T, LoadError> {
     let mut order = vec![at(n) + 1, at(n)];
     order.extend(0..at(n));
     site.transpose("kernel_t", kernel, &order)
@@ -121,6 +121,17 @@ pub(in super::super) fn convolve(
     groups: i64,
 ) -> Result<T, LoadError> {
     let kernel = turned(site, kernel, window.kernel.len())?;
+    apply(site, suffix, (x, kernel, bias), window, groups)
+}
+
+/// Applies a kernel as ONNX has it to `x`.
+pub(super) fn apply(
+    site: &mut Site<'_, '_, '_>,
+    suffix: &str,
+    (x, kernel, bias): (T, T, Option<ValueId>),
+    window: &Window,
+    groups: i64,
+) -> Result<T, LoadError> {
     let op = window.padded("Conv").with("group", groups);
     let id = site.one(suffix, op, &[Some(x.id), Some(kernel.id), bias])?;
     Ok(x.ranked(window.rank()).like(id))

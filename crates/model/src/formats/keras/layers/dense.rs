@@ -176,11 +176,11 @@ fn reversible<'j>(
     if !inputs.flag("reverse") && !positional {
         return Ok(vec![look_up(site, x, table)?]);
     }
-    if !layer.flag("tie_weights", true) {
+    if layer.flag("tie_weights", true) {
+        table = site.transpose("table_t", table, &[1, 0])?;
+    } else {
         let sizes = [Size::Axis(-1), Size::Is(layer.size("input_dim")?)];
         table = site.variable(layer, "reverse_embeddings", x, &sizes)?;
-    } else {
-        table = site.transpose("table_t", table, &[1, 0])?;
     }
     let id = site.one("", Op::onnx("MatMul"), &[Some(x.id), Some(table.id)])?;
     Ok(vec![x.like(id)])

@@ -127,31 +127,39 @@ fn crop<'j>(
     Ok(vec![x.like(site.one("", op, &[Some(x.id), Some(sizes)])?)])
 }
 
-/// One number for each token: whether it is there, or how often.
-fn encoded(site: &mut Site<'_, '_, '_>, x: T, tokens: i64, how: &str) -> Result<T, LoadError> {
+/// One number for each token: whether it is there, or how often. `last` is the size of the last axis.
+fn encoded(
+    site: &mut Site<'_, '_, '_>,
+    (x, last): (T, Option<i64>),
+    tokens: i64,
+    how: &str,
+) -> Result<T, LoadError> {
     let indices = site.cast(x, DType::I64)?;
     let depth = site.draft.int(tokens)?;
     let values = site.draft.floats(&[0.0, 1.0])?;
     let hot =
         site.one("hot", Op::onnx("OneHot"), &[Some(indices.id), Some(depth), Some(values)])?;
     let hot = T { id: hot, rank: x.rank.map(|rank| rank + 1), dtype: Some(DType::F32) };
-    let last = -2_i64;
-    let y = match (how, x.rank) {
-        ("one_hot", Some(2)) | ("one_hot" | "multi_hot" | "count", None) => {
-            site.reduce("tokens", "ReduceMax", hot, &[last], false)?
-        }
-        ("multi_hot", Some(2..)) => site.reduce("tokens", "ReduceMax", hot, &[last], false)?,
-        ("count", Some(2..)) => site.reduce("tokens", "ReduceSum", hot, &[last], false)?,
+    // One number for each sample, or several that are taken together.
+    let several = hot.rank.is_none_or(|rank| rank > 2);
+    let y = match how {
+        "count" if several => site.reduce("tokens", "ReduceSum", hot, &[-2], false)?,
+        "one_hot" if last.is_some_and(|size| size != 1) => hot,
+        _ if several => site.reduce("tokens", "ReduceMax", hot, &[-2], false)?,
         _ => hot,
     };
     site.cast(y, site.compute)
+}
+
+fn last_size(layer: &Layer<'_>, context: &Context) -> Option<i64> {
+    super::sizes(layer, context)?.last().copied().flatten()
 }
 
 fn category<'j>(
     site: &mut Site<'_, '_, 'j>,
     layer: &Layer<'j>,
     inputs: &Inputs<'j>,
-    _: &Context,
+    context: &Context,
 ) -> Written {
     let x = inputs.tensor(0, &["inputs"]).or_else(|| inputs.first());
     let x = x.ok_or_else(|| layer.error("is called with no tensor"))?;
@@ -159,7 +167,8 @@ fn category<'j>(
         Some(_) => layer.size("num_tokens")?,
         None => layer.size("max_tokens")?,
     };
-    Ok(vec![encoded(site, x, tokens, layer.text("output_mode", "multi_hot"))?])
+    let last = last_size(layer, context);
+    Ok(vec![encoded(site, (x, last), tokens, layer.text("output_mode", "multi_hot"))?])
 }
 
 /// How many bounds each number reaches.
@@ -167,7 +176,7 @@ fn discretise<'j>(
     site: &mut Site<'_, '_, 'j>,
     layer: &Layer<'j>,
     inputs: &Inputs<'j>,
-    _: &Context,
+    context: &Context,
 ) -> Written {
     let x = input(layer, inputs)?;
     let bounds = ["bin_boundaries", "bins"].into_iter().find_map(|key| layer.get(key)?.as_array());
@@ -184,7 +193,10 @@ fn discretise<'j>(
     let index = site.reduce("", "ReduceSum", ones, &[-1], false)?;
     match layer.text("output_mode", "int") {
         "int" => Ok(vec![index]),
-        how => Ok(vec![encoded(site, index, count.saturating_add(1), how)?]),
+        how => {
+            let last = last_size(layer, context);
+            Ok(vec![encoded(site, (index, last), count.saturating_add(1), how)?])
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) const ROWS: &[Row] = &[
     row("BatchNormalizationV2", "BatchNormalization", batch),
     row("GroupNormalization", "ReduceMean and arithmetic", group),
     row("LayerNormalization", "LayerNormalization", layer_norm),
+    row("LayerScale", "Mul", scale),
     row("Normalization", "Sub, Div", adapted),
     row("RMSNormalization", "RMSNormalization", rms),
     row("SpectralNormalization", "the layer inside", spectral),
@@ -151,6 +152,18 @@ fn layer_norm<'j>(
     let mut inputs = vec![Some(x.id), Some(gamma.id)];
     inputs.extend(beta.map(|beta| Some(beta.id)));
     Ok(vec![x.like(site.one("", op, &inputs)?)])
+}
+
+/// A factor for each channel, as blocks of `ConvNeXt` have it.
+fn scale<'j>(
+    site: &mut Site<'_, '_, 'j>,
+    layer: &Layer<'j>,
+    inputs: &Inputs<'j>,
+    _: &Context,
+) -> Written {
+    let x = input(layer, inputs)?;
+    let gamma = site.variable(layer, "gamma", x, &[Size::Axis(-1)])?;
+    Ok(vec![site.binary("", "Mul", x, gamma)?])
 }
 
 fn rms<'j>(

@@ -5,7 +5,7 @@ use super::super::super::draft::Op;
 use super::super::inputs::{Arg, Call, Inputs};
 use super::super::json::Layer;
 use super::super::site::{Site, Size, T};
-use super::conv::Window;
+use super::conv::{Window, apply, turned};
 use super::wrap::inner;
 use super::{Context, Row, Written, activate, at, call_inner, row, spatial};
 use crate::ir::{TensorInfo, ValueId};
@@ -216,11 +216,11 @@ fn weights<'j>(
     let wide = units.saturating_mul(kind.gates());
     let kernel = site.variable(cell, "kernel", x, &[Size::Axis(-1), Size::Is(wide)])?;
     let again = site.variable(cell, "recurrent_kernel", x, &[Size::Is(units), Size::Is(wide)])?;
-    let turned = |site: &mut Site<'_, '_, 'j>, t: T| {
+    let row = |site: &mut Site<'_, '_, 'j>, t: T| {
         let t = site.transpose("turned", t, &[1, 0])?;
         site.axes("weights", "Unsqueeze", t, &[0])
     };
-    let (w, r) = (turned(site, kernel)?, turned(site, again)?);
+    let (w, r) = (row(site, kernel)?, row(site, again)?);
     if !cell.flag("use_bias", true) {
         return Ok((w, r, None));
     }
@@ -403,6 +403,7 @@ fn conv_lstm<'j>(
     };
     let kernel = site.variable(&cell, "kernel", x, &sizes(Size::Axis(channels)))?;
     let again = site.variable(&cell, "recurrent_kernel", x, &sizes(Size::Is(filters)))?;
+    let (kernel, again) = (turned(site, kernel, n)?, turned(site, again, n)?);
     let bias = if layer.flag("use_bias", true) {
         Some(site.variable(&cell, "bias", x, &[Size::Is(wide)])?)
     } else {
@@ -507,8 +508,8 @@ fn gates<'j>(
         padding: "same".to_owned(),
         first: window.first,
     };
-    let of_x = super::conv::convolve(site, "input", (x, kernel, bias.map(|b| b.id)), window, 1)?;
-    let of_h = super::conv::convolve(site, "state", (h, again, None), &inner, 1)?;
+    let of_x = apply(site, "input", (x, kernel, bias.map(|b| b.id)), window, 1)?;
+    let of_h = apply(site, "state", (h, again, None), &inner, 1)?;
     let all = site.binary("sum", "Add", of_x, of_h)?;
     let axis = window.channels();
     let op = Op::onnx("Split").with("axis", axis).with("num_outputs", 4_i64);

@@ -27,6 +27,7 @@ pub(super) const ROWS: &[Row] = &[
     row("SpatialDropout1D", "nothing", nothing),
     row("SpatialDropout2D", "nothing", nothing),
     row("SpatialDropout3D", "nothing", nothing),
+    row("StochasticDepth", "nothing", nothing),
     row("UpSampling1D", "Resize", upsample),
     row("UpSampling2D", "Resize", upsample),
     row("UpSampling3D", "Resize", upsample),

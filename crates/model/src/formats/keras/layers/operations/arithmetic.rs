@@ -302,8 +302,8 @@ fn cumulative<'j>(site: &mut Site<'_, '_, 'j>, asked: &Asked<'_, 'j>) -> Maybe {
 }
 
 /// An activation by the name of its operation.
-pub(super) fn activation<'j>(
-    site: &mut Site<'_, '_, 'j>,
+pub(super) fn activation(
+    site: &mut Site<'_, '_, '_>,
     name: &str,
     x: T,
 ) -> Result<Option<T>, LoadError> {

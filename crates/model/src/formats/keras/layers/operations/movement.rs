@@ -62,16 +62,18 @@ fn one(t: T) -> Maybe {
     Ok(Some(vec![t]))
 }
 
+/// Names of the new shape.
+const NEW_SHAPE: &[&str] = &["newshape", "shape", "new_shape"];
+
 fn reshape<'j>(site: &mut Site<'_, '_, 'j>, asked: &Asked<'_, 'j>) -> Maybe {
     let Some(x) = asked.x(site)? else { return Ok(None) };
-    const NAMES: &[&str] = &["newshape", "shape", "new_shape"];
-    if let Some(to) = asked.ints(1, NAMES) {
+    if let Some(to) = asked.ints(1, NEW_SHAPE) {
         if to.iter().filter(|size| **size < 0).count() > 1 {
             return Ok(None);
         }
         return one(site.reshape("", x, &to)?);
     }
-    let Some(to) = asked.tensor(site, 1, NAMES)? else { return Ok(None) };
+    let Some(to) = asked.tensor(site, 1, NEW_SHAPE)? else { return Ok(None) };
     one(x.ranked(None).like(site.one("", Op::onnx("Reshape"), &[Some(x.id), Some(to.id)])?))
 }
 
