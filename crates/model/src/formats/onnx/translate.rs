@@ -6,7 +6,7 @@ use super::messages::{
     TensorProto, TensorShape, TensorType, TypeProto, ValueInfo,
 };
 use crate::formats::contents;
-use crate::ir::{Attr, Attrs, Graph, Model, Node, Order, TensorInfo, ValueId};
+use crate::ir::{Attr, Attrs, DType, Graph, Model, Node, Order, TensorInfo, ValueId};
 use prost::Message;
 
 /// What keeps a model from being written as ONNX.
@@ -91,7 +91,7 @@ fn stored(name: &str, info: &TensorInfo) -> TensorProto {
     let size = |dim: &crate::dim::Dim| dim.as_const().and_then(|n| i64::try_from(n).ok());
     let tensor = TensorProto {
         dims: info.shape.iter().flatten().map(|dim| size(dim).unwrap_or(i64::MAX)).collect(),
-        data_type: info.dtype.map_or(1, crate::ir::DType::onnx),
+        data_type: info.dtype.map_or(1, DType::onnx),
         name: name.to_owned(),
         ..TensorProto::default()
     };
@@ -172,21 +172,33 @@ impl Written<'_> {
             self.steps_first(proto);
             return;
         }
+        let resize = &*node.op_type == "Resize";
+        if let Some(scales) = resize.then(|| self.all_scales(node)).flatten() {
+            let data = scales.iter().flat_map(|x| x.to_le_bytes()).collect();
+            proto.input[2] = self.list(&proto.output[0], "scales", DType::F32, scales.len(), data);
+            proto.attribute.retain(|a| a.name != "axes");
+        }
         if &*node.op_type == "Pad" && proto.input.len() > 3 {
             if let Some(pads) = self.all_pads(node) {
-                let name = format!("{}/pads", proto.output[0]);
-                self.tensors.push(TensorProto {
-                    dims: vec![i64::try_from(pads.len()).unwrap_or(0)],
-                    data_type: crate::ir::DType::I64.onnx(),
-                    name: name.clone(),
-                    raw_data: pads.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>().into(),
-                    ..TensorProto::default()
-                });
-                proto.input[1] = name;
+                let data = pads.iter().flat_map(|n| n.to_le_bytes()).collect();
+                proto.input[1] = self.list(&proto.output[0], "pads", DType::I64, pads.len(), data);
                 proto.input.truncate(3);
             }
         }
         self.nodes.push(proto);
+    }
+
+    /// A stored list of numbers that belongs to an output; its name.
+    fn list(&mut self, of: &str, what: &str, dtype: DType, count: usize, data: Vec<u8>) -> String {
+        let name = format!("{of}/{what}");
+        self.tensors.push(TensorProto {
+            dims: vec![i64::try_from(count).unwrap_or(i64::MAX)],
+            data_type: dtype.onnx(),
+            name: name.clone(),
+            raw_data: data.into(),
+            ..TensorProto::default()
+        });
+        name
     }
 
     /// The padding of every axis, where a node pads some of them.
@@ -261,23 +273,7 @@ impl Written<'_> {
         let rank = self.info(node.inputs.first()).and_then(TensorInfo::rank);
         if op == "Resize" {
             // The standard's own counts any axes.
-            if let Some(scales) = self.all_scales(node) {
-                let name = format!("{}/scales", proto.output[0]);
-                self.tensors.push(TensorProto {
-                    dims: vec![i64::try_from(scales.len()).unwrap_or(0)],
-                    data_type: crate::ir::DType::F32.onnx(),
-                    name: name.clone(),
-                    raw_data: scales
-                        .iter()
-                        .flat_map(|x| x.to_le_bytes())
-                        .collect::<Vec<u8>>()
-                        .into(),
-                    ..TensorProto::default()
-                });
-                proto.input[2] = name;
-                proto.attribute.retain(|a| a.name != "axes");
-            }
-            self.nodes.push(proto);
+            self.standard(node, proto);
             return Ok(());
         }
         let along = node.attrs.int_or("axis", -1).unwrap_or(-1);
@@ -342,14 +338,8 @@ impl Written<'_> {
             let name = format!("{}/constant_{port}", node.name);
             let data: Vec<u8> =
                 std::iter::repeat_n(f32::to_le_bytes(number), count).flatten().collect();
-            self.tensors.push(TensorProto {
-                dims: vec![i64::try_from(count).unwrap_or(i64::MAX)],
-                data_type: 1,
-                name: name.clone(),
-                raw_data: data.into(),
-                ..TensorProto::default()
-            });
-            proto.input[port] = name;
+            let what = format!("constant_{port}");
+            proto.input[port] = self.list(&node.name, &what, DType::F32, count, data);
         }
         Ok(())
     }
@@ -413,7 +403,7 @@ mod tests {
     use crate::dim::{Bindings, Dim};
     use crate::formats::draft::{Draft, Op};
     use crate::formats::limits::Limits;
-    use crate::ir::{DType, Weight};
+    use crate::ir::Weight;
 
     fn image(sizes: &[u32]) -> TensorInfo {
         let shape: Vec<Dim> = sizes.iter().map(|n| Dim::from(*n)).collect();
