@@ -2,7 +2,7 @@
 
 use super::file::{Contents, File, Operator, Subgraph};
 use super::rows;
-use super::site::{Frame, Key, Made, Shared, Site, hint, input_info};
+use super::site::{Frame, Key, Made, Shared, Site, hint, input_info, only_hint};
 use super::state;
 use crate::formats::draft::{Draft, Op};
 use crate::formats::error::invalid;
@@ -193,7 +193,7 @@ fn unknown(site: &mut Site<'_, '_, '_>, fixed: bool) -> Result<Vec<ValueId>, Loa
     };
     let made = site.nodes(foreign, &inputs, op.outputs.len())?;
     for (number, value) in op.outputs.iter().zip(&made) {
-        let said = hint(&site.frame.graph.tensors[*number], fixed)?;
+        let said = only_hint(&site.frame.graph.tensors[*number], fixed)?;
         site.draft.hint(*value, said);
     }
     Ok(made)

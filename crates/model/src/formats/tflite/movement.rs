@@ -231,7 +231,8 @@ pub(super) fn broadcast_args(site: &mut Site<'_, '_, '_>) -> Made {
         let op = Op::onnx("Concat").with("axis", 0_i64);
         shapes.push(Some(site.step("ones", op, &[Some(ones), Some(shape)])?));
     }
-    one(site.node(Op::onnx("Max"), &shapes)?)
+    let larger = site.node(Op::onnx("Max"), &shapes)?;
+    one(site.as_made(larger, 0)?)
 }
 
 /// x, which axes of the output its axes are; the output is as the file states.

@@ -104,6 +104,15 @@ pub(super) fn hint(tensor: &Tensor<'_>, fixed: bool) -> Result<TensorInfo, LoadE
     Ok(TensorInfo { dtype: tensor.dtype, shape, ..TensorInfo::default() })
 }
 
+/// What the file says of a value that nothing else tells: that its first axis is open is taken as the batch.
+pub(super) fn only_hint(tensor: &Tensor<'_>, fixed: bool) -> Result<TensorInfo, LoadError> {
+    if fixed || tensor.signature.is_none() {
+        return hint(tensor, fixed);
+    }
+    let shape = shape(tensor, |axis| (axis == 0).then(|| Dim::symbol("batch")))?;
+    Ok(TensorInfo { dtype: tensor.dtype, shape, ..TensorInfo::default() })
+}
+
 /// Type, sizes and small contents of a stored tensor, and how much of it is stored.
 fn stored(tensor: &Tensor<'_>) -> Result<(TensorInfo, Weight), LoadError> {
     let sizes = tensor.shape.iter().enumerate();
