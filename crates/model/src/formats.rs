@@ -21,6 +21,7 @@ mod onnx;
 mod place;
 mod prototext;
 mod tf;
+mod tflite;
 mod wanted;
 mod wire;
 mod zip;
@@ -126,6 +127,19 @@ pub static FORMATS: &[Format] = &[
         operators: tf::operators,
         sniff: tf::sniff,
         read: tf::read,
+    },
+    Format {
+        name: tflite::NAME,
+        domain: "tflite",
+        files: ".tflite, .lite",
+        read_of_it: "schema 3: float, half, dynamic range, integers, sparse; subgraphs, variables, signatures",
+        not_read: "what a delegate or a compiler for one chip has taken out of the file: unknown",
+        signatures: true,
+        statistics: false,
+        outputs: false,
+        operators: tflite::operators,
+        sniff: tflite::sniff,
+        read: tflite::read,
     },
     Format {
         name: onnx::NAME,

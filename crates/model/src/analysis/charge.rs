@@ -28,15 +28,23 @@ pub(super) fn cost(
 /// Operations, integer or floating.
 fn arithmetic(graph: &Graph, cx: &OpCx<'_>, effect: &Effect, class: Class) -> Cost {
     let float = || cx.dtype(0).is_none_or(DType::is_float);
+    let hybrid = is_hybrid(cx, class);
     let integer = effect.integer.unwrap_or_else(|| !float() || quantized(graph, cx.node, class));
-    let mut operations = effect.macs.clone() * Dim::from(2);
-    operations += &effect.other;
-    operations += &effect.transcendentals;
-    operations += &effect.comparisons;
+    let products = effect.macs.clone() * Dim::from(2);
+    let mut rest = effect.other.clone();
+    rest += &effect.transcendentals;
+    rest += &effect.comparisons;
     let effective_macs = effect.effective.clone().unwrap_or_else(|| effect.macs.clone());
-    let left = effect.fast[usize::from(integer)];
+    let left = effect.fast[usize::from(integer || hybrid)];
     let fast = (left != Share::ALL).then(|| (left, effective_macs.clone()));
-    let (flops, int_ops) = if integer { (Dim::ZERO, operations) } else { (operations, Dim::ZERO) };
+    let (flops, int_ops) = match (hybrid, integer) {
+        (true, _) => {
+            let x = cx.elements(0).unwrap_or_default();
+            (rest + x * Dim::from(2), products)
+        }
+        (false, true) => (Dim::ZERO, products + rest),
+        (false, false) => (products + rest, Dim::ZERO),
+    };
     Cost {
         macs: effect.macs.clone(),
         fast: fast.into_iter().collect(),
@@ -47,6 +55,13 @@ fn arithmetic(graph: &Graph, cx: &OpCx<'_>, effect: &Effect, class: Class) -> Co
         comparisons: effect.comparisons.clone(),
         ..Cost::default()
     }
+}
+
+/// Whether a node multiplies integers though it reads and makes floats: its weights are integers, and it
+/// quantises what it reads, at two operations a number. The attribute `hybrid` says so.
+fn is_hybrid(cx: &OpCx<'_>, class: Class) -> bool {
+    matches!(class, Class::Convolution | Class::MatrixProduct | Class::Recurrent)
+        && cx.attrs().flag("hybrid").unwrap_or(false)
 }
 
 /// Bytes read of each distinct input, added to `own`.

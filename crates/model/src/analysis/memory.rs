@@ -1,6 +1,7 @@
 //! What a model keeps in memory while it runs: activations by liveness.
 
 use super::NodeReport;
+use crate::dim::Dim;
 use crate::ir::{Graph, NodeId, TensorInfo, ValueId};
 use crate::ops::Class;
 
@@ -27,7 +28,11 @@ pub(super) fn owners(graph: &Graph, order: &[NodeId], nodes: &[NodeReport]) -> V
     let mut owner: Vec<ValueId> = graph.value_ids().collect();
     for id in order {
         let node = graph.node(*id);
-        let view = nodes[id.index()].class == Class::View;
+        let report = &nodes[id.index()];
+        let mut written = report.writes.iter().map(|(_, bytes)| bytes).peekable();
+        // What is done element by element and writes nothing is done in place, within another kernel.
+        let in_place = report.class == Class::Elementwise && written.peek().is_some();
+        let view = report.class == Class::View || in_place && written.all(Dim::is_zero);
         if let (true, Some(Some(input)), Some(Some(output))) =
             (view, node.inputs.first(), node.outputs.first())
         {

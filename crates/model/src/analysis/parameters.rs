@@ -70,6 +70,8 @@ impl Use {
     const SCORES: u16 = 128;
     /// It is a factor of the product that makes these.
     const FACTOR: u16 = 256;
+    /// Added to a sum of products, and learned even in 64 bits.
+    const BIAS: u16 = 512;
 
     fn has(self, flags: u16) -> bool {
         self.0 & flags != 0
@@ -174,8 +176,9 @@ fn add_up(known: &Known<'_>, uses: &Uses, total: &mut Stored) {
         total.bytes = std::mem::take(&mut total.bytes) + weight.bytes.clone();
         let used = uses.of[id.index()];
         let single = value.info.rank() == Some(0) && !used.has(Use::SINGLE);
-        let learned = used.has(Use::LEARNED) && learnable(weight.dtype)
-            || used.has(Use::OPERAND) && weight.float && !single;
+        let whole = learnable(weight.dtype) || used.has(Use::BIAS);
+        let learned =
+            used.has(Use::LEARNED) && whole || used.has(Use::OPERAND) && weight.float && !single;
         let count = || {
             let packed = uses.packed.get(&id).cloned().or_else(|| known.shifted(id));
             let kept = || weight.sparse.as_ref().map(|s| s.elements.clone());
@@ -226,13 +229,41 @@ fn bodies(known: &Known<'_>, node: &Node, uses: &mut Uses, total: &mut Stored) {
         let inside = self::uses(&inner, &ends, total);
         let captured =
             body.captures.iter().filter_map(|(name, v)| Some((place.graph.find_value(name)?, *v)));
-        let given =
-            node.inputs.iter().zip(&body.inputs).filter_map(|(outer, v)| Some(((*outer)?, *v)));
-        for (outer, v) in captured.chain(given) {
+        let given = node.inputs.iter().zip(&body.inputs).enumerate();
+        let given = given.filter_map(|(i, (outer, v))| Some((i, (*outer)?, *v)));
+        let captured = captured.map(|(outer, v)| (None, outer, v));
+        for (port, outer, v) in captured.chain(given.map(|(i, outer, v)| (Some(i), outer, v))) {
+            if port.is_some_and(|i| changes(node, body, i)) {
+                uses.add(outer, Use(Use::CONSTANT));
+                continue;
+            }
             uses.add(outer, inside.of[v.index()]);
             uses.pack(outer, inside.packed.get(&v).cloned());
         }
     }
+}
+
+/// Whether what a loop carries at an input is another value after a round: then what it begins with is an initial
+/// state.
+fn changes(node: &Node, body: &Graph, port: usize) -> bool {
+    let next = match &*node.op_type {
+        "Loop" if port >= 2 => body.outputs.get(port - 1),
+        "Scan" => {
+            let scanned = node.attrs.int_or("num_scan_inputs", 0).ok();
+            let scanned = scanned.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            let state = port + scanned < node.inputs.len();
+            state.then(|| body.outputs.get(port)).flatten()
+        }
+        _ => None,
+    };
+    let Some(mut next) = next.copied() else { return false };
+    while let Some(id) = body.value(next).producer {
+        match (&*body.node(id).op_type, body.node(id).inputs.first()) {
+            ("Identity", Some(Some(source))) => next = *source,
+            _ => return true,
+        }
+    }
+    body.inputs.get(port) != Some(&next)
 }
 
 /// Which values come from stored integers alone and still stand for them: they are quantised numbers whose
@@ -287,7 +318,13 @@ impl Known<'_> {
     fn at(&self, node: &Node, op: &Op, port: usize, after: Use) -> Use {
         match op.port(port) {
             Port::Learned if op.class == Class::MatrixProduct && after.angle() => after,
-            Port::Learned if op.class == Class::MatrixProduct => Use(Use::LEARNED).factor(after),
+            Port::Learned if op.class == Class::MatrixProduct => {
+                let used = Use(Use::LEARNED).factor(after);
+                if port >= 2 { used.with(Use::BIAS) } else { used }
+            }
+            Port::Learned if port >= 2 && op.class == Class::Convolution => {
+                Use(Use::LEARNED | Use::BIAS)
+            }
             Port::Learned | Port::Packed => Use(Use::LEARNED),
             Port::Scale => Use(Use::SCALE),
             Port::Statistics if self.place.statistics => Use(Use::LEARNED),

@@ -143,7 +143,8 @@ impl<'l> Draft<'l> {
         }
         let id = self.value(name);
         let value = self.graph.value_mut(id);
-        (value.info, value.weight) = (info, Some(Box::new(weight)));
+        value.info = TensorInfo { constant: true, ..info };
+        value.weight = Some(Box::new(weight));
         Ok(id)
     }
 

@@ -3,6 +3,10 @@
 //!
 //! An image is `[N, …, C]`; weights are as in ai.onnx. Costs are those of the standard operator.
 
+pub(super) mod kept;
+pub(super) mod pieces;
+pub(super) mod recurrent;
+
 use super::Class::{Convolution, Movement, Normalization, Pooling, View};
 use super::context::{OpCx, OpError, invalid};
 use super::contrib::blocked::channels_last;
