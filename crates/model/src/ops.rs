@@ -45,6 +45,7 @@ mod structure;
 mod text;
 mod training;
 mod values;
+mod views;
 
 pub use context::{Equality, OpCx, OpError, RunBody};
 pub use cost::{Cost, Effect, NodeCost, Status};
@@ -200,6 +201,7 @@ pub static FAMILIES: &[&[Op]] = &[
     movement::OPS,
     normalization::OPS,
     own::OPS,
+    views::OPS,
     pooling::OPS,
     quantization::OPS,
     random::OPS,
