@@ -45,7 +45,13 @@ pub(super) fn load(path: &Path, choice: &Choice<'_>) -> Result<Model> {
     let split = |text: &'_ String| text.rsplit_once('=').map(|(name, _)| name.to_owned());
     let named: Vec<String> = choice.shapes.iter().filter_map(split).collect();
     let names: Vec<&str> = named.iter().map(String::as_str).collect();
-    let given = Given { names: &names, first: choice.shapes.len() - names.len() };
+    let ranks = |named: bool| {
+        let texts = choice.shapes.iter().filter(move |text| text.contains('=') == named);
+        texts.map(|text| text.rsplit('=').next().unwrap_or(text).split(['x', ',']).count())
+    };
+    let ranks: Vec<usize> = ranks(true).chain(ranks(false)).collect();
+    let first = choice.shapes.len() - names.len();
+    let given = Given { names: &names, first, ranks: &ranks };
     loaded(path, &Wanted { given, signature: choice.signature, outputs: choice.outputs })
 }
 

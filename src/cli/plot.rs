@@ -257,7 +257,9 @@ fn again(report: &ModelReport, dtype: &str) -> Result<ModelReport> {
     };
     let precision: Precision = dtype.parse().map_err(|_| refuse("models are not cast to it"))?;
     let names: Vec<&str> = report.model.inputs.iter().map(|t| t.name.as_str()).collect();
-    let given = Given { names: &names, first: 0 };
+    let ranks: Vec<usize> =
+        report.model.inputs.iter().map(|t| t.shape.as_ref().map_or(0, Vec::len)).collect();
+    let given = Given { names: &names, first: 0, ranks: &ranks };
     let wanted = Wanted { given, ..Wanted::default() };
     let mut model = super::given::loaded(Path::new(file), &wanted)
         .map_err(|e| refuse(&format!("it cannot be read: {e}")))?;

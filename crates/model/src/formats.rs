@@ -14,6 +14,7 @@ mod checked;
 mod contents;
 mod draft;
 mod error;
+mod json;
 mod keras;
 mod limits;
 mod llm;
@@ -22,6 +23,7 @@ mod place;
 mod prototext;
 mod tf;
 mod tflite;
+mod torch;
 mod wanted;
 mod wire;
 mod zip;
@@ -74,6 +76,19 @@ pub static FORMATS: &[Format] = &[
         operators: keras::operators,
         sniff: keras::sniff,
         read: keras::read,
+    },
+    Format {
+        name: torch::NAME,
+        domain: "aten",
+        files: ".pt, .pth, .jit, .ptl (TorchScript), .pt2 (torch.export)",
+        read_of_it: "TorchScript: traced, scripted, frozen, mobile and quantised; exported programs of torch 2.1 and later",
+        not_read: "weights without a program: state_dicts, checkpoints, pickled modules; AOTInductor packages",
+        signatures: true,
+        statistics: false,
+        outputs: false,
+        operators: torch::operators,
+        sniff: torch::sniff,
+        read: torch::read,
     },
     Format {
         name: caffe::NAME,

@@ -45,6 +45,7 @@ mod structure;
 mod text;
 mod training;
 mod values;
+mod views;
 
 pub use context::{Equality, OpCx, OpError, RunBody};
 pub use cost::{Cost, Effect, NodeCost, Status};
@@ -203,6 +204,7 @@ pub static FAMILIES: &[&[Op]] = &[
     own::kept::OPS,
     own::pieces::OPS,
     own::recurrent::OPS,
+    views::OPS,
     pooling::OPS,
     quantization::OPS,
     random::OPS,

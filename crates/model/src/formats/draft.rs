@@ -271,6 +271,16 @@ impl<'l> Draft<'l> {
         written
     }
 
+    /// Leaves the prefix of functions aside, for what belongs to the whole model; `enter` takes it up again.
+    pub(super) fn leave(&mut self) -> String {
+        std::mem::take(&mut self.prefix)
+    }
+
+    /// Names get this prefix again.
+    pub(super) fn enter(&mut self, prefix: String) {
+        self.prefix = prefix;
+    }
+
     fn deeper(&mut self, label: &str) -> Result<(), LoadError> {
         if self.depth >= MAX_DEPTH {
             let place = format!("`{label}`");

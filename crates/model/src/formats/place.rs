@@ -53,8 +53,6 @@ const ENGINE: &str = "an engine is compiled for one GPU; give the model that it 
 const PADDLE: &str = "export it with `paddle2onnx --model_dir DIR --save_file model.onnx`";
 const MXNET: &str = "export it with `mx.onnx.export_model`";
 const STABLE_HLO: &str = "export the model as a SavedModel or ONNX file instead";
-const TORCH: &str =
-    "export it with `torch.onnx.export(model, inputs, 'model.onnx')` where its class is at hand";
 
 /// Files that are told by their first bytes: these, what they are, and how to get to one that is read.
 const STARTS: &[(&[u8], &str, Option<&str>)] = &[
@@ -80,10 +78,6 @@ const STARTS: &[(&[u8], &str, Option<&str>)] = &[
     (b"ftrt", "a TensorRT engine", Some(ENGINE)),
     (b"ptrt", "a TensorRT engine", Some(ENGINE)),
     (b"PK\x03\x04", "a ZIP archive", Some(EXPORT)),
-    (b"\x80\x02", "a pickle: weights without a program", Some(TORCH)),
-    (b"\x80\x03", "a pickle: weights without a program", Some(TORCH)),
-    (b"\x80\x04", "a pickle: weights without a program", Some(TORCH)),
-    (b"\x80\x05", "a pickle: weights without a program", Some(TORCH)),
     (b"\x93NUMPY", "a NumPy array", None),
     (b"{", "a JSON text", None),
     (b"<?xml version=\"1.0\"?>\n<net", "an OpenVINO IR", Some(OPENVINO)),

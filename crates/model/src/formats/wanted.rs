@@ -9,6 +9,8 @@ pub struct Given<'a> {
     pub names: &'a [&'a str],
     /// As many of the first inputs, in the order of the file, that are not named.
     pub first: usize,
+    /// Their numbers of axes, those of the named ones before the others, as far as they are known.
+    pub ranks: &'a [usize],
 }
 
 impl Given<'_> {
@@ -21,6 +23,18 @@ impl Given<'_> {
     /// among the first though it is further back.
     pub fn holds(&self, name: &str, at: usize) -> bool {
         self.names.contains(&name) || (self.first > 0 && at < self.first + self.names.len())
+    }
+}
+
+impl Given<'_> {
+    /// The number of axes that each of a file's inputs gets, for a file that states none.
+    pub(super) fn ranks(&self, inputs: &[&str]) -> Vec<Option<usize>> {
+        let mut next = self.names.len()..self.names.len() + self.first;
+        let mut rank = |input: &&str| {
+            let named = self.names.iter().position(|name| name == input);
+            named.or_else(|| next.next()).and_then(|at| self.ranks.get(at).copied())
+        };
+        inputs.iter().map(|input| rank(input)).collect()
     }
 }
 

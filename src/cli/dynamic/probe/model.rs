@@ -138,7 +138,8 @@ pub(super) struct Analysed {
 /// Analyses a model's file. Sizes of what is no input are an error where it is `strict`.
 pub(super) fn analysed(path: &Path, batch: i64, sizes: &Sizes, strict: bool) -> Result<Analysed> {
     let names: Vec<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();
-    let wanted = crate::formats::Given { names: &names, first: 0 };
+    let ranks: Vec<usize> = sizes.iter().map(|(_, sizes)| sizes.len()).collect();
+    let wanted = crate::formats::Given { names: &names, first: 0, ranks: &ranks };
     let mut model = given::loaded(path, &Wanted { given: wanted, ..Wanted::default() })?;
     let symbol = batch_symbol(&model).map(|batch| batch.symbol);
     let rows = batch.unsigned_abs();

@@ -132,7 +132,7 @@ layer { name: "a" type: "Accuracy" bottom: "c" bottom: "label" top: "a" }
 "#;
     let error = load(text.as_bytes()).unwrap_err();
     assert!(error.to_string().contains("`data` states no shape"), "{error}");
-    let given = Given { names: &["data"], first: 0 };
+    let given = Given { names: &["data"], first: 0, ranks: &[] };
     let wanted = Wanted { given, ..Wanted::default() };
     assert!(load_bytes_for(&text.as_bytes().to_vec().into(), &wanted).is_ok());
 }

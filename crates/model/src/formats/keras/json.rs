@@ -42,36 +42,11 @@ fn read(text: &[u8], malformed: fn(serde_json::Error) -> LoadError) -> Result<Va
     match serde_json::from_slice(text) {
         Ok(value) => Ok(value),
         Err(error) if error.is_data() || error.is_eof() => Err(malformed(error)),
-        Err(error) => match plain(text) {
+        Err(error) => match super::super::json::plain(text) {
             Some(text) => serde_json::from_slice(&text).map_err(malformed),
             None => Err(malformed(error)),
         },
     }
-}
-
-/// The text with numbers in place of `NaN` and `Infinity` outside strings; none if there is none.
-fn plain(text: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
-    let (mut at, mut inside, mut changed) = (0, false, false);
-    while let Some(byte) = text.get(at) {
-        let rest = &text[at..];
-        let word = [(&b"NaN"[..], &b"null"[..]), (b"Infinity", b"1e308")];
-        let found = word.iter().find(|(name, _)| !inside && rest.starts_with(name));
-        if let Some((name, number)) = found {
-            out.extend_from_slice(number);
-            (at, changed) = (at + name.len(), true);
-            continue;
-        }
-        if inside && *byte == b'\\' {
-            out.extend(rest.iter().take(2));
-            at += 2;
-            continue;
-        }
-        inside ^= *byte == b'"';
-        out.push(*byte);
-        at += 1;
-    }
-    changed.then_some(out)
 }
 
 /// A layer as a configuration has it.

@@ -390,7 +390,7 @@ fn inputs_without_shape_are_asked_for() {
     let text = graph(&[node("x", "Placeholder", &[], &open), node("y", "Relu", &["x"], &[F32])]);
     let error = read(&text).unwrap_err();
     assert!(matches!(error.kind(), LoadErrorKind::Shapeless { .. }), "{error}");
-    let given = crate::formats::Given { names: &["x"], first: 0 };
+    let given = crate::formats::Given { names: &["x"], first: 0, ranks: &[] };
     let wanted = Wanted { given, ..Wanted::default() };
     assert!(load_bytes_for(&text.into_bytes().into(), &wanted).is_ok());
 }
