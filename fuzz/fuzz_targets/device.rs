@@ -13,7 +13,7 @@ fuzz_target!(|text: &str| {
     let _ = (device.checks(), device.disagreements(), device.problems());
     let _ = CATALOGUE.problems(&device);
     for dtype in device.types() {
-        if let Ok(roof) = Roof::of(&device, dtype.as_str()) {
+        if let Ok(roof) = Roof::of(&device, dtype.name()) {
             assert!(!roof.ridge().get().is_nan());
         }
     }

@@ -5,7 +5,7 @@ use crate::assess::Assessment;
 use crate::chart::{
     Ceiling, Chart, ChartError, MeasuredPoint, ModelPoint, Point, RoofLine, render_svg,
 };
-use crate::hwdb::Device;
+use crate::hwdb::{Confidence, Device, LevelName};
 use crate::report::{BoundReport, ModelReport, op_time};
 use crate::roofline::Roof;
 use anyhow::Result;
@@ -94,10 +94,10 @@ pub(super) fn device_roof(device: &Device, dtypes: &[String], label: &str) -> Op
             None => peaks.push(Ceiling { label: dtype.clone(), value }),
         }
     }
-    let dram = device.memory.iter().filter(|m| m.level == "DRAM");
-    let caches = device.memory.iter().filter(|m| m.level != "DRAM");
+    let dram = device.memory.iter().filter(|m| m.level == LevelName::Dram);
+    let caches = device.memory.iter().filter(|m| m.level != LevelName::Dram);
     let slope = |m: &crate::hwdb::MemoryLevel| {
-        Some(Ceiling { label: m.level.clone(), value: m.rate()?.get() })
+        Some(Ceiling { label: m.level.to_string(), value: m.rate()?.get() })
     };
     let slopes: Vec<Ceiling> = dram.chain(caches).filter_map(slope).collect();
     let dram_known = device.dram().is_some_and(|d| d.rate().is_some());
@@ -105,7 +105,7 @@ pub(super) fn device_roof(device: &Device, dtypes: &[String], label: &str) -> Op
         label: label.to_owned(),
         peaks,
         slopes,
-        measured: device.confidence == "measured",
+        measured: device.confidence == Confidence::Measured,
     })
 }
 

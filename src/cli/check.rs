@@ -79,26 +79,28 @@ impl Args {
             report.show_names();
         }
         let t = &report.totals;
-        let limits = [
-            ("FLOPs", "", t.operations(), "--max-flops", &self.max_flops),
-            ("MACs", "", t.macs, "--max-macs", &self.max_macs),
-            ("parameters", "", Some(t.params), "--max-params", &self.max_params),
-            ("weights", "B", Some(t.weight_bytes), "--max-weights", &self.max_weights),
-            ("peak activations", "B", t.peak_activation_bytes, "--max-peak", &self.max_peak),
-            ("compulsory traffic", "B", t.compulsory_bytes, "--max-traffic", &self.max_traffic),
-            ("memory", "B", memory(&report), "--max-memory", &self.max_memory),
-        ];
+        // Peaks of a memory that is not known whole are lower bounds.
         let sized = report.memory.is_complete();
+        let (count, bytes) = ((Unit::Count, true), (Unit::Bytes, true));
+        let peak = (Unit::Bytes, sized);
+        let limits = [
+            ("FLOPs", count, t.operations(), "--max-flops", &self.max_flops),
+            ("MACs", count, t.macs, "--max-macs", &self.max_macs),
+            ("parameters", count, Some(t.params), "--max-params", &self.max_params),
+            ("weights", bytes, Some(t.weight_bytes), "--max-weights", &self.max_weights),
+            ("peak activations", peak, t.peak_activation_bytes, "--max-peak", &self.max_peak),
+            ("compulsory traffic", bytes, t.compulsory_bytes, "--max-traffic", &self.max_traffic),
+            ("memory", peak, memory(&report), "--max-memory", &self.max_memory),
+        ];
         let mut checks = Vec::new();
-        for (name, unit, found, flag, limit) in limits {
+        for (name, (unit, whole), found, flag, limit) in limits {
             let Some(limit) = limit else { continue };
             let most = number(limit, unit).ok_or_else(|| {
-                let hint =
-                    if unit.is_empty() { "for example 5G" } else { "for example 100MB or 96MiB" };
+                let counts = unit == Unit::Count;
+                let hint = if counts { "for example 5G" } else { "for example 100MB or 96MiB" };
                 hinted(format!("`{flag} {limit}` is not a number"), hint)
             })?;
             // A lower bound says something only where it is above the limit.
-            let whole = sized || !matches!(flag, "--max-peak" | "--max-memory");
             let found =
                 found.map(|n| n as f64).filter(|n| whole || *n > most || self.allow_unknown);
             // What is not known keeps to no limit, unless that was allowed.
@@ -152,7 +154,7 @@ impl Args {
                 let name = format!("time at best, {}", device.id);
                 let found = known.then_some(bound.least_seconds);
                 let ok = found.map_or(self.allow_unknown, |s| s <= limit);
-                checks.push(Check { name, unit: "s", found, limit, ok });
+                checks.push(Check { name, unit: Unit::Seconds, found, limit, ok });
             }
             match bound.memory {
                 Some(fit) => checks.push(self.fits(&device.id, fit)),
@@ -179,7 +181,7 @@ impl Args {
         let known = fit.fits.is_some() || self.allow_unknown;
         Check {
             name: format!("memory, {device}"),
-            unit: "B",
+            unit: Unit::Bytes,
             found: known.then_some(fit.needed_bytes as f64),
             limit: fit.device_bytes as f64,
             ok: fit.fits.unwrap_or(self.allow_unknown),
@@ -198,10 +200,24 @@ impl Args {
         let shares = [("coverage", c.percent), ("coverage, weights", c.weights_percent)];
         let check = |(name, found): (&str, f64)| {
             let ok = found >= least;
-            Check { name: name.into(), unit: "%", found: Some(found), limit: least, ok }
+            Check { name: name.into(), unit: Unit::Percent, found: Some(found), limit: least, ok }
         };
         let asked = self.min_coverage.is_some();
         Ok(shares.into_iter().map(check).filter(|c| asked || !c.ok).collect())
+    }
+}
+
+rooflens_ground::words! {
+    /// The unit of a limit.
+    enum Unit {
+        /// None: a count.
+        Count = "",
+        /// Bytes.
+        Bytes = "B",
+        /// Seconds.
+        Seconds = "s",
+        /// Percent.
+        Percent = "%",
     }
 }
 
@@ -209,8 +225,7 @@ impl Args {
 #[derive(Serialize)]
 struct Check {
     name: String,
-    /// `B`, `s`, `%`, or nothing for a count.
-    unit: &'static str,
+    unit: Unit,
     /// Absent where nothing is known.
     found: Option<f64>,
     limit: f64,
@@ -250,9 +265,9 @@ fn table(checked: &Checked) -> String {
     for c in &checked.checks {
         let verdict = if c.ok { "ok" } else { "BREACH" };
         let (found, limit) = match (c.found, c.unit) {
-            (None, unit) => ("not known".to_owned(), si(c.limit, unit)),
-            (Some(found), "%") => (format!("{found:.1} %"), format!("{} %", c.limit)),
-            (Some(found), unit) => (si(found, unit), si(c.limit, unit)),
+            (None, unit) => ("not known".to_owned(), si(c.limit, unit.name())),
+            (Some(found), Unit::Percent) => (format!("{found:.1} %"), format!("{} %", c.limit)),
+            (Some(found), unit) => (si(found, unit.name()), si(c.limit, unit.name())),
         };
         let (found, limit) = (found.trim_end(), limit.trim_end());
         let _ = writeln!(text, "{verdict:<7} {:<18} {found:>12} of {limit}", c.name);
@@ -273,15 +288,15 @@ fn table(checked: &Checked) -> String {
 }
 
 /// A limit of zero or more; bytes may be in powers of 1,024.
-fn number(text: &str, unit: &str) -> Option<f64> {
+fn number(text: &str, unit: Unit) -> Option<f64> {
     const BINARY: [(&str, f64); 4] = [
         ("KiB", 1024.0),
         ("MiB", 1_048_576.0),
         ("GiB", 1_073_741_824.0),
         ("TiB", 1_099_511_627_776.0),
     ];
-    let binary = BINARY.iter().filter(|_| unit == "B").find_map(|(suffix, scale)| {
+    let binary = BINARY.iter().filter(|_| unit == Unit::Bytes).find_map(|(suffix, scale)| {
         Some(text.trim().strip_suffix(suffix)?.trim_end().parse::<f64>().ok()? * scale)
     });
-    binary.or_else(|| parse_si(text, unit)).filter(|n| n.is_finite() && *n >= 0.0)
+    binary.or_else(|| parse_si(text, unit.name())).filter(|n| n.is_finite() && *n >= 0.0)
 }

@@ -93,7 +93,7 @@ impl Args {
             self.device_roofs(dtype, &dtypes)?
         };
         if !self.on.is_empty() {
-            in_type(&mut sources, measurements.is_empty(), &roof.dtype)?;
+            in_type(&mut sources, measurements.is_empty(), roof.dtype.name())?;
         }
         let drawn = Drawn { sources: &sources, measurements: &measurements, roof: &roof };
         let devices = match self.on.len() {
@@ -129,7 +129,7 @@ impl Args {
         let mut first = None;
         for name in &self.on {
             let device = super::hw::find(&catalogue, name)?;
-            let known: Vec<&str> = device.peaks.iter().map(|p| p.dtype.as_str()).collect();
+            let known: Vec<&str> = device.peaks.iter().map(|p| p.dtype.name()).collect();
             for other in asked {
                 Roof::of(device, other.as_str()).map_err(|e| super::hw::no_roof(&e))?;
             }

@@ -3,8 +3,8 @@
 use super::Pattern;
 use super::cpu::Cache;
 use super::figure::Figure;
-use super::survey::{Reading, Subject, Survey};
-use crate::hwdb::{Device, MemoryLevel, Peak};
+use super::survey::{Reading, Subject, Survey, cache_name};
+use crate::hwdb::{Basis, Confidence, Device, DeviceKind, Engine, LevelName, MemoryLevel, Peak};
 
 /// Id of the machine at hand.
 pub const HOST: &str = "host";
@@ -37,9 +37,9 @@ impl Survey {
             id: id.into(),
             name: self.cpu.name.clone(),
             vendor: self.cpu.name.split_whitespace().next().unwrap_or("unknown").into(),
-            kind: "cpu".into(),
+            kind: DeviceKind::Cpu,
             arch: Some(self.cpu.arch.into()),
-            confidence: "measured".into(),
+            confidence: Confidence::Measured,
             sources: vec!["HOST".into()],
             notes: Some(notes.join("; ")),
             compute_units: u32::try_from(threads).ok(),
@@ -50,24 +50,24 @@ impl Survey {
     }
 
     fn levels(&self, readings: &[&Reading], threads: usize) -> Vec<MemoryLevel> {
-        let mut names: Vec<&str> = Vec::new();
+        let mut names: Vec<&LevelName> = Vec::new();
         for r in readings {
             if let Subject::Stream { level, .. } = &r.subject {
-                if !names.contains(&level.as_str()) {
+                if !names.contains(&level) {
                     names.push(level);
                 }
             }
         }
-        let capacity = |name: &str| {
+        let capacity = |name: &LevelName| {
             let all = |c: &Cache| {
                 let used = if threads == 1 { 1 } else { self.cpu.instances(c) };
                 c.bytes * used as u64
             };
-            let cache = self.cpu.caches.iter().find(|c| format!("L{}", c.level) == name);
-            if name == "DRAM" { self.cpu.memory_bytes } else { cache.map(all) }
+            let cache = self.cpu.caches.iter().find(|c| cache_name(c) == *name);
+            if *name == LevelName::Dram { self.cpu.memory_bytes } else { cache.map(all) }
         };
         // Main memory first, as in every device file.
-        names.sort_by_key(|n| *n != "DRAM");
+        names.sort_by_key(|n| **n != LevelName::Dram);
         names.into_iter().map(|name| level(name, capacity(name), readings)).collect()
     }
 }
@@ -84,12 +84,12 @@ fn peaks(readings: &[&Reading]) -> Vec<Peak> {
         let product = attained(dtype);
         Some(Peak {
             dtype: (*dtype).into(),
-            unit: "vector".into(),
+            unit: Engine::Vector,
             dense_tflops: tera(r.per_second.median),
             accumulate: (accumulate != dtype).then(|| (*accumulate).into()),
             attainable_tflops: product.map(|(f, _)| tera(f.median)),
             attainable_note: product.map(|(f, size)| format!("GEMM of {size}, {}", repeats(&f))),
-            kind: "measured".into(),
+            kind: Basis::Measured,
             note: Some(format!("{simd}; {}", repeats(&r.per_second))),
             ..Peak::default()
         })
@@ -98,7 +98,7 @@ fn peaks(readings: &[&Reading]) -> Vec<Peak> {
 }
 
 /// The ceiling is the fastest of the loops: no work moves bytes faster.
-fn level(name: &str, capacity: Option<u64>, readings: &[&Reading]) -> MemoryLevel {
+fn level(name: &LevelName, capacity: Option<u64>, readings: &[&Reading]) -> MemoryLevel {
     let of = |wanted: Pattern| {
         readings.iter().find_map(|r| match &r.subject {
             Subject::Stream { level, pattern, .. } if level == name && *pattern == wanted => {
@@ -112,13 +112,13 @@ fn level(name: &str, capacity: Option<u64>, readings: &[&Reading]) -> MemoryLeve
     let fastest = known.max_by(|a, b| a.1.median.total_cmp(&b.1.median));
     let [(_, read), (_, copy), (_, triad)] = figures;
     MemoryLevel {
-        level: name.into(),
+        level: name.clone(),
         capacity_bytes: capacity,
         bandwidth_gb_s: fastest.map(|(_, f)| giga(f.median)),
         read_gb_s: read.map(|f| giga(f.median)),
         copy_gb_s: copy.map(|f| giga(f.median)),
         triad_gb_s: triad.map(|f| giga(f.median)),
-        kind: "measured".into(),
+        kind: Basis::Measured,
         note: fastest.map(|(p, f)| format!("{}; {}", p.name(), repeats(&f))),
         ..MemoryLevel::default()
     }

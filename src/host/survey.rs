@@ -1,11 +1,12 @@
 //! All ceilings of this machine's CPU, measured: arithmetic by type, a real matrix product, and
 //! bandwidth level by level; on one thread and on all.
 
-use super::cpu::{Cpu, cpu};
+use super::cpu::{Cache, Cpu, cpu};
 use super::figure::{Figure, repetitions, together};
 use super::kernels::{self, Kernel};
 use super::product::{self, Product};
 use super::streams::{Arrays, LINE, Pattern};
+use crate::hwdb::{CeilingType, LevelName};
 use crate::os::proc::Proc;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -59,7 +60,7 @@ pub enum Subject {
     /// A loop over memory.
     Stream {
         /// `L1`, `L2`, `L3`, `DRAM`.
-        level: String,
+        level: LevelName,
         /// What the loop does.
         pattern: Pattern,
         /// Bytes that a thread goes over.
@@ -80,9 +81,10 @@ impl Subject {
     /// The unit of its figures.
     pub fn unit(&self) -> &'static str {
         match self {
-            Self::Arithmetic { dtype: "i8", .. } => "OP/s",
+            Self::Arithmetic { dtype, .. } | Self::Product { dtype, .. } => {
+                CeilingType::from(*dtype).unit_of_rate()
+            }
             Self::Stream { .. } => "B/s",
-            _ => "FLOP/s",
         }
     }
 }
@@ -139,7 +141,7 @@ pub fn survey(plan: &SurveyPlan, progress: &mut dyn FnMut(f64)) -> Survey {
 enum Task {
     Arithmetic(&'static Kernel),
     Product,
-    Stream { level: String, pattern: Pattern, bytes: usize },
+    Stream { level: LevelName, pattern: Pattern, bytes: usize },
 }
 
 fn tasks(cpu: &Cpu, plan: &SurveyPlan, absent: &mut Vec<String>) -> Vec<(usize, Task)> {
@@ -164,7 +166,7 @@ fn tasks(cpu: &Cpu, plan: &SurveyPlan, absent: &mut Vec<String>) -> Vec<(usize, 
         for pattern in Pattern::ALL {
             for n in &threads {
                 // Main memory is shared by the threads that run; a cache's share is each thread's.
-                let bytes = if level == "DRAM" { bytes / n } else { bytes };
+                let bytes = if level == LevelName::Dram { bytes / n } else { bytes };
                 tasks.push((*n, Task::Stream { level: level.clone(), pattern, bytes }));
             }
         }
@@ -172,8 +174,13 @@ fn tasks(cpu: &Cpu, plan: &SurveyPlan, absent: &mut Vec<String>) -> Vec<(usize, 
     tasks
 }
 
+/// The level of a cache, as device files call it.
+pub(super) fn cache_name(cache: &Cache) -> LevelName {
+    LevelName::from(format!("L{}", cache.level))
+}
+
 /// Bytes to go over, level by level: of a thread for a cache, of all together for main memory.
-fn working_sets(cpu: &Cpu, plan: &SurveyPlan, absent: &mut Vec<String>) -> Vec<(String, usize)> {
+fn working_sets(cpu: &Cpu, plan: &SurveyPlan, absent: &mut Vec<String>) -> Vec<(LevelName, usize)> {
     let mut sets = Vec::new();
     let mut inner = 0;
     for cache in &cpu.caches {
@@ -186,7 +193,7 @@ fn working_sets(cpu: &Cpu, plan: &SurveyPlan, absent: &mut Vec<String>) -> Vec<(
             ));
             continue;
         }
-        sets.push((format!("L{}", cache.level), share / 2));
+        sets.push((cache_name(cache), share / 2));
         inner = share;
     }
     // STREAM's rule: an array is four times the last caches together.
@@ -197,7 +204,7 @@ fn working_sets(cpu: &Cpu, plan: &SurveyPlan, absent: &mut Vec<String>) -> Vec<(
     if dram < wanted {
         absent.push("DRAM: arrays are smaller than four times the last cache".into());
     }
-    sets.push(("DRAM".into(), dram));
+    sets.push((LevelName::Dram, dram));
     let bytes = |b: u64| usize::try_from(b).unwrap_or(usize::MAX);
     sets.into_iter().map(|(level, b)| (level, bytes(b).max(LINE))).collect()
 }
@@ -353,13 +360,13 @@ pub(super) mod tests {
         cpu.caches = vec![cache(1, 32 << 10, 1), cache(2, 1 << 20, 1), cache(3, 32 << 20, 8)];
         let mut absent = Vec::new();
         let sets = working_sets(&cpu, &SurveyPlan::default(), &mut absent);
-        let of = |name: &str| sets.iter().find(|(level, _)| level == name).map(|(_, b)| *b);
+        let of = |name: &str| sets.iter().find(|(level, _)| level.name() == name).map(|(_, b)| *b);
         assert_eq!((of("L1"), of("L2"), of("L3")), (Some(16 << 10), Some(1 << 19), Some(2 << 20)));
         assert!(absent.is_empty(), "{absent:?}");
         // A last cache whose share is no larger than what lies inside it cannot be told apart.
         cpu.caches[2] = cache(3, 11 << 20, 8);
         let sets = working_sets(&cpu, &SurveyPlan::default(), &mut absent);
-        assert!(sets.iter().all(|(level, _)| level != "L3"));
+        assert!(sets.iter().all(|(level, _)| level.name() != "L3"));
         assert_eq!(absent, ["L3: a thread's share is no larger than its L2"]);
     }
 

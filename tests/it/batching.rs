@@ -104,10 +104,12 @@ fn an_interrupted_study_keeps_what_was_measured() {
 #[test]
 fn wrong_words_are_refused_with_a_hint() {
     let target = "kserve+http://127.0.0.1:1/m";
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["--loads", "7"], "0.01 to 2"),
         (&["--server-batching", "on"], "is not a setting"),
         (&["--load", "steady:3"], "has no --load"),
+        // The default of `probe`, given: it would be ignored.
+        (&["--load", "closed:1"], "has no --load"),
         (&["--spawn", "true"], "has no --spawn"),
         (&["--slo", "p99=1ms"], "has no --slo"),
         (&[], "refused"),

@@ -46,7 +46,8 @@ fn peaks_bandwidths_and_ridges_reproduce_the_sources() {
         }
         let [dtype, unit, dense, sparse, ridge] = words[..] else { panic!("{line}") };
         let dense = number(dense).unwrap();
-        let mut found = device.peaks.iter().filter(|p| p.dtype == dtype && p.unit == unit);
+        let mut found =
+            device.peaks.iter().filter(|p| p.dtype.name() == dtype && p.unit.name() == unit);
         let peak = found.find(|p| close(p.dense_tflops, dense));
         let peak = peak.unwrap_or_else(|| panic!("{}: {line}", device.id));
         assert!(same(peak.sparse_tflops, number(sparse)), "{}: {line}", device.id);
@@ -83,7 +84,7 @@ fn sums_in_f32_and_the_boost_clock_are_the_default() {
         let name = format!("nvidia-rtx{name}");
         let default = roof(&name, dtype.into()).unwrap();
         assert!(close(default.peak.get(), f32_sums * 1e12), "{name}: {}", default.peak);
-        assert_eq!(default.accumulate.as_deref(), Some("f32"));
+        assert_eq!(default.accumulate, Some("f32".into()));
         let narrow = Choice { accumulate: Some("f16"), ..dtype.into() };
         assert!(close(roof(&name, narrow).unwrap().peak.get(), f16_sums * 1e12), "{name}");
     }
@@ -179,7 +180,7 @@ fn every_number_has_a_kind_a_source_and_a_confidence() {
     let catalogue = Catalogue::builtin().unwrap();
     for d in catalogue.iter() {
         assert_eq!(catalogue.problems(d), Vec::<String>::new(), "{}", d.id);
-        assert!(!d.confidence.is_empty() && !d.sources.is_empty(), "{}", d.id);
+        assert!(!d.confidence.name().is_empty() && !d.sources.is_empty(), "{}", d.id);
         for peak in &d.peaks {
             // A vendor's sparse figure is at least 1.9 times a dense one of the same unit: none
             // stands in a dense field beside its own half.

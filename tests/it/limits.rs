@@ -129,6 +129,10 @@ fn long_formulas_of_inputs_take_little_memory() {
         let (read, made) = (4 * 400, if index { 2 * 8 * 400 } else { 4 * 400 });
         let peak = if inputs.len() > 1 { 4_000 * read + made } else { read + 2 * made };
         assert_eq!(report["totals"]["peak_activation_bytes"], peak);
+        // What is let go of is said.
+        let said = report["diagnostics"].as_array().unwrap();
+        let past = |d: &serde_json::Value| d["message"].as_str().unwrap().contains("are let go of");
+        assert!(said.iter().any(past), "{said:?}");
     }
 }
 

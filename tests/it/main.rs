@@ -11,6 +11,7 @@ mod cli;
 mod contrib;
 mod corpus;
 mod data_dependent;
+mod decisions;
 mod estimates;
 mod exports;
 mod formulas;

@@ -23,6 +23,8 @@ pub(crate) struct Source {
     pub(crate) functions: Vec<(String, usize)>,
     /// String literals, with their line.
     pub(crate) strings: Vec<(usize, String)>,
+    /// Lines on which something is decided by comparing text with a literal.
+    pub(crate) decisions: BTreeSet<usize>,
     /// Lines of documentation, with their line in the file.
     pub(crate) docs: Vec<(usize, String)>,
     /// Names that `use` brings into a module: where they come from.
@@ -80,6 +82,7 @@ impl Source {
             written: Vec::new(),
             functions: Vec::new(),
             strings: Vec::new(),
+            decisions: BTreeSet::new(),
             docs: Vec::new(),
             imports: BTreeMap::new(),
             tests: BTreeSet::new(),
@@ -95,6 +98,9 @@ impl Source {
                 self.tests.extend(name.map(|name| joined(module, &[name])));
                 at += end;
                 continue;
+            }
+            if decides(tokens, at) {
+                self.decisions.insert(tokens[at].line);
             }
             at += self.token(&tokens[at..], module);
         }
@@ -246,6 +252,33 @@ fn absolute(path: &[String], module: &Names) -> Option<Names> {
 
 fn joined(base: &Names, rest: &[String]) -> Names {
     base.iter().chain(rest).cloned().collect()
+}
+
+/// Whether text is compared at this place: a literal beside `==` or `!=`, as a pattern of an arm, alone or in a tuple,
+/// or in the pattern of `matches!`.
+fn decides(tokens: &[Token], at: usize) -> bool {
+    let is = |at: usize, sign: &str| tokens.get(at).is_some_and(|t| t.is(sign));
+    let equal = |at: usize| (is(at, "=") || is(at, "!")) && is(at + 1, "=");
+    let arm = is(at + 1, "=") && is(at + 2, ">") || is(at + 1, "if") || is(at + 1, "|");
+    match &tokens[at].kind {
+        Kind::Text(_) => arm || equal(at + 1) || at >= 2 && equal(at - 2),
+        Kind::Group('(', inner, _) => arm && holds_text(inner),
+        Kind::Word(word) if word == "matches" && is(at + 1, "!") => {
+            let inner = tokens.get(at + 2).and_then(|t| t.group('(')).unwrap_or_default();
+            let pattern = inner.split(|t| t.is(",")).skip(1).flatten();
+            let pattern: Vec<Token> = pattern.take_while(|t| !t.is("if")).cloned().collect();
+            holds_text(&pattern)
+        }
+        _ => false,
+    }
+}
+
+fn holds_text(tokens: &[Token]) -> bool {
+    tokens.iter().any(|t| match &t.kind {
+        Kind::Text(_) => true,
+        Kind::Group(_, inner, _) => holds_text(inner),
+        _ => false,
+    })
 }
 
 /// An item under `#[cfg(test)]` at the start of the tokens: its end, and the name if it is a module in a

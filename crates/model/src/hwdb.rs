@@ -7,10 +7,12 @@ mod catalogue;
 mod ceiling;
 mod check;
 mod positive;
+mod words;
 
 pub use catalogue::{Catalogue, HwdbError};
 pub use ceiling::{ALL_UNITS, Ceiling, CeilingError, Choice, ceiling_type};
 pub use check::{Disagreement, PeakCheck, Verdict};
+pub use words::{Basis, CeilingType, Confidence, DeviceKind, Direction, Engine, LevelName};
 
 use rooflens_ground::units::{BytesPerSecond, FlopsPerSecond};
 use serde::{Deserialize, Serialize};
@@ -29,7 +31,7 @@ pub struct Device {
     /// Maker.
     pub vendor: String,
     /// `gpu`, `cpu`, `npu`, `soc`.
-    pub kind: String,
+    pub kind: DeviceKind,
     /// Architecture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arch: Option<String>,
@@ -40,7 +42,7 @@ pub struct Device {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant_of: Option<String>,
     /// How sure the numbers are, where they do not say themselves.
-    pub confidence: String,
+    pub confidence: Confidence,
     /// Keys into `sources.toml`, of all numbers that name none themselves.
     #[serde(default)]
     pub sources: Vec<String>,
@@ -166,9 +168,9 @@ pub struct CalibrationPoint {
 #[serde(deny_unknown_fields)]
 pub struct Peak {
     /// `f32`, `tf32`, `f16`, `bf16`, `f8`, `i8` …
-    pub dtype: String,
+    pub dtype: CeilingType,
     /// `vector`, `tensor`, `matrix`, or `dla`: accelerators that work beside the others.
-    pub unit: String,
+    pub unit: Engine,
     /// 10^12 operations a second, an FMA counted as two, without sparsity.
     #[serde(deserialize_with = "positive::one")]
     pub dense_tflops: f64,
@@ -177,7 +179,7 @@ pub struct Peak {
     pub sparse_tflops: Option<f64>,
     /// Type sums are kept in: `f16`, `f32`. Not given where the device has one rate for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accumulate: Option<String>,
+    pub accumulate: Option<CeilingType>,
     /// What a real matrix product reaches, measured: 10^12 operations a second.
     #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub attainable_tflops: Option<f64>,
@@ -191,13 +193,13 @@ pub struct Peak {
     #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub flop_per_unit_clock: Option<f64>,
     /// `theoretical` or `measured`.
-    pub kind: String,
+    pub kind: Basis,
     /// Where this number comes from, when not from the device's sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// How sure this number is, when not as sure as the device's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub confidence: Option<String>,
+    pub confidence: Option<Confidence>,
     /// What other sources say, in 10^12 operations a second.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<Rival>,
@@ -211,7 +213,7 @@ pub struct Peak {
 #[serde(deny_unknown_fields)]
 pub struct MemoryLevel {
     /// `DRAM`, `L2`, `L3` …
-    pub level: String,
+    pub level: LevelName,
     /// Size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_bytes: Option<u64>,
@@ -228,13 +230,13 @@ pub struct MemoryLevel {
     #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
     pub triad_gb_s: Option<f64>,
     /// `theoretical` or `measured`.
-    pub kind: String,
+    pub kind: Basis,
     /// Where these numbers come from, when not from the device's sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// How sure these numbers are, when not as sure as the device's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub confidence: Option<String>,
+    pub confidence: Option<Confidence>,
     /// What other sources say, in 10^9 bytes a second.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<Rival>,
@@ -267,9 +269,9 @@ pub struct Link {
     #[serde(deserialize_with = "positive::one")]
     pub bandwidth_gb_s: f64,
     /// `one way`, or `both ways` together.
-    pub direction: String,
+    pub direction: Direction,
     /// `theoretical` or `measured`.
-    pub kind: String,
+    pub kind: Basis,
     /// Where this number comes from, when not from the device's sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -310,11 +312,6 @@ impl Peak {
     pub fn rate(&self) -> FlopsPerSecond {
         FlopsPerSecond(self.dense_tflops * 1e12)
     }
-
-    /// What counts as one: integers are not floating point.
-    pub fn unit_of_rate(&self) -> &'static str {
-        if self.dtype.starts_with('i') { "OP/s" } else { "FLOP/s" }
-    }
 }
 
 impl MemoryLevel {
@@ -327,12 +324,12 @@ impl MemoryLevel {
 impl Device {
     /// The largest cache whose size is known.
     pub fn cache_bytes(&self) -> Option<u64> {
-        let caches = self.memory.iter().filter(|m| m.level != "DRAM");
+        let caches = self.memory.iter().filter(|m| m.level != LevelName::Dram);
         caches.filter_map(|m| m.capacity_bytes).max()
     }
 
     /// Main memory.
     pub fn dram(&self) -> Option<&MemoryLevel> {
-        self.memory.iter().find(|m| m.level == "DRAM")
+        self.memory.iter().find(|m| m.level == LevelName::Dram)
     }
 }

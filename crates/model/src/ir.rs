@@ -12,8 +12,10 @@ mod order;
 mod tensor;
 
 pub use account::{Tally, TensorAccount};
-pub use attr::{Attr, AttrError, Attrs};
+pub use attr::AttrError;
 pub use diagnostic::{Diagnostic, Severity};
-pub use graph::{Graph, GraphError, Model, Node, NodeId, Sparse, Value, ValueId, Weight};
+pub use graph::{
+    Attr, Attrs, Graph, GraphError, Model, Node, NodeId, Sparse, Value, ValueId, Weight,
+};
 pub use order::Order;
 pub use tensor::{DType, Elem, MAX_RANK, MAX_TRACKED, Sequence, Shape, SmallValue, TensorInfo};

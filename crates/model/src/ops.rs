@@ -19,6 +19,7 @@ mod contraction;
 mod contrib;
 mod control;
 mod cost;
+mod effect;
 mod elementwise;
 mod fast;
 mod folding;
@@ -48,7 +49,8 @@ mod values;
 mod views;
 
 pub use context::{Equality, OpCx, OpError, RunBody};
-pub use cost::{Cost, Effect, NodeCost, Status};
+pub use cost::{Cost, NodeCost, Status};
+pub use effect::Effect;
 pub use fast::{Fast, Share};
 pub use inner::{Inner, Run};
 pub use part::Part;

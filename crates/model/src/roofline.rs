@@ -8,7 +8,7 @@ mod levels;
 
 pub use levels::{Hierarchy, Level, LevelPlacement};
 
-use crate::hwdb::{CeilingError, Choice, Device};
+use crate::hwdb::{Basis, CeilingError, CeilingType, Choice, Device};
 use rooflens_ground::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Intensity, Seconds};
 
 /// The ceilings of a device that hold for one data type.
@@ -17,9 +17,9 @@ pub struct Roof {
     /// The device.
     pub device: String,
     /// The data type.
-    pub dtype: String,
+    pub dtype: CeilingType,
     /// Type that sums are kept in, where the device names it.
-    pub accumulate: Option<String>,
+    pub accumulate: Option<CeilingType>,
     /// The unit that computes, several joined by ` + `; empty where not known.
     pub unit: String,
     /// The clock of the compute ceiling in MHz, where it is above that of the listed figure.
@@ -80,7 +80,7 @@ impl Roof {
             boost_mhz: device.boost_mhz,
             peak: ceiling.rate,
             bandwidth,
-            measured: ceiling.measured && dram.kind == "measured",
+            measured: ceiling.measured && dram.kind == Basis::Measured,
             cached: Bytes(device.cache_bytes().unwrap_or(0) as f64),
         };
         Ok((roof, ceiling.attainable))

@@ -24,7 +24,7 @@ pub use measurement::{
     ModelPart, PercentilePart, PlanPart, RunPart, SenderPart, SloOutcome, SloPart, SlotPart,
     StageRows, TargetPart, Verdict, VerdictPart, WindowPart,
 };
-pub use meters::{MeterPart, SERVER_CPU, ScrapePart, SeriesKind, SeriesPart};
+pub use meters::{MeterPart, MeterRole, MeterUnit, ScrapePart, SeriesKind, SeriesPart};
 pub use pipeline::{BottleneckPart, PipePart, PipelinePart, Role, StagePart, StageSource};
 pub use start_up::{
     CachePart, DefinitionPart, FigureUnit, PageCache, PollsPart, START_UP, SpreadPart, StartPart,

@@ -34,6 +34,9 @@ enum EncodingFlag {
     Binary,
 }
 
+/// The load where none is given.
+const ONE_AT_A_TIME: &str = "closed:1";
+
 /// Measure a serving platform under load: latency, throughput, and what the numbers are worth.
 ///
 /// TARGET is one of
@@ -77,8 +80,8 @@ pub(in crate::cli) struct Args {
     /// What to probe.
     target: String,
     /// When requests are due.
-    #[arg(long, value_name = "LOAD", default_value = "closed:1", help_heading = "Load")]
-    load: String,
+    #[arg(long, value_name = "LOAD", default_value = ONE_AT_A_TIME, help_heading = "Load")]
+    load: Option<String>,
     /// Seconds in which requests are scheduled. Of `--load max`, those of an attempt, which takes longer where its
     /// percentile needs it. 20 where omitted, and 120 at most with --until.
     #[arg(long, value_name = "S", help_heading = "Load")]
@@ -255,15 +258,19 @@ impl Args {
             emit(&summary(&measured.file, saved.is_ok().then_some(&*folder)), None)?;
             return saved.map(|()| exit(&measured.file));
         }
-        let mut sweep = Sweep { target: &self.target, load: &self.load, folder: &folder, runs };
+        let mut sweep = Sweep { target: &self.target, load: self.load(), folder: &folder, runs };
         let swept = sweep.measure(&stop, bar).map_err(failed)?;
         sweep::save(&swept.file, &folder)?;
         Ok(if swept.holds { Exit::Good } else { Exit::Failed })
     }
 
+    fn load(&self) -> &str {
+        self.load.as_deref().unwrap_or(ONE_AT_A_TIME)
+    }
+
     fn asked(&self) -> Result<Asked> {
         let until = self.until.as_deref().map(load::tolerance).transpose()?;
-        let wanted = load::load(&self.load, self.seed)?;
+        let wanted = load::load(self.load(), self.seed)?;
         let slo = self.slo.as_deref().map(load::slo).transpose()?;
         let (goal, first, prescribed, judged_by) = match wanted {
             Wanted::Load(load, batch, by) => (Goal::Load, load, batch, by),

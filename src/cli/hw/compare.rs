@@ -1,7 +1,7 @@
 //! `rooflens hw compare`.
 
 use super::{Exit, Form, catalogue, emit, find, print_json};
-use crate::hwdb::{Choice, Device, MemoryLevel, Peak};
+use crate::hwdb::{CeilingType, Choice, Device, MemoryLevel, Peak};
 use crate::units::{BytesPerSecond, FlopsPerSecond, si};
 use anyhow::Result;
 use std::fmt::Write;
@@ -42,8 +42,8 @@ impl Args {
 }
 
 /// Types that at least one of the devices has, in the order of first mention.
-fn dtypes(devices: &[&Device], wanted: Option<&str>) -> Result<Vec<String>> {
-    let mut all: Vec<String> = Vec::new();
+fn dtypes(devices: &[&Device], wanted: Option<&str>) -> Result<Vec<CeilingType>> {
+    let mut all: Vec<CeilingType> = Vec::new();
     for peak in devices.iter().flat_map(|d| &d.peaks) {
         if !all.contains(&peak.dtype) {
             all.push(peak.dtype.clone());
@@ -51,11 +51,12 @@ fn dtypes(devices: &[&Device], wanted: Option<&str>) -> Result<Vec<String>> {
     }
     let Some(wanted) = wanted else { return Ok(all) };
     let wanted = crate::analysis::type_name(wanted).unwrap_or(wanted);
-    if all.iter().any(|t| t == wanted) {
-        return Ok(vec![wanted.to_owned()]);
+    if let Some(found) = all.iter().find(|t| t.name() == wanted) {
+        return Ok(vec![found.clone()]);
     }
+    let names: Vec<&str> = all.iter().map(CeilingType::name).collect();
     let message = format!("none of these devices has a peak for `{wanted}`");
-    Err(super::hinted(message, format!("their types are: {}", all.join(", "))))
+    Err(super::hinted(message, format!("their types are: {}", names.join(", "))))
 }
 
 /// How a figure is written.
@@ -74,7 +75,7 @@ struct Row {
     figures: Vec<Option<f64>>,
 }
 
-fn rows(devices: &[&Device], dtypes: &[String]) -> Vec<Row> {
+fn rows(devices: &[&Device], dtypes: &[CeilingType]) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut row = |label: String, shown: Shown, figure: &dyn Fn(&Device) -> Option<f64>| {
         let figures: Vec<Option<f64>> = devices.iter().map(|d| figure(d)).collect();
@@ -83,17 +84,19 @@ fn rows(devices: &[&Device], dtypes: &[String]) -> Vec<Row> {
         }
     };
     for dtype in dtypes {
-        let unit = Shown::Prefixed(if dtype.starts_with('i') { "OP/s" } else { "FLOP/s" });
-        row(format!("{dtype} peak"), unit, &|d| Some(d.peak(dtype)?.rate().get()));
+        let unit = Shown::Prefixed(dtype.unit_of_rate());
+        row(format!("{dtype} peak"), unit, &|d| Some(d.peak(dtype.name())?.rate().get()));
         row(format!("{dtype}, f16 sums"), unit, &|d| {
-            let narrow = Choice { accumulate: Some("f16"), ..Choice::from(dtype.as_str()) };
+            let narrow = Choice { accumulate: Some("f16"), ..Choice::from(dtype.name()) };
             d.peaks_of(narrow).first().map(|p| p.rate().get())
         });
         row(format!("{dtype}, DLAs"), unit, &|d| {
-            let dla = Choice { unit: Some("dla"), ..Choice::from(dtype.as_str()) };
+            let dla = Choice { unit: Some("dla"), ..Choice::from(dtype.name()) };
             d.peaks_of(dla).first().map(|p| p.rate().get())
         });
-        row(format!("{dtype} GEMM"), unit, &|d| Some(d.peak(dtype)?.attainable_tflops? * 1e12));
+        row(format!("{dtype} GEMM"), unit, &|d| {
+            Some(d.peak(dtype.name())?.attainable_tflops? * 1e12)
+        });
     }
     row("bandwidth".into(), Shown::Prefixed("B/s"), &|d| {
         d.dram().and_then(MemoryLevel::rate).map(BytesPerSecond::get)
@@ -101,18 +104,18 @@ fn rows(devices: &[&Device], dtypes: &[String]) -> Vec<Row> {
     row("memory".into(), Shown::Prefixed("B"), &|d| d.dram()?.capacity_bytes.map(|b| b as f64));
     for dtype in dtypes {
         row(format!("{dtype} ridge"), Shown::Prefixed("/B"), &|d| {
-            Some((d.peak(dtype)?.rate() / d.dram()?.rate()?).get())
+            Some((d.peak(dtype.name())?.rate() / d.dram()?.rate()?).get())
         });
     }
     row("power".into(), Shown::Watts, &|d| d.tdp_w);
     for dtype in dtypes {
-        let rate = |d: &Device| d.peak(dtype).map(Peak::rate).map(FlopsPerSecond::get);
+        let rate = |d: &Device| d.peak(dtype.name()).map(Peak::rate).map(FlopsPerSecond::get);
         row(format!("{dtype} per watt"), Shown::Prefixed("/J"), &|d| Some(rate(d)? / d.tdp_w?));
     }
     rows
 }
 
-fn table(devices: &[&Device], dtypes: &[String]) -> String {
+fn table(devices: &[&Device], dtypes: &[CeilingType]) -> String {
     let mut text = format!("{:<14}", "");
     for d in devices {
         let _ = write!(text, " {:>24}", d.name.chars().take(24).collect::<String>());

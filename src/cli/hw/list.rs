@@ -46,8 +46,8 @@ impl Args {
         let catalogue = catalogue(self.hwdb.as_deref())?;
         let all: Vec<&Device> = catalogue.iter().collect();
         let vendor = known("vendor", self.vendor.as_deref(), all.iter().map(|d| &*d.vendor))?;
-        let kind = known("kind", self.kind.as_deref(), all.iter().map(|d| &*d.kind))?;
-        let types = all.iter().flat_map(|d| &d.peaks).map(|p| &*p.dtype);
+        let kind = known("kind", self.kind.as_deref(), all.iter().map(|d| d.kind.name()))?;
+        let types = all.iter().flat_map(|d| &d.peaks).map(|p| p.dtype.name());
         let named = self.dtype.as_deref().map(|t| crate::analysis::type_name(t).unwrap_or(t));
         let dtype = known("dtype", named, types)?;
         let min_peak = number("--min-peak", self.min_peak.as_deref(), "FLOP/s")?;
@@ -60,7 +60,7 @@ impl Args {
             let memory = d.dram().and_then(|m| m.capacity_bytes);
             text.contains(&filter)
                 && vendor.is_none_or(|v| d.vendor == v)
-                && kind.is_none_or(|k| d.kind == k)
+                && kind.is_none_or(|k| d.kind.name() == k)
                 && dtype.is_none_or(peak)
                 && min_memory.is_none_or(|least| memory.is_some_and(|m| m as f64 >= least))
         };
@@ -108,7 +108,7 @@ fn table(devices: &[&Device], dtype: Option<&str>) -> String {
         let rate = |dtypes: &[&str]| {
             let peaks = dtypes.iter().filter_map(|t| d.peak(t));
             let best = peaks.max_by(|a, b| a.dense_tflops.total_cmp(&b.dense_tflops));
-            best.map_or("–".to_owned(), |p| si(p.rate().get(), p.unit_of_rate()))
+            best.map_or("–".to_owned(), |p| si(p.rate().get(), p.dtype.unit_of_rate()))
         };
         let memory = d.dram().and_then(|m| m.capacity_bytes);
         let memory = memory.map_or("–".to_owned(), |b| si(b as f64, "B"));

@@ -61,10 +61,9 @@ fn rates(text: &mut String, d: &Device) {
         let _ = writeln!(text, "{}", peak_line(d, peak));
     }
     for dtype in d.types() {
-        let all = Choice { unit: Some(ALL_UNITS), ..Choice::from(dtype.as_str()) };
+        let all = Choice { unit: Some(ALL_UNITS), ..Choice::from(dtype.name()) };
         if let Some(c) = d.ceiling(all).ok().filter(|c| c.unit.contains('+')) {
-            let unit = if dtype.starts_with('i') { "OP/s" } else { "FLOP/s" };
-            let rate = si(c.rate.get(), unit);
+            let rate = si(c.rate.get(), dtype.unit_of_rate());
             let _ = writeln!(
                 text,
                 "{dtype:<5} {:<8} {rate:>14}  {} at once (--unit all)",
@@ -139,7 +138,7 @@ fn provenance(text: &mut String, catalogue: &Catalogue, d: &Device) {
 }
 
 fn peak_line(d: &Device, peak: &Peak) -> String {
-    let unit = peak.unit_of_rate();
+    let unit = peak.dtype.unit_of_rate();
     let rate = d.dram().and_then(MemoryLevel::rate);
     let ridge = rate
         .map_or(String::new(), |b| format!("  ridge at {:.1} per byte", (peak.rate() / b).get()));
@@ -170,7 +169,7 @@ const HEIGHT: usize = 12;
 fn picture(d: &Device) -> String {
     let fastest = d.peaks.iter().max_by(|a, b| a.dense_tflops.total_cmp(&b.dense_tflops));
     let base = Hierarchy::of(d, "f32").ok();
-    let base = base.or_else(|| Hierarchy::of(d, fastest?.dtype.as_str()).ok());
+    let base = base.or_else(|| Hierarchy::of(d, fastest?.dtype.name()).ok());
     let (Some(fastest), Some(base)) = (fastest, base) else { return String::new() };
     let top = fastest.rate().get();
     let low = base.roof.peak.get();

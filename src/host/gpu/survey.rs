@@ -4,7 +4,10 @@ use super::{Gpu, GpuState};
 use crate::host::device::{giga, repeats, tera};
 use crate::host::figure::Figure;
 use crate::host::survey::NOISY;
-use crate::hwdb::{Device, Link, MemoryLevel, Peak};
+use crate::hwdb::{
+    Basis, CeilingType, Confidence, Device, DeviceKind, Direction, Engine, LevelName, Link,
+    MemoryLevel, Peak,
+};
 use serde::Serialize;
 
 /// A matrix product that was timed.
@@ -78,10 +81,14 @@ impl GpuSurvey {
     pub fn device(&self, id: &str) -> Device {
         let peak = |p: &GpuProduct| Peak {
             dtype: p.dtype.into(),
-            unit: if p.dtype == "f32" { "vector" } else { "tensor" }.into(),
+            unit: if CeilingType::from(p.dtype) == CeilingType::F32 {
+                Engine::Vector
+            } else {
+                Engine::Tensor
+            },
             dense_tflops: tera(p.per_second.median),
             accumulate: (p.accumulate != p.dtype).then(|| p.accumulate.into()),
-            kind: "measured".into(),
+            kind: Basis::Measured,
             note: Some(format!("cuBLASLt GEMM of {}; {}", p.size, repeats(&p.per_second))),
             ..Peak::default()
         };
@@ -89,17 +96,17 @@ impl GpuSurvey {
             Some(Link {
                 name: name.into(),
                 bandwidth_gb_s: giga(figure?.median),
-                direction: "one way".into(),
-                kind: "measured".into(),
+                direction: Direction::OneWay,
+                kind: Basis::Measured,
                 source: None,
             })
         };
         let memory = MemoryLevel {
-            level: "DRAM".into(),
+            level: LevelName::Dram,
             capacity_bytes: self.gpu.memory_bytes,
             bandwidth_gb_s: self.copy.map(|f| giga(f.median)),
             copy_gb_s: self.copy.map(|f| giga(f.median)),
-            kind: "measured".into(),
+            kind: Basis::Measured,
             note: self.copy.map(|f| format!("copy, bytes read and written; {}", repeats(&f))),
             ..MemoryLevel::default()
         };
@@ -110,9 +117,9 @@ impl GpuSurvey {
             id: id.into(),
             name: self.gpu.name.clone(),
             vendor: "NVIDIA".into(),
-            kind: "gpu".into(),
+            kind: DeviceKind::Gpu,
             arch: self.gpu.compute_capability.as_ref().map(|c| format!("compute {c}")),
-            confidence: "measured".into(),
+            confidence: Confidence::Measured,
             sources: vec!["HOST".into()],
             notes: (!self.doubts.is_empty()).then(|| self.doubts.join("; ")),
             compute_units: self.multiprocessors,
@@ -188,7 +195,7 @@ pub(crate) mod tests {
         let text = toml::to_string(&device).unwrap();
         assert_eq!(toml::from_str::<Device>(&text).unwrap(), device);
         assert_eq!((device.launch_us, device.links.len()), (Some(2.5), 1));
-        assert_eq!(device.peak("f16").unwrap().accumulate.as_deref(), Some("f32"));
+        assert_eq!(device.peak("f16").unwrap().accumulate, Some(CeilingType::F32));
         let roof = crate::roofline::Roof::of(&device, "f16").unwrap();
         assert!(roof.measured && (roof.ridge().get() - 7e14 / 2.9e12).abs() < 0.1);
     }

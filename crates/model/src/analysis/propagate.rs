@@ -134,6 +134,7 @@ impl<'b> Walk<'b> {
                 hint: None,
             });
         }
+        diagnostics.extend(self.held.remark());
         (diagnostics, self.limits.into_inner(), self.made_in_order.into_inner())
     }
 
@@ -498,13 +499,14 @@ impl<'b> Walk<'b> {
         }
         if contents > SHORT {
             info.value = None;
+            self.held.let_go();
         }
         let long = |size: &&mut Dim| match size.as_const() {
             Some(_) => false,
             None => counted || size.length() > SHORT,
         };
         for size in info.shape.iter_mut().flatten().filter(long) {
-            *size = Dim::overflow();
+            *size = self.held.let_go();
         }
     }
 

@@ -95,18 +95,13 @@ fn saved(
     savings: &Savings,
     sure: bool,
 ) -> Flow {
-    let marked = |values: &mut dyn Iterator<Item = ValueId>| {
-        let mut marks = vec![false; graph.values.len()];
-        values.for_each(|v| marks[v.index()] = true);
-        marks
-    };
-    let outside = marked(&mut graph.inputs.iter().chain(graph.captures.values()).copied());
+    let outside = outside(graph);
     let given = |v: ValueId| {
         let stored = graph.value(v).weight.is_some() || outcome.values[v.index()].constant;
         stored || outside[v.index()] || graph.value(v).producer.is_none()
     };
     let source = |v: ValueId| Some(owner[v.index()]).filter(|v| given(*v));
-    let results = marked(&mut graph.outputs.iter().map(|v| owner[v.index()]));
+    let results = marked(graph, graph.outputs.iter().map(|v| owner[v.index()]));
     let mut read: Vec<Option<Dim>> = vec![None; graph.values.len()];
     let mut written: BTreeMap<ValueId, Dim> = BTreeMap::new();
     let mut stored = Dim::ZERO;
@@ -146,28 +141,62 @@ fn saved(
             }
         }
     }
-    for (value, saving) in &savings.values {
-        if let Some(bytes) = written.get_mut(value) {
-            *bytes = saving.written.clone();
+    Moved { read, written, stored }.flow(graph, outcome, owner, savings, sure)
+}
+
+/// What is read and written of each value of a graph, and read of what is stored in its bodies.
+struct Moved {
+    read: Vec<Option<Dim>>,
+    written: BTreeMap<ValueId, Dim>,
+    stored: Dim,
+}
+
+impl Moved {
+    /// The same by what comes in and goes out.
+    fn flow(
+        mut self,
+        graph: &Graph,
+        outcome: &Outcome,
+        owner: &[ValueId],
+        savings: &Savings,
+        sure: bool,
+    ) -> Flow {
+        for (value, saving) in &savings.values {
+            if let Some(bytes) = self.written.get_mut(value) {
+                *bytes = saving.written.clone();
+            }
         }
+        let of = |v: &ValueId| self.read[v.index()].clone().unwrap_or_default();
+        let inputs = graph.inputs.iter().map(of).collect();
+        let captures = graph.captures.iter().map(|(name, v)| (name.clone(), of(v))).collect();
+        let outside = outside(graph);
+        let rest = self.read.iter().zip(&outside).filter(|(_, outside)| !**outside);
+        let stored = self.stored + rest.filter_map(|(bytes, _)| bytes.as_ref()).sum::<Dim>();
+        let unsure = |v: ValueId| {
+            let producer = graph.value(v).producer;
+            sure && producer.is_some_and(|id| outcome.nodes[id.index()].status == Status::Bound)
+        };
+        let size = |v: &ValueId| {
+            if unsure(*v) { None } else { outcome.sizes[v.index()].clone() }
+        };
+        let sizes = graph.outputs.iter().map(|v| size(v).unwrap_or_default()).collect();
+        // A value that is given out twice is written once.
+        let outputs = graph.outputs.iter().map(|v| self.written.remove(&owner[v.index()]));
+        let outputs = outputs.map(Option::unwrap_or_default).collect();
+        Flow { inputs, captures, stored, outputs, sizes }
     }
-    let of = |v: &ValueId| read[v.index()].clone().unwrap_or_default();
-    let inputs = graph.inputs.iter().map(of).collect();
-    let captures = graph.captures.iter().map(|(name, v)| (name.clone(), of(v))).collect();
-    let rest = read.iter().zip(&outside).filter(|(_, outside)| !**outside);
-    stored = stored + rest.filter_map(|(bytes, _)| bytes.as_ref()).sum::<Dim>();
-    let unsure = |v: ValueId| {
-        let producer = graph.value(v).producer;
-        sure && producer.is_some_and(|id| outcome.nodes[id.index()].status == Status::Bound)
-    };
-    let size = |v: &ValueId| {
-        if unsure(*v) { None } else { outcome.sizes[v.index()].clone() }
-    };
-    let sizes = graph.outputs.iter().map(|v| size(v).unwrap_or_default()).collect();
-    // A value that is given out twice is written once.
-    let outputs = graph.outputs.iter().map(|v| written.remove(&owner[v.index()]));
-    let outputs = outputs.map(Option::unwrap_or_default).collect();
-    Flow { inputs, captures, stored, outputs, sizes }
+}
+
+/// These values of a graph, marked.
+fn marked(graph: &Graph, values: impl Iterator<Item = ValueId>) -> Vec<bool> {
+    let mut marks = vec![false; graph.values.len()];
+    values.for_each(|v| marks[v.index()] = true);
+    marks
+}
+
+/// Values that come from outside of a graph, marked.
+fn outside(graph: &Graph) -> Vec<bool> {
+    marked(graph, graph.inputs.iter().chain(graph.captures.values()).copied())
 }
 
 /// What the bodies of one node move, in terms of the graph around.
@@ -219,6 +248,19 @@ fn runs(node: &Node, report: &NodeReport, body: &Body) -> bool {
     !body.doubtful && (report.status != Status::Bound || &*node.op_type == "If" || at_least_once())
 }
 
+/// What a run of a body writes of the outputs of its node, and the bytes of outputs that all rounds together make.
+fn results(node: &Node, flow: &Flow, times: &Dim) -> (BTreeMap<usize, Dim>, BTreeMap<usize, Dim>) {
+    let (mut whole, mut rows) = (BTreeMap::new(), BTreeMap::new());
+    for (output, (bytes, size)) in flow.outputs.iter().zip(&flow.sizes).enumerate() {
+        match bodies::becomes(node, output) {
+            bodies::Becomes::Output(port) => drop(whole.insert(port, bytes.clone())),
+            bodies::Becomes::Part(port) => drop(rows.insert(port, size.clone() * times.clone())),
+            bodies::Becomes::Nothing => {}
+        }
+    }
+    (whole, rows)
+}
+
 /// Weights and what is captured are read once, however often a body runs, and what it carries from one
 /// round to the next may stay on the chip; its parts of what is scanned are read each in its turn, and
 /// rows of results written.
@@ -245,7 +287,8 @@ fn inside(
             saved(inner, outcome, &owner, below, sure)
         });
         let flow = again.as_ref().unwrap_or(&body.summary.least[usize::from(sure)]);
-        let mut run = Inside { stored: flow.stored.clone(), ..Inside::default() };
+        let (writes, rows) = results(node, flow, &body.times);
+        let mut run = Inside { stored: flow.stored.clone(), writes, ..Inside::default() };
         let mut note = |value: ValueId, bytes: &Dim| {
             if let Some(value) = source(value) {
                 let known = run.reads.entry(value).or_default();
@@ -263,16 +306,6 @@ fn inside(
                 *sum = std::mem::take(sum) + bytes.clone() * body.times.clone();
             } else if first {
                 note(value, bytes);
-            }
-        }
-        let mut rows: BTreeMap<usize, Dim> = BTreeMap::new();
-        for (output, (bytes, size)) in flow.outputs.iter().zip(&flow.sizes).enumerate() {
-            match bodies::becomes(node, output) {
-                bodies::Becomes::Output(port) => drop(run.writes.insert(port, bytes.clone())),
-                bodies::Becomes::Part(port) => {
-                    rows.insert(port, size.clone() * body.times.clone());
-                }
-                bodies::Becomes::Nothing => {}
             }
         }
         first = false;

@@ -1,6 +1,6 @@
 //! Finding devices: the shipped files, and a user's own.
 
-use super::Device;
+use super::{Device, DeviceKind};
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -185,7 +185,7 @@ impl Catalogue {
             let own = d.dram().and_then(|m| m.capacity_bytes);
             own.zip(memory_bytes).map_or(f64::INFINITY, |(a, b)| (a as f64 / b as f64).ln().abs())
         };
-        let scored = self.iter().filter(|d| d.kind == "gpu" || d.kind == "soc");
+        let scored = self.iter().filter(|d| matches!(d.kind, DeviceKind::Gpu | DeviceKind::Soc));
         let scored = scored.filter_map(|d| Some((score(d)?, d)));
         let order = |a: &Device, b: &Device| {
             let near = distance(b).total_cmp(&distance(a));

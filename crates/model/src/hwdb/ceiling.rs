@@ -4,11 +4,9 @@
 //! GPU. Without a choice the ceiling is the one that frameworks reach by default: sums in f32, on the
 //! device's main engine.
 
-use super::{Device, Peak};
+use super::{Basis, CeilingType, Device, Engine, Peak};
 use rooflens_ground::units::FlopsPerSecond;
 
-/// The unit of accelerators that work beside a device's main engine.
-const DLA: &str = "dla";
 /// In place of a unit: all engines at once.
 pub const ALL_UNITS: &str = "all";
 
@@ -33,9 +31,9 @@ impl<'a> From<&'a str> for Choice<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ceiling {
     /// Data type.
-    pub dtype: String,
+    pub dtype: CeilingType,
     /// Type that sums are kept in, where the device has several or names it.
-    pub accumulate: Option<String>,
+    pub accumulate: Option<CeilingType>,
     /// The unit, or several joined by ` + `.
     pub unit: String,
     /// Operations per second at the highest clock of the device.
@@ -55,7 +53,7 @@ pub enum CeilingError {
         /// The device's name.
         device: String,
         /// The type asked for.
-        dtype: String,
+        dtype: CeilingType,
         /// The types it has.
         known: Vec<String>,
     },
@@ -65,9 +63,9 @@ pub enum CeilingError {
         /// The device's name.
         device: String,
         /// The type asked for.
-        dtype: String,
+        dtype: CeilingType,
         /// The type of sums asked for.
-        accumulate: String,
+        accumulate: CeilingType,
         /// The types of sums it has.
         known: Vec<String>,
     },
@@ -77,7 +75,7 @@ pub enum CeilingError {
         /// The device's name.
         device: String,
         /// The type asked for.
-        dtype: String,
+        dtype: CeilingType,
         /// The unit asked for.
         unit: String,
         /// The units it has for the type.
@@ -106,7 +104,7 @@ impl CeilingError {
 }
 
 /// A type as device files spell it: `f8e4m3fn` is `f8`, `u8` computes as `i8`, `fp16` is `f16`.
-pub fn ceiling_type(name: &str) -> String {
+pub fn ceiling_type(name: &str) -> CeilingType {
     let lower = name.to_lowercase();
     let short = [("float", "f"), ("fp", "f"), ("uint", "i"), ("int", "i"), ("u", "i")];
     let plain = short.iter().find_map(|(long, short)| {
@@ -117,18 +115,21 @@ pub fn ceiling_type(name: &str) -> String {
     let wide = ["f8", "f6", "f4"]
         .into_iter()
         .find(|w| plain.strip_prefix(w).is_some_and(|rest| rest.starts_with('e')));
-    wide.map_or(plain, str::to_owned)
+    CeilingType::from(wide.unwrap_or(&plain))
 }
 
 impl Peak {
     /// The type of sums as device files spell it.
-    fn sums(&self) -> Option<String> {
-        self.accumulate.as_deref().map(ceiling_type)
+    pub(super) fn sums(&self) -> Option<CeilingType> {
+        self.accumulate.as_ref().map(|t| ceiling_type(t.name()))
     }
 
     /// Whether sums are kept in 16 bits or fewer.
     fn sums_are_narrow(&self) -> bool {
-        self.sums().is_some_and(|t| ["f16", "bf16", "f8", "i16"].contains(&t.as_str()))
+        matches!(
+            self.sums(),
+            Some(CeilingType::F16 | CeilingType::Bf16 | CeilingType::F8 | CeilingType::I16)
+        )
     }
 }
 
@@ -157,12 +158,12 @@ impl Device {
             Some(wanted) => p.sums() == Some(ceiling_type(wanted)),
             None => true,
         };
-        let unit = |p: &&Peak| choice.unit.is_none_or(|u| u == p.unit);
+        let unit = |p: &&Peak| choice.unit.is_none_or(|u| u == p.unit.name());
         self.of_type(choice.dtype).into_iter().filter(sums).filter(unit).collect()
     }
 
     /// The types that the device has a ceiling for, in the order of its file.
-    pub fn types(&self) -> Vec<String> {
+    pub fn types(&self) -> Vec<CeilingType> {
         distinct(self.peaks.iter().map(|p| p.dtype.clone()))
     }
 
@@ -170,29 +171,32 @@ impl Device {
     pub fn ceiling<'a>(&self, choice: impl Into<Choice<'a>>) -> Result<Ceiling, CeilingError> {
         let choice = choice.into();
         let (device, dtype) = (self.name.clone(), ceiling_type(choice.dtype));
-        let typed = self.of_type(&dtype);
+        let typed = self.of(&dtype);
         if typed.is_empty() {
-            return Err(CeilingError::Dtype { device, dtype, known: self.types() });
+            let known = self.types().iter().map(CeilingType::to_string).collect();
+            return Err(CeilingError::Dtype { device, dtype, known });
         }
         let summed = self.summed(&typed, choice.accumulate, &dtype)?;
         let together = choice.unit == Some(ALL_UNITS);
-        let (beside, main): (Vec<&Peak>, Vec<&Peak>) = summed.iter().partition(|p| p.unit == DLA);
+        let (beside, main): (Vec<&Peak>, Vec<&Peak>) =
+            summed.iter().partition(|p| p.unit == Engine::Dla);
         let parts: Vec<&Peak> = match choice.unit {
             None => self.fastest(&summed).into_iter().collect(),
             Some(ALL_UNITS) => {
                 [main, beside].iter().filter_map(|engine| self.fastest(engine)).collect()
             }
             Some(unit) => {
-                let same: Vec<&Peak> = summed.iter().copied().filter(|p| p.unit == unit).collect();
+                let same: Vec<&Peak> =
+                    summed.iter().copied().filter(|p| p.unit.name() == unit).collect();
                 self.fastest(&same).into_iter().collect()
             }
         };
         let Some(first) = parts.first() else {
-            let known = distinct(typed.iter().map(|p| p.unit.clone()));
+            let known = distinct(typed.iter().map(|p| p.unit.to_string()));
             let unit = choice.unit.unwrap_or_default().to_owned();
             return Err(CeilingError::Unit { device, dtype, unit, known });
         };
-        let units: Vec<&str> = parts.iter().map(|p| p.unit.as_str()).collect();
+        let units: Vec<&str> = parts.iter().map(|p| p.unit.name()).collect();
         let attainable = first.attainable_tflops.filter(|_| !together);
         Ok(Ceiling {
             dtype,
@@ -200,7 +204,7 @@ impl Device {
             unit: units.join(" + "),
             rate: FlopsPerSecond(parts.iter().map(|p| self.rate(p).get()).sum()),
             attainable: attainable.map(|t| FlopsPerSecond(t * 1e12)),
-            measured: parts.iter().all(|p| p.kind == "measured"),
+            measured: parts.iter().all(|p| p.kind == Basis::Measured),
         })
     }
 
@@ -209,31 +213,35 @@ impl Device {
         &self,
         typed: &[&'p Peak],
         accumulate: Option<&str>,
-        dtype: &str,
+        dtype: &CeilingType,
     ) -> Result<Vec<&'p Peak>, CeilingError> {
         let Some(wanted) = accumulate.map(ceiling_type) else { return Ok(typed.to_vec()) };
-        let usual = |p: &Peak| if p.dtype.starts_with('i') { "i32" } else { "f32" };
-        let sums = |p: &Peak| p.sums().unwrap_or_else(|| usual(p).to_owned());
+        let usual =
+            |p: &Peak| if p.dtype.is_integer() { CeilingType::I32 } else { CeilingType::F32 };
+        let sums = |p: &Peak| p.sums().unwrap_or_else(|| usual(p));
         let same: Vec<&Peak> = typed.iter().copied().filter(|p| sums(p) == wanted).collect();
         if same.is_empty() {
             return Err(CeilingError::Accumulate {
                 device: self.name.clone(),
-                dtype: dtype.to_owned(),
+                dtype: dtype.clone(),
                 accumulate: wanted,
-                known: distinct(typed.iter().map(|p| sums(p))),
+                known: distinct(typed.iter().map(|p| sums(p).to_string())),
             });
         }
         Ok(same)
     }
 
     fn of_type(&self, dtype: &str) -> Vec<&Peak> {
-        let dtype = ceiling_type(dtype);
-        self.peaks.iter().filter(|p| p.dtype == dtype).collect()
+        self.of(&ceiling_type(dtype))
+    }
+
+    fn of(&self, dtype: &CeilingType) -> Vec<&Peak> {
+        self.peaks.iter().filter(|p| p.dtype == *dtype).collect()
     }
 
     /// The fastest with wide sums on the main engine; of the others where there is none such.
     fn fastest<'p>(&self, peaks: &[&'p Peak]) -> Option<&'p Peak> {
-        let order = |p: &&&Peak| (p.unit != DLA, !p.sums_are_narrow());
+        let order = |p: &&&Peak| (p.unit != Engine::Dla, !p.sums_are_narrow());
         let rate = |p: &Peak| self.rate(p).get();
         let best =
             |a: &&&Peak, b: &&&Peak| order(a).cmp(&order(b)).then(rate(a).total_cmp(&rate(b)));
@@ -242,8 +250,8 @@ impl Device {
 }
 
 /// Each once, in the order of first mention.
-fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
+fn distinct<T: PartialEq>(names: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = Vec::new();
     for name in names {
         if !all.contains(&name) {
             all.push(name);
@@ -271,7 +279,7 @@ mod tests {
             ("INT8", "i8"),
             ("uint4", "i4"),
         ] {
-            assert_eq!(ceiling_type(name), plain, "{name}");
+            assert_eq!(ceiling_type(name).name(), plain, "{name}");
         }
     }
 
@@ -280,7 +288,7 @@ mod tests {
             dtype: dtype.into(),
             unit: unit.into(),
             dense_tflops: tflops,
-            accumulate: accumulate.map(str::to_owned),
+            accumulate: accumulate.map(CeilingType::from),
             kind: "theoretical".into(),
             ..Peak::default()
         }
@@ -306,7 +314,7 @@ mod tests {
         let rate = |choice: Choice<'_>| d.ceiling(choice).map(|c| c.rate.get() / 1e12);
         let f16 = Choice::from("f16");
         assert_eq!(rate(f16), Ok(2.0));
-        assert_eq!(d.ceiling(f16).unwrap().accumulate.as_deref(), Some("f32"));
+        assert_eq!(d.ceiling(f16).unwrap().accumulate, Some(CeilingType::F32));
         assert_eq!(rate(Choice { accumulate: Some("f16"), ..f16 }), Ok(4.0));
         assert_eq!(rate(Choice { unit: Some("vector"), ..f16 }), Ok(1.0));
         let i8 = Choice::from("u8");

@@ -1,6 +1,8 @@
 //! Whether a device file holds together: peaks against units × clock × width, and what is missing.
 
-use super::{Catalogue, Device, MemoryLevel, Peak, Rival};
+use super::{
+    Basis, Catalogue, CeilingType, Confidence, Device, Direction, Engine, MemoryLevel, Peak, Rival,
+};
 use serde::Serialize;
 
 /// Listed and recomputed peaks differ by at most this share, or a note says why.
@@ -41,9 +43,9 @@ impl std::fmt::Display for Verdict {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PeakCheck {
     /// Data type.
-    pub dtype: String,
+    pub dtype: CeilingType,
     /// Unit that computes it.
-    pub unit: String,
+    pub unit: Engine,
     /// 10^12 operations a second, as listed.
     pub listed_tflops: f64,
     /// Units × clock × width, where all three are known.
@@ -84,7 +86,7 @@ impl Device {
         let computed = peak.flop_per_unit_clock.and_then(product);
         let off = computed.map(|c| (peak.dense_tflops / c - 1.0).abs());
         let verdict = match off {
-            _ if peak.kind == "measured" => Verdict::Measured,
+            _ if peak.kind == Basis::Measured => Verdict::Measured,
             None if peak.flop_per_unit_clock.is_none() => {
                 Verdict::Unknown("width a clock is known")
             }
@@ -155,7 +157,7 @@ impl Device {
         if self.id.is_empty() || self.id != self.id.to_lowercase() {
             found.push("the id is not a lower-case name".to_owned());
         }
-        if self.confidence.is_empty() {
+        if self.confidence == Confidence::default() {
             found.push("no confidence is given".to_owned());
         }
         if self.peaks.is_empty() {
@@ -170,7 +172,7 @@ impl Device {
             }
         }
         for level in &self.memory {
-            let name = &level.level;
+            let name = level.level.name();
             found.extend(level_problems(level).into_iter().map(|p| format!("{name}: {p}")));
             found.extend(self.unsourced(name, level.source.as_deref(), &level.kind));
         }
@@ -179,8 +181,8 @@ impl Device {
             if !positive(link.bandwidth_gb_s) {
                 found.push(format!("{name}: the bandwidth is not positive"));
             }
-            if !["one way", "both ways"].contains(&link.direction.as_str()) {
-                found.push(format!("{name}: `{}` is no direction", link.direction));
+            if let Direction::Other(word) = &link.direction {
+                found.push(format!("{name}: `{word}` is no direction"));
             }
             found.extend(self.unsourced(name, link.source.as_deref(), &link.kind));
         }
@@ -200,13 +202,13 @@ impl Device {
         found
     }
 
-    fn unsourced(&self, name: &str, source: Option<&str>, kind: &str) -> Vec<String> {
+    fn unsourced(&self, name: &str, source: Option<&str>, kind: &Basis) -> Vec<String> {
         let mut found = Vec::new();
         if self.sources.is_empty() && source.is_none() {
             found.push(format!("{name}: no source is given"));
         }
-        if !["theoretical", "measured"].contains(&kind) {
-            found.push(format!("{name}: `{kind}` is neither theoretical nor measured"));
+        if let Basis::Other(word) = kind {
+            found.push(format!("{name}: `{word}` is neither theoretical nor measured"));
         }
         found
     }
@@ -243,9 +245,6 @@ fn positive(value: f64) -> bool {
     value.is_finite() && value > 0.0
 }
 
-/// Types that sums may be kept in.
-const SUMS: [&str; 6] = ["f16", "bf16", "f32", "f64", "i16", "i32"];
-
 fn peak_problems(peak: &Peak) -> Vec<&'static str> {
     let mut found = Vec::new();
     if !positive(peak.dense_tflops) {
@@ -260,8 +259,17 @@ fn peak_problems(peak: &Peak) -> Vec<&'static str> {
     if peak.attainable_tflops.is_some() && peak.attainable_note.is_none() {
         found.push("nobody is named who measured the attainable rate");
     }
-    let sums = peak.accumulate.as_deref().map(super::ceiling_type);
-    if sums.is_some_and(|t| !SUMS.contains(&t.as_str())) {
+    if !matches!(
+        peak.sums(),
+        None | Some(
+            CeilingType::F16
+                | CeilingType::Bf16
+                | CeilingType::F32
+                | CeilingType::F64
+                | CeilingType::I16
+                | CeilingType::I32
+        )
+    ) {
         found.push("sums are kept in none of f16, bf16, f32, f64, i16, i32");
     }
     if peak.flop_per_unit_clock.is_some_and(|w| !positive(w)) {
@@ -356,7 +364,7 @@ mod tests {
             (|d| d.peaks[0].sparse_tflops = Some(1.0), "does not exceed the dense one"),
             (|d| d.peaks[0].kind = "guessed".into(), "neither theoretical nor measured"),
             (|d| d.sources.clear(), "no source is given"),
-            (|d| d.confidence.clear(), "no confidence"),
+            (|d| d.confidence = Confidence::default(), "no confidence"),
             (|d| d.memory[0].bandwidth_gb_s = Some(f64::NAN), "the bandwidth is not positive"),
             (|d| d.memory[0].capacity_bytes = Some(0), "the capacity is not positive"),
             (|d| d.id = "T4".into(), "lower-case"),

@@ -1,54 +1,8 @@
 //! Attributes of a node, with readers that say what is wrong.
 
-use super::{Graph, TensorInfo};
+use super::{Attr, Attrs, Graph, TensorInfo};
 use crate::dim::Dim;
 use std::sync::Arc;
-
-/// One attribute value.
-#[derive(Clone, Debug)]
-pub enum Attr {
-    /// An integer.
-    Int(i64),
-    /// A float.
-    Float(f32),
-    /// Text, or bytes shown as text.
-    Str(String),
-    /// Integers.
-    Ints(Vec<i64>),
-    /// Floats.
-    Floats(Vec<f32>),
-    /// Texts.
-    Strs(Vec<String>),
-    /// A constant; its contents are present only where small.
-    Tensor(TensorInfo),
-    /// The body of If, Loop, Scan.
-    Graph(Box<Graph>),
-    /// A kind that no operator's cost depends on.
-    Other,
-}
-
-macro_rules! from {
-    ($($from:ty => $variant:ident, |$v:ident| $make:expr;)*) => {
-        $(impl From<$from> for Attr {
-            fn from($v: $from) -> Self {
-                Self::$variant($make)
-            }
-        })*
-    };
-}
-
-from! {
-    i64 => Int, |n| n;
-    f32 => Float, |x| x;
-    bool => Int, |flag| i64::from(flag);
-    &str => Str, |text| text.to_owned();
-    String => Str, |text| text;
-    Vec<i64> => Ints, |list| list;
-    Vec<f32> => Floats, |list| list;
-    Vec<String> => Strs, |list| list;
-    TensorInfo => Tensor, |tensor| tensor;
-    Graph => Graph, |graph| Box::new(graph);
-}
 
 /// An attribute that is missing or of the wrong kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,10 +14,6 @@ pub enum AttrError {
     #[error("attribute `{0}` is not {1}")]
     Kind(String, &'static str),
 }
-
-/// The attributes of a node, sorted by name, each name once.
-#[derive(Clone, Debug, Default)]
-pub struct Attrs(Box<[(Arc<str>, Attr)]>);
 
 impl FromIterator<(Arc<str>, Attr)> for Attrs {
     /// Of a name that is given more than once, the last counts.

@@ -1,7 +1,7 @@
 //! The graph: nodes with ordered, optional, multi-output ports, and values that know who makes
 //! them and who uses them.
 
-use super::{Attr, Attrs, DType, TensorInfo};
+use super::{DType, TensorInfo};
 use crate::dim::Dim;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::collections::BTreeMap;
@@ -122,6 +122,56 @@ impl Node {
         })
     }
 }
+
+/// One attribute value.
+#[derive(Clone, Debug)]
+pub enum Attr {
+    /// An integer.
+    Int(i64),
+    /// A float.
+    Float(f32),
+    /// Text, or bytes shown as text.
+    Str(String),
+    /// Integers.
+    Ints(Vec<i64>),
+    /// Floats.
+    Floats(Vec<f32>),
+    /// Texts.
+    Strs(Vec<String>),
+    /// A constant; its contents are present only where small.
+    Tensor(TensorInfo),
+    /// The body of If, Loop, Scan.
+    Graph(Box<Graph>),
+    /// A kind that no operator's cost depends on.
+    Other,
+}
+
+macro_rules! from {
+    ($($from:ty => $variant:ident, |$v:ident| $make:expr;)*) => {
+        $(impl From<$from> for Attr {
+            fn from($v: $from) -> Self {
+                Self::$variant($make)
+            }
+        })*
+    };
+}
+
+from! {
+    i64 => Int, |n| n;
+    f32 => Float, |x| x;
+    bool => Int, |flag| i64::from(flag);
+    &str => Str, |text| text.to_owned();
+    String => Str, |text| text;
+    Vec<i64> => Ints, |list| list;
+    Vec<f32> => Floats, |list| list;
+    Vec<String> => Strs, |list| list;
+    TensorInfo => Tensor, |tensor| tensor;
+    Graph => Graph, |graph| Box::new(graph);
+}
+
+/// The attributes of a node, sorted by name, each name once.
+#[derive(Clone, Debug, Default)]
+pub struct Attrs(pub(super) Box<[(Arc<str>, Attr)]>);
 
 /// A computation: nodes, values, and which values come in and go out.
 #[derive(Clone, Debug, Default)]

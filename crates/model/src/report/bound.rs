@@ -3,7 +3,7 @@
 use super::levels::{LevelReport, levels};
 use super::{EstimateReport, ModelReport, OpReport, PhaseKind};
 use crate::dim::Bindings;
-use crate::hwdb::Device;
+use crate::hwdb::{CeilingType, Device};
 use crate::ops::Status;
 use crate::roofline::{Hierarchy, Placement, Roof};
 use rooflens_ground::units::{Bytes, Flops, Seconds};
@@ -195,7 +195,10 @@ impl BoundReport {
     /// The same with likely times on `device`, where a runtime was calibrated there in the roof's type.
     #[must_use]
     pub fn with_estimates(mut self, device: &Device, report: &ModelReport) -> Self {
-        let calibrations = device.calibrations.iter().filter(|_| self.dtype == "f32");
+        let calibrations = device
+            .calibrations
+            .iter()
+            .filter(|_| CeilingType::from(self.dtype.as_str()) == CeilingType::F32);
         self.estimates = calibrations.map(|c| EstimateReport::new(c, report)).collect();
         self
     }
@@ -222,8 +225,8 @@ impl BoundReport {
         let runs = runs(roof, report, least_seconds, 0.0);
         Self {
             device: roof.device.clone(),
-            dtype: roof.dtype.clone(),
-            accumulate: roof.accumulate.clone(),
+            dtype: roof.dtype.to_string(),
+            accumulate: roof.accumulate.as_ref().map(CeilingType::to_string),
             unit: roof.unit.clone(),
             boost_mhz: roof.boost_mhz,
             measured: roof.measured,

@@ -28,7 +28,7 @@ pub fn op_level(hierarchy: &Hierarchy, op: &OpReport) -> Option<LevelPlacement> 
 
 /// All nodes by what binds them: compute first, then memory from the fastest level outwards.
 pub(super) fn levels(hierarchy: &Hierarchy, report: &ModelReport) -> Vec<LevelReport> {
-    let names = hierarchy.levels.iter().map(|l| l.name.as_str());
+    let names = hierarchy.levels.iter().map(|l| l.name.name());
     let empty = |name: &str| LevelReport { ceiling: name.into(), nodes: Vec::new(), seconds: 0.0 };
     let mut all: Vec<LevelReport> = ["compute"].into_iter().chain(names).map(empty).collect();
     for (i, op) in report.ops.iter().enumerate().filter(|(_, op)| op.depth == 0) {

@@ -62,8 +62,8 @@ impl<'b> Evaluator<'b> {
         Self { bindings, complete, negative: RefCell::default(), written: RefCell::default() }
     }
 
-    /// What the analysis could not settle, after the first size that cannot be; with what was assumed in
-    /// another walk, which the formulas come from.
+    /// What the analysis could not settle, after the first size that cannot be; with what was assumed, or is to be
+    /// known, of another walk, which the formulas come from.
     pub(super) fn diagnostics(
         &self,
         analysis: &Analysis,
@@ -78,7 +78,8 @@ impl<'b> Evaluator<'b> {
             hint: Some("give larger ones with --dim or --shape".to_owned()),
         });
         let own = &analysis.diagnostics;
-        let assumed = other.iter().filter(|d| d.severity == Severity::Assumption);
+        let assumed =
+            other.iter().filter(|d| matches!(d.severity, Severity::Assumption | Severity::Warning));
         let more = assumed.filter(|d| !own.contains(d));
         let found = own.iter().chain(more).map(|d| DiagnosticReport {
             severity: d.severity,

@@ -3,14 +3,14 @@
 //! Yang et al., *Hierarchical Roofline analysis for GPUs*, Concurrency and Computation 32(20), 2020.
 
 use super::{Bound, Placement, Roof};
-use crate::hwdb::{CeilingError, Choice, Device};
+use crate::hwdb::{CeilingError, Choice, Device, LevelName};
 use rooflens_ground::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Intensity};
 
 /// The ceiling of a memory level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Level {
     /// `L1`, `L2`, `DRAM` …
-    pub name: String,
+    pub name: LevelName,
     /// What it holds; main memory holds everything.
     pub capacity: Option<Bytes>,
     /// Bandwidth.
@@ -34,7 +34,7 @@ pub struct LevelPlacement {
     /// Intensity, attainable rate, time and bound.
     pub placement: Placement,
     /// The level whose bandwidth counted.
-    pub level: String,
+    pub level: LevelName,
 }
 
 impl LevelPlacement {
@@ -42,7 +42,7 @@ impl LevelPlacement {
     pub fn bound(&self) -> &str {
         match self.placement.bound {
             Bound::Compute => Bound::Compute.name(),
-            Bound::Memory => &self.level,
+            Bound::Memory => self.level.name(),
         }
     }
 }
@@ -57,7 +57,7 @@ impl Hierarchy {
         };
         let mut levels: Vec<Level> = device.memory.iter().filter_map(level).collect();
         // A cache that is slower than what lies behind it is no ceiling.
-        levels.retain(|l| l.name == "DRAM" || l.bandwidth > roof.bandwidth);
+        levels.retain(|l| l.name == LevelName::Dram || l.bandwidth > roof.bandwidth);
         levels.sort_by(|a, b| b.bandwidth.get().total_cmp(&a.bandwidth.get()));
         Ok(Self { roof, attainable, levels })
     }
@@ -65,18 +65,18 @@ impl Hierarchy {
     /// The innermost level that holds a working set of this size; main memory when none does.
     ///
     /// A level whose bandwidth or size is not known is passed over, towards main memory.
-    pub fn home(&self, working_set: Bytes) -> &str {
-        self.holder(working_set).map_or("DRAM", |l| &l.name)
+    pub fn home(&self, working_set: Bytes) -> &LevelName {
+        self.holder(working_set).map_or(&LevelName::Dram, |l| &l.name)
     }
 
     fn holder(&self, working_set: Bytes) -> Option<&Level> {
         let holds = |l: &&Level| l.capacity.is_some_and(|c| working_set <= c);
-        self.levels.iter().filter(|l| l.name != "DRAM").find(holds)
+        self.levels.iter().filter(|l| l.name != LevelName::Dram).find(holds)
     }
 
     /// Where each level's slope meets the peak, fastest level first.
     pub fn ridges(&self) -> impl Iterator<Item = (&str, Intensity)> {
-        self.levels.iter().map(|l| (l.name.as_str(), self.roof.peak / l.bandwidth))
+        self.levels.iter().map(|l| (l.name.name(), self.roof.peak / l.bandwidth))
     }
 
     /// Places work that moves `bytes` again and again over `working_set`: time = max(F/π, Q/β) with
@@ -85,13 +85,13 @@ impl Hierarchy {
         let holder = self.holder(working_set);
         let bandwidth = holder.map_or(self.roof.bandwidth, |l| l.bandwidth);
         let placement = Roof { bandwidth, ..self.roof.clone() }.place(flops, bytes);
-        LevelPlacement { placement, level: holder.map_or("DRAM", |l| &l.name).to_owned() }
+        LevelPlacement { placement, level: self.home(working_set).clone() }
     }
 
     /// Places work whose traffic is known level by level: the slowest of all ceilings binds.
     pub fn place_by_level(&self, flops: Flops, traffic: &[(&str, Bytes)]) -> LevelPlacement {
         let place = |(name, bytes): &(&str, Bytes)| {
-            let level = self.levels.iter().find(|l| l.name == *name)?;
+            let level = self.levels.iter().find(|l| l.name.name() == *name)?;
             let roof = Roof { bandwidth: level.bandwidth, ..self.roof.clone() };
             Some(LevelPlacement { placement: roof.place(flops, *bytes), level: level.name.clone() })
         };
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn the_working_set_names_the_level() {
         let h = Hierarchy::of(&device(), "f32").unwrap();
-        let homes = [1e4, 5e5, 1e7, 1e12].map(|b| h.home(Bytes(b)).to_owned());
+        let homes = [1e4, 5e5, 1e7, 1e12].map(|b| h.home(Bytes(b)).to_string());
         // L3, whose bandwidth is not known, is passed over.
         assert_eq!(homes, ["L1", "L2", "DRAM", "DRAM"]);
         assert_eq!(h.attainable, Some(FlopsPerSecond(0.09 * 1e12)));

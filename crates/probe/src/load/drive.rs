@@ -139,9 +139,9 @@ pub struct Outcome {
     /// The sender threads; empty where they ran the inferences themselves, and are no client apart from the target.
     pub health: Vec<Health>,
     /// Share of processor time that the hypervisor gave to others.
-    pub stolen: f64,
+    pub stolen: Option<f64>,
     /// Stops of the control groups for their quota.
-    pub quota_stops: QuotaStops,
+    pub quota_stops: Option<QuotaStops>,
     /// Cores that other processes of this machine used; `None` where the system does not show it.
     pub others: Option<f64>,
     /// Processors of this machine.
@@ -234,15 +234,14 @@ impl Machine {
     }
 
     /// Share of processor time that the hypervisor gave to others since an earlier reading.
-    fn stolen_since(&self, earlier: &Self) -> f64 {
-        self.ticks.zip(earlier.ticks).map_or(0.0, |(to, from)| to.stolen_share(from))
+    fn stolen_since(&self, earlier: &Self) -> Option<f64> {
+        self.ticks.zip(earlier.ticks).map(|(to, from)| to.stolen_share(from))
     }
 
     /// Stops for a quota since an earlier reading.
-    fn stops_since(&self, earlier: &Self) -> QuotaStops {
+    fn stops_since(&self, earlier: &Self) -> Option<QuotaStops> {
         let stops = self.quota.zip(earlier.quota).map(|(to, from)| to.since(from));
-        stops
-            .map_or_else(QuotaStops::default, |s| QuotaStops { count: s.count, seconds: s.seconds })
+        stops.map(|s| QuotaStops { count: s.count, seconds: s.seconds })
     }
 
     /// Cores that other processes used since an earlier reading.

@@ -58,10 +58,10 @@ pub struct Case<'a> {
     /// The sender threads; empty where they ran the inferences themselves, so that there is no client that could
     /// hold the target up.
     pub health: &'a [Health],
-    /// Share of processor time that the hypervisor gave to others.
-    pub stolen: f64,
-    /// Stops of the client's control groups for their quota.
-    pub quota_stops: QuotaStops,
+    /// Share of processor time that the hypervisor gave to others, where the system shows it.
+    pub stolen: Option<f64>,
+    /// Stops of the client's control groups for their quota, where the system shows them.
+    pub quota_stops: Option<QuotaStops>,
     /// Evidence that a device lowered its clocks.
     pub throttled: Option<String>,
     /// What is counted, in the plural: requests, or the inferences of a runtime that the senders run.

@@ -19,8 +19,8 @@ use super::record::{Fault, FaultRow, Interval, Opened, Record, Stage};
 use super::target::Prepared;
 use super::{arrival, hlog};
 use crate::schema::{
-    ErrorPart, FindingPart, IntervalsPart, MEASUREMENT, MeasurementFile, MeterPart, MetricPart,
-    PipelinePart, PlanPart, RunPart, SERVER_CPU, ScrapePart, SenderPart, SloOutcome, SloPart,
+    ErrorPart, FindingPart, IntervalsPart, MEASUREMENT, MeasurementFile, MeterPart, MeterRole,
+    MetricPart, PipelinePart, PlanPart, RunPart, ScrapePart, SenderPart, SloOutcome, SloPart,
     StagePart, StageRows, TOOL, TargetPart, Verdict, VerdictPart, WindowPart,
 };
 use std::io::Write;
@@ -105,8 +105,8 @@ impl Aims {
             headline: self.headline,
             warm_up: self.warm_up,
             health: &[],
-            stolen: 0.0,
-            quota_stops: QuotaStops::default(),
+            stolen: None,
+            quota_stops: None,
             throttled: self.throttled.clone(),
             unit: "requests",
         }
@@ -242,9 +242,10 @@ impl Measured {
             run.seconds = run.seconds.min(theirs.seconds);
             run.stopped |= theirs.stopped;
             run.senders.extend(&theirs.senders);
-            run.stolen_share = run.stolen_share.max(theirs.stolen_share);
-            run.quota_stops += theirs.quota_stops;
-            run.quota_stopped_seconds += theirs.quota_stopped_seconds;
+            run.stolen_share = most(run.stolen_share, theirs.stolen_share);
+            run.quota_stops = sum(run.quota_stops, theirs.quota_stops);
+            run.quota_stopped_seconds =
+                sum(run.quota_stopped_seconds, theirs.quota_stopped_seconds);
             run.other_cores = most(run.other_cores, theirs.other_cores);
             if target.url != part.file.target.url {
                 target.url = format!("{}, {}", target.url, part.file.target.url);
@@ -315,12 +316,11 @@ fn gather(parts: &[Measured], teller: Option<&Measured>) -> Beside {
     let mut beside = Beside::default();
     for part in parts {
         let stripes = part.stripes("+");
-        beside.meters.extend(
-            part.file
-                .meters
-                .iter()
-                .map(|m| MeterPart { name: format!("stripe {stripes}: {}", m.name), ..m.clone() }),
-        );
+        beside.meters.extend(part.file.meters.iter().map(|m| MeterPart {
+            name: format!("stripe {stripes}: {}", m.name),
+            role: MeterRole::Plain,
+            ..m.clone()
+        }));
         for stage in part.file.stages.iter().filter(|s| s.source.with_each_answer()) {
             let known = beside.servers.iter().any(|(name, _)| *name == stage.name);
             beside
@@ -339,6 +339,14 @@ fn gather(parts: &[Measured], teller: Option<&Measured>) -> Beside {
 /// The larger of two, as far as they are known.
 fn most(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     a.map_or(b, |a| Some(b.map_or(a, |b| a.max(b))))
+}
+
+/// The sum of two, as far as they are known.
+fn sum<T: std::ops::Add<Output = T>>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a + b),
+        (a, b) => a.or(b),
+    }
 }
 
 /// Evidence of stripes whose device lowered its clocks, with the stripes' numbers; `None` where none did.
@@ -367,7 +375,10 @@ fn compose(
         unit: unit(&target, &run),
         health: &health,
         stolen: run.stolen_share,
-        quota_stops: QuotaStops { count: run.quota_stops, seconds: run.quota_stopped_seconds },
+        quota_stops: run.quota_stops.map(|count| QuotaStops {
+            count,
+            seconds: run.quota_stopped_seconds.unwrap_or_default(),
+        }),
         ..aims.case(record, run.seconds, (plan.open, plan.level))
     });
     let window = WindowPart::new(&j, record.step, target.batch);
@@ -430,8 +441,8 @@ fn inputs<'a>(file: &'a MeasurementFile, j: &Judgement) -> Inputs<'a> {
     let connecting = (mean(Metric::Lag) - late).max(0.0);
     let (tcp, tls) = (file.run.connect_seconds, file.run.handshake_seconds);
     let handshake = if tls > 0.0 { connecting * tls / (tcp + tls) } else { 0.0 };
-    let cpu = file.meters.iter().find(|m| m.name == SERVER_CPU);
-    let gpus = file.meters.iter().filter(|m| m.is_gpu_busy());
+    let cpu = file.meters.iter().find(|m| m.role == MeterRole::ServerCpu);
+    let gpus = file.meters.iter().filter(|m| m.role == MeterRole::GpuBusy);
     let checked = file.run.answers_checked;
     Inputs {
         response: file.response.mean_seconds,

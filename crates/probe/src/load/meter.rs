@@ -14,7 +14,7 @@ pub mod prometheus;
 pub mod scrape;
 
 use super::target::question::Question;
-use crate::schema::MeterPart;
+use crate::schema::{MeterPart, MeterUnit};
 use cpu_energy::{CPU_ENERGY, CpuEnergy};
 pub use energy::{Asked, energy};
 use gpu::{Gpus, Nvidia};
@@ -227,7 +227,7 @@ fn open(setup: &Setup) -> (Vec<Box<dyn Meter>>, Vec<Absent>) {
     let gpus = if away { Err(ELSEWHERE.into()) } else { Nvidia::open(&setup.gpus) };
     match gpus {
         Ok(boards) => meters.push(Box::new(Gpus(Box::new(boards)))),
-        Err(why) => absent.push(Absent { name: "GPU", unit: "", why }),
+        Err(why) => absent.push(Absent { name: "GPU", unit: MeterUnit::None, why }),
     }
     let read = |path: &std::path::Path| std::fs::read_to_string(path);
     let rapl = if away {
@@ -237,7 +237,7 @@ fn open(setup: &Setup) -> (Vec<Box<dyn Meter>>, Vec<Absent>) {
     };
     match rapl {
         Ok(rapl) => meters.push(Box::new(CpuEnergy::new(rapl))),
-        Err(why) => absent.push(Absent { name: CPU_ENERGY, unit: "J", why }),
+        Err(why) => absent.push(Absent { name: CPU_ENERGY, unit: MeterUnit::Joules, why }),
     }
     (meters, absent)
 }
@@ -282,7 +282,7 @@ mod tests {
 
     impl Meter for Odd {
         fn columns(&self) -> Vec<Column> {
-            vec![Column::new("a", "B"), Column::new("b", "B")]
+            vec![Column::new("a", MeterUnit::Bytes), Column::new("b", MeterUnit::Bytes)]
         }
 
         fn read(&mut self, row: &mut Row<'_>) {

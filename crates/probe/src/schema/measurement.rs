@@ -239,13 +239,15 @@ pub struct RunPart {
     pub schedule_fingerprint: String,
     /// The client's sender threads.
     pub senders: Vec<SenderPart>,
-    /// Share of processor time that the hypervisor gave to others, from 0 to 1.
-    pub stolen_share: f64,
-    /// How often the client's control groups were stopped for their CPU quota.
-    pub quota_stops: u64,
-    /// Time for which they were stopped, added up over processors.
+    /// Share of processor time that the hypervisor gave to others, from 0 to 1, the largest of merged stripes; null
+    /// where the system does not show it.
+    pub stolen_share: Option<f64>,
+    /// How often the client's control groups were stopped for their CPU quota, of all merged stripes that know it; null
+    /// where the system does not show it.
+    pub quota_stops: Option<u64>,
+    /// Time for which they were stopped, added up over processors; null as for `quota_stops`.
     #[serde(default)]
-    pub quota_stopped_seconds: f64,
+    pub quota_stopped_seconds: Option<f64>,
     /// Cores that other processes than the client used meanwhile, the server's among them where it runs on this
     /// machine; null where the system does not show it.
     #[serde(default)]

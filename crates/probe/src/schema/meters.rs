@@ -3,17 +3,14 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Name of the meter of the server's processor time.
-pub const SERVER_CPU: &str = "server CPU";
-
 /// A reading beside the load, joined to the window of the run.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MeterPart {
     /// What was read: `server CPU`, `GPU 0 power`; with its stripe in front after a merge.
     pub name: String,
-    /// Unit of `value`: `cores`, `B`, `W`, `J`, `Hz`, `share` (0 to 1) or `mg CO2e`; empty where the meter has none.
-    pub unit: String,
+    /// Unit of `value`; empty where the meter has none.
+    pub unit: MeterUnit,
     /// The reading; null where it could not be taken.
     pub value: Option<f64>,
     /// Upper bound of `value`, such as the cores of the machine; null where there is none.
@@ -23,12 +20,45 @@ pub struct MeterPart {
     pub unmeasured: Option<String>,
     /// How the value is to be read, such as whose it is; null where there is nothing to say.
     pub note: Option<String>,
+    /// What it says of the pipeline; known only where it was read, so that it is not in the file.
+    #[serde(skip)]
+    pub role: MeterRole,
 }
 
-impl MeterPart {
-    /// Whether it is the share of time in which a GPU of this machine ran kernels.
-    pub fn is_gpu_busy(&self) -> bool {
-        self.name.starts_with("GPU ") && self.name.ends_with(" busy")
+/// What a reading says of the pipeline of this machine's server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MeterRole {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// The processor time of the server.
+    ServerCpu,
+    /// The share of time in which a GPU ran kernels.
+    GpuBusy,
+}
+
+rooflens_ground::words! {
+    /// Unit of a reading.
+    #[derive(Default)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    pub enum MeterUnit {
+        /// Processor cores.
+        Cores = "cores",
+        /// Bytes.
+        Bytes = "B",
+        /// Watts.
+        Watts = "W",
+        /// Joules.
+        Joules = "J",
+        /// Hertz.
+        Hertz = "Hz",
+        /// A share from 0 to 1.
+        Share = "share",
+        /// Milligrams of CO2 equivalent.
+        Carbon = "mg CO2e",
+        /// None: several readings of different units, or none that could be taken.
+        #[default]
+        None = "",
     }
 }
 

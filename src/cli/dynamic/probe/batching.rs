@@ -47,7 +47,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    mut_arg("load", |a| a.hide(true)),
+    mut_arg("load", |a| a.hide(true).default_value(None::<&'static str>)),
     mut_arg("until", |a| a.hide(true)),
     mut_arg("budget", |a| a.hide(true)),
     mut_arg("requests", |a| a.hide(true)),
@@ -151,7 +151,7 @@ impl Args {
             (own.requests.is_some(), "--requests"),
             (own.model.is_some(), "--model"),
             (own.dry_run, "--dry-run"),
-            (own.load != "closed:1", "--load"),
+            (own.load.is_some(), "--load"),
         ];
         let Some((_, flag)) = strange.into_iter().find(|s| s.0) else { return Ok(()) };
         Err(hinted(

@@ -1,7 +1,7 @@
 //! A measurement in a few lines, verdict first.
 
 use crate::probe::judge::{name, same};
-use crate::schema::{BodyEncoding, MeasurementFile, MetricPart, PercentilePart, Role};
+use crate::schema::{BodyEncoding, MeasurementFile, MeterUnit, MetricPart, PercentilePart, Role};
 use crate::units::si;
 use std::fmt::Write;
 use std::path::Path;
@@ -245,10 +245,10 @@ fn pipeline(file: &MeasurementFile, out: &mut String) {
 fn meters(file: &MeasurementFile, out: &mut String) {
     for meter in &file.meters {
         let note = meter.note.as_deref().map_or(String::new(), |n| format!("  ({n})"));
-        let of = meter.of.filter(|_| meter.unit != "share");
-        let of = of.map_or(String::new(), |of| format!(" of {}", shown(of, &meter.unit)));
+        let of = meter.of.filter(|_| meter.unit != MeterUnit::Share);
+        let of = of.map_or(String::new(), |of| format!(" of {}", shown(of, meter.unit)));
         let text = match (meter.value, &meter.unmeasured) {
-            (Some(value), _) => format!("{}{of}{note}", shown(value, &meter.unit)),
+            (Some(value), _) => format!("{}{of}{note}", shown(value, meter.unit)),
             (None, why) => format!("UNMEASURED: {}", why.as_deref().unwrap_or("not read")),
         };
         let _ = writeln!(out, "  meter      {:<20} {text}", meter.name);
@@ -256,12 +256,12 @@ fn meters(file: &MeasurementFile, out: &mut String) {
 }
 
 /// A reading with its unit; shares and numbers of things take no prefix.
-fn shown(value: f64, unit: &str) -> String {
+fn shown(value: f64, unit: MeterUnit) -> String {
     match unit {
-        "share" => format!("{:.1} %", 100.0 * value),
-        "cores" if value < 0.1 => format!("{value:.4} cores"),
-        "cores" => format!("{value:.2} cores"),
-        "mg CO2e" => format!("{value:.3} mg CO2e"),
-        _ => si(value, unit),
+        MeterUnit::Share => format!("{:.1} %", 100.0 * value),
+        MeterUnit::Cores if value < 0.1 => format!("{value:.4} cores"),
+        MeterUnit::Cores => format!("{value:.2} cores"),
+        MeterUnit::Carbon => format!("{value:.3} mg CO2e"),
+        _ => si(value, unit.name()),
     }
 }

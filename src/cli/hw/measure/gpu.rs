@@ -1,7 +1,7 @@
 //! The GPUs of `rooflens hw measure`.
 
 use crate::host::{Figure, GpuSurvey, HOST, SurveyPlan, gpu_surveys};
-use crate::hwdb::{Catalogue, Device};
+use crate::hwdb::{Catalogue, CeilingType, Device};
 use crate::units::si;
 use serde::Serialize;
 use std::fmt::Write;
@@ -56,7 +56,7 @@ impl Gpus {
                 }
             };
             for p in &s.products {
-                let unit = if p.dtype == "i8" { "OP/s" } else { "FLOP/s" };
+                let unit = CeilingType::from(p.dtype).unit_of_rate();
                 row(&format!("{} GEMM of {}", p.dtype, p.size), Some(p.per_second), unit);
             }
             row("copy", s.copy, "B/s");

@@ -37,11 +37,9 @@ pub(super) fn client(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(
     }
     senders(case, sent, j, found);
     quota(case, j, found);
-    if case.stolen > 0.01 {
-        j.notes.push(format!(
-            "the hypervisor took {:.1} % of the processor time",
-            100.0 * case.stolen
-        ));
+    if let Some(stolen) = case.stolen.filter(|share| *share > 0.01) {
+        let share = 100.0 * stolen;
+        j.notes.push(format!("the hypervisor took {share:.1} % of the processor time"));
     }
 }
 
@@ -102,10 +100,7 @@ fn senders(case: &Case<'_>, sent: u64, j: &mut Judgement, found: &mut impl FnMut
 
 /// Whether a CPU quota stopped the client for long.
 fn quota(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, String)) {
-    let stops = case.quota_stops;
-    if stops.count == 0 {
-        return;
-    }
+    let Some(stops) = case.quota_stops.filter(|stops| stops.count > 0) else { return };
     let text = format!(
         "the control groups of the client were stopped {} times for their CPU quota, {} in all",
         stops.count,

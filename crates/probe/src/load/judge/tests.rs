@@ -52,8 +52,8 @@ pub(in crate::load) fn case(record: &Record, seconds: f64) -> Case<'_> {
         headline: 0.99,
         warm_up: None,
         health: &[],
-        stolen: 0.0,
-        quota_stops: QuotaStops::default(),
+        stolen: Some(0.0),
+        quota_stops: Some(QuotaStops::default()),
         throttled: None,
         unit: "requests",
     }

@@ -8,8 +8,8 @@ use crate::judge::{Finding, Health, Judgement, TAIL};
 use crate::metric::Metric;
 use crate::record::{Fault, FaultRow, Record, Stage};
 use crate::schema::{
-    ErrorPart, FindingPart, MeasurementFile, MetricPart, PercentilePart, PlanPart, RunPart,
-    SERVER_CPU, SenderPart, SlotPart, StagePart, StageRows, StageSource, TargetPart, VerdictPart,
+    ErrorPart, FindingPart, MeasurementFile, MeterRole, MetricPart, PercentilePart, PlanPart,
+    RunPart, SenderPart, SlotPart, StagePart, StageRows, StageSource, TargetPart, VerdictPart,
     WindowPart,
 };
 use crate::stats::Percentile;
@@ -74,8 +74,8 @@ impl RunPart {
             schedule_fingerprint: String::new(),
             senders: outcome.health.iter().map(SenderPart::from).collect(),
             stolen_share: outcome.stolen,
-            quota_stops: outcome.quota_stops.count,
-            quota_stopped_seconds: outcome.quota_stops.seconds,
+            quota_stops: outcome.quota_stops.map(|stops| stops.count),
+            quota_stopped_seconds: outcome.quota_stops.map(|stops| stops.seconds),
             other_cores: outcome.others,
             connections: 0,
             connect_seconds: 0.0,
@@ -109,7 +109,7 @@ impl RunPart {
 /// What other programs of this machine of so many processors did during the run, where that was much.
 pub(super) fn neighbours(file: &MeasurementFile, processors: usize) -> Option<String> {
     let all = file.run.other_cores?;
-    let server = file.meters.iter().find(|m| m.name == SERVER_CPU).and_then(|m| m.value);
+    let server = file.meters.iter().find(|m| m.role == MeterRole::ServerCpu).and_then(|m| m.value);
     let known = server.is_some() || file.target.in_process;
     let others = all - server.unwrap_or(0.0);
     let (whose, least) = if known {

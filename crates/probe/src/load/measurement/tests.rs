@@ -51,8 +51,8 @@ fn run_with(stripe: Stripe, warm_up: Option<f64>, throttled: Option<String>) -> 
     let outcome = Outcome {
         record,
         health,
-        stolen: 0.0,
-        quota_stops: QuotaStops::default(),
+        stolen: Some(0.0),
+        quota_stops: Some(QuotaStops::default()),
         others: Some(0.5),
         processors: 2,
         started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),

@@ -2,6 +2,7 @@
 
 use super::log::{Column, Role, Show};
 use super::{Meter, Row};
+use crate::schema::MeterUnit;
 use rooflens_ground::os::rapl::Rapl;
 
 /// What the readings are called, where there are none too.
@@ -24,7 +25,7 @@ impl Meter for CpuEnergy {
     fn columns(&self) -> Vec<Column> {
         let note = format!("RAPL: {}", self.zones);
         let (show, role) = (Show::Total, Role::Energy);
-        vec![Column { show, note, role, ..Column::new(CPU_ENERGY, "J") }]
+        vec![Column { show, note, role, ..Column::new(CPU_ENERGY, MeterUnit::Joules) }]
     }
 
     fn read(&mut self, row: &mut Row<'_>) {

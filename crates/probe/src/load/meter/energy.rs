@@ -2,7 +2,7 @@
 
 use super::carbon::Grid;
 use super::{Log, unmeasured};
-use crate::schema::MeterPart;
+use crate::schema::{MeterPart, MeterRole, MeterUnit};
 use std::ops::Range;
 
 /// What energy is asked about.
@@ -22,7 +22,7 @@ pub struct Asked {
 const STEP: f64 = 0.1;
 
 const NAMES: [&str; 3] = ["energy an inference", "active energy", "carbon an inference"];
-const UNITS: [&str; 3] = ["J", "J", "mg CO2e"];
+const UNITS: [MeterUnit; 3] = [MeterUnit::Joules, MeterUnit::Joules, MeterUnit::Carbon];
 
 /// Meters of energy and carbon an inference.
 pub fn energy(log: &Log, window: &Range<f64>, asked: &Asked) -> Vec<MeterPart> {
@@ -55,11 +55,12 @@ fn counted(sources: &[(&str, f64)], seconds: f64, asked: &Asked) -> Vec<MeterPar
     );
     let part = |i: usize, value, note| MeterPart {
         name: NAMES[i].into(),
-        unit: UNITS[i].into(),
+        unit: UNITS[i],
         value: Some(value),
         of: None,
         unmeasured: None,
         note: Some(note),
+        role: MeterRole::Plain,
     };
     let mut all = vec![part(0, each, scope.clone())];
     all.push(match asked.idle {
@@ -101,7 +102,7 @@ mod tests {
     /// 100 W for ten seconds, 40 W of them without load.
     fn log(joules: bool) -> Log {
         let (show, role) = (Show::Total, Role::Energy);
-        let counter = Column { show, role, ..Column::new("CPU energy", "J") };
+        let counter = Column { show, role, ..Column::new("CPU energy", MeterUnit::Joules) };
         Log {
             began: SystemTime::UNIX_EPOCH,
             columns: if joules { vec![counter] } else { Vec::new() },

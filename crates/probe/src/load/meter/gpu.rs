@@ -2,6 +2,7 @@
 
 use super::log::{Column, Role, Show};
 use super::{Meter, Row};
+use crate::schema::MeterUnit;
 use rooflens_ground::os::nvml::{Driver, DriverError, Gpu, SlowdownKind, State};
 
 /// GPUs that are read again and again.
@@ -95,17 +96,25 @@ fn board(index: u32, name: &str) -> [Column; 7] {
     };
     let share = |what: &str, note: &str| Column {
         of: Some(1.0),
-        ..column(what, "share", Show::Mean, note)
+        ..column(what, MeterUnit::Share, Show::Mean, note)
     };
     [
-        share("busy", &format!("{name}; time with a kernel running")),
-        column("memory", "B", Show::Peak, "peak, of all processes"),
-        column("power", "W", Show::Mean, "as the driver averages it"),
+        Column {
+            role: Role::Busy,
+            ..share("busy", &format!("{name}; time with a kernel running"))
+        },
+        column("memory", MeterUnit::Bytes, Show::Peak, "peak, of all processes"),
+        column("power", MeterUnit::Watts, Show::Mean, "as the driver averages it"),
         Column {
             role: Role::Energy,
-            ..column("energy", "J", Show::Total, "the board's counter, of all processes")
+            ..column(
+                "energy",
+                MeterUnit::Joules,
+                Show::Total,
+                "the board's counter, of all processes",
+            )
         },
-        column("clock", "Hz", Show::Mean, "multiprocessors"),
+        column("clock", MeterUnit::Hertz, Show::Mean, "multiprocessors"),
         Column {
             role: Role::Slowed(called.clone()),
             ..share("slowed", "time with clocks lowered by heat or supply")

@@ -1,8 +1,8 @@
 //! Processor time and memory: of the machine, of this process, and of the server's processes.
 
-use super::log::{Column, Show};
+use super::log::{Column, Role, Show};
 use super::{Meter, Row};
-use crate::schema::SERVER_CPU;
+use crate::schema::MeterUnit;
 use rooflens_ground::os::proc::Proc;
 use rooflens_ground::os::processes::{ProcessTree, ticks_per_second};
 
@@ -25,12 +25,12 @@ impl Capacity {
 
     fn cores(self, name: &str, note: String) -> Column {
         let of = self.cores;
-        Column { show: Show::Rate, note, of, ..Column::new(name, "cores") }
+        Column { show: Show::Rate, note, of, ..Column::new(name, MeterUnit::Cores) }
     }
 
     fn memory(self, name: &str, note: String) -> Column {
         let of = self.memory;
-        Column { show: Show::Peak, note, of, ..Column::new(name, "B") }
+        Column { show: Show::Peak, note, of, ..Column::new(name, MeterUnit::Bytes) }
     }
 }
 
@@ -88,7 +88,8 @@ pub(super) struct Server {
 }
 
 /// What a server's readings are called, with their units, where there are none too.
-pub(super) const SERVER: [(&str, &str); 2] = [(SERVER_CPU, "cores"), ("server memory", "B")];
+pub(super) const SERVER: [(&str, MeterUnit); 2] =
+    [("server CPU", MeterUnit::Cores), ("server memory", MeterUnit::Bytes)];
 const ENDED: &str = "the server's process ended during the run";
 
 impl Server {
@@ -107,7 +108,7 @@ impl Meter for Server {
         let who = format!("{} ({}), {n} process{plural}", self.tree.name(), self.tree.root());
         let shared = "peak resident; shared pages count for each process";
         vec![
-            Column { missing: ENDED, ..self.capacity.cores(cpu, who) },
+            Column { missing: ENDED, role: Role::ServerCpu, ..self.capacity.cores(cpu, who) },
             Column { missing: ENDED, ..self.capacity.memory(memory, shared.into()) },
         ]
     }

@@ -2,6 +2,7 @@
 
 use super::MeterPart;
 use super::scrape::{self, Answers, Told};
+use crate::schema::{MeterRole, MeterUnit};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::SystemTime;
@@ -24,6 +25,10 @@ pub(super) enum Show {
 pub(super) enum Role {
     /// Nothing more.
     Plain,
+    /// The processor time of the server.
+    ServerCpu,
+    /// The share of time in which a board ran kernels.
+    Busy,
     /// A counter of energy, J, that no other counter contains.
     Energy,
     /// Whether the hardware of the board of this name lowered its clocks: 1 or 0.
@@ -34,7 +39,7 @@ pub(super) enum Role {
 #[derive(Clone, Debug)]
 pub(super) struct Column {
     pub(super) name: String,
-    pub(super) unit: &'static str,
+    pub(super) unit: MeterUnit,
     pub(super) show: Show,
     pub(super) note: String,
     /// Its upper bound.
@@ -46,7 +51,7 @@ pub(super) struct Column {
 
 impl Column {
     /// The mean of a number without an upper bound.
-    pub(super) fn new(name: &str, unit: &'static str) -> Self {
+    pub(super) fn new(name: &str, unit: MeterUnit) -> Self {
         Self {
             name: name.into(),
             unit,
@@ -63,7 +68,7 @@ impl Column {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Absent {
     pub(super) name: &'static str,
-    pub(super) unit: &'static str,
+    pub(super) unit: MeterUnit,
     pub(super) why: String,
 }
 
@@ -109,11 +114,16 @@ impl Log {
             let later = failure.map_or(String::new(), |f| format!("; not read to the end: {f}"));
             all.push(MeterPart {
                 name: column.name.clone(),
-                unit: column.unit.into(),
+                unit: column.unit,
                 value,
                 of: value.and(column.of),
                 unmeasured: value.is_none().then(|| why.into()),
                 note: value.is_some().then(|| format!("{}{later}", column.note)),
+                role: match column.role {
+                    Role::ServerCpu => MeterRole::ServerCpu,
+                    Role::Busy => MeterRole::GpuBusy,
+                    Role::Plain | Role::Energy | Role::Slowed(_) => MeterRole::Plain,
+                },
             });
         }
         all.extend(self.absent.iter().map(|a| unmeasured(a.name, a.unit, &a.why)));
@@ -121,11 +131,12 @@ impl Log {
         let share = (self.cpu.is_finite() && wall > 0.0).then_some(self.cpu / wall);
         all.push(MeterPart {
             name: "meters themselves".into(),
-            unit: "cores".into(),
+            unit: MeterUnit::Cores,
             value: share,
             of: None,
             unmeasured: share.is_none().then(|| "the system does not account threads".into()),
             note: share.map(|_| format!("{} readings, one in {} s", self.rows.len(), self.every)),
+            role: MeterRole::Plain,
         });
         all
     }
@@ -224,14 +235,15 @@ impl Log {
 }
 
 /// A meter that could not be read.
-pub fn unmeasured(name: &str, unit: &str, why: &str) -> MeterPart {
+pub fn unmeasured(name: &str, unit: MeterUnit, why: &str) -> MeterPart {
     MeterPart {
         name: name.into(),
-        unit: unit.into(),
+        unit,
         value: None,
         of: None,
         unmeasured: Some(why.into()),
         note: None,
+        role: MeterRole::Plain,
     }
 }
 
@@ -239,7 +251,7 @@ pub fn unmeasured(name: &str, unit: &str, why: &str) -> MeterPart {
 mod tests {
     use super::*;
 
-    fn log(unit: &'static str, show: Show, points: &[(f64, f64)]) -> Log {
+    fn log(unit: MeterUnit, show: Show, points: &[(f64, f64)]) -> Log {
         Log {
             began: SystemTime::UNIX_EPOCH,
             columns: vec![Column { show, role: Role::Energy, ..Column::new("x", unit) }],
@@ -255,7 +267,7 @@ mod tests {
     #[test]
     fn counters_join_a_window_between_readings() {
         let points = [(0.0, 10.0), (1.0, 14.0), (2.0, 24.0), (3.0, 24.0)];
-        let log = log("J", Show::Total, &points);
+        let log = log(MeterUnit::Joules, Show::Total, &points);
         // Half of four, and half of ten.
         assert!((log.value(0, &(0.5..1.5)).unwrap() - 7.0).abs() < 1e-9);
         assert!((log.watts(&(0.5..2.5)).unwrap() - 6.0).abs() < 1e-9);
@@ -265,7 +277,7 @@ mod tests {
 
     #[test]
     fn readings_that_are_not_there_are_not_zero() {
-        let log = log("cores", Show::Rate, &[(0.0, f64::NAN), (1.0, f64::NAN)]);
+        let log = log(MeterUnit::Cores, Show::Rate, &[(0.0, f64::NAN), (1.0, f64::NAN)]);
         let all = log.readings(&(0.0..1.0));
         assert_eq!(all[0].value, None);
         assert!(all[0].unmeasured.is_some());

@@ -215,13 +215,13 @@ fn statistics_page(url: &str, from: f64, seconds: f64, delta: &Stats) -> ScrapeP
 /// Mean of what a request sees, and share of the time in which an instance was at it.
 fn statistics_stages(delta: &Stats, seconds: f64, instances: Option<u64>) -> Vec<StagePart> {
     let names = [
-        ("success", "total"),
-        ("queue", "queue"),
-        ("compute_input", "compute_input"),
-        ("compute_infer", "compute_infer"),
-        ("compute_output", "compute_output"),
+        ("success", "total", false),
+        ("queue", "queue", false),
+        ("compute_input", "compute_input", true),
+        ("compute_infer", "compute_infer", true),
+        ("compute_output", "compute_output", true),
     ];
-    let stage = |(key, name): (&str, &str)| {
+    let stage = |(key, name, on_an_instance): (&str, &str, bool)| {
         let span = delta.requests.get(key)?;
         // Of a queue and of the whole: the mean number in it.
         let busy = delta.batches.get(key).unwrap_or(span);
@@ -231,7 +231,7 @@ fn statistics_stages(delta: &Stats, seconds: f64, instances: Option<u64>) -> Vec
             count: span.count,
             mean_seconds: span.mean()?,
             busy_share: busy.ns as f64 * 1e-9 / seconds,
-            servers: instances.filter(|_| key.starts_with("compute")),
+            servers: instances.filter(|_| on_an_instance),
         })
     };
     names.into_iter().filter_map(stage).collect()

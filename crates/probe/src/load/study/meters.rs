@@ -5,7 +5,7 @@ use crate::drive::Outcome;
 use crate::measurement::Beside;
 use crate::meter::carbon::Grid;
 use crate::meter::{self, Asked, Log, Session, Setup};
-use crate::schema::{MeasurementFile, WindowPart};
+use crate::schema::{MeasurementFile, MeterUnit, WindowPart};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -81,11 +81,9 @@ impl Meters {
         meters.extend(meter::energy(log, &window, &asked));
         let told = log.told(&window);
         let silent = told.silent.iter();
-        meters.extend(
-            silent.map(|(page, why)| {
-                meter::unmeasured("server metrics", "", &format!("{page}: {why}"))
-            }),
-        );
+        meters.extend(silent.map(|(page, why)| {
+            meter::unmeasured("server metrics", MeterUnit::None, &format!("{page}: {why}"))
+        }));
         let servers = self.servers.clone();
         Beside { meters, stages: told.stages, scrapes: told.scrapes, servers }
     }

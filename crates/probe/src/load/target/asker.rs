@@ -1,6 +1,6 @@
 //! Asking a server what it is before the load, and inputs made from what it says. Knows no protocol's messages.
 
-use super::tensor::{self, Given, Slot, Tensor, elements};
+use super::tensor::{self, Given, MOST_GENERATED, Slot, Tensor};
 use super::{Options, TargetError, Url, explain, metadata, show};
 use crate::connector::{Connector, Encoded};
 use crate::grpc::Call;
@@ -162,13 +162,15 @@ impl<'a> Asker<'a> {
         }
         let too_large = || {
             TargetError::new(
-                format!("input `{}` of {} is beyond any request", slot.name, show(&sized)),
-                "give smaller sizes with --input",
+                format!(
+                    "input `{}` of {} is larger than {} MiB, the most that is generated",
+                    slot.name,
+                    show(&sized),
+                    MOST_GENERATED >> 20
+                ),
+                "give smaller sizes with --input, or contents with --input NAME=file.npy",
             )
         };
-        if elements(&sized).is_none() {
-            return Err(too_large());
-        }
         Tensor::random(slot, sized.clone(), self.options.seed ^ (salt << 32)).ok_or_else(too_large)
     }
 }

@@ -17,6 +17,24 @@ struct Row {
     numpy: &'static str,
     /// Bytes of an element; zero for strings.
     width: usize,
+    /// What the bytes are.
+    form: Form,
+}
+
+/// What the bytes of an element are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Flag,
+    Unsigned,
+    Signed,
+    /// 16 bits of IEEE 754.
+    Half,
+    /// The upper 16 bits of a single.
+    Brain,
+    Single,
+    Double,
+    /// A length in four bytes, and as many bytes.
+    Text,
 }
 
 const fn row(
@@ -25,25 +43,26 @@ const fn row(
     code: i32,
     numpy: &'static str,
     width: usize,
+    form: Form,
 ) -> Row {
-    Row { name, tensorflow: (tf, code), numpy, width }
+    Row { name, tensorflow: (tf, code), numpy, width, form }
 }
 
 static ROWS: &[Row] = &[
-    row("BOOL", "DT_BOOL", 10, "b1", 1),
-    row("UINT8", "DT_UINT8", 4, "u1", 1),
-    row("UINT16", "DT_UINT16", 17, "u2", 2),
-    row("UINT32", "DT_UINT32", 22, "u4", 4),
-    row("UINT64", "DT_UINT64", 23, "u8", 8),
-    row("INT8", "DT_INT8", 6, "i1", 1),
-    row("INT16", "DT_INT16", 5, "i2", 2),
-    row("INT32", "DT_INT32", 3, "i4", 4),
-    row("INT64", "DT_INT64", 9, "i8", 8),
-    row("FP16", "DT_HALF", 19, "f2", 2),
-    row("BF16", "DT_BFLOAT16", 14, "", 2),
-    row("FP32", "DT_FLOAT", 1, "f4", 4),
-    row("FP64", "DT_DOUBLE", 2, "f8", 8),
-    row("BYTES", "DT_STRING", 7, "", 0),
+    row("BOOL", "DT_BOOL", 10, "b1", 1, Form::Flag),
+    row("UINT8", "DT_UINT8", 4, "u1", 1, Form::Unsigned),
+    row("UINT16", "DT_UINT16", 17, "u2", 2, Form::Unsigned),
+    row("UINT32", "DT_UINT32", 22, "u4", 4, Form::Unsigned),
+    row("UINT64", "DT_UINT64", 23, "u8", 8, Form::Unsigned),
+    row("INT8", "DT_INT8", 6, "i1", 1, Form::Signed),
+    row("INT16", "DT_INT16", 5, "i2", 2, Form::Signed),
+    row("INT32", "DT_INT32", 3, "i4", 4, Form::Signed),
+    row("INT64", "DT_INT64", 9, "i8", 8, Form::Signed),
+    row("FP16", "DT_HALF", 19, "f2", 2, Form::Half),
+    row("BF16", "DT_BFLOAT16", 14, "", 2, Form::Brain),
+    row("FP32", "DT_FLOAT", 1, "f4", 4, Form::Single),
+    row("FP64", "DT_DOUBLE", 2, "f8", 8, Form::Double),
+    row("BYTES", "DT_STRING", 7, "", 0, Form::Text),
 ];
 
 impl Dtype {
@@ -109,6 +128,9 @@ pub enum Given {
     Contents(Dtype, Vec<i64>, Vec<u8>),
 }
 
+/// Bytes of a tensor whose contents are generated, at most: half of what a message of gRPC may have.
+pub const MOST_GENERATED: usize = 1 << 30;
+
 /// Elements of a shape; `None` when that is more than any request could hold.
 pub fn elements(shape: &[i64]) -> Option<usize> {
     let size = shape.iter().try_fold(1usize, |n, d| n.checked_mul(usize::try_from(*d).ok()?))?;
@@ -118,24 +140,31 @@ pub fn elements(shape: &[i64]) -> Option<usize> {
 impl Tensor {
     /// Contents for `slot`: floats uniform in −1 to 1, bytes uniform, other integers and flags
     /// one (valid as token ids, masks and lengths alike), strings of four letters.
+    ///
+    /// `None` for more than [`MOST_GENERATED`] bytes.
     pub fn random(slot: &Slot, shape: Vec<i64>, seed: u64) -> Option<Self> {
         let count = elements(&shape)?;
+        // Strings of four letters take eight bytes with their length.
+        let bytes = count.checked_mul(slot.dtype.width().unwrap_or(8));
+        let bytes = bytes.filter(|bytes| *bytes <= MOST_GENERATED)?;
         let mut random = Random::new(seed);
-        let mut data = Vec::with_capacity(count * slot.dtype.0.width.max(8));
+        let mut data = Vec::with_capacity(bytes);
         for _ in 0..count {
             let unit = random.symmetric();
-            match slot.dtype.name() {
-                "FP32" => data.extend_from_slice(&unit.to_le_bytes()),
-                "FP64" => data.extend_from_slice(&f64::from(unit).to_le_bytes()),
-                "FP16" => data.extend_from_slice(&f16::from_f32(unit).to_le_bytes()),
-                "BF16" => data.extend_from_slice(&unit.to_le_bytes()[2..]),
-                "UINT8" => data.push(random.next().to_le_bytes()[0]),
-                "BYTES" => {
+            match slot.dtype.0.form {
+                Form::Single => data.extend_from_slice(&unit.to_le_bytes()),
+                Form::Double => data.extend_from_slice(&f64::from(unit).to_le_bytes()),
+                Form::Half => data.extend_from_slice(&f16::from_f32(unit).to_le_bytes()),
+                Form::Brain => data.extend_from_slice(&unit.to_le_bytes()[2..]),
+                Form::Unsigned if slot.dtype.0.width == 1 => {
+                    data.push(random.next().to_le_bytes()[0])
+                }
+                Form::Text => {
                     let letters = random.next().to_le_bytes();
                     data.extend_from_slice(&4u32.to_le_bytes());
                     data.extend(letters.iter().take(4).map(|b| b'a' + b % 26));
                 }
-                _ => {
+                Form::Flag | Form::Unsigned | Form::Signed => {
                     let mut one = [0; 8];
                     one[0] = 1;
                     data.extend_from_slice(&one[..slot.dtype.0.width]);
@@ -157,8 +186,8 @@ impl Tensor {
             }
             return Some(out);
         };
-        let name = self.dtype.name();
-        if matches!(name, "FP16" | "BF16") {
+        let form = self.dtype.0.form;
+        if matches!(form, Form::Half | Form::Brain) {
             return None;
         }
         let value = |bytes: &[u8]| {
@@ -166,12 +195,12 @@ impl Tensor {
             wide[..width].copy_from_slice(bytes);
             let bits = u64::from_le_bytes(wide);
             let shift = 64 - 8 * width;
-            match name {
-                "BOOL" => Value::from(bits != 0),
+            match form {
+                Form::Flag => Value::from(bits != 0),
                 #[allow(clippy::cast_possible_truncation)]
-                "FP32" => Value::from(f32::from_bits(bits as u32)),
-                "FP64" => Value::from(f64::from_bits(bits)),
-                n if n.starts_with('U') => Value::from(bits),
+                Form::Single => Value::from(f32::from_bits(bits as u32)),
+                Form::Double => Value::from(f64::from_bits(bits)),
+                Form::Unsigned => Value::from(bits),
                 #[allow(clippy::cast_possible_wrap)]
                 _ => Value::from((bits << shift) as i64 >> shift),
             }
@@ -193,19 +222,18 @@ impl Tensor {
 /// Little-endian elements as numbers; `None` for strings.
 pub fn numbers(dtype: Dtype, data: &[u8]) -> Option<Vec<f64>> {
     let width = dtype.width()?;
-    let name = dtype.name();
     let number = |bytes: &[u8]| {
         let mut wide = [0; 8];
         wide[..width].copy_from_slice(bytes);
         let bits = u64::from_le_bytes(wide);
         let shift = 64 - 8 * width;
         #[allow(clippy::cast_possible_truncation)]
-        match name {
-            "FP16" => f16::from_bits(bits as u16).into(),
-            "BF16" => bf16::from_bits(bits as u16).into(),
-            "FP32" => f64::from(f32::from_bits(bits as u32)),
-            "FP64" => f64::from_bits(bits),
-            n if n.starts_with("INT") => ((bits << shift).cast_signed() >> shift) as f64,
+        match dtype.0.form {
+            Form::Half => f16::from_bits(bits as u16).into(),
+            Form::Brain => bf16::from_bits(bits as u16).into(),
+            Form::Single => f64::from(f32::from_bits(bits as u32)),
+            Form::Double => f64::from_bits(bits),
+            Form::Signed => ((bits << shift).cast_signed() >> shift) as f64,
             _ => bits as f64,
         }
     };
@@ -269,7 +297,10 @@ mod tests {
                 );
             }
         }
+        // Nothing is reserved for what is beyond the limit: 2^32 elements of eight bytes were 32 GiB.
         assert!(Tensor::random(&slot("FP32"), vec![1 << 40], 1).is_none());
+        assert!(Tensor::random(&slot("FP64"), vec![1 << 32], 1).is_none());
+        assert!(Tensor::random(&slot("BYTES"), vec![(1 << 27) + 1], 1).is_none());
     }
 
     #[test]
