@@ -79,7 +79,9 @@ fn widen(cx: &OpCx<'_>, a: &TensorInfo, b: &TensorInfo, widening: Widening<'_>) 
         }
     }
     if let (None, Some(x), Some(y)) = (&joined.sequence, &a.sequence, &b.sequence) {
-        let element = match (x.length.is_zero(), y.length.is_zero()) {
+        let holds_nothing =
+            |s: &Sequence| s.length.is_zero() || s.element.elements().is_some_and(|n| n.is_zero());
+        let element = match (holds_nothing(x), holds_nothing(y)) {
             (true, _) => y.element.clone(),
             (_, true) => x.element.clone(),
             _ => widen(cx, &x.element, &y.element, widening),

@@ -49,13 +49,13 @@ fn elementwise(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         .comparisons(each("comparison")?))
 }
 
-/// A sequence of so many elements of which only the type is known.
+/// A sequence of so many elements that nobody has set yet: until then they hold nothing.
 fn reserve(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let length = match cx.ints(0)?.first() {
         Some(length) => length.maximum(&Dim::ZERO),
         None => return invalid!("no length"),
     };
-    let element = TensorInfo { dtype: named(cx)?, ..TensorInfo::default() };
+    let element = TensorInfo::new(named(cx)?, vec![Dim::ZERO]);
     Ok(Effect::one(Sequence { elements: None, element, length }.into()).free(1))
 }
 
@@ -71,7 +71,7 @@ fn set(cx: &OpCx<'_>) -> Result<Effect, OpError> {
             return Ok(Effect::one(TensorInfo::sequence_of(elements)).free(3));
         }
     }
-    let fresh = s.element.shape.is_none();
+    let fresh = s.element.elements().is_none_or(|n| n.is_zero());
     let element = if fresh { new } else { s.element.join(&new) };
     let sequence = Sequence { elements: None, element, length: s.length.clone() };
     Ok(Effect::one(sequence.into()).free(3))

@@ -150,8 +150,9 @@ fn stepped(a: &TensorInfo, b: &TensorInfo, number: &Dim) -> Option<TensorInfo> {
     let sequence = match (&a.sequence, &b.sequence) {
         (Some(x), Some(y)) if x == y => Some(x.clone()),
         (Some(x), Some(y)) => {
-            // Elements that nobody has set yet have no shape.
-            let unset = x.length.is_zero() || x.element.shape.is_none();
+            // Elements that nobody has set yet hold nothing.
+            let nothing = x.element.elements().is_none_or(|n| n.is_zero());
+            let unset = x.length.is_zero() || nothing;
             let element = if unset { y } else { x }.element.clone();
             let length = line(&x.length, &y.length, number);
             Some(Sequence { elements: None, element, length }.into())

@@ -2,11 +2,13 @@
 
 use super::lower::{Cx, Shared};
 use super::program::{Body, Def, Source, index, number};
+use super::tensor::Constant;
 use super::value::{Place, Val};
+use crate::dim::Dim;
 use crate::formats::LoadError;
 use crate::formats::draft::{Draft, Op};
 use crate::formats::error::invalid;
-use crate::ir::{DType, Graph, TensorInfo, ValueId};
+use crate::ir::{DType, Graph, TensorInfo, ValueId, Weight};
 use std::sync::Arc;
 
 /// `If` or `Case`: the first input chooses, the others go to every branch; of two, the second is that of a true
@@ -376,7 +378,7 @@ pub(super) fn repeat(
     };
     let mut node_inputs = vec![most, begin];
     for at in (0..inputs.len()).filter(|at| carried[*at]) {
-        node_inputs.push(Some(cx.id(&inputs[at])?));
+        node_inputs.push(Some(cx.id(&initial(&inputs[at]))?));
     }
     let mut types = Vec::new();
     let graph = body(cx, name, |inner| {
@@ -400,6 +402,17 @@ pub(super) fn repeat(
         });
     }
     Ok(results)
+}
+
+/// What a loop begins with: a constant there is a state, and no parameter.
+fn initial(val: &Val) -> Val {
+    let Place::Stored(stored) = &val.place else { return val.clone() };
+    if stored.weight.external {
+        return val.clone();
+    }
+    let weight = Weight { distinct: Some(Dim::ZERO), ..stored.weight.clone() };
+    let constant = Constant { info: stored.info.clone(), weight };
+    Val { handle: val.handle, ..Val::stored(&stored.name, constant) }
 }
 
 /// One round: its results, and the types of all variables after it.

@@ -190,7 +190,7 @@ pub(super) fn choose(
         fetches = loose_ends(&names);
     }
     if fetches.is_empty() {
-        let known = "name a node with --output".to_owned();
+        let known = "name a node with --output-node".to_owned();
         return Err(choice("has no output: every node is read by another".to_owned(), known));
     }
     body.returns = fetches.iter().map(|(_, source)| *source).collect();
@@ -284,7 +284,7 @@ fn loose_ends(names: &Names<'_>) -> Vec<(String, Source)> {
     let any = body.nodes.iter().any(|n| fed_by(&n.def.op));
     let mut ends = Vec::new();
     for (at, node) in body.nodes.iter().enumerate() {
-        let pivot = flow::pivot(body, number(at));
+        let pivot = flow::pivot(body, number(at)) || node.def.name.starts_with("gradients");
         if read[at] || !may_end(&node.def.op) || framed[at] || pivot || (any && !fed[at]) {
             continue;
         }

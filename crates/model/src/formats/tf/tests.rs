@@ -270,6 +270,44 @@ fn merges_are_branches_unless_the_file_decides() {
     assert_eq!(macs(&open), "36");
 }
 
+/// A branch in the false side of another, whose own predicate the file decides, as dropout in a condition.
+#[test]
+fn decided_branches_lie_in_open_ones() {
+    let no = "tensor { dtype: DT_BOOL tensor_shape { } bool_val: false }";
+    let open = [("dtype", "type: DT_BOOL"), ("shape", "shape { }")];
+    let text = graph(&[
+        input("x", &[-1, 6]),
+        weights("w", &[6, 6]),
+        node("p", "Placeholder", &[], &open),
+        node("no", "Const", &[], &[("dtype", "type: DT_BOOL"), ("value", no)]),
+        node("q", "PlaceholderWithDefault", &["no"], &[("dtype", "type: DT_BOOL")]),
+        node("x_p", "Switch", &["x", "p"], &[]),
+        node("w_p", "Switch", &["w", "p"], &[]),
+        node("q_p", "Switch", &["q", "p"], &[]),
+        node("x_q", "Switch", &["x_p", "q_p"], &[]),
+        node("w_q", "Switch", &["w_p", "q_p"], &[]),
+        node("inner_yes", "MatMul", &["x_q:1", "w_q:1"], &[F32]),
+        node("inner_no", "Identity", &["x_q"], &[F32]),
+        node("inner", "Merge", &["inner_no", "inner_yes"], &[]),
+        node("outer_yes", "MatMul", &["x_p:1", "w_p:1"], &[F32]),
+        node("outer", "Merge", &["inner", "outer_yes"], &[]),
+        node("y", "Relu", &["outer"], &[F32]),
+    ]);
+    // The outer branch may cost a product; the inner one never does.
+    let model = read(&text).unwrap();
+    let products =
+        |graph: &crate::ir::Graph| graph.nodes.iter().filter(|n| &*n.op_type == "MatMul").count();
+    let inside: usize = model
+        .graph
+        .nodes
+        .iter()
+        .flat_map(crate::ir::Node::subgraphs)
+        .map(|(_, body)| products(body))
+        .sum();
+    assert_eq!((products(&model.graph), inside), (0, 1));
+    assert_eq!(macs(&text), "36");
+}
+
 #[test]
 fn lists_of_tensors_keep_what_is_set() {
     let list = [("element_dtype", "type: DT_FLOAT")];

@@ -37,12 +37,18 @@ pub(super) fn structure(body: &mut Body, library: &mut Library) -> Result<(), Lo
     for id in order.into_iter().filter(|id| merges.contains(id)) {
         let inputs = &body.node(id).inputs;
         let sides = [redirect.of(inputs[0]), redirect.of(inputs[1])];
-        let found = [
-            switches(body, &redirect, sides[0], library)?,
-            switches(body, &redirect, sides[1], library)?,
+        let near = [
+            switches(body, &redirect, sides[0], true, library)?,
+            switches(body, &redirect, sides[1], true, library)?,
         ];
-        // Of the merged values, which is that of the false side.
-        let Some((predicate, first)) = decided(&found) else { continue };
+        let far = [
+            switches(body, &redirect, sides[0], false, library)?,
+            switches(body, &redirect, sides[1], false, library)?,
+        ];
+        // Whether the first of the merged values is that of the true side.
+        let found = opposite(&near).or_else(|| opposite(&far));
+        let found = found.or_else(|| single(&far)).or_else(|| single(&near));
+        let Some((predicate, first)) = found else { continue };
         let [no, yes] = if first { [sides[1], sides[0]] } else { sides };
         if let Some(taken) = flag(body, predicate) {
             redirect.put(id, 0, if taken { yes } else { no });
@@ -63,16 +69,18 @@ fn is_merge(body: &Body, id: u32) -> bool {
     plain(&node.def.op) == "Merge" && node.inputs.len() == 2 && !node.inputs.iter().any(next)
 }
 
-/// Which predicates the two values depend on, and whether the first is that of the true side.
-fn decided(found: &[Vec<Side>; 2]) -> Option<Side> {
-    let [first, second] = found;
-    let opposite = first.iter().find(|(p, side)| second.contains(&(*p, !side)));
-    let only = || match (&first[..], &second[..]) {
+/// The predicate on whose two sides the two values depend, and whether the first is on the true one.
+fn opposite([first, second]: &[Vec<Side>; 2]) -> Option<Side> {
+    first.iter().find(|(p, side)| second.contains(&(*p, !side))).copied()
+}
+
+/// The same, where only one of the two depends on any.
+fn single([first, second]: &[Vec<Side>; 2]) -> Option<Side> {
+    match (&first[..], &second[..]) {
         ([side, ..], []) => Some(*side),
         ([], [(predicate, side), ..]) => Some((*predicate, !side)),
         _ => None,
-    };
-    opposite.copied().or_else(only)
+    }
 }
 
 /// The predicate and side of a switch.
@@ -85,17 +93,21 @@ fn side(body: &Body, redirect: &Redirect, source: Source) -> Option<Side> {
     Some((redirect.of(*node.inputs.get(1)?), port == 1))
 }
 
-/// The nearest switches that a value depends on.
+/// The nearest switches that a value depends on; those that the file decides pass on what they read, unless
+/// they are wanted too.
 fn switches(
     body: &Body,
     redirect: &Redirect,
     from: Source,
+    decided: bool,
     library: &mut Library,
 ) -> Result<Vec<Side>, LoadError> {
     let (mut found, mut seen, mut stack) = (Vec::new(), HashSet::new(), vec![from]);
     while let Some(source) = stack.pop() {
         let source = redirect.of(source);
-        if let Some(side) = side(body, redirect, source) {
+        let found_side = side(body, redirect, source);
+        let found_side = found_side.filter(|(p, _)| decided || flag(body, *p).is_none());
+        if let Some(side) = found_side {
             if !found.contains(&side) {
                 found.push(side);
             }
