@@ -89,10 +89,10 @@ fn what_cannot_be_read_says_so_and_is_never_zero() {
         }
         let page = meter(&m, "server metrics")["unmeasured"].as_str().unwrap();
         assert!(page.contains("127.0.0.1:1/x") && page.contains("curl"), "{page}");
-        // Of the server nothing is known; of the client something is, if it was late.
+        // Of the server nothing is known; of the client something is, if it was full or late by most of the time.
         let late = m["verdict"]["findings"].to_string().contains("CLIENT-LIMITED");
         let found = &m["pipeline"]["bottleneck"];
-        assert!(if late { found["role"] == "client" } else { found.is_null() }, "{found}");
+        assert!(found.is_null() || late && found["role"] == "client", "{found}");
         assert!(m["pipeline"]["notes"].to_string().contains("Server-Timing"), "{}", run.stdout);
         let none = meter(&m, "carbon an inference");
         assert!(none["value"].is_number() || none["unmeasured"].is_string());

@@ -345,7 +345,8 @@ fn batches_are_measured_in_turn_and_compared() {
         let out = folder.path().join("s");
         let (url, to) = (server.url(), out.to_str().unwrap());
         let load = ["--load", "steady:100", "--seconds", "3", "--batch", "1,4"];
-        let run = rooflens(&[&["probe", &url, "-o", to], load.as_slice()].concat());
+        let body = ["--json", "[{{row}}[1,2,3]{{/row}}]"];
+        let run = rooflens(&[&["probe", &url, "-o", to], load.as_slice(), &body].concat());
         assert!(run.code < 2, "{}{}", run.stdout, run.stderr);
         let text = std::fs::read_to_string(out.join("sweep.json")).unwrap();
         let sweep: Value = serde_json::from_str(&text).unwrap();

@@ -304,7 +304,8 @@ impl Args {
     ) -> Result<Single<'a>> {
         let inline = self.workers(&asked.plan.load).is_some();
         let prepared = self.prepare(batch, &asked.sizes, inline)?;
-        let (model, notes) = self.cost(&prepared, &asked.sizes)?;
+        let (model, mut notes) = self.cost(&prepared, &asked.sizes)?;
+        notes.extend(run::cut(&asked.plan));
         let first_answer = first_answer(&prepared).map_err(failed)?;
         Ok(Single {
             meters: self.meters.prepare(&self.target, &prepared, self.instances)?,

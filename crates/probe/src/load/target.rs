@@ -450,6 +450,7 @@ pub fn explain(url: &Url, (fault, text): &Failure) -> TargetError {
         Fault::Http(401 | 403) | Fault::Grpc(7 | 16) => {
             "send credentials with --token or --header".to_owned()
         }
+        Fault::Http(300..=399) => "give the URL that it redirects to as the target".to_owned(),
         Fault::Http(404) | Fault::Grpc(5) => "check the path or the model's name".to_owned(),
         _ => "check the model's inputs with --input, or the body".to_owned(),
     };

@@ -97,6 +97,10 @@ impl Trace {
             read_row(&row, column, &mut random, &mut seconds)?;
             more = rows.read_record(&mut row).map_err(unreadable)?;
         }
+        if matches!(column, Column::Seconds(_) | Column::WholeSeconds(_)) {
+            let unit = unit(seconds.iter().copied().fold(0.0, f64::max));
+            seconds.iter_mut().for_each(|s| *s *= unit);
+        }
         seconds.retain(|_| scale.keep >= 1.0 || random.unit() <= scale.keep);
         seconds.sort_by(f64::total_cmp);
         let origin = *seconds.first().ok_or(TraceError::Empty)?;
@@ -116,6 +120,17 @@ impl Trace {
             busy += 1.0;
         }
         (squares + (seconds - busy) * mean.powi(2)) / seconds / mean
+    }
+}
+
+/// The unit of a column of times whose largest is this, in seconds: since 1970 there are some 10^9 of them, and a
+/// thousand times as many milliseconds.
+fn unit(largest: f64) -> f64 {
+    match largest {
+        ..1e11 => 1.0,
+        ..1e14 => 1e-3,
+        ..1e17 => 1e-6,
+        _ => 1e-9,
     }
 }
 
@@ -291,6 +306,20 @@ mod tests {
         assert_eq!(scaled(Scale { speed: 2.0, keep: 1.0 })[1], 500_000_000);
         let kept = scaled(Scale { speed: 1.0, keep: 0.25 }).len();
         assert!((180..320).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn times_since_1970_are_in_the_unit_that_fits() {
+        for unit in ["", "000", "000000", "000000000"] {
+            let text = format!("timestamp\n1700000000{unit}\n1700000002{unit}\n");
+            let trace = Trace::read("t", text.as_bytes(), Scale::default(), 1).unwrap();
+            let seconds = trace.instants[1] as f64 * 1e-9;
+            assert!((1.0..=3.0).contains(&seconds), "{unit}: {seconds}");
+        }
+        let text = "timestamp\n0\n1700000000000\n";
+        let trace = Trace::read("t", text.as_bytes(), Scale::default(), 1).unwrap();
+        assert_eq!(trace.instants.len(), 2);
+        assert!(trace.dispersion().is_finite());
     }
 
     #[test]

@@ -260,8 +260,8 @@ pub struct RunPart {
     /// Time of the TLS handshakes on them, in all.
     #[serde(default)]
     pub handshake_seconds: f64,
-    /// Requests sent again, as the server had closed the connection before it read them. No request is sent again that
-    /// the server may have processed.
+    /// Requests sent again that the server did not take: it had closed or drained their connection, or had no stream
+    /// free. No request is sent again that the server may have processed.
     #[serde(default)]
     pub resent: u64,
     /// Bytes handed to the system, in all.

@@ -57,8 +57,27 @@ pub(super) fn dry_run(plan: &Plan, goal: Goal) -> Result<Exit> {
             trace.dispersion()
         );
     }
+    if let Some(note) = cut(plan) {
+        text += &(note + "\n");
+    }
     emit(&text, None)?;
     Ok(Exit::Good)
+}
+
+/// What is to be said of a trace that is longer than the run.
+pub(super) fn cut(plan: &Plan) -> Option<String> {
+    let Load::Open(Arrival::Trace(trace)) = &plan.load else { return None };
+    let end = plan.duration.as_nanos();
+    let within = trace.instants.iter().filter(|at| u128::from(**at) < end).count();
+    let (all, last) = (trace.instants.len(), *trace.instants.last()?);
+    (within < all).then(|| {
+        format!(
+            "the trace is longer than the run: {within} of its {all} arrivals fall into {}, and the last is at {}; \
+             --seconds takes more of it, speed=X makes it shorter",
+            crate::units::si(plan.duration.as_secs_f64(), "s"),
+            crate::units::si(last as f64 * 1e-9, "s")
+        )
+    })
 }
 
 /// A progress bar that shows what a study does, with requests per second and p99 while it sends some.

@@ -84,7 +84,7 @@ fn connections(file: &MeasurementFile, out: &mut String) {
     if run.resent > 0 {
         let _ = writeln!(
             out,
-            "  resent     {} requests, as the server had closed their connection before it read them",
+            "  resent     {} requests that the server did not take: it had closed or drained their connection, or had no stream free",
             run.resent
         );
     }

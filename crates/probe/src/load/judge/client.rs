@@ -61,9 +61,7 @@ fn lateness(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, 
             si(response, "s"),
         )
     };
-    // Without a successful request there is no percentile that lateness could have moved.
-    let none = j.sum.good == 0 && late > LEAST;
-    if case.open && (none || j.late > (SHARE * response).max(LEAST)) {
+    if case.open && j.late > (SHARE * response).max(LEAST) {
         let limit = format!(", more than 1 ms and {:.0} %", 100.0 * SHARE);
         found(Verdict::ClientLimited, text(&limit));
     } else if case.open && j.late > SEEN * response {

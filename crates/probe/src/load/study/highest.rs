@@ -5,10 +5,11 @@
 
 use super::{Observer, Run, StudyError, Switch};
 use crate::arrival::{Arrival, Load};
-use crate::drive::Plan;
+use crate::drive::{Outcome, Plan};
 use crate::judge::{QUANTILES, TAIL, name, same};
 use crate::measurement::Measured;
 use crate::metric::Metric;
+use crate::record::Interval;
 use crate::schema::{PercentilePart, SloOutcome};
 use crate::search::{Found, search};
 use rooflens_ground::units::si;
@@ -130,9 +131,7 @@ fn closed_loops(
         let sum = outcome.record.sum(0..outcome.record.intervals.len());
         let response = &sum.durations[Metric::Response];
         let Some(median) = response.quantile(0.5, 0).map(Duration::from_nanos) else { break };
-        // By Little's law, as answers that end behind the loop's end count in full otherwise.
-        let good = sum.good as f64 / (sum.due as f64).max(1.0);
-        let rate = good * in_flight as f64 / (response.mean() * 1e-9).max(1e-9);
+        let rate = rate(&outcome, &sum);
         let gains = best.as_ref().is_none_or(|best| rate > GAIN * best.rate);
         let slow = median.as_secs_f64() > limit;
         if best.as_ref().is_none_or(|best| rate > best.rate && !slow) {
@@ -149,6 +148,20 @@ fn closed_loops(
     } else {
         StudyError::NoAnswer
     })
+}
+
+/// Successful requests per second of a closed loop: those that end behind its end count by their share of time
+/// before it.
+fn rate(outcome: &Outcome, sum: &Interval) -> f64 {
+    let step = outcome.record.step as f64 * 1e-9;
+    let within = outcome.record.intervals.iter().zip(0u32..);
+    let within = within.take_while(|(_, i)| f64::from(*i) * step < outcome.seconds - 1e-9);
+    let (mut area, mut seconds) = (0.0, 0.0);
+    for (interval, _) in within {
+        area += interval.area as f64;
+        seconds += step;
+    }
+    sum.good as f64 * area / (sum.stay as f64).max(1.0) / f64::max(seconds, step)
 }
 
 /// The attempts of a search.
