@@ -12,6 +12,7 @@ mod operations;
 mod pool;
 mod recurrent;
 mod reshape;
+mod sound;
 mod wrap;
 
 use activation::activate;
@@ -71,6 +72,7 @@ const FAMILIES: &[&[Row]] = &[
     pool::ROWS,
     recurrent::ROWS,
     reshape::ROWS,
+    sound::ROWS,
     wrap::ROWS,
 ];
 

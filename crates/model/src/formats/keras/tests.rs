@@ -116,6 +116,14 @@ fn recurrent_layers_have_the_parameters_that_keras_counts() {
     assert_eq!(count(&[7, 3], &[simple]), ("280·batch".into(), "45".into()));
 }
 
+/// As JAX's trace of the layer has it: 7 frames, 2 kernels of 16 × 9.
+#[test]
+fn spectra_are_convolutions() {
+    let settings = json!({"mode": "log", "frame_length": 16, "frame_step": 8, "fft_length": 16});
+    let counted = count(&[64, 1], &[layer("STFTSpectrogram", &settings)]);
+    assert_eq!(counted, ("2016·batch".into(), "288".into()));
+}
+
 #[test]
 fn mixed_precision_keeps_weights_as_they_are_stored() {
     let policy = json!({"class_name": "Policy", "config": {"name": "mixed_float16"}});
