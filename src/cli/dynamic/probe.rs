@@ -292,7 +292,8 @@ impl Args {
             throttled: None,
         };
         let (sizes, batches) = (self.sizes(), self.batches(prescribed));
-        Ok(Asked { goal, batches, plan: self.plan(first)?, aims, until, sizes })
+        let plan = self.plan(first, &goal)?;
+        Ok(Asked { goal, batches, plan, aims, until, sizes })
     }
 
     /// The measurement of one batch: its target has answered, and its meters are found.
@@ -348,9 +349,9 @@ impl Args {
         Some((Runtime::named(runtime)?, Path::new(path)))
     }
 
-    fn plan(&self, load: Load) -> Result<Plan> {
+    fn plan(&self, load: Load, goal: &Goal) -> Result<Plan> {
         let workers = self.workers(&load).or(self.senders.map(usize::from));
-        let (duration, requests) = self.span(&load)?;
+        let (duration, requests) = self.span(&load, goal)?;
         Ok(Plan {
             load,
             seed: self.seed,
@@ -365,7 +366,7 @@ impl Args {
     }
 
     /// How long the load takes, and the number of requests with which a closed loop ends before that.
-    fn span(&self, load: &Load) -> Result<(Duration, Option<u64>)> {
+    fn span(&self, load: &Load, goal: &Goal) -> Result<(Duration, Option<u64>)> {
         let arrival = match (self.requests, load) {
             (None, _) => return Ok((time("--seconds", self.longest())?, None)),
             (Some(_), Load::Closed(_)) => {
@@ -379,7 +380,7 @@ impl Args {
         if self.seconds.is_some() {
             return refused("the number of requests of an open load says how long it takes");
         }
-        if matches!(arrival, Arrival::Ramp { .. }) || self.load.starts_with("max") {
+        if matches!(arrival, Arrival::Ramp { .. }) || matches!(goal, Goal::Highest(_)) {
             return refused("the time of this load says how many requests it has");
         }
         let number = self.requests.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
@@ -387,7 +388,7 @@ impl Args {
         let last = schedule.nth(number - 1).map(|due| due.at);
         let Some(last) = last else {
             return Err(hinted(
-                format!("`--load {}` has no {number} requests within a day", self.load),
+                format!("`--load {}` has no {number} requests within a day", self.load()),
                 "give a smaller --requests",
             ));
         };

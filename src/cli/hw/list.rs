@@ -1,7 +1,7 @@
 //! `rooflens hw list`.
 
 use super::{Exit, Form, bandwidth, catalogue, emit, hinted, print_json};
-use crate::hwdb::Device;
+use crate::hwdb::{CeilingType, Device};
 use crate::units::{parse_si, si};
 use anyhow::Result;
 use std::collections::BTreeSet;
@@ -98,7 +98,7 @@ fn number(option: &str, text: Option<&str>, unit: &str) -> Result<Option<f64>> {
 
 fn table(devices: &[&Device], dtype: Option<&str>) -> String {
     // The type asked for stands where the 16-bit types would.
-    let extra = dtype.filter(|t| *t != "f32");
+    let extra = dtype.filter(|t| CeilingType::from(*t) != CeilingType::F32);
     let columns = extra.map_or(("f16/bf16", vec!["f16", "bf16"]), |t| (t, vec![t]));
     let mut text = format!(
         "{:<28} {:<32} {:<5} {:>14} {:>14} {:>9} {:>12} {:>7}\n",

@@ -1,7 +1,6 @@
 //! What was measured so far, written while a run goes on, so that a crash, a kill or a full disk leaves it.
 
 use crate::drive::{Live, Outcome, Plan};
-use crate::judge::QuotaStops;
 use crate::measurement::{Aims, Beside, Measured};
 use crate::target::Prepared;
 use std::path::Path;
@@ -58,8 +57,8 @@ impl<'a> Interim<'a> {
         let outcome = Outcome {
             record,
             health: Vec::new(),
-            stolen: 0.0,
-            quota_stops: QuotaStops::default(),
+            stolen: None,
+            quota_stops: None,
             others: None,
             processors: 1,
             started,
