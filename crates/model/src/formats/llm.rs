@@ -15,6 +15,7 @@ mod ggml;
 mod gguf;
 mod llama_cpp;
 mod names;
+mod qwen_vision;
 mod recurrent;
 mod safetensors;
 mod seq2seq;
@@ -26,7 +27,6 @@ mod vision;
 mod writer;
 
 use super::draft::Draft;
-use super::error::invalid;
 use super::limits::Limits;
 use super::{LoadError, LoadErrorKind, Place, Wanted};
 use crate::ir::{DType, Diagnostic, Model, Severity};
@@ -239,13 +239,9 @@ fn row_of(
     let alike =
         tensors.files() && plain.iter().all(|role| tensors.any(&format!("layers.0.{role}")));
     if !alike {
-        let family = &text.family;
-        return Err(invalid(
-            "configuration",
-            format!(
-                "the family `{family}` is not known, and its tensors are not those of a plain decoder"
-            ),
-        ));
+        let what = format!("a model of the unknown family `{}`", text.family);
+        let instead = "export it to ONNX: `optimum-cli export onnx --model FOLDER OUT`".to_owned();
+        return Err(LoadErrorKind::Refused { what, instead }.into());
     }
     Ok(unknown(text, limits))
 }

@@ -117,6 +117,8 @@ impl Config {
         };
         let named = inner.get("model_type").and_then(Value::as_str);
         let usual = self.defaults.get(&format!("{key}.model_type")).and_then(Value::as_str);
+        // Some wrappers give their parts the type of the whole.
+        let named = named.filter(|name| *name != self.family || usual.is_none());
         let family = named.or(usual).unwrap_or_default().to_owned();
         // A wrapper may give its part a type that stands for the wrapper's own kind of part.
         let own = defaults(&family).or_else(|| usual.and_then(defaults)).unwrap_or_default();
@@ -128,11 +130,10 @@ impl Config {
         let thinker = self.part("thinker_config");
         let outer = thinker.as_ref().unwrap_or(self);
         let Some(mut inner) = TEXTS.iter().find_map(|key| outer.part(key)) else {
-            let whole = defaults(&format!("{}_text", self.family));
-            let whole = whole.filter(|_| !self.defaults.is_empty());
-            return Self {
-                defaults: whole.unwrap_or_else(|| self.defaults.clone()),
-                ..self.clone()
+            let family = format!("{}_text", self.family);
+            return match defaults(&family).filter(|_| !self.defaults.is_empty()) {
+                Some(defaults) => Self { levels: self.levels.clone(), defaults, family },
+                None => self.clone(),
             };
         };
         if inner.family.is_empty() {

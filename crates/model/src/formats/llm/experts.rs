@@ -65,6 +65,10 @@ impl Writer<'_, '_> {
             let up = self.each(at, up, [inner, hidden], m)?;
             return Ok([gate, Some(up), Some(self.each(at, down, [hidden, inner], m)?)]);
         }
+        // As MLX stacks them.
+        let switch = ["gate_proj", "up_proj", "down_proj"]
+            .map(|name| at.name(&format!("mlp.switch_mlp.{name}")));
+        let [gate, up, down] = if self.tensors.any(&switch[1]) { switch } else { [gate, up, down] };
         let fused = match files {
             true => !at.names.stacks[0].is_empty() && self.tensors.any(&both),
             false => m.gated,

@@ -408,6 +408,23 @@ pub(super) const CLIP: Names = Names {
     ..LLAMA
 };
 
+pub(super) const QWEN2_VISION: Names = Names {
+    layer: "blocks.{}.",
+    norms: ["norm1", "", "norm2", ""],
+    qkv: "attn.qkv",
+    o: "attn.proj",
+    gate: "",
+    up: "mlp.fc1",
+    down: "mlp.fc2",
+    ..LLAMA
+};
+
+pub(super) const QWEN2_5_VISION: Names =
+    Names { gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj", ..QWEN2_VISION };
+
+pub(super) const QWEN3_VISION: Names =
+    Names { up: "mlp.linear_fc1", down: "mlp.linear_fc2", ..QWEN2_VISION };
+
 pub(super) const T5_ENCODER: Names = Names {
     layer: "encoder.block.{}.",
     norm: "encoder.final_layer_norm",

@@ -70,6 +70,9 @@ const PUBLISHED: &[(i128, &str)] = &[
     (139_420_416, r#"{"model_type":"bart","d_model":768,"encoder_layers":6,"decoder_layers":6,"encoder_attention_heads":12,"decoder_attention_heads":12,"encoder_ffn_dim":3072,"decoder_ffn_dim":3072}"#),
     (37_760_640, r#"{"model_type":"whisper"}"#),
     (151_277_313, r#"{"model_type":"clip","text_config":{},"vision_config":{}}"#),
+    (4_300_079_472, r#"{"model_type":"gemma3","text_config":{"hidden_size":2560,"intermediate_size":10240,"num_hidden_layers":34,"model_type":"gemma3_text"},"vision_config":{"hidden_size":1152,"image_size":896,"intermediate_size":4304,"model_type":"siglip_vision_model","num_attention_heads":16,"num_hidden_layers":27,"patch_size":14}}"#),
+    (8_292_166_656, r#"{"model_type":"qwen2_5_vl","hidden_size":3584,"intermediate_size":18944,"num_hidden_layers":28,"num_attention_heads":28,"num_key_value_heads":4,"vision_config":{"model_type":"qwen2_5_vl","hidden_size":1280}}"#),
+    (4_437_815_808, r#"{"model_type":"qwen3_vl","tie_word_embeddings":true,"text_config":{"model_type":"qwen3_vl_text","hidden_size":2560,"intermediate_size":9728,"num_hidden_layers":36,"num_key_value_heads":8,"tie_word_embeddings":true},"vision_config":{"model_type":"qwen3_vl","depth":24,"hidden_size":1024,"intermediate_size":4096,"out_hidden_size":2560,"deepstack_visual_indexes":[5,11,17]}}"#),
     (7_063_427_072, r#"{"model_type":"llava","text_config":{"model_type":"llama","vocab_size":32064},"vision_config":{"model_type":"clip_vision_model","hidden_size":1024,"intermediate_size":4096,"num_hidden_layers":24,"num_attention_heads":16,"image_size":336,"patch_size":14}}"#),
 ];
 

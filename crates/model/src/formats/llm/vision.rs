@@ -3,9 +3,9 @@
 use super::blocks::{At, Kept};
 use super::config::Config;
 use super::decoder::{Outputs, integers, layer_prefix};
-use super::names;
 use super::spec::{Attention, Mlp, Norm};
 use super::writer::{Form, Writer};
+use super::{names, qwen_vision};
 use crate::dim::Dim;
 use crate::formats::LoadError;
 use crate::formats::draft::Op;
@@ -22,7 +22,7 @@ fn is_clip(family: &str) -> Option<bool> {
 
 /// Whether the tower that this configuration describes is read.
 pub(super) fn knows(vision: &Config) -> bool {
-    is_clip(&vision.family).is_some()
+    is_clip(&vision.family).is_some() || qwen_vision::knows(&vision.family)
 }
 
 /// A tower as sizes.
@@ -176,6 +176,9 @@ pub(super) fn beside(
     text: i64,
     all: bool,
 ) -> Result<Outputs, LoadError> {
+    if qwen_vision::knows(&vision.family) {
+        return qwen_vision::write(w, vision);
+    }
     let layer = whole.signed("vision_feature_layer").filter(|_| !all);
     let starts =
         ["vision_tower.vision_model.", "vision_tower.", "vision_model.", "model.vision_tower."];
