@@ -30,7 +30,7 @@ pub(super) struct Sizes {
     /// apart, as in w4a16.
     #[arg(long, value_name = "TYPE")]
     pub(super) dtype: Option<Precision>,
-    /// Which of the models in the file, where it holds several: a signature of a SavedModel or a TFLite
+    /// Which of the models in the file, where it holds several: a signature of a `SavedModel` or a `TFLite`
     /// file.
     #[arg(long, value_name = "NAME")]
     pub(super) signature: Option<String>,

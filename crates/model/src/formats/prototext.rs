@@ -34,11 +34,6 @@ impl Message {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value)
     }
 
-    /// The value of a field; of several, the last, as the format has it.
-    pub(super) fn get<'a>(&'a self, name: &'a str) -> Option<&'a Value> {
-        self.all(name).last()
-    }
-
     /// All messages of a field.
     pub(super) fn messages<'a>(
         &'a self,

@@ -121,10 +121,6 @@ fn plain(name: &str, kind: Kind, field: &wire::Field<'_>) -> Result<Vec<Value>, 
             let (chunks, _) = packed.as_chunks::<4>();
             chunks.iter().map(|bytes| word(f32::from_le_bytes(*bytes).to_string())).collect()
         }
-        (Kind::Double, Some(packed), _) => {
-            let (chunks, _) = packed.as_chunks::<8>();
-            chunks.iter().map(|bytes| word(f64::from_le_bytes(*bytes).to_string())).collect()
-        }
         (Kind::Text, Some(text), _) => {
             vec![Value::Text(String::from_utf8_lossy(text).into_owned())]
         }

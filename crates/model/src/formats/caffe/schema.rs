@@ -9,8 +9,6 @@ pub(super) enum Kind {
     Int,
     /// Four bytes.
     Float,
-    /// Eight bytes.
-    Double,
     /// Bytes of a string.
     Text,
     /// A message of this type.

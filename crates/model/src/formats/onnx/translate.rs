@@ -6,7 +6,7 @@ use super::messages::{
     TensorProto, TensorShape, TensorType, TypeProto, ValueInfo,
 };
 use crate::formats::contents;
-use crate::ir::{Attr, Attrs, DType, Graph, Model, Node, Order, TensorInfo, ValueId};
+use crate::ir::{Attr, Attrs, DType, Elem, Graph, Model, Node, Order, TensorInfo, ValueId};
 use prost::Message;
 
 /// What keeps a model from being written as ONNX.
@@ -152,6 +152,9 @@ impl Written<'_> {
             proto.attribute.retain(|a| a.name != "group");
             proto.attribute.push(integer("group", groups));
         }
+        if node.attrs.flag("hybrid") == Ok(true) {
+            self.as_floats(&mut proto);
+        }
         match &*node.domain {
             "" | "com.microsoft" => {
                 self.standard(node, proto);
@@ -252,6 +255,22 @@ impl Written<'_> {
         self.nodes.extend(after);
     }
 
+    /// A product of floats by integers, its weights as floats.
+    fn as_floats(&mut self, proto: &mut NodeProto) {
+        proto.attribute.retain(|a| a.name != "hybrid");
+        let Some(weights) = proto.input.get_mut(1) else { return };
+        let floats = format!("{}/floats", proto.name);
+        let cast = NodeProto {
+            input: vec![std::mem::replace(weights, floats.clone())],
+            output: vec![floats.clone()],
+            name: floats,
+            op_type: "Cast".into(),
+            attribute: vec![integer("to", DType::F32.onnx().into())],
+            ..NodeProto::default()
+        };
+        self.nodes.push(cast);
+    }
+
     fn info(&self, port: Option<&Option<ValueId>>) -> Option<&TensorInfo> {
         let id = port.copied().flatten()?;
         Some(self.known.get(id.index()).unwrap_or(&self.graph.value(id).info))
@@ -275,6 +294,9 @@ impl Written<'_> {
             // The standard's own counts any axes.
             self.standard(node, proto);
             return Ok(());
+        }
+        if op == "FusedActivation" {
+            return self.activation(node, proto);
         }
         let along = node.attrs.int_or("axis", -1).unwrap_or(-1);
         if op == "BatchNormalization" {
@@ -335,7 +357,7 @@ impl Written<'_> {
                 let why = "its channels are not known".to_owned();
                 return Err(Untranslated { node: node.name.clone(), why });
             };
-            let name = format!("{}/constant_{port}", node.name);
+
             let data: Vec<u8> =
                 std::iter::repeat_n(f32::to_le_bytes(number), count).flatten().collect();
             let what = format!("constant_{port}");
@@ -347,6 +369,27 @@ impl Written<'_> {
 
 /// No image has more.
 const MOST_CHANNELS: usize = 1 << 20;
+
+impl Written<'_> {
+    /// An activation within another kernel, as an operator of its own.
+    fn activation(&mut self, node: &Node, mut proto: NodeProto) -> Result<(), Untranslated> {
+        let refuse = || Untranslated { node: node.name.clone(), why: "names no activation".into() };
+        let name = node.attrs.str("activation").ok().flatten().ok_or_else(refuse)?;
+        proto.op_type = name.to_owned();
+        proto.attribute.clear();
+        let dtype = self.info(node.inputs.first()).and_then(|info| info.dtype);
+        for limit in ["low", "high"] {
+            let Some(number) = node.attrs.float(limit).ok().flatten() else { continue };
+            let number = Elem::Float(number.into());
+            let info = TensorInfo::new(dtype, Vec::new()).with_value(vec![number]);
+            let name = format!("{}/{limit}", proto.output[0]);
+            self.tensors.push(stored(&name, &info));
+            proto.input.push(name);
+        }
+        self.nodes.push(proto);
+        Ok(())
+    }
+}
 
 fn transpose(input: &str, output: &str, axes: &[i64]) -> NodeProto {
     NodeProto {

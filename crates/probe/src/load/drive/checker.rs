@@ -146,7 +146,7 @@ mod tests {
             });
             match found {
                 Checked::Compared(found) | Checked::Same(found) => {
-                    wrong += u32::from(found.is_some())
+                    wrong += u32::from(found.is_some());
                 }
                 Checked::Skipped => panic!("{i} was skipped"),
             }

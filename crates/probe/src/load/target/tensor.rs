@@ -157,7 +157,7 @@ impl Tensor {
                 Form::Half => data.extend_from_slice(&f16::from_f32(unit).to_le_bytes()),
                 Form::Brain => data.extend_from_slice(&unit.to_le_bytes()[2..]),
                 Form::Unsigned if slot.dtype.0.width == 1 => {
-                    data.push(random.next().to_le_bytes()[0])
+                    data.push(random.next().to_le_bytes()[0]);
                 }
                 Form::Text => {
                     let letters = random.next().to_le_bytes();
