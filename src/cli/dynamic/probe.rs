@@ -249,7 +249,9 @@ impl Args {
         let runs = asked.batches.iter().map(|b| self.single(*b, &asked, start_up));
         let mut runs = runs.collect::<Result<Vec<_>>>()?;
         let folder = folder.map_or_else(|| super::new_folder(&self.output), Ok)?;
-        runs.iter_mut().for_each(|run| run.interim = Some(folder.clone()));
+        for run in &mut runs {
+            run.interim = Some(folder.clone());
+        }
         let bar = &mut Bar::default();
         if let [run] = &mut runs[..] {
             let measured = run.measure(&stop, bar).map_err(failed)?;

@@ -7,6 +7,7 @@ mod activation;
 mod combine;
 mod decode;
 mod detection;
+mod lower;
 mod net;
 mod product;
 mod reshape;
@@ -18,7 +19,6 @@ mod window;
 use super::limits::Limits;
 use super::{LoadError, LoadErrorKind, Place, Wanted, prototext, wire};
 use crate::ir::Model;
-use net::Net;
 
 /// As errors and lists name the format.
 pub(super) const NAME: &str = "Caffe";
@@ -85,7 +85,7 @@ pub(super) fn read(place: &Place, wanted: &Wanted<'_>) -> Result<Model, LoadErro
     let text = is_text(bytes);
     let file = if text { decode::text(bytes)? } else { decode::binary(bytes)? };
     let mut limits = Limits::of(bytes.len());
-    let (graph, stated) = Net::write(&file, &mut limits, wanted)?;
+    let (graph, stated) = lower::write(&file, &mut limits, wanted)?;
     let kind = if text { "prototxt" } else { "caffemodel" };
     Ok(Model {
         graph,
@@ -99,5 +99,5 @@ pub(super) fn read(place: &Place, wanted: &Wanted<'_>) -> Result<Model, LoadErro
 
 /// The layers that are understood, and what they become.
 pub(super) fn operators() -> Vec<(&'static str, &'static str)> {
-    net::rows().map(|row| (row.name, row.becomes)).collect()
+    lower::rows().map(|row| (row.name, row.becomes)).collect()
 }

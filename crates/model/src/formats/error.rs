@@ -85,14 +85,15 @@ impl LoadError {
             LoadErrorKind::Directory => {
                 "name the model file inside it; of folders, SavedModels are read"
             }
-            LoadErrorKind::Empty => "the export or download may have stopped early",
             LoadErrorKind::NotAModel(_) => "`rooflens formats` lists what is read",
             LoadErrorKind::Refused { instead, .. } => instead,
             LoadErrorKind::Choice { known, .. } => known,
             LoadErrorKind::Malformed { format: "ONNX", .. } => {
                 "check the file with `onnx.checker`, or export it again"
             }
-            LoadErrorKind::Malformed { .. } => "the export or download may have stopped early",
+            LoadErrorKind::Empty | LoadErrorKind::Malformed { .. } => {
+                "the export or download may have stopped early"
+            }
             LoadErrorKind::Invalid { .. } => {
                 "the exporter wrote a contradictory model; export it again"
             }
@@ -135,16 +136,18 @@ impl std::error::Error for LoadError {
 
 /// Errors of a format's readers, which say its name.
 pub(super) fn malformed(format: &'static str, why: impl Into<String>) -> LoadError {
-    let why = shown(why.into());
+    let why: String = why.into();
+    let why = shown(&why);
     LoadErrorKind::Malformed { format, why }.into()
 }
 
 /// Parts of a file that contradict each other, at a node or a value.
 pub(super) fn invalid(place: impl Into<String>, message: impl Into<String>) -> LoadError {
-    let (place, message) = (shown(place.into()), shown(message.into()));
+    let (place, message): (String, String) = (place.into(), message.into());
+    let (place, message) = (shown(&place), shown(&message));
     LoadErrorKind::Invalid { place, message }.into()
 }
 
-fn shown(text: String) -> String {
-    rooflens_ground::text::shown(&text).into_owned()
+fn shown(text: &str) -> String {
+    rooflens_ground::text::shown(text).into_owned()
 }

@@ -137,9 +137,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn fail(&self, what: &str) -> LoadError {
-        let line =
-            self.text[..self.at.min(self.text.len())].iter().filter(|b| **b == b'\n').count();
-        malformed(self.format, format!("line {}: {what}", line + 1))
+        let line = self.text[..self.at.min(self.text.len())].split(|b| *b == b'\n').count();
+        malformed(self.format, format!("line {line}: {what}"))
     }
 
     fn peek(&self) -> Option<u8> {

@@ -1,6 +1,6 @@
-//! The reader of PyTorch: TorchScript archives (`.pt`, `.jit`, `.ptl`) and exported programs (`.pt2`).
+//! The reader of `PyTorch`: `TorchScript` archives (`.pt`, `.jit`, `.ptl`) and exported programs (`.pt2`).
 //!
-//! Nothing in a file is run. Pickles are read by a machine that knows data and no names; the source in a TorchScript
+//! Nothing in a file is run. Pickles are read by a machine that knows data and no names; the source in a `TorchScript`
 //! archive is parsed and evaluated on values of a graph, where only operators of a table mean anything.
 
 mod archive;
@@ -13,6 +13,8 @@ mod script;
 mod site;
 mod source;
 mod symbols;
+#[cfg(test)]
+mod tests;
 mod types;
 mod value;
 mod weights;
@@ -35,7 +37,7 @@ use value::{Kind, Object, Value};
 /// The format's name.
 pub(super) const NAME: &str = "PyTorch";
 
-/// Whether a place holds a file of PyTorch.
+/// Whether a place holds a file of `PyTorch`.
 pub(super) fn sniff(place: &Place) -> bool {
     let Some(bytes) = place.bytes() else { return false };
     if matches!(bytes.get(..2), Some([0x80, 2..=5])) {
@@ -110,8 +112,8 @@ fn scripted(files: &Files, wanted: &Wanted<'_>, limits: &mut Limits) -> Result<G
     let examples = examples(files, &name)?;
     let mut given: Vec<Vec<Value>> = vec![Vec::new(); parameters.len()];
     for (at, (input, rank)) in inputs.iter().zip(ranks).enumerate() {
-        let example = examples.get(at).cloned().unwrap_or_default();
-        let value = declare(&mut site, input, rank, &example, &inputs, &examples)?;
+        let example = examples.get(at).and_then(Option::as_ref);
+        let value = declare(&mut site, input, rank, example, &inputs, &examples)?;
         given[input.parameter].push(value);
     }
     let mut arguments = vec![Value::Object(module)];
@@ -247,7 +249,7 @@ fn declare(
     site: &mut Site<'_, '_>,
     input: &Input,
     rank: Option<usize>,
-    example: &Option<TensorInfo>,
+    example: Option<&TensorInfo>,
     all: &[Input],
     examples: &[Option<TensorInfo>],
 ) -> Result<Value, LoadError> {
@@ -273,7 +275,7 @@ fn declare(
         let known = format!("give the shapes of all inputs: {flags}{traced}");
         return Err(LoadErrorKind::Choice { message, known }.into());
     };
-    let dtype = example.as_ref().and_then(|info| info.dtype);
+    let dtype = example.and_then(|info| info.dtype);
     let shape: Vec<Dim> = (0..rank).map(|axis| Dim::symbol(&format!("{name}.{axis}"))).collect();
     let id = site.draft.input(name, TensorInfo::new(dtype, shape))?;
     Ok(Value::Tensor(site.tensor(id).ranked(Some(rank)).typed(dtype)))

@@ -30,11 +30,11 @@ impl Given<'_> {
     /// The number of axes that each of a file's inputs gets, for a file that states none.
     pub(super) fn ranks(&self, inputs: &[&str]) -> Vec<Option<usize>> {
         let mut next = self.names.len()..self.names.len() + self.first;
-        let mut rank = |input: &&str| {
+        let rank = |input: &&str| {
             let named = self.names.iter().position(|name| name == input);
             named.or_else(|| next.next()).and_then(|at| self.ranks.get(at).copied())
         };
-        inputs.iter().map(|input| rank(input)).collect()
+        inputs.iter().map(rank).collect()
     }
 }
 

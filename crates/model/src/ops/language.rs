@@ -191,10 +191,7 @@ fn scan(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let x = batch * length * width;
     let cells = x.clone() * states;
     // The decay of a cell is the exponential of its step and its rate, the same for all cells of a head.
-    let decays = match cx.attrs().flag("by_head")? {
-        true => cx.elements(1)?,
-        false => cells.clone(),
-    };
+    let decays = if cx.attrs().flag("by_head")? { cx.elements(1)? } else { cells.clone() };
     Ok(Effect::of(outputs)
         .macs(cells.clone())
         .other(cells * Dim::from(4) + x * Dim::from(2))

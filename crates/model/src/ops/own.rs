@@ -19,7 +19,7 @@ const OWN: &str = "rooflens";
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
     last("AveragePool", Pooling),
-    Op::new("BatchNormalization", Normalization, batch_norm).domain(OWN).inputs(5, 6).formula("as ai.onnx BatchNormalization, along `axis`; scale and shift may be left out").weights("-wwttt").playing(Part::Map),
+    Op::new("BatchNormalization", Normalization, batch_norm).domain(OWN).inputs(5, 6).formula("as ai.onnx BatchNormalization, along `axis`; scale and shift are optional").weights("-wwttt").playing(Part::Map),
     last("Conv", Convolution).inputs(2, 3).weights("-ww"),
     Op::new("ConvTranspose", Convolution, conv_transpose).domain(OWN).inputs(2, 4).formula("as in ai.onnx, channels last; the shape of the output may be an input").weights("-wwc"),
     last("DepthToSpace", Movement).playing(Part::Map),

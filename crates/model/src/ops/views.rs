@@ -1,4 +1,4 @@
-//! `rooflens`: what tensors of PyTorch can be asked and ONNX cannot: views whose axes depend on sizes, writes into
+//! `rooflens`: what tensors of `PyTorch` can be asked and ONNX cannot: views whose axes depend on sizes, writes into
 //! tensors, indexing by several tensors, and pools of a given output.
 
 use super::Class::{Movement, Pooling, View};

@@ -411,7 +411,9 @@ impl SenderPlan<'_> {
                 })
             })
             .collect();
-        let done = |tasks: &[tokio::task::JoinHandle<()>]| tasks.iter().all(tokio::task::JoinHandle::is_finished);
+        let done = |tasks: &[tokio::task::JoinHandle<()>]| {
+            tasks.iter().all(tokio::task::JoinHandle::is_finished)
+        };
         while sender.now() < end && !self.stopped() && !done(&tasks) {
             tokio::time::sleep(NAP.min(Duration::from_nanos(end - sender.now().min(end)))).await;
             self.publish(sender);

@@ -99,7 +99,9 @@ impl Trace {
         }
         if matches!(column, Column::Seconds(_) | Column::WholeSeconds(_)) {
             let unit = unit(seconds.iter().copied().fold(0.0, f64::max));
-            seconds.iter_mut().for_each(|s| *s *= unit);
+            for s in &mut seconds {
+                *s *= unit;
+            }
         }
         seconds.retain(|_| scale.keep >= 1.0 || random.unit() <= scale.keep);
         seconds.sort_by(f64::total_cmp);

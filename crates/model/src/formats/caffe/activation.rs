@@ -142,7 +142,7 @@ fn batch_norm(net: &mut Net<'_, '_>, layer: &Layer) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// The fork of SegNet and PSPNet: scale, shift, mean and variance.
+/// The fork of `SegNet` and `PSPNet`: scale, shift, mean and variance.
 fn batch_norm_with_scale(net: &mut Net<'_, '_>, layer: &Layer) -> Result<(), LoadError> {
     let x = net.bottom(layer, 0)?;
     let mut inputs = vec![Some(x.id)];

@@ -230,47 +230,52 @@ fn in_test(fields: &Message, stages: &[String]) -> bool {
     included && !fields.messages("exclude").any(holds)
 }
 
+/// The types of layers of the first generation.
+const V0_TYPES: &[(&str, &str)] = &[
+    ("accuracy", "Accuracy"),
+    ("bnll", "BNLL"),
+    ("concat", "Concat"),
+    ("conv", "Convolution"),
+    ("data", "Data"),
+    ("dropout", "Dropout"),
+    ("euclidean_loss", "EuclideanLoss"),
+    ("flatten", "Flatten"),
+    ("hdf5_data", "HDF5Data"),
+    ("hinge_loss", "HingeLoss"),
+    ("im2col", "Im2col"),
+    ("images", "ImageData"),
+    ("infogain_loss", "InfogainLoss"),
+    ("innerproduct", "InnerProduct"),
+    ("lrn", "LRN"),
+    ("multinomial_logistic_loss", "MultinomialLogisticLoss"),
+    ("padding", "Padding"),
+    ("pool", "Pooling"),
+    ("relu", "ReLU"),
+    ("sigmoid", "Sigmoid"),
+    ("softmax", "Softmax"),
+    ("softmax_loss", "SoftmaxWithLoss"),
+    ("split", "Split"),
+    ("tanh", "TanH"),
+    ("window_data", "WindowData"),
+];
+
+/// Fields of that generation under other names.
+const V0_FIELDS: &[(&str, &str)] = &[
+    ("biasterm", "bias_term"),
+    ("kernelsize", "kernel_size"),
+    ("batchsize", "batch_size"),
+    ("cropsize", "crop_size"),
+];
+
 /// A layer of the first generation, whose parameters stand side by side, in the present spelling.
 fn v0(inner: &Message, outer: &Message) -> Message {
-    const TYPES: &[(&str, &str)] = &[
-        ("accuracy", "Accuracy"),
-        ("bnll", "BNLL"),
-        ("concat", "Concat"),
-        ("conv", "Convolution"),
-        ("data", "Data"),
-        ("dropout", "Dropout"),
-        ("euclidean_loss", "EuclideanLoss"),
-        ("flatten", "Flatten"),
-        ("hdf5_data", "HDF5Data"),
-        ("hinge_loss", "HingeLoss"),
-        ("im2col", "Im2col"),
-        ("images", "ImageData"),
-        ("infogain_loss", "InfogainLoss"),
-        ("innerproduct", "InnerProduct"),
-        ("lrn", "LRN"),
-        ("multinomial_logistic_loss", "MultinomialLogisticLoss"),
-        ("padding", "Padding"),
-        ("pool", "Pooling"),
-        ("relu", "ReLU"),
-        ("sigmoid", "Sigmoid"),
-        ("softmax", "Softmax"),
-        ("softmax_loss", "SoftmaxWithLoss"),
-        ("split", "Split"),
-        ("tanh", "TanH"),
-        ("window_data", "WindowData"),
-    ];
-    const NAMES: &[(&str, &str)] = &[
-        ("biasterm", "bias_term"),
-        ("kernelsize", "kernel_size"),
-        ("batchsize", "batch_size"),
-        ("cropsize", "crop_size"),
-    ];
     let word = inner.text("type").unwrap_or_default();
-    let kind = TYPES.iter().find(|(old, _)| *old == word).map_or(word, |(_, kind)| kind);
+    let kind = V0_TYPES.iter().find(|(old, _)| *old == word).map_or(word, |(_, kind)| kind);
     let mut fields = Message::default();
     let mut own = Message::default();
     for (name, value) in &inner.0 {
-        let name = NAMES.iter().find(|(old, _)| old == name).map_or(name.as_str(), |(_, new)| new);
+        let name =
+            V0_FIELDS.iter().find(|(old, _)| old == name).map_or(name.as_str(), |(_, new)| new);
         match name {
             "name" | "blobs" => fields.0.push((name.to_owned(), value.clone())),
             "type" => {}

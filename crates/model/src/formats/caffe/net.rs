@@ -1,15 +1,14 @@
 //! Layers into nodes: blobs by their names, which a layer may write again, and weights that are shared by name.
 
-use super::decode::{Layer, Net as File};
-use super::{activation, combine, detection, product, reshape, window};
+use super::decode::Layer;
 use crate::dim::Dim;
 use crate::formats::checked::{checked_dim, checked_rank};
 use crate::formats::draft::{Draft, Op};
 use crate::formats::error::invalid;
 use crate::formats::limits::Limits;
 use crate::formats::{LoadError, LoadErrorKind, Wanted};
-use crate::ir::{Attr, DType, Diagnostic, Graph, Severity, TensorInfo, ValueId};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::ir::{Attr, DType, Diagnostic, Severity, TensorInfo, ValueId};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Writes the nodes of a layer.
@@ -26,42 +25,6 @@ pub(super) struct Row {
 pub(super) const fn row(name: &'static str, becomes: &'static str, write: Write) -> Row {
     Row { name, becomes, write }
 }
-
-/// All types of layers that are understood.
-pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    [activation::ROWS, combine::ROWS, detection::ROWS, product::ROWS, reshape::ROWS, window::ROWS]
-        .into_iter()
-        .flatten()
-}
-
-/// Layers of training, and those that measure or swallow: nothing of them runs in a deployed network.
-const DROPPED: [&str; 12] = [
-    "Accuracy",
-    "ContrastiveLoss",
-    "EuclideanLoss",
-    "HDF5Output",
-    "HingeLoss",
-    "InfogainLoss",
-    "MultiBoxLoss",
-    "MultinomialLogisticLoss",
-    "SigmoidCrossEntropyLoss",
-    "Silence",
-    "SmoothL1Loss",
-    "SoftmaxWithLoss",
-];
-
-/// Layers that read data from elsewhere.
-const SOURCES: [&str; 9] = [
-    "AnnotatedData",
-    "Data",
-    "DummyData",
-    "HDF5Data",
-    "ImageData",
-    "Input",
-    "MemoryData",
-    "VideoData",
-    "WindowData",
-];
 
 /// A blob: its value and, where that is known, how many axes it has.
 #[derive(Clone, Copy)]
@@ -87,60 +50,37 @@ pub(super) struct Net<'a, 'l> {
 }
 
 impl<'a, 'l> Net<'a, 'l> {
-    /// Writes a network: its graph, and the batch that its file states.
-    pub(super) fn write(
-        file: &File,
+    /// An empty network; `steps` are those of its recurrent layers' inputs.
+    pub(super) fn new(
+        name: &str,
+        steps: Option<(i64, i64)>,
         limits: &'l mut Limits,
         wanted: &'a Wanted<'a>,
-    ) -> Result<(Graph, BTreeMap<Arc<str>, u64>), LoadError> {
-        let mut net = Self {
-            draft: Draft::new(&file.name, limits),
+    ) -> Self {
+        Self {
+            draft: Draft::new(name, limits),
             blobs: HashMap::new(),
             shared: HashMap::new(),
             waiting: HashMap::new(),
             wanted,
             batches: Vec::new(),
             inputs: 0,
-            steps: steps(file),
-        };
-        for (name, sizes) in &file.inputs {
-            net.input(name, sizes)?;
+            steps,
         }
-        let mut read: HashSet<&str> = HashSet::new();
-        let mut made: Vec<&str> = Vec::new();
-        for layer in &file.layers {
-            if SOURCES.contains(&layer.kind.as_str()) {
-                net.source(layer)?;
-                continue;
-            }
-            if dropped(layer) {
-                continue;
-            }
-            for bottom in &layer.bottoms {
-                read.insert(bottom);
-            }
-            for top in &layer.tops {
-                // Written in place, it is not yet read.
-                read.remove(top.as_str());
-                made.push(top);
-            }
-            net.layer(layer)?;
-        }
-        let mut seen = HashSet::new();
-        let outputs: Vec<(ValueId, &str)> = made
-            .into_iter()
-            .filter(|top| !read.contains(top) && seen.insert(*top))
-            .filter_map(|top| Some((net.blobs.get(top)?.id, top)))
-            .collect();
-        if outputs.is_empty() {
-            return Err(invalid("network", "has no layer that computes anything"));
-        }
-        let stated = net.stated();
-        Ok((net.draft.finish(&outputs)?, stated))
+    }
+
+    /// What layers made last under this name.
+    pub(super) fn blob(&self, name: &str) -> Option<Blob> {
+        self.blobs.get(name).copied()
+    }
+
+    /// Keeps a label, or what else a source gives besides images, until something reads it.
+    pub(super) fn wait(&mut self, name: &str, sizes: Vec<i64>) {
+        self.waiting.insert(name.to_owned(), sizes);
     }
 
     /// The batch, where all inputs state the same one.
-    fn stated(&mut self) -> BTreeMap<Arc<str>, u64> {
+    pub(super) fn stated(&mut self) -> BTreeMap<Arc<str>, u64> {
         let first = self.batches.first().and_then(|n| u64::try_from(*n).ok());
         let Some(batch) = first.filter(|n| *n > 0) else { return BTreeMap::new() };
         if batch > 1 {
@@ -155,7 +95,7 @@ impl<'a, 'l> Net<'a, 'l> {
     }
 
     /// An input of these sizes. Its batch stays open, and the file's is what holds where none is given.
-    fn input(&mut self, name: &str, sizes: &[i64]) -> Result<(), LoadError> {
+    pub(super) fn input(&mut self, name: &str, sizes: &[i64]) -> Result<(), LoadError> {
         let given = self.wanted.given.holds(name, self.inputs);
         self.inputs += 1;
         if sizes.is_empty() && !given {
@@ -183,28 +123,6 @@ impl<'a, 'l> Net<'a, 'l> {
         let rank = if sizes.is_empty() { None } else { Some(sizes.len()) };
         self.blobs.insert(name.to_owned(), Blob { id, rank: rank.or(Some(4)) });
         Ok(())
-    }
-
-    /// A layer that reads data: its first top is an input, its others where something reads them.
-    fn source(&mut self, layer: &Layer) -> Result<(), LoadError> {
-        let shapes = source_shapes(layer);
-        for (at, top) in layer.tops.iter().enumerate() {
-            let sizes = shapes.get(at).or(shapes.first().filter(|_| every(layer)));
-            let sizes = sizes.cloned().unwrap_or_default();
-            if at == 0 || layer.kind == "Input" {
-                self.input(top, &sizes)?;
-            } else {
-                self.waiting.insert(top.clone(), sizes);
-            }
-        }
-        Ok(())
-    }
-
-    fn layer(&mut self, layer: &Layer) -> Result<(), LoadError> {
-        match rows().find(|row| row.name == layer.kind) {
-            Some(row) => (row.write)(self, layer),
-            None => self.unknown(layer),
-        }
     }
 
     /// A layer of which nothing is known but its name.
@@ -305,52 +223,4 @@ impl<'a, 'l> Net<'a, 'l> {
     pub(super) fn number(&mut self, x: f32) -> Result<ValueId, LoadError> {
         self.draft.float(x)
     }
-}
-
-/// Whether a layer is of training alone.
-fn dropped(layer: &Layer) -> bool {
-    let python = layer.kind == "Python" && layer.name.to_lowercase().contains("loss");
-    DROPPED.contains(&layer.kind.as_str()) || layer.kind.ends_with("Loss") || python
-}
-
-/// Steps and sequences of the recurrent layers' second input, the marks of where a sequence goes on.
-fn steps(file: &File) -> Option<(i64, i64)> {
-    let recurrent = |l: &&Layer| matches!(l.kind.as_str(), "LSTM" | "RNN");
-    let marks = file.layers.iter().find(recurrent)?.bottoms.get(1)?;
-    let of_input = file.inputs.iter().find(|(name, _)| name == marks).map(|(_, s)| s.clone());
-    let of_layer = || {
-        let source = file.layers.iter().find(|l| l.tops.contains(marks) && l.kind == "Input")?;
-        let at = source.tops.iter().position(|top| top == marks)?;
-        let shapes = source_shapes(source);
-        shapes.get(at).or(shapes.first()).cloned()
-    };
-    match of_input.or_else(of_layer)?[..] {
-        [t, n, ..] => Some((t, n)),
-        _ => None,
-    }
-}
-
-/// Whether one shape is that of every top.
-fn every(layer: &Layer) -> bool {
-    layer.kind == "Input"
-}
-
-/// The shapes that a source states, top by top.
-fn source_shapes(layer: &Layer) -> Vec<Vec<i64>> {
-    let memory = layer.param("memory_data_param");
-    let sides = ["batch_size", "channels", "height", "width"].map(|name| memory.int(name));
-    if let [Some(n), Some(c), Some(h), Some(w)] = sides {
-        return vec![vec![n, c, h, w], vec![n]];
-    }
-    let param =
-        layer.param(if layer.kind == "DummyData" { "dummy_data_param" } else { "input_param" });
-    let stated: Vec<Vec<i64>> =
-        param.messages("shape").map(|shape| shape.ints("dim").collect()).collect();
-    if !stated.is_empty() {
-        return stated;
-    }
-    let side = |name: &str| param.ints(name).collect::<Vec<i64>>();
-    let old = ["num", "channels", "height", "width"].map(side);
-    let tops = old.iter().map(Vec::len).min().unwrap_or(0);
-    (0..tops).map(|at| old.iter().map(|sizes| sizes[at]).collect()).collect()
 }

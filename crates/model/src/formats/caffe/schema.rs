@@ -144,7 +144,7 @@ pub(super) const MESSAGES: &[(&str, &[Field])] = &[
         // Forks: SSD and R-CNN.
         (202, "permute_param", Kind::Message("PermuteParameter")), (203, "prior_box_param", Kind::Message("PriorBoxParameter")),
         (204, "detection_output_param", Kind::Message("DetectionOutputParameter")), (206, "norm_param", Kind::Message("NormalizeParameter")),
-        (8266711, "roi_pooling_param", Kind::Message("ROIPoolingParameter")),
+        (8_266_711, "roi_pooling_param", Kind::Message("ROIPoolingParameter")),
     ]),
     ("LogParameter", &[
         (1, "base", Kind::Float), (2, "scale", Kind::Float), (3, "shift", Kind::Float),

@@ -83,7 +83,7 @@ fn convolve(net: &mut Net<'_, '_>, layer: &Layer, group: Option<i64>) -> Result<
     for at in 0..layer.bottoms.len().max(1) {
         let x = net.bottom(layer, at)?;
         let window = Window::read(layer, &param, x)?;
-        let mut sizes = vec![n, if group.is_some() { 0 } else { 1 }];
+        let mut sizes = vec![n, i64::from(group.is_none())];
         sizes.extend(&window.kernel);
         let axes: Vec<i64> = (0..sizes.len()).map(|i| i64::from(i == 1)).collect();
         let more = [("group", group.unwrap_or(1))];

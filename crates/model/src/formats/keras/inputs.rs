@@ -100,7 +100,7 @@ impl<'j, X> Call<'j, X> {
     }
 }
 
-impl<'j> Inputs<'j> {
+impl Inputs<'_> {
     /// A call with one tensor.
     pub(super) fn one(x: T) -> Self {
         Self::of(vec![Arg::Tensor(x)])

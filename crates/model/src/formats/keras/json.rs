@@ -143,7 +143,7 @@ impl<'j> Layer<'j> {
 
     /// A flag, or what holds where it is not given.
     pub(super) fn flag(&self, key: &str, default: bool) -> bool {
-        self.get(key).map_or(default, |value| truthy(value))
+        self.get(key).map_or(default, truthy)
     }
 
     /// A text, or what holds where it is not given.

@@ -50,7 +50,7 @@ fn has_own_name(model: &Layer<'_>) -> bool {
             |rest: &str| rest.strip_prefix('_').is_some_and(|n| n.parse::<u32>().is_ok());
         layer.class != "InputLayer" && rest.is_some_and(|rest| rest.is_empty() || numbered(rest))
     };
-    members(model).is_ok_and(|members| members.iter().any(|value| own(&value)))
+    members(model).is_ok_and(|members| members.iter().any(own))
 }
 
 /// The layers in a layer.

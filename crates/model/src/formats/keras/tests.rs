@@ -109,7 +109,7 @@ fn recurrent_layers_have_the_parameters_that_keras_counts() {
     assert_eq!(count(&[7, 3], &[gru(true)]), ("840·batch".into(), "150".into()));
     assert_eq!(count(&[7, 3], &[gru(false)]), ("840·batch".into(), "135".into()));
     let lstm = layer("LSTM", &json!({"units": 5}));
-    assert_eq!(count(&[7, 3], &[lstm.clone()]), ("1120·batch".into(), "180".into()));
+    assert_eq!(count(&[7, 3], std::slice::from_ref(&lstm)), ("1120·batch".into(), "180".into()));
     let both = layer("Bidirectional", &json!({"layer": lstm, "merge_mode": "concat"}));
     assert_eq!(count(&[7, 3], &[both]), ("2240·batch".into(), "360".into()));
     let simple = layer("SimpleRNN", &json!({"units": 5}));
@@ -149,7 +149,7 @@ fn a_lambda_is_a_node_of_unknown_cost_with_the_shape_that_is_stated() {
 fn a_layer_that_is_described_twice_is_one() {
     let dense = layer("Dense", &json!({"units": 4}));
     let inner = |id: Option<u32>, name: &str| {
-        let mut model = chain(&[4], &[dense.clone()]);
+        let mut model = chain(&[4], std::slice::from_ref(&dense));
         model["config"]["name"] = json!(name);
         if let Some(id) = id {
             model["shared_object_id"] = json!(id);
@@ -244,7 +244,7 @@ fn models_that_call_each_other_again_and_again_are_bounded() {
     let start = Instant::now();
     let said = refusal(text(&model));
     assert!(said.contains("expand to more than") || said.contains("repeat more than"), "{said}");
-    assert!(start.elapsed() < Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_mins(1));
 }
 
 #[test]
@@ -284,5 +284,5 @@ fn broken_files_are_refused_in_time() {
         bytes[at] = b"0\"]-[}"[at % 6];
         let _ = read(bytes);
     }
-    assert!(start.elapsed() < Duration::from_secs(120), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_mins(2), "{:?}", start.elapsed());
 }

@@ -156,10 +156,8 @@ impl Writer<'_, '_> {
         let value = at.name(at.names.v);
         // Gemma 4 takes keys as values on some layers.
         let own = !self.tensors.files() || self.tensors.any(&format!("{value}."));
-        let value = match own {
-            true => self.linear(&value, x, [kv, at.hidden], a.bias, at.form())?,
-            false => key,
-        };
+        let value =
+            if own { self.linear(&value, x, [kv, at.hidden], a.bias, at.form())? } else { key };
         Ok(([query, key, value], gate))
     }
 
@@ -172,10 +170,7 @@ impl Writer<'_, '_> {
         kept: &mut Kept,
     ) -> Result<ValueId, LoadError> {
         let name = at.name("attention");
-        let sinks = match a.sinks {
-            true => self.vector(&at.name(at.names.sinks), a.heads)?,
-            false => None,
-        };
+        let sinks = if a.sinks { self.vector(&at.name(at.names.sinks), a.heads)? } else { None };
         let own = a.window.is_some() || sinks.is_some();
         let op = if own { Op::own("WindowAttention") } else { Op::at("Attention", super::OPSET) };
         let op = op.with("q_num_heads", a.heads).with("kv_num_heads", a.shared);

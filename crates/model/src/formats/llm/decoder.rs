@@ -34,9 +34,10 @@ pub(super) fn write(w: &mut Writer<'_, '_>, spec: &Spec) -> Result<Outputs, Load
         Mixer::Latent(_) => true,
         _ => false,
     });
-    let positions = match rotates || spec.positions.is_some() {
-        true => Some(integers(w, "position_ids", &["batch", "seq"])?),
-        false => None,
+    let positions = if rotates || spec.positions.is_some() {
+        Some(integers(w, "position_ids", &["batch", "seq"])?)
+    } else {
+        None
     };
     let (x, table) = embedded(w, spec, ids, positions)?;
     let mut kept = Kept::new();

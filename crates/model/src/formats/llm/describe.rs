@@ -64,11 +64,10 @@ pub(super) fn describe(
 
 /// Layers of the newer kind of Falcon have two norms.
 fn falcon_names(config: &Config, row: &'static Row) -> &'static Names {
-    match config.flag("new_decoder_architecture")
-        && config.int("num_ln_in_parallel_attn") != Some(1)
-    {
-        true => &names::FALCON2,
-        false => row.names,
+    if config.flag("new_decoder_architecture") && config.int("num_ln_in_parallel_attn") != Some(1) {
+        &names::FALCON2
+    } else {
+        row.names
     }
 }
 
@@ -131,9 +130,10 @@ fn sides(config: &Config, row: &Row) -> (bool, [bool; 4]) {
         let parallel = config.flag("parallel_attn");
         return (parallel, [true, false, !parallel, false]);
     }
-    let parallel = match row.types.contains(&"gpt_neox") {
-        true => config.flag_or("use_parallel_residual", true),
-        false => row.parallel || config.flag("use_parallel_residual"),
+    let parallel = if row.types.contains(&"gpt_neox") {
+        config.flag_or("use_parallel_residual", true)
+    } else {
+        row.parallel || config.flag("use_parallel_residual")
     };
     (parallel, row.norms)
 }
@@ -166,22 +166,23 @@ fn mixer(config: &Config, row: &Row, i: usize, hidden: i64) -> Result<Mixer, Loa
                 (None, Some(period)) => i % period == offset.unwrap_or(0) % period,
                 (None, None) => config.lists("attn_layer_indices", i).unwrap_or(true),
             };
-            match attends {
-                true => Mixer::Attention(attention(config, row, i, hidden)?),
-                false => Mixer::Scan(scan(config, version, hidden)?),
+            if attends {
+                Mixer::Attention(attention(config, row, i, hidden)?)
+            } else {
+                Mixer::Scan(scan(config, version, hidden)?)
             }
         }
         Mixers::Delta => {
             let period =
                 config.int("full_attention_interval").and_then(|n| usize::try_from(n).ok());
-            let full =
-                said.map_or((i + 1) % period.unwrap_or(4) == 0, |word| !word.contains("linear"));
-            match full {
-                true => {
-                    let whole = attention(config, row, i, hidden)?;
-                    Mixer::Attention(Attention { gated: true, ..whole })
-                }
-                false => Mixer::Delta(delta(config)?),
+            let full = said.map_or((i + 1).is_multiple_of(period.unwrap_or(4)), |word| {
+                !word.contains("linear")
+            });
+            if full {
+                let whole = attention(config, row, i, hidden)?;
+                Mixer::Attention(Attention { gated: true, ..whole })
+            } else {
+                Mixer::Delta(delta(config)?)
             }
         }
         Mixers::Letters => match letter(config, i) {
@@ -215,14 +216,12 @@ fn attention(config: &Config, row: &Row, i: usize, hidden: i64) -> Result<Attent
             format!("says {heads} heads, {shared} of them with keys, for a width of {hidden}");
         return Err(invalid("configuration", message));
     }
-    let norm = match config.flag_or("use_qk_norm", true) && config.flag_or("qk_layernorm", true) {
-        true => row.head_norm,
-        false => super::spec::HeadNorm::None,
+    let norm = if config.flag_or("use_qk_norm", true) && config.flag_or("qk_layernorm", true) {
+        row.head_norm
+    } else {
+        super::spec::HeadNorm::None
     };
-    let bias = match config.says("qkv_bias") {
-        true => config.flag("qkv_bias"),
-        false => row.qkv.of(config),
-    };
+    let bias = if config.says("qkv_bias") { config.flag("qkv_bias") } else { row.qkv.of(config) };
     Ok(Attention {
         heads,
         shared,
@@ -250,21 +249,20 @@ fn window(config: &Config, row: &Row, i: usize) -> Option<i64> {
     }
     if let Some(chunk) = config.int("attention_chunk_size") {
         let interval = config.int("no_rope_layer_interval").and_then(|n| usize::try_from(n).ok());
-        return ((i + 1) % interval.unwrap_or(4) != 0).then_some(chunk);
+        return (!(i + 1).is_multiple_of(interval.unwrap_or(4))).then_some(chunk);
     }
     let window = config.int("sliding_window")?;
     let slides = match row.windows {
-        Windows::Never => false,
+        Windows::Never | Windows::Sides => false,
         Windows::All => true,
         Windows::Period(usual) => {
             let said = config.int("sliding_window_pattern").and_then(|n| usize::try_from(n).ok());
-            (i + 1) % said.unwrap_or(usual) != 0
+            !(i + 1).is_multiple_of(said.unwrap_or(usual))
         }
         Windows::Switched => {
             let from = config.signed("max_window_layers").and_then(|n| usize::try_from(n).ok());
             config.flag("use_sliding_window") && i >= from.unwrap_or(0)
         }
-        Windows::Sides => false,
     };
     slides.then_some(window)
 }
@@ -293,10 +291,8 @@ fn scan(config: &Config, version: u8, hidden: i64) -> Result<Scan, LoadError> {
     if version == 1 {
         let rank = config.int("time_step_rank").unwrap_or((hidden + 15) / 16);
         let jamba = config.says("attn_layer_period") || config.family == "jamba";
-        let inner = match jamba {
-            true => expanded,
-            false => config.int("intermediate_size").unwrap_or(expanded),
-        };
+        let inner =
+            if jamba { expanded } else { config.int("intermediate_size").unwrap_or(expanded) };
         return Ok(Scan { inner, rank: Some(rank), norms: jamba, ..base });
     }
     let heads = config.int("mamba_num_heads").or(config.int("num_heads")).unwrap_or(1);
@@ -364,7 +360,9 @@ fn is_moe(config: &Config, i: usize) -> Result<bool, LoadError> {
             .filter(|n| *n >= 0)
             .and_then(|n| usize::try_from(n).ok());
         let every = size("moe_layer_interval").filter(|n| *n > 0).unwrap_or(1);
-        return Ok(i >= first && last.is_none_or(|last| i <= last) && (i + 1) % every == 0);
+        return Ok(i >= first
+            && last.is_none_or(|last| i <= last)
+            && (i + 1).is_multiple_of(every));
     }
     let every = |key: &str| size(key).filter(|n| *n > 0);
     if let Some(period) = every("expert_layer_period") {
@@ -372,7 +370,7 @@ fn is_moe(config: &Config, i: usize) -> Result<bool, LoadError> {
     }
     let step = every("decoder_sparse_step").or(every("interleave_moe_layer_step")).unwrap_or(1);
     let frequency = every("moe_layer_freq").unwrap_or(1);
-    Ok((i + 1) % step == 0 && i % frequency == 0)
+    Ok((i + 1).is_multiple_of(step) && i.is_multiple_of(frequency))
 }
 
 fn moe(config: &Config, row: &Row, hidden: i64) -> Result<Moe, LoadError> {

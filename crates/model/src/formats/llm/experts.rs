@@ -54,9 +54,10 @@ impl Writer<'_, '_> {
         let [both, gate, up, down] = at.names.stacks.map(|name| at.name(name));
         let first = format!("{}0.", at.name(at.names.expert));
         let files = self.tensors.files();
-        let single = match files {
-            true => !at.names.expert.is_empty() && self.tensors.any(&first),
-            false => !m.stacked,
+        let single = if files {
+            !at.names.expert.is_empty() && self.tensors.any(&first)
+        } else {
+            !m.stacked
         };
         let (inner, hidden) = (m.inner, at.hidden);
         if single {
@@ -69,10 +70,8 @@ impl Writer<'_, '_> {
         let switch = ["gate_proj", "up_proj", "down_proj"]
             .map(|name| at.name(&format!("mlp.switch_mlp.{name}")));
         let [gate, up, down] = if self.tensors.any(&switch[1]) { switch } else { [gate, up, down] };
-        let fused = match files {
-            true => !at.names.stacks[0].is_empty() && self.tensors.any(&both),
-            false => m.gated,
-        };
+        let fused =
+            if files { !at.names.stacks[0].is_empty() && self.tensors.any(&both) } else { m.gated };
         let down = self.stack(&down, [hidden, inner], m)?;
         if fused && m.gated {
             let both = self.stack(&both, [inner.saturating_mul(2), hidden], m)?;
@@ -116,7 +115,7 @@ impl Writer<'_, '_> {
                     Some(one) => match &mut sum {
                         None => sum = Some(one),
                         Some(sum) => {
-                            sum.tensor.bytes = sum.tensor.bytes.saturating_add(one.tensor.bytes)
+                            sum.tensor.bytes = sum.tensor.bytes.saturating_add(one.tensor.bytes);
                         }
                     },
                 }
@@ -209,9 +208,10 @@ impl Writer<'_, '_> {
     ) -> Result<Stack, LoadError> {
         let name = format!("{base}.weight");
         let numbers = m.experts.saturating_mul(n).saturating_mul(k);
-        let bias = match bias {
-            true => Some(self.store(&format!("{base}.bias"), self.dtype, &[m.experts, n], None)?),
-            false => None,
+        let bias = if bias {
+            Some(self.store(&format!("{base}.bias"), self.dtype, &[m.experts, n], None)?)
+        } else {
+            None
         };
         let packing = self.packing.clone().filter(|packing| packing.packs(base));
         let Some(packing) = packing else {

@@ -56,6 +56,10 @@ pub(super) enum Mixers {
 }
 
 /// A family.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts of a family, each independent of the others"
+)]
 pub(super) struct Row {
     /// Names of types of models.
     pub(super) types: &'static [&'static str],

@@ -169,7 +169,7 @@ impl<'a> Cursor<'a> {
         let block = ggml::block(self.u32()?).map_err(|why| invalid(place(), why))?;
         let offset = self.u64()?;
         let row = shape.first().copied().unwrap_or(1);
-        if row % block.numbers != 0 {
+        if !row.is_multiple_of(block.numbers) {
             let (kind, numbers) = (block.name, block.numbers);
             return Err(invalid(
                 place(),
@@ -196,7 +196,7 @@ pub(super) fn read(file: &[u8]) -> Result<File, LoadError> {
     };
     let mut cursor = Cursor { rest, big: false, short: false };
     let mut version = cursor.u32()?;
-    if version & 0xffff == 0 {
+    if version.trailing_zeros() >= 16 {
         (cursor.big, version) = (true, version.swap_bytes());
     }
     if !(1..=3).contains(&version) {

@@ -395,7 +395,7 @@ pub(super) const MODERNBERT: Names = Names {
     ..LLAMA
 };
 
-/// Layers of CLIP and of SigLIP, of either tower.
+/// Layers of CLIP and of `SigLIP`, of either tower.
 pub(super) const CLIP: Names = Names {
     layer: "encoder.layers.{}.",
     embed: "embeddings.token_embedding",

@@ -70,9 +70,10 @@ fn sizes(vision: &Config, row: &Row) -> Result<Sizes, LoadError> {
     let older = row.family == "qwen2_vl_vision";
     let hidden = vision.need(if older { "embed_dim" } else { "hidden_size" })?;
     let out = vision.need(if older { "hidden_size" } else { "out_hidden_size" })?;
-    let inner = match older {
-        true => hidden.saturating_mul(vision.int("mlp_ratio").unwrap_or(4)),
-        false => vision.need("intermediate_size")?,
+    let inner = if older {
+        hidden.saturating_mul(vision.int("mlp_ratio").unwrap_or(4))
+    } else {
+        vision.need("intermediate_size")?
     };
     let edge = vision.int("spatial_merge_size").unwrap_or(2);
     Ok(Sizes {
@@ -190,15 +191,12 @@ fn merged(
     let bias = row.norm == Norm::Layer;
     let join =
         |w: &mut Writer<'_, '_>, x| w.reshaped(&format!("{first}/joined"), x, &[0, -1, wide]);
-    let x = match late {
-        true => {
-            let x = join(w, x)?;
-            w.norm(&norm, x, wide, row.norm, bias)?
-        }
-        false => {
-            let x = w.norm(&norm, x, s.hidden, row.norm, bias)?;
-            join(w, x)?
-        }
+    let x = if late {
+        let x = join(w, x)?;
+        w.norm(&norm, x, wide, row.norm, bias)?
+    } else {
+        let x = w.norm(&norm, x, s.hidden, row.norm, bias)?;
+        join(w, x)?
     };
     let y = w.linear(&first, x, [wide, wide], true, Form::Usual)?;
     let y = w.activation(&format!("{first}/act"), "Gelu", y)?;

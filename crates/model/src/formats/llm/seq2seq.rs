@@ -26,6 +26,10 @@ pub(super) enum Part {
 type Cross = [&'static str; 5];
 
 /// A family of such models.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts of a family, each independent of the others"
+)]
 struct Row {
     types: &'static [&'static str],
     encoder: &'static Names,
@@ -172,9 +176,10 @@ pub(super) fn write(
     let (encoder, decoder) = (side(config, row, false)?, side(config, row, true)?);
     let vocab = config.need("vocab_size")?;
     let needs_table = part != Part::Encoder || !row.sound;
-    let table = match needs_table {
-        true => Some(w.matrix(&table_name(w, row), vocab, encoder.hidden, Form::Table)?),
-        false => None,
+    let table = if needs_table {
+        Some(w.matrix(&table_name(w, row), vocab, encoder.hidden, Form::Table)?)
+    } else {
+        None
     };
     let mut outputs = Outputs::new();
     let states = match part {
@@ -236,9 +241,10 @@ fn placed(
     let table = w.matrix(s.names.positions, rows, s.hidden, Form::Table)?;
     let rows = w.rows(&format!("{}/rows", s.names.positions), &table, at, [rows, s.hidden])?;
     let x = w.node(&format!("{}/sum", s.names.positions), "Add", &[x, rows])?;
-    match s.names.embed_norm.is_empty() || s.row.sound {
-        true => Ok(x),
-        false => w.norm(s.names.embed_norm, x, s.hidden, s.row.norm, s.row.bias),
+    if s.names.embed_norm.is_empty() || s.row.sound {
+        Ok(x)
+    } else {
+        w.norm(s.names.embed_norm, x, s.hidden, s.row.norm, s.row.bias)
     }
 }
 
@@ -269,10 +275,7 @@ fn encoded(
         x = layer(w, s, number, x, None, &mut Kept::new())?;
     }
     w.mask = None;
-    match s.row.final_norm {
-        true => w.norm(s.names.norm, x, s.hidden, s.row.norm, s.row.bias),
-        false => Ok(x),
-    }
+    if s.row.final_norm { w.norm(s.names.norm, x, s.hidden, s.row.norm, s.row.bias) } else { Ok(x) }
 }
 
 /// Two convolutions over features of sound, and a table of positions for all of it.
@@ -371,7 +374,7 @@ fn decoded(
         w.mask = distances(w, config, s, ids, Some(mask))?;
     }
     for number in 0..s.layers {
-        x = layer(w, s, number, x, Some(states), kept)?;
+        x = layer(w, s, number, x, states, kept)?;
     }
     w.mask = None;
     let at = integers(w, "logits_positions", &["logits"])?;
@@ -392,13 +395,13 @@ fn decoded(
     }
 }
 
-/// One layer; with `states`, those of the encoder, or none where their keys are kept.
+/// One layer; a decoder takes the `states` of the encoder, or none where their keys are kept.
 fn layer(
     w: &mut Writer<'_, '_>,
     s: &Side<'_>,
     number: usize,
     x: ValueId,
-    states: Option<Option<ValueId>>,
+    states: Option<ValueId>,
     kept: &mut Kept,
 ) -> Result<ValueId, LoadError> {
     let at = At {
@@ -431,7 +434,7 @@ fn layer(
     x = add(w, x, "mixer_sum", s.names.norms[0], &mut |w, x| {
         w.attention(&at, x, &s.attention, &mut more)
     })?;
-    if let Some(states) = states {
+    if s.decodes {
         let [role, ..] = s.row.cross;
         x = add(w, x, "cross_sum", role, &mut |w, x| cross(w, &at, s, x, states))?;
     }

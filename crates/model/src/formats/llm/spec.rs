@@ -3,6 +3,7 @@
 use super::names::Names;
 
 /// A stack of layers between a table and a head.
+#[allow(clippy::struct_excessive_bools, reason = "facts of a file, each independent of the others")]
 pub(super) struct Spec {
     pub(super) names: &'static Names,
     pub(super) hidden: i64,
@@ -120,6 +121,7 @@ pub(super) struct Latent {
 
 /// A selective scan, of the first or the second Mamba.
 #[derive(Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "facts of a file, each independent of the others")]
 pub(super) struct Scan {
     pub(super) inner: i64,
     pub(super) state: i64,
@@ -136,7 +138,7 @@ pub(super) struct Scan {
     pub(super) gated_norm: bool,
 }
 
-/// Gated DeltaNet: heads of keys and of values with their sizes.
+/// Gated `DeltaNet`: heads of keys and of values with their sizes.
 pub(super) struct Delta {
     pub(super) k_heads: i64,
     pub(super) k: i64,
@@ -164,6 +166,7 @@ pub(super) struct Mlp {
 }
 
 /// Experts of which each token takes some.
+#[allow(clippy::struct_excessive_bools, reason = "facts of a file, each independent of the others")]
 pub(super) struct Moe {
     pub(super) experts: i64,
     pub(super) chosen: i64,

@@ -159,9 +159,7 @@ impl Tensors {
 
     /// Takes the tensor of this name, which should have this shape, as far as one is known.
     pub(super) fn take(&mut self, name: &str, shape: Option<&[i64]>) -> Option<Taken> {
-        let Some(entry) = self.entries.get_mut(name) else {
-            return None;
-        };
+        let entry = self.entries.get_mut(name)?;
         let first = !std::mem::replace(&mut entry.used, true);
         let taken = Taken { name: entry.name.clone(), tensor: entry.tensor.clone() };
         if first {

@@ -376,12 +376,16 @@ fn tiny_gguf(version: u32, big: bool, packed: bool) -> Vec<u8> {
     w.u32(8);
     w.text("llama");
     w.text("tokenizer.ggml.tokens");
-    (w.u32(9), w.u32(8));
+    w.u32(9);
+    w.u32(8);
     w.count(3);
-    ["a", "bc", ""].iter().for_each(|token| w.text(token));
+    for token in ["a", "bc", ""] {
+        w.text(token);
+    }
     for (key, value) in keys {
         w.text(&format!("llama.{key}"));
-        (w.u32(4), w.u32(*value));
+        w.u32(4);
+        w.u32(*value);
     }
     let mut offset = 0;
     for (name, shape) in &names {

@@ -1,4 +1,4 @@
-//! Towers that look at images, and CLIP and SigLIP, which hold one beside an encoder of texts.
+//! Towers that look at images, and CLIP and `SigLIP`, which hold one beside an encoder of texts.
 
 use super::blocks::{At, Kept};
 use super::config::Config;
@@ -247,13 +247,12 @@ fn projected(
             w.linear("multi_modal_projector.linear", x, [text, t.hidden], true, Form::Usual)
         }
         _ => {
-            let patches = match t.clip {
-                true => {
-                    let list = [[1], [i64::MAX], [1]].map(|list| w.ints(&list));
-                    let [start, end, axis] = list;
-                    w.node("multi_modal_projector.patches", "Slice", &[x, start?, end?, axis?])?
-                }
-                false => x,
+            let patches = if t.clip {
+                let list = [[1], [i64::MAX], [1]].map(|list| w.ints(&list));
+                let [start, end, axis] = list;
+                w.node("multi_modal_projector.patches", "Slice", &[x, start?, end?, axis?])?
+            } else {
+                x
             };
             let bias = whole.flag_or("multimodal_projector_bias", true);
             let y = w.linear(

@@ -175,7 +175,7 @@ impl Writer<'_, '_> {
                 let Some(taken) = self.tensors.take(&main, Some(&stored)) else {
                     return self.absent(base, n, k, shape);
                 };
-                let shape = self.as_stored(&taken, stored, shape);
+                let shape = Self::as_stored(&taken, stored, shape);
                 let value = self.store(&taken.name, dtype, &shape, Some(taken.tensor.bytes))?;
                 return Ok(Matrix::Plain(value));
             }
@@ -184,14 +184,17 @@ impl Writer<'_, '_> {
     }
 
     /// The shape that a matrix has in the graph: of one that the configuration does not agree with, the file's.
-    fn as_stored(&self, taken: &Taken, wanted: [i64; 2], given: [i64; 2]) -> Vec<i64> {
+    fn as_stored(taken: &Taken, wanted: [i64; 2], given: [i64; 2]) -> Vec<i64> {
         let sizes: Vec<i64> =
             taken.tensor.shape.iter().filter_map(|n| i64::try_from(*n).ok()).collect();
         match sizes[..] {
-            [a, b] if [a, b] != wanted => match given == wanted {
-                true => vec![a, b],
-                false => vec![b, a],
-            },
+            [a, b] if [a, b] != wanted => {
+                if given == wanted {
+                    vec![a, b]
+                } else {
+                    vec![b, a]
+                }
+            }
             _ => given.to_vec(),
         }
     }

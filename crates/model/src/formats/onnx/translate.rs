@@ -227,7 +227,10 @@ impl Written<'_> {
         let mut all = vec![1.0_f32; rank];
         for (axis, scale) in axes.iter().zip(scales.iter()) {
             let axis = if *axis < 0 { axis + i64::try_from(rank).ok()? } else { *axis };
-            *all.get_mut(usize::try_from(axis).ok()?)? = scale.as_f64()? as f32;
+            // ONNX has scales as `f32`.
+            #[allow(clippy::cast_possible_truncation)]
+            let scale = scale.as_f64()? as f32;
+            *all.get_mut(usize::try_from(axis).ok()?)? = scale;
         }
         Some(all)
     }
@@ -375,7 +378,7 @@ impl Written<'_> {
     fn activation(&mut self, node: &Node, mut proto: NodeProto) -> Result<(), Untranslated> {
         let refuse = || Untranslated { node: node.name.clone(), why: "names no activation".into() };
         let name = node.attrs.str("activation").ok().flatten().ok_or_else(refuse)?;
-        proto.op_type = name.to_owned();
+        name.clone_into(&mut proto.op_type);
         proto.attribute.clear();
         let dtype = self.info(node.inputs.first()).and_then(|info| info.dtype);
         for limit in ["low", "high"] {

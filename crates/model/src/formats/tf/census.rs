@@ -28,13 +28,14 @@ impl Kind {
         Some(match (self, field) {
             (Self::SavedModel, 2) => Self::MetaGraph,
             (Self::MetaGraph, 2) => Self::Graph,
-            (Self::MetaGraph, 1 | 5) | (Self::Function, 1 | 4) => Self::Other,
             (Self::Graph, 1) | (Self::Function, 3) => Self::Node,
             (Self::Graph, 2) => Self::Library,
             (Self::Library, 1) => Self::Function,
             (Self::Node, 5) => Self::Entry,
             // Signatures have messages in messages; whatever is not one of these looks like a text.
-            (Self::Other, 1 | 2 | 3 | 5) => Self::Other,
+            (Self::MetaGraph, 1 | 5) | (Self::Function, 1 | 4) | (Self::Other, 1 | 2 | 3 | 5) => {
+                Self::Other
+            }
             _ => return None,
         })
     }

@@ -66,7 +66,7 @@ fn entries(file: &[u8]) -> Option<BTreeMap<String, Found>> {
     for (_, value) in pairs(index)? {
         let place = handle(&mut &value[..])?;
         for (key, value) in pairs(block(file, place)?)? {
-            let Ok(entry) = Entry::decode(&value[..]) else { continue };
+            let Ok(entry) = Entry::decode(value) else { continue };
             let sizes = super::tensor::sizes("variable", entry.shape.as_ref()).ok().flatten();
             if let (Ok(key), Some(sizes)) = (String::from_utf8(key), sizes) {
                 found.insert(key, (super::tensor::dtype(entry.dtype), sizes));

@@ -255,7 +255,7 @@ impl Rounds<'_> {
             Source::Arg(at) if self.carried.get(index(at)) == Some(&false) => {
                 Bound::Argument(index(at))
             }
-            source => Bound::Number(single(super::dilation::constant(self.cond, source)?)?),
+            source => Bound::Number(single(&super::dilation::constant(self.cond, source)?)?),
         };
         let next = unwrapped(self.body, *self.body.returns.get(variable)?);
         let Source::Node(id, 0) = next else { return None };
@@ -269,15 +269,15 @@ impl Rounds<'_> {
             Source::Arg(at) if self.carried.get(index(at)) == Some(&false) => {
                 self.inputs.get(index(at))?.int()?
             }
-            source => single(super::dilation::constant(self.body, source)?)?,
+            source => single(&super::dilation::constant(self.body, source)?)?,
         };
         (step > 0).then_some(Counter { variable, limit, step, inclusive })
     }
 }
 
-fn single(list: Vec<i64>) -> Option<i64> {
-    match list[..] {
-        [one] => Some(one),
+fn single(list: &[i64]) -> Option<i64> {
+    match list {
+        [one] => Some(*one),
         _ => None,
     }
 }
@@ -339,6 +339,20 @@ fn whole(cx: &mut Cx<'_, '_>, name: &str, val: &Val) -> Result<ValueId, LoadErro
     cx.one(&format!("{name}/limit"), cast(DType::I64), &[id])
 }
 
+/// Whether a loop runs a first round.
+fn beginning(
+    cx: &mut Cx<'_, '_>,
+    name: &str,
+    cond: &Arc<Body>,
+    inputs: &[Val],
+) -> Result<ValueId, LoadError> {
+    cx.depth += 1;
+    let found = cx.run(cond, inputs, &[true]);
+    cx.depth -= 1;
+    let first = found?.into_iter().next().unwrap_or_else(Val::nothing);
+    condition(cx, name, &first)
+}
+
 /// `While`: the condition is worked out once before and at the end of every round.
 pub(super) fn repeat(
     cx: &mut Cx<'_, '_>,
@@ -368,13 +382,7 @@ pub(super) fn repeat(
     };
     let begin = match most {
         Some(_) => None,
-        None => {
-            cx.depth += 1;
-            let found = cx.run(cond, inputs, &[true]);
-            cx.depth -= 1;
-            let first = found?.into_iter().next().unwrap_or_else(Val::nothing);
-            Some(condition(cx, name, &first)?)
-        }
+        None => Some(beginning(cx, name, cond, inputs)?),
     };
     let mut node_inputs = vec![most, begin];
     for at in (0..inputs.len()).filter(|at| carried[*at]) {
@@ -391,14 +399,15 @@ pub(super) fn repeat(
     let mut made = cx.draft.many(name, op, &node_inputs, count)?.into_iter();
     let mut results = Vec::with_capacity(inputs.len());
     for at in 0..inputs.len() {
-        results.push(match carried[at] {
-            true => made.next().map_or_else(Val::nothing, |id| Val {
+        results.push(if carried[at] {
+            made.next().map_or_else(Val::nothing, |id| Val {
                 place: Place::Here(id),
                 dtype: inputs[at].dtype.or(types.get(at).and_then(|t: &Val| t.dtype)),
                 rank: inputs[at].rank,
                 ..Val::nothing()
-            }),
-            false => inputs[at].clone(),
+            })
+        } else {
+            inputs[at].clone()
         });
     }
     Ok(results)
@@ -441,9 +450,12 @@ fn round(
     if counted {
         results.push(inner.one("condition_out", Op::onnx("Identity"), &[go])?);
     } else {
-        let pairs = args.iter().enumerate().map(|(at, arg)| match rounds.carried[at] {
-            true => after.get(at).cloned().unwrap_or_else(Val::nothing),
-            false => arg.clone(),
+        let pairs = args.iter().enumerate().map(|(at, arg)| {
+            if rounds.carried[at] {
+                after.get(at).cloned().unwrap_or_else(Val::nothing)
+            } else {
+                arg.clone()
+            }
         });
         let next: Vec<Val> = pairs.collect();
         let found = inner.run(rounds.cond, &next, &[true])?;

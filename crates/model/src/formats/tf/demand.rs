@@ -25,11 +25,16 @@ impl Demand {
     }
 }
 
+/// The address of a body, and what is wanted of it.
+type Asked = (usize, Vec<bool>);
+/// The body, and what it needs.
+type Answer = (Arc<Body>, Arc<Demand>);
+
 /// What was found out before.
 #[derive(Default)]
 pub(super) struct Demands {
     /// By body, which stays alive here, and what is wanted of it.
-    known: HashMap<(usize, Vec<bool>), (Arc<Body>, Arc<Demand>)>,
+    known: HashMap<Asked, Answer>,
 }
 
 /// The functions that a node runs, and how it does.

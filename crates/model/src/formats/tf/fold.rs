@@ -36,27 +36,8 @@ fn operate(def: &Def, known: &[&Ints]) -> Option<Ints> {
         "ConcatV2" => join(known.split_last()?.1),
         "Concat" => join(known.split_first()?.1),
         "Range" => range(known),
-        "Cast" => {
-            let to = def.dtype("DstT")?;
-            let truth = to == crate::ir::DType::Bool;
-            let list = first?.list.iter().map(|n| if truth { i64::from(*n != 0) } else { *n });
-            let list = list.collect();
-            (truth || to.is_integer())
-                .then(|| Ints { dims: first.map(|f| f.dims.clone()).unwrap_or_default(), list })
-        }
-        "Reshape" => {
-            let target = &known.get(1)?.list;
-            let given = product(&target.iter().copied().filter(|n| *n >= 0).collect::<Vec<_>>())?;
-            let all = i64::try_from(first?.list.len()).ok()?;
-            let dims = target.iter().map(|n| match n {
-                -1 => usize::try_from(all.checked_div(given)?).ok(),
-                n => usize::try_from(*n).ok(),
-            });
-            let dims: Vec<usize> = dims.collect::<Option<_>>()?;
-            let count = dims.iter().try_fold(1_usize, |all, n| all.checked_mul(*n))?;
-            (count == first?.list.len())
-                .then(|| Ints { dims, list: first.map(|f| f.list.clone()).unwrap_or_default() })
-        }
+        "Cast" => cast(def, first?),
+        "Reshape" => reshape(first?, known.get(1)?),
         "ExpandDims" if first?.dims.is_empty() => Some(Ints::vector(first?.list.clone())),
         "Squeeze" if first?.list.len() == 1 => Some(Ints::scalar(first?.list[0])),
         "Gather" | "GatherV2" if first?.dims.len() == 1 => {
@@ -69,22 +50,11 @@ fn operate(def: &Def, known: &[&Ints]) -> Option<Ints> {
         "ReverseV2" if first?.dims.len() == 1 => {
             Some(Ints::vector(first?.list.iter().rev().copied().collect()))
         }
-        "Fill" => {
-            let count =
-                usize::try_from(product(&first?.list)?).ok().filter(|n| *n <= MAX_TRACKED)?;
-            let dims =
-                first?.list.iter().map(|n| usize::try_from(*n).ok()).collect::<Option<_>>()?;
-            Some(Ints { dims, list: vec![*known.get(1)?.list.first()?; count] })
-        }
+        "Fill" => fill(first?, known.get(1)?),
         "Prod" | "Sum" | "Max" | "Min" | "All" | "Any" => reduce(def, known),
-        "InvertPermutation" => {
-            let order = &first?.list;
-            let place = |n: i64| i64::try_from(order.iter().position(|at| *at == n)?).ok();
-            let count = i64::try_from(order.len()).ok()?;
-            Some(Ints::vector((0..count).map(place).collect::<Option<_>>()?))
-        }
-        "Neg" => each(first?, |n| n.checked_neg()),
-        "Abs" => each(first?, |n| n.checked_abs()),
+        "InvertPermutation" => inverse(first?),
+        "Neg" => each(first?, i64::checked_neg),
+        "Abs" => each(first?, i64::checked_abs),
         "LogicalNot" => each(first?, |n| Some(i64::from(n == 0))),
         "Select" | "SelectV2" => {
             let [cond, yes, no] = known else { return None };
@@ -96,6 +66,41 @@ fn operate(def: &Def, known: &[&Ints]) -> Option<Ints> {
             _ => None,
         },
     }
+}
+
+fn cast(def: &Def, input: &Ints) -> Option<Ints> {
+    let to = def.dtype("DstT")?;
+    let truth = to == crate::ir::DType::Bool;
+    let list = input.list.iter().map(|n| if truth { i64::from(*n != 0) } else { *n });
+    let list = list.collect();
+    (truth || to.is_integer()).then(|| Ints { dims: input.dims.clone(), list })
+}
+
+fn reshape(input: &Ints, target: &Ints) -> Option<Ints> {
+    let target = &target.list;
+    let given = product(&target.iter().copied().filter(|n| *n >= 0).collect::<Vec<_>>())?;
+    let all = i64::try_from(input.list.len()).ok()?;
+    let dims = target.iter().map(|n| match n {
+        -1 => usize::try_from(all.checked_div(given)?).ok(),
+        n => usize::try_from(*n).ok(),
+    });
+    let dims: Vec<usize> = dims.collect::<Option<_>>()?;
+    let count = dims.iter().try_fold(1_usize, |all, n| all.checked_mul(*n))?;
+    (count == input.list.len()).then(|| Ints { dims, list: input.list.clone() })
+}
+
+fn fill(sizes: &Ints, value: &Ints) -> Option<Ints> {
+    let count = usize::try_from(product(&sizes.list)?).ok().filter(|n| *n <= MAX_TRACKED)?;
+    let dims = sizes.list.iter().map(|n| usize::try_from(*n).ok()).collect::<Option<_>>()?;
+    Some(Ints { dims, list: vec![*value.list.first()?; count] })
+}
+
+/// The permutation that undoes another.
+fn inverse(permutation: &Ints) -> Option<Ints> {
+    let order = &permutation.list;
+    let place = |n: i64| i64::try_from(order.iter().position(|at| *at == n)?).ok();
+    let count = i64::try_from(order.len()).ok()?;
+    Some(Ints::vector((0..count).map(place).collect::<Option<_>>()?))
 }
 
 fn each(a: &Ints, f: impl Fn(i64) -> Option<i64>) -> Option<Ints> {

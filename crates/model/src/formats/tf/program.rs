@@ -240,7 +240,7 @@ impl<'a> Names<'a> {
             let node: NodeDef = decoded(bytes)?;
             let id = number(self.defs.len());
             if self.nodes.insert(node.name.clone(), id).is_some() {
-                return Err(invalid(format!("node `{}`", node.name), "is there twice"));
+                return Err(invalid(format!("node `{}`", node.name), "is defined twice"));
             }
             inputs.push(node.inputs);
             let NodeDef { name, op, attrs, .. } = node;
@@ -353,7 +353,7 @@ fn function_body(
         names.args.insert(&arg.name, number(at));
     }
     let inputs = names.take(&function.nodes)?;
-    let nodes = names.resolved(&inputs, |names, name| names.in_function(name));
+    let nodes = names.resolved(&inputs, Names::in_function);
     let results: HashMap<&str, &str> =
         function.returns.iter().map(|r| (r.key.as_str(), r.value.as_str())).collect();
     let returns = signature.outputs.iter().map(|output| match results.get(output.name.as_str()) {

@@ -243,8 +243,7 @@ pub(super) fn rank(def: &Def, port: usize, inputs: &[Val]) -> Option<usize> {
         "Size" | "Rank" => Some(0),
         "MatMul" => Some(2),
         "Reshape" => inputs.get(1)?.length,
-        "ExpandDims" => Some(first.rank? + 1),
-        "Pack" => Some(first.rank? + 1),
+        "ExpandDims" | "Pack" => Some(first.rank? + 1),
         "GatherV2" | "Gather" if def.int("batch_dims").unwrap_or(0) == 0 => {
             Some((first.rank? + inputs.get(1)?.rank?).checked_sub(1)?)
         }
@@ -299,7 +298,7 @@ impl Call<'_, '_, '_> {
     fn list(&mut self, port: usize) -> Result<ValueId, LoadError> {
         let val = self.val(port);
         if let Some(ints) = val.ints() {
-            return self.cx.draft.ints(&ints.to_vec());
+            return self.cx.draft.ints(ints);
         }
         let id = self.whole(port)?;
         if val.rank != Some(0) {
@@ -315,7 +314,7 @@ impl Call<'_, '_, '_> {
         match (val.int(), val.rank) {
             (Some(number), Some(0)) => return self.cx.draft.int(number),
             _ if val.ints().is_some() && val.rank == Some(1) => {
-                return self.cx.draft.ints(&val.ints().unwrap_or_default().to_vec());
+                return self.cx.draft.ints(val.ints().unwrap_or_default());
             }
             _ => {}
         }

@@ -1,4 +1,5 @@
 //! Small graphs in the text form. Expected numbers are worked out beside each.
+#![allow(clippy::format_collect, reason = "texts of a few values")]
 
 use super::text;
 use crate::analysis::{Analysis, analyze};

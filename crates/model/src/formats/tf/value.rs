@@ -74,7 +74,7 @@ impl Val {
     pub(super) fn stored(name: &str, constant: Constant) -> Self {
         let Constant { info, weight } = constant;
         let sizes = info.shape.as_ref();
-        let length = sizes.and_then(|s| s.first()).and_then(|d| d.as_usize());
+        let length = sizes.and_then(|s| s.first()).and_then(crate::dim::Dim::as_usize);
         let (dtype, rank) = (info.dtype, info.rank());
         let known = ints(&info).map(Rc::new);
         let name = name.to_owned();

@@ -143,7 +143,7 @@ pub(super) fn while_(site: &mut Site<'_, '_, '_>) -> Made {
     let (shared, name, live) = (site.shared, site.name.clone(), site.frame.live);
     let label = format!("{name}/begin");
     let begin = site.draft.inside(&label, |draft| {
-        asked(call(shared, draft, number(condition), &given, (live, BTreeMap::new()))?.0, draft)
+        asked(&call(shared, draft, number(condition), &given, (live, BTreeMap::new()))?.0, draft)
     })?;
     let mut infos = Vec::new();
     for port in 0..given.len() {
@@ -169,7 +169,7 @@ pub(super) fn while_(site: &mut Site<'_, '_, '_>) -> Made {
             return Err(invalid(format!("loop `{name}`"), message));
         }
         let again = inner.inside("again", |draft| {
-            asked(call(shared, draft, number(condition), &made, (Some(round), state))?.0, draft)
+            asked(&call(shared, draft, number(condition), &made, (Some(round), state))?.0, draft)
         })?;
         let mut outputs = ends(inner, vec![Passed::Value(again)])?;
         outputs.extend(ends(inner, made)?);
@@ -196,12 +196,12 @@ pub(super) fn while_(site: &mut Site<'_, '_, '_>) -> Made {
 }
 
 /// The one value that a condition gives, without axes.
-fn asked(made: Vec<Passed>, draft: &mut Draft<'_>) -> Result<ValueId, LoadError> {
-    let [Passed::Value(value)] = made[..] else {
+fn asked(made: &[Passed], draft: &mut Draft<'_>) -> Result<ValueId, LoadError> {
+    let [Passed::Value(value)] = made else {
         return Err(invalid("the condition of a loop", "does not give one value"));
     };
     let none = draft.ints(&[])?;
-    draft.one("single", Op::onnx("Reshape"), &[Some(value), Some(none)])
+    draft.one("single", Op::onnx("Reshape"), &[Some(*value), Some(none)])
 }
 
 /// What a delegate compiled is not in the file.

@@ -85,16 +85,17 @@ fn entry(file: &File<'_>, wanted: &Wanted<'_>) -> Result<Entry, LoadError> {
     let all = signatures.chain(graphs).filter(|name| !name.is_empty()).take(16);
     let known: Vec<String> = all.map(|name| format!("`{name}`")).collect();
     let message = format!("has no signature and no subgraph `{name}`");
-    let known = match known.is_empty() {
-        true => "leave out --signature: its one subgraph has no name".to_owned(),
-        false => format!("--signature takes {}", known.join(", ")),
+    let known = if known.is_empty() {
+        "leave out --signature: its one subgraph has no name".to_owned()
+    } else {
+        format!("--signature takes {}", known.join(", "))
     };
     Err(LoadErrorKind::Choice { message, known }.into())
 }
 
 /// Writes a subgraph into the graph of what calls it: its outputs.
-pub(super) fn call<'f>(
-    shared: &Shared<'f>,
+pub(super) fn call(
+    shared: &Shared<'_>,
     draft: &mut Draft<'_>,
     number: usize,
     given: &[Passed],

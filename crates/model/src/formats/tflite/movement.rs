@@ -1,4 +1,4 @@
-//! Shapes and movement: what TFLite keeps in options or in other inputs than ONNX does.
+//! Shapes and movement: what `TFLite` keeps in options or in other inputs than ONNX does.
 
 use super::contraction::stated;
 use super::site::{Made, Site};
@@ -7,8 +7,8 @@ use crate::formats::LoadError;
 use crate::formats::draft::Op;
 use crate::ir::{DType, Elem, TensorInfo, ValueId};
 
-fn one(value: ValueId) -> Made {
-    Ok(Some(vec![value]))
+fn one(value: Result<ValueId, LoadError>) -> Made {
+    Ok(Some(vec![value?]))
 }
 
 /// The number of an axis from the front, where the rank is known.
@@ -48,7 +48,7 @@ pub(super) fn reshape(site: &mut Site<'_, '_, '_>) -> Made {
         }
     };
     let op = Op::onnx("Reshape").with("allowzero", true);
-    one(site.node(op, &[Some(x), Some(sizes)])?)
+    one(site.node(op, &[Some(x), Some(sizes)]))
 }
 
 /// To the sizes that the file states of the output.
@@ -56,20 +56,20 @@ pub(super) fn reshape_as_stated(site: &mut Site<'_, '_, '_>) -> Made {
     let (x, Some(sizes)) = (site.input(0)?, stated(site, 0)) else { return Ok(None) };
     let sizes = site.draft.ints(&sizes)?;
     let op = Op::onnx("Reshape").with("allowzero", true);
-    one(site.node(op, &[Some(x), Some(sizes)])?)
+    one(site.node(op, &[Some(x), Some(sizes)]))
 }
 
 pub(super) fn shape(site: &mut Site<'_, '_, '_>) -> Made {
     let x = site.input(0)?;
     let sizes = site.node(Op::onnx("Shape"), &[Some(x)])?;
-    one(site.as_made(sizes, 0)?)
+    one(site.as_made(sizes, 0))
 }
 
 pub(super) fn rank(site: &mut Site<'_, '_, '_>) -> Made {
     let x = site.input(0)?;
     let sizes = site.step("sizes", Op::onnx("Shape"), &[Some(x)])?;
     let count = site.node(Op::onnx("Size"), &[Some(sizes)])?;
-    one(site.as_made(count, 0)?)
+    one(site.as_made(count, 0))
 }
 
 pub(super) fn squeeze(site: &mut Site<'_, '_, '_>) -> Made {
@@ -83,35 +83,35 @@ pub(super) fn squeeze(site: &mut Site<'_, '_, '_>) -> Made {
         let axes: Vec<i64> = axes.into_iter().map(i64::from).collect();
         inputs.push(Some(site.draft.ints(&axes)?));
     }
-    one(site.node(Op::onnx("Squeeze"), &inputs)?)
+    one(site.node(Op::onnx("Squeeze"), &inputs))
 }
 
 pub(super) fn expand_dims(site: &mut Site<'_, '_, '_>) -> Made {
     let (x, axis) = (site.input(0)?, site.list(1)?);
-    one(site.node(Op::onnx("Unsqueeze"), &[Some(x), Some(axis)])?)
+    one(site.node(Op::onnx("Unsqueeze"), &[Some(x), Some(axis)]))
 }
 
 pub(super) fn transpose(site: &mut Site<'_, '_, '_>) -> Made {
     let (x, Some(order)) = (site.input(0)?, site.ints(1)?) else { return Ok(None) };
-    one(site.node(Op::onnx("Transpose").with("perm", order), &[Some(x)])?)
+    one(site.node(Op::onnx("Transpose").with("perm", order), &[Some(x)]))
 }
 
 /// The order of axes is in the options.
 pub(super) fn transpose_by_option(site: &mut Site<'_, '_, '_>) -> Made {
     let (x, order) = (site.input(0)?, site.longs(0)?);
-    one(site.node(Op::onnx("Transpose").with("perm", order), &[Some(x)])?)
+    one(site.node(Op::onnx("Transpose").with("perm", order), &[Some(x)]))
 }
 
 pub(super) fn concatenation(site: &mut Site<'_, '_, '_>) -> Made {
     let inputs = site.inputs()?;
     let axis = i64::from(site.option(0, 0_i32)?);
     let y = site.node(Op::onnx("Concat").with("axis", axis), &inputs)?;
-    one(site.activated(y, 1)?)
+    one(site.activated(y, 1))
 }
 
 pub(super) fn concatenate(site: &mut Site<'_, '_, '_>) -> Made {
     let (inputs, axis) = (site.inputs()?, site.option(0, 0_i64)?);
-    one(site.node(Op::onnx("Concat").with("axis", axis), &inputs)?)
+    one(site.node(Op::onnx("Concat").with("axis", axis), &inputs))
 }
 
 pub(super) fn pack(site: &mut Site<'_, '_, '_>) -> Made {
@@ -122,7 +122,7 @@ pub(super) fn pack(site: &mut Site<'_, '_, '_>) -> Made {
         let part = site.step("part", Op::onnx("Unsqueeze"), &[Some(part), Some(axes)])?;
         parts.push(Some(part));
     }
-    one(site.node(Op::onnx("Concat").with("axis", axis), &parts)?)
+    one(site.node(Op::onnx("Concat").with("axis", axis), &parts))
 }
 
 pub(super) fn unpack(site: &mut Site<'_, '_, '_>) -> Made {
@@ -177,13 +177,13 @@ fn pads(site: &mut Site<'_, '_, '_>) -> Result<ValueId, LoadError> {
 
 pub(super) fn pad(site: &mut Site<'_, '_, '_>) -> Made {
     let (x, pads, value) = (site.input(0)?, pads(site)?, site.optional(2)?);
-    one(site.node(Op::onnx("Pad"), &[Some(x), Some(pads), value])?)
+    one(site.node(Op::onnx("Pad"), &[Some(x), Some(pads), value]))
 }
 
 pub(super) fn mirror_pad(site: &mut Site<'_, '_, '_>) -> Made {
     let (x, pads) = (site.input(0)?, pads(site)?);
     let mode = if site.option(0, 0_i8)? == 0 { "reflect" } else { "symmetric" };
-    one(site.node(Op::onnx("Pad").with("mode", mode), &[Some(x), Some(pads)])?)
+    one(site.node(Op::onnx("Pad").with("mode", mode), &[Some(x), Some(pads)]))
 }
 
 /// Padding before, behind and between the elements of each axis, in the options.
@@ -196,19 +196,19 @@ pub(super) fn pad_by_option(site: &mut Site<'_, '_, '_>) -> Made {
         x = site.step("spread", Op::own("Dilate"), &[Some(x), Some(steps)])?;
     }
     let pads = site.draft.ints(&[before, behind].concat())?;
-    one(site.node(Op::onnx("Pad"), &[Some(x), Some(pads), value])?)
+    one(site.node(Op::onnx("Pad"), &[Some(x), Some(pads), value]))
 }
 
 /// The shape, and the number that fills it.
 pub(super) fn fill(site: &mut Site<'_, '_, '_>) -> Made {
     let (sizes, value) = (site.input(0)?, site.input(1)?);
-    one(site.node(Op::onnx("Expand"), &[Some(value), Some(sizes)])?)
+    one(site.node(Op::onnx("Expand"), &[Some(value), Some(sizes)]))
 }
 
 pub(super) fn zeros_like(site: &mut Site<'_, '_, '_>) -> Made {
     let (x, zero) = (site.input(0)?, site.zero(site.dtype(0))?);
     let sizes = site.step("sizes", Op::onnx("Shape"), &[Some(x)])?;
-    one(site.node(Op::onnx("Expand"), &[Some(zero), Some(sizes)])?)
+    one(site.node(Op::onnx("Expand"), &[Some(zero), Some(sizes)]))
 }
 
 /// The shape that two shapes broadcast to: the larger sizes, the shorter shape with ones before it.
@@ -232,7 +232,7 @@ pub(super) fn broadcast_args(site: &mut Site<'_, '_, '_>) -> Made {
         shapes.push(Some(site.step("ones", op, &[Some(ones), Some(shape)])?));
     }
     let larger = site.node(Op::onnx("Max"), &shapes)?;
-    one(site.as_made(larger, 0)?)
+    one(site.as_made(larger, 0))
 }
 
 /// x, which axes of the output its axes are; the output is as the file states.
@@ -249,7 +249,7 @@ pub(super) fn broadcast_in_dim(site: &mut Site<'_, '_, '_>) -> Made {
     }
     let placed = site.reshaped(x, &spread)?;
     let sizes = site.draft.ints(&sizes)?;
-    one(site.node(Op::onnx("Expand"), &[Some(placed), Some(sizes)])?)
+    one(site.node(Op::onnx("Expand"), &[Some(placed), Some(sizes)]))
 }
 
 /// Numbers along one axis, the same along the others.
@@ -264,7 +264,7 @@ pub(super) fn iota(site: &mut Site<'_, '_, '_>) -> Made {
     let placed = site.reshaped(numbers, &spread)?;
     let sizes = site.draft.ints(&sizes)?;
     let all = site.node(Op::onnx("Expand"), &[Some(placed), Some(sizes)])?;
-    one(site.as_made(all, 0)?)
+    one(site.as_made(all, 0))
 }
 
 pub(super) fn gather(site: &mut Site<'_, '_, '_>) -> Made {
@@ -273,14 +273,14 @@ pub(super) fn gather(site: &mut Site<'_, '_, '_>) -> Made {
     let (axis, batch) =
         (from_front(axis.into(), site.rank(0)), from_front(batch.into(), site.rank(1)));
     if batch == 0 {
-        return one(site.node(Op::onnx("Gather").with("axis", axis), &[Some(x), Some(ids)])?);
+        return one(site.node(Op::onnx("Gather").with("axis", axis), &[Some(x), Some(ids)]));
     }
     if axis != batch {
         return Ok(None);
     }
     let axes = site.draft.ints(&[-1])?;
     let ids = site.step("ids", Op::onnx("Unsqueeze"), &[Some(ids), Some(axes)])?;
-    one(site.node(Op::onnx("GatherND").with("batch_dims", batch), &[Some(x), Some(ids)])?)
+    one(site.node(Op::onnx("GatherND").with("batch_dims", batch), &[Some(x), Some(ids)]))
 }
 
 /// Indices, updates, the shape of the output.
@@ -289,7 +289,7 @@ pub(super) fn scatter_nd(site: &mut Site<'_, '_, '_>) -> Made {
     let zero = site.zero(site.dtype(1))?;
     let zeros = site.step("zeros", Op::onnx("Expand"), &[Some(zero), Some(sizes)])?;
     let op = Op::onnx("ScatterND").with("reduction", "add");
-    one(site.node(op, &[Some(zeros), Some(ids), Some(updates)])?)
+    one(site.node(op, &[Some(zeros), Some(ids), Some(updates)]))
 }
 
 /// Indices, the shape of the output, values, and what is elsewhere.
@@ -309,7 +309,7 @@ pub(super) fn sparse_to_dense(site: &mut Site<'_, '_, '_>) -> Made {
     };
     let whole = site.step("default", Op::onnx("Expand"), &[Some(default), Some(sizes)])?;
     let inputs = [Some(whole), Some(ids), Some(values)];
-    one(site.node(Op::onnx("ScatterND"), &inputs)?)
+    one(site.node(Op::onnx("ScatterND"), &inputs))
 }
 
 /// As a slice that steps backwards.
@@ -321,20 +321,20 @@ pub(super) fn reverse(site: &mut Site<'_, '_, '_>) -> Made {
     for list in lists {
         inputs.push(Some(site.draft.ints(&list)?));
     }
-    one(site.node(Op::onnx("Slice"), &inputs)?)
+    one(site.node(Op::onnx("Slice"), &inputs))
 }
 
 pub(super) fn reverse_sequence(site: &mut Site<'_, '_, '_>) -> Made {
     let inputs = site.inputs()?;
     let (time, batch) = (site.option(0, 0_i32)?, site.option(1, 0_i32)?);
     let op = Op::onnx("ReverseSequence").with("time_axis", i64::from(time));
-    one(site.node(op.with("batch_axis", i64::from(batch)), &inputs)?)
+    one(site.node(op.with("batch_axis", i64::from(batch)), &inputs))
 }
 
 fn blocks(site: &mut Site<'_, '_, '_>, op: &str) -> Made {
     let x = site.input(0)?;
     let side = i64::from(site.option(0, 1_i32)?);
-    one(site.node(Op::own(op).with("blocksize", side), &[Some(x)])?)
+    one(site.node(Op::own(op).with("blocksize", side), &[Some(x)]))
 }
 
 pub(super) fn depth_to_space(site: &mut Site<'_, '_, '_>) -> Made {
@@ -347,12 +347,12 @@ pub(super) fn space_to_depth(site: &mut Site<'_, '_, '_>) -> Made {
 
 pub(super) fn space_to_batch(site: &mut Site<'_, '_, '_>) -> Made {
     let inputs = site.inputs()?;
-    one(site.node(Op::own("SpaceToBatch"), &inputs)?)
+    one(site.node(Op::own("SpaceToBatch"), &inputs))
 }
 
 pub(super) fn batch_to_space(site: &mut Site<'_, '_, '_>) -> Made {
     let inputs = site.inputs()?;
-    one(site.node(Op::own("BatchToSpace"), &inputs)?)
+    one(site.node(Op::own("BatchToSpace"), &inputs))
 }
 
 /// Indices, the number of classes, and the values on and off.
@@ -367,14 +367,14 @@ pub(super) fn one_hot(site: &mut Site<'_, '_, '_>) -> Made {
     let join = Op::onnx("Concat").with("axis", 0_i64);
     let values = site.step("values", join, &values)?;
     let op = Op::onnx("OneHot").with("axis", axis);
-    one(site.node(op, &[Some(ids), Some(depth), Some(values)])?)
+    one(site.node(op, &[Some(ids), Some(depth), Some(values)]))
 }
 
 /// The places of what is not zero, a row each.
 pub(super) fn places(site: &mut Site<'_, '_, '_>) -> Made {
     let x = site.input(0)?;
     let places = site.node(Op::onnx("NonZero"), &[Some(x)])?;
-    one(site.turned(places, &[1, 0])?)
+    one(site.turned(places, &[1, 0]))
 }
 
 pub(super) fn top_k(site: &mut Site<'_, '_, '_>) -> Made {
@@ -396,13 +396,13 @@ pub(super) fn unique(site: &mut Site<'_, '_, '_>) -> Made {
 pub(super) fn cast(site: &mut Site<'_, '_, '_>) -> Made {
     let (x, to) = (site.input(0)?, site.made(0).and_then(|t| t.dtype));
     let Some(to) = to else { return Ok(None) };
-    one(site.node(Op::onnx("Cast").with("to", i64::from(to.onnx())), &[Some(x)])?)
+    one(site.node(Op::onnx("Cast").with("to", i64::from(to.onnx())), &[Some(x)]))
 }
 
 pub(super) fn bitcast(site: &mut Site<'_, '_, '_>) -> Made {
     let (x, to) = (site.input(0)?, site.made(0).and_then(|t| t.dtype));
     let Some(to) = to else { return Ok(None) };
-    one(site.node(Op::onnx("BitCast").with("to", i64::from(to.onnx())), &[Some(x)])?)
+    one(site.node(Op::onnx("BitCast").with("to", i64::from(to.onnx())), &[Some(x)]))
 }
 
 /// x, a size for each axis of the image, and how pixels lie on each other.
@@ -417,7 +417,7 @@ fn resize(site: &mut Site<'_, '_, '_>, mode: &str, fields: [usize; 2]) -> Made {
     };
     let op = Op::own("Resize").with("mode", mode).with("axes", vec![1, 2]);
     let op = op.with("coordinate_transformation_mode", corners);
-    one(site.node(op, &[Some(x), None, None, Some(sizes)])?)
+    one(site.node(op, &[Some(x), None, None, Some(sizes)]))
 }
 
 pub(super) fn resize_bilinear(site: &mut Site<'_, '_, '_>) -> Made {
@@ -432,7 +432,7 @@ pub(super) fn resize_nearest(site: &mut Site<'_, '_, '_>) -> Made {
 fn random(site: &mut Site<'_, '_, '_>, op: &str) -> Made {
     let sizes = site.input(0)?;
     let empty = site.step("shape", Op::onnx("ConstantOfShape"), &[Some(sizes)])?;
-    one(site.node(Op::onnx(op), &[Some(empty)])?)
+    one(site.node(Op::onnx(op), &[Some(empty)]))
 }
 
 pub(super) fn random_uniform(site: &mut Site<'_, '_, '_>) -> Made {
@@ -447,7 +447,7 @@ pub(super) fn multinomial(site: &mut Site<'_, '_, '_>) -> Made {
     let (x, Some(drawn)) = (site.input(0)?, site.int_of(1)?) else { return Ok(None) };
     let dtype = site.made(0).and_then(|t| t.dtype).unwrap_or(DType::I64);
     let op = Op::onnx("Multinomial").with("sample_size", drawn);
-    one(site.node(op.with("dtype", i64::from(dtype.onnx())), &[Some(x)])?)
+    one(site.node(op.with("dtype", i64::from(dtype.onnx())), &[Some(x)]))
 }
 
 /// A tensor of the sizes that the file states, moved by rules that do not matter to its cost.
@@ -468,7 +468,7 @@ pub(super) fn matrix_of_points(site: &mut Site<'_, '_, '_>) -> Made {
         return Ok(None);
     };
     let op = Op::own("Moved").with("sizes", sizes).with("dtype", i64::from(dtype.onnx()));
-    one(site.node(op.with("of_each", 4_i64), &[Some(x)])?)
+    one(site.node(op.with("of_each", 4_i64), &[Some(x)]))
 }
 
 /// Points through a matrix.
@@ -482,13 +482,13 @@ fn moved_at(site: &mut Site<'_, '_, '_>, each: i64) -> Made {
         return Ok(None);
     };
     let op = Op::own("Moved").with("sizes", sizes).with("dtype", i64::from(dtype.onnx()));
-    one(site.node(op.with("each", each), &inputs)?)
+    one(site.node(op.with("each", each), &inputs))
 }
 
 /// Something as large as its first input.
 pub(super) fn updated(site: &mut Site<'_, '_, '_>) -> Made {
     let inputs = site.inputs()?;
-    one(site.node(Op::own("UpdateSlice"), &inputs)?)
+    one(site.node(Op::own("UpdateSlice"), &inputs))
 }
 
 pub(super) fn sort(site: &mut Site<'_, '_, '_>) -> Made {

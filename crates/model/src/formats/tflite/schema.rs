@@ -1,4 +1,4 @@
-//! The names of TFLite's schema that a file holds as numbers.
+//! The names of `TFLite`'s schema that a file holds as numbers.
 
 use crate::ir::DType;
 

@@ -144,7 +144,7 @@ fn stored(tensor: &Tensor<'_>) -> Result<(TensorInfo, Weight), LoadError> {
     Ok((info, weight))
 }
 
-impl<'f> Frame<'f> {
+impl Frame<'_> {
     /// The value of a tensor: one that was made, or one that is stored.
     pub(super) fn value(
         &mut self,

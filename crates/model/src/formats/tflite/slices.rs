@@ -161,7 +161,18 @@ pub(super) fn strided_slice(site: &mut Site<'_, '_, '_>) -> Made {
         }
         made += 1;
     }
-    let mut y = sliced(site, x, &bounds)?;
+    let y = sliced(site, x, &bounds)?;
+    reshaped(site, y, &picked, &gone, new)
+}
+
+/// Takes out axes, those that an entry picks from and those of one element that are `gone`, and puts in `new` ones.
+fn reshaped(
+    site: &mut Site<'_, '_, '_>,
+    mut y: ValueId,
+    picked: &[(i64, usize)],
+    gone: &[i64],
+    new: Vec<i64>,
+) -> Made {
     for (axis, entry) in picked.iter().rev() {
         let at = entry_of(site, 1, *entry, true)?;
         let op = Op::onnx("Gather").with("axis", *axis);

@@ -1,4 +1,4 @@
-//! What is particular to operators of StableHLO that a file may hold.
+//! What is particular to operators of `StableHLO` that a file may hold.
 
 use super::site::{Made, Site};
 use crate::formats::draft::Op;

@@ -329,7 +329,7 @@ fn decoded(base64: &str) -> Vec<u8> {
     out
 }
 
-/// `tests/fixtures/tflite_models.py` made these, and has the shapes from TFLite's interpreter 2.3.
+/// `tests/fixtures/tflite_models.py` made these, and has the shapes from the interpreter of `TFLite` 2.3.
 #[test]
 fn outputs_are_those_of_the_interpreter() {
     let cases = include_str!("../../../../../tests/fixtures/tflite.json");

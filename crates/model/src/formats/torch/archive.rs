@@ -71,7 +71,7 @@ impl Files {
         self.by_path.keys().any(|path| holds(path))
     }
 
-    /// Whether this is an archive of PyTorch, whatever of it.
+    /// Whether this is an archive of `PyTorch`, whatever of it.
     pub(super) fn is_torch(&self) -> bool {
         self.has("data.pkl")
             || self.has("serialized_exported_program.json")

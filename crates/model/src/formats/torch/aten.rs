@@ -1,4 +1,4 @@
-//! The operators of PyTorch: one table for TorchScript and for exported programs, a row each.
+//! The operators of `PyTorch`: one table for `TorchScript` and for exported programs, a row each.
 
 mod attention;
 mod contraction;

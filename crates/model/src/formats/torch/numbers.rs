@@ -101,7 +101,6 @@ fn one(site: &mut Site<'_, '_>, name: &str, a: &Value) -> Lowered<Option<Value>>
     let Value::Number(tensor, kind) = a else { return Ok(None) };
     let unary = |site: &mut Site<'_, '_>, op: &str| site.unary(Op::onnx(op), tensor);
     Ok(Some(match name {
-        "int" | "Int" => Value::Number(site.cast(tensor, DType::I64)?, Kind::Int),
         "float" | "Float" => Value::Number(site.cast(tensor, DType::F32)?, Kind::Float),
         "bool" | "Bool" => Value::Number(site.cast(tensor, DType::Bool)?, Kind::Bool),
         "Scalar" | "item" => a.clone(),
@@ -126,7 +125,7 @@ fn one(site: &mut Site<'_, '_>, name: &str, a: &Value) -> Lowered<Option<Value>>
             let made = unary(site, if name == "floor" { "Floor" } else { "Ceil" })?;
             Value::Number(site.cast(&made, DType::I64)?, Kind::Int)
         }
-        "trunc" => Value::Number(site.cast(tensor, DType::I64)?, Kind::Int),
+        "int" | "Int" | "trunc" => Value::Number(site.cast(tensor, DType::I64)?, Kind::Int),
         "round" => Value::Number(unary(site, "Round")?, Kind::Float),
         _ => return Ok(None),
     }))
@@ -135,7 +134,7 @@ fn one(site: &mut Site<'_, '_>, name: &str, a: &Value) -> Lowered<Option<Value>>
 fn fold_one(name: &str, a: &Value) -> Option<Value> {
     let number = a.as_float()?;
     Some(match (name, a) {
-        ("int" | "Int", Value::Int(_)) | ("Scalar" | "item", _) => a.clone(),
+        ("int" | "Int" | "floor" | "ceil", Value::Int(_)) | ("Scalar" | "item", _) => a.clone(),
         ("float" | "Float", _) => Value::Float(number),
         ("bool" | "Bool", _) => Value::Bool(number != 0.0),
         ("neg", Value::Int(int)) => Value::Int(int.wrapping_neg()),
@@ -146,7 +145,6 @@ fn fold_one(name: &str, a: &Value) -> Option<Value> {
         ("sqrt", _) => Value::Float(number.sqrt()),
         ("exp", _) => Value::Float(number.exp()),
         ("log", _) => Value::Float(number.ln()),
-        ("floor", Value::Int(_)) | ("ceil", Value::Int(_)) => a.clone(),
         ("floor", _) => rounded(number.floor()),
         ("ceil", _) => rounded(number.ceil()),
         ("trunc" | "int" | "Int", _) => rounded(number.trunc()),

@@ -396,12 +396,8 @@ impl<'a> Machine<'a> {
                 let name = self.text_of(format!("{module} {name}").as_bytes())?;
                 self.push(Part::Global(name))
             }
-            b'R' | 0x81 => {
-                let parts = self.some(2)?;
-                self.push(Part::Call { callee: parts[0], arguments: parts[1], state: None })
-            }
-            0x92 => {
-                let parts = self.some(3)?;
+            b'R' | 0x81 | 0x92 => {
+                let parts = self.some(if opcode == 0x92 { 3 } else { 2 })?;
                 self.push(Part::Call { callee: parts[0], arguments: parts[1], state: None })
             }
             b'i' => {

@@ -1,4 +1,4 @@
-//! TorchScript programs: their source is evaluated on values of a graph. What is static folds, methods are inlined,
+//! `TorchScript` programs: their source is evaluated on values of a graph. What is static folds, methods are inlined,
 //! and what depends on data or on sizes becomes part of the graph.
 
 mod builtins;
@@ -269,7 +269,7 @@ impl<'f> Script<'f> {
                 Ok(())
             }
             Expr::Tuple(targets) | Expr::List(targets) => {
-                let values = self.parts(site, &value, targets.len())?;
+                let values = Self::parts(site, &value, targets.len())?;
                 for (target, value) in targets.iter().zip(values) {
                     self.assign(site, scope, target, value)?;
                 }
@@ -289,19 +289,14 @@ impl<'f> Script<'f> {
                 };
                 let index = self.expression(site, scope, index)?;
                 let arguments = Args::of(vec![base, index, value]);
-                self.builtin(site, "_set_item", &arguments).map(drop)
+                Self::builtin(site, "_set_item", &arguments).map(drop)
             }
             _ => unable("what is assigned to is no variable"),
         }
     }
 
     /// A value as so many.
-    fn parts(
-        &mut self,
-        site: &mut Site<'_, '_>,
-        value: &Value,
-        count: usize,
-    ) -> Lowered<Vec<Value>> {
+    fn parts(site: &mut Site<'_, '_>, value: &Value, count: usize) -> Lowered<Vec<Value>> {
         match value {
             Value::Pieces(pieces) => {
                 let made = aten::pieces(site, pieces, count)?;
@@ -383,7 +378,7 @@ impl<'f> Script<'f> {
                     return Ok(Value::None);
                 }
                 let index = self.expression(site, scope, index)?;
-                self.builtin(site, "__getitem__", &Args::of(vec![base, index]))?
+                Self::builtin(site, "__getitem__", &Args::of(vec![base, index]))?
             }
             Expr::Call(call) => self.called(site, scope, call)?,
         })
@@ -410,7 +405,7 @@ impl<'f> Script<'f> {
             }
             Value::Path(path) => Ok(Value::Path(format!("{path}.{name}").into())),
             Value::Object(object) => self.member(site, &object, name),
-            Value::Tensor(tensor) => self.of_tensor(site, &tensor, name),
+            Value::Tensor(tensor) => Self::of_tensor(site, &tensor, name),
             Value::Tuple(items) => {
                 // A named tuple, which the file keeps as a plain one.
                 let at = name.strip_prefix('_').and_then(|at| at.parse().ok());
@@ -511,7 +506,7 @@ impl<'f> Script<'f> {
             None => Ok(Value::None),
         };
         Ok(Some(match name {
-            "annotate" | "unchecked_cast" => last(self, site)?,
+            "annotate" | "unchecked_cast" | "unwrap_optional" => last(self, site)?,
             "uninitialized" => Value::Absent("a variable that was not set is read"),
             "getattr" => {
                 let [object, name] = &call.arguments[..] else {
@@ -524,7 +519,6 @@ impl<'f> Script<'f> {
                 };
                 self.attribute(site, object, &name)?
             }
-            "unwrap_optional" => last(self, site)?,
             "isinstance" => {
                 let value = match call.arguments.first() {
                     Some(value) => self.expression(site, scope, value)?,
@@ -545,13 +539,13 @@ impl<'f> Script<'f> {
             return self.construct(site, path, arguments);
         }
         if let Some(name) = path.strip_prefix("torch.") {
-            return self.builtin(site, name, &arguments);
+            return Self::builtin(site, name, &arguments);
         }
         let name = path.strip_prefix("ops.").unwrap_or(path);
         match name.split_once('.') {
-            Some(("prim" | "aten", name)) => self.builtin(site, name, &arguments),
-            Some((domain, name)) => self.lower(site, &format!("{domain}::{name}"), &arguments),
-            None => self.builtin(site, name, &arguments),
+            Some(("prim" | "aten", name)) => Self::builtin(site, name, &arguments),
+            Some((domain, name)) => Self::lower(site, &format!("{domain}::{name}"), &arguments),
+            None => Self::builtin(site, name, &arguments),
         }
     }
 
@@ -582,7 +576,7 @@ impl<'f> Script<'f> {
     }
 
     /// An operator of the graph; where it is not understood, an unknown node stands for it.
-    fn lower(&mut self, site: &mut Site<'_, '_>, name: &str, arguments: &Args) -> Lowered<Value> {
+    fn lower(site: &mut Site<'_, '_>, name: &str, arguments: &Args) -> Lowered<Value> {
         let mut present = Vec::new();
         for value in &arguments.positional {
             present.push(site.present(value.clone())?);

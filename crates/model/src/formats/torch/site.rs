@@ -376,11 +376,11 @@ impl Site<'_, '_> {
         let graph = self.draft.body(name, |draft| {
             draft.enter(prefix);
             let mut site = Site { draft, state };
-            write(&mut site).or_else(|error| match error {
-                super::value::Fault::Load(error) => Err(error),
+            write(&mut site).map_err(|error| match error {
+                super::value::Fault::Load(error) => error,
                 super::value::Fault::Unable(why) => {
                     fault = Some(why.clone());
-                    Err(invalid(name, why))
+                    invalid(name, why)
                 }
             })
         });

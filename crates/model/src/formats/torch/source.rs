@@ -1,4 +1,4 @@
-//! The source in TorchScript files: the subset of Python that torch writes, as a tree.
+//! The source in `TorchScript` files: the subset of Python that torch writes, as a tree.
 
 mod tokens;
 
@@ -9,6 +9,9 @@ use tokens::{Token, tokenize};
 
 /// Expressions and blocks nest no deeper.
 const MAX_NESTING: usize = 100;
+
+/// Arguments of a call, by position and by name.
+type Arguments = (Vec<Expr>, Vec<(Name, Expr)>);
 
 /// A name in a source.
 pub(super) type Name = Rc<str>;
@@ -426,7 +429,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn arguments(&mut self) -> Result<(Vec<Expr>, Vec<(Name, Expr)>), LoadError> {
+    fn arguments(&mut self) -> Result<Arguments, LoadError> {
         let (mut arguments, mut named) = (Vec::new(), Vec::new());
         while !self.symbol(")") {
             let value = self.expression()?;

@@ -61,8 +61,8 @@ impl Window {
         if self.first { 1 } else { -1 }
     }
 
-    fn rank(&self) -> Option<usize> {
-        Some(self.kernel.len() + 2)
+    fn rank(&self) -> usize {
+        self.kernel.len() + 2
     }
 
     /// The operator, in the layout of the images.
@@ -134,7 +134,7 @@ pub(super) fn apply(
 ) -> Result<T, LoadError> {
     let op = window.padded("Conv").with("group", groups);
     let id = site.one(suffix, op, &[Some(x.id), Some(kernel.id), bias])?;
-    Ok(x.ranked(window.rank()).like(id))
+    Ok(x.ranked(Some(window.rank())).like(id))
 }
 
 /// Applies a kernel `[…, in, multiplier]` to the channels of `x` one by one.
@@ -147,7 +147,7 @@ pub(in super::super) fn convolve_depthwise(
     let kernel = turned_depthwise(site, kernel, window)?;
     let op = window.padded("Conv").with("group", 0_i64);
     let id = site.one(suffix, op, &[Some(x.id), Some(kernel.id), bias])?;
-    Ok(x.ranked(window.rank()).like(id))
+    Ok(x.ranked(Some(window.rank())).like(id))
 }
 
 /// `[kernel…, of the input, made]`.
@@ -201,7 +201,7 @@ fn depthwise<'j>(
     let bias = bias(site, layer, turned, Size::Axis(0))?;
     let op = window.padded("Conv").with("group", 0_i64);
     let id = site.one("", op, &[Some(x.id), Some(turned.id), bias])?;
-    let y = x.ranked(window.rank()).like(id);
+    let y = x.ranked(Some(window.rank())).like(id);
     Ok(vec![activate(site, layer, "activation", y)?])
 }
 
@@ -289,5 +289,5 @@ pub(in super::super) fn deconvolve(
     begins.extend(ends);
     let op = window.op("ConvTranspose").with("pads", begins).with("output_padding", more);
     let id = site.one(suffix, op, &[Some(x.id), Some(kernel.id), bias])?;
-    Ok(x.ranked(window.rank()).like(id))
+    Ok(x.ranked(Some(window.rank())).like(id))
 }

@@ -142,11 +142,14 @@ impl<'j> Net<'j> {
 /// The tensors that calls have made so far.
 type Made = HashMap<(usize, usize), Vec<T>>;
 
+/// The tensor of an input, by its place, its layer and the name that the model has for it.
+type Given<'g> = dyn Fn(usize, &str, Option<&str>) -> Option<T> + 'g;
+
 /// Writes a graph of layers whose inputs are `given`, and returns its outputs with their names.
 pub(in super::super) fn functional<'j>(
     site: &mut Site<'_, '_, 'j>,
     model: &Layer<'j>,
-    given: &dyn Fn(usize, &str, Option<&str>) -> Option<T>,
+    given: &Given<'_>,
 ) -> Result<Vec<(String, T)>, LoadError> {
     let net = Net::read(site, model)?;
     let mut made = Made::new();

@@ -107,7 +107,7 @@ fn start(layer: &Layer<'_>, inputs: &Inputs<'_>) -> Result<(T, Vec<T>), LoadErro
 }
 
 /// The result of a layer: all steps or the last, and the states where they are asked for.
-fn finish(layer: &Layer<'_>, ran: &Ran, states: Vec<T>) -> Written {
+fn finish(layer: &Layer<'_>, ran: &Ran, states: Vec<T>) -> Vec<T> {
     let last = ran.states.first().copied();
     let y = match (layer.flag("return_sequences", false), last) {
         (false, Some(last)) => last,
@@ -117,7 +117,7 @@ fn finish(layer: &Layer<'_>, ran: &Ran, states: Vec<T>) -> Written {
     if layer.flag("return_state", false) {
         outputs.extend(states);
     }
-    Ok(outputs)
+    outputs
 }
 
 /// A layer that is its cell.
@@ -136,7 +136,7 @@ fn own_cell<'j>(
     }
     let ran = run(site, &cell, kind, x, &states, Run::of(layer))?;
     let states = ran.states.clone();
-    finish(layer, &ran, states)
+    Ok(finish(layer, &ran, states))
 }
 
 /// A layer around a cell, or around several that follow each other.
@@ -189,7 +189,7 @@ fn cells<'j>(
         last = ran.states.first().copied();
     }
     site.name = name;
-    finish(layer, &Ran { steps, states: last.into_iter().collect() }, states)
+    Ok(finish(layer, &Ran { steps, states: last.into_iter().collect() }, states))
 }
 
 /// Where the weights of one of several cells are stored.
@@ -272,7 +272,7 @@ fn run<'j>(
     let mut inputs = vec![Some(x.id), Some(w.id), Some(r.id), bias.map(|b| b.id)];
     if states.len() >= kind.states() {
         inputs.push(None);
-        let place = if how.steps_first { 0 } else { 1 };
+        let place = i64::from(!how.steps_first);
         for state in states.iter().take(kind.states()) {
             inputs.push(Some(site.axes("state", "Unsqueeze", *state, &[place])?.id));
         }
@@ -280,7 +280,7 @@ fn run<'j>(
     let outputs = site.many("", op, &inputs, kind.states() + 1)?;
     let place = if how.steps_first { 1 } else { 2 };
     let steps = site.axes("steps", "Squeeze", x.ranked(Some(4)).like(outputs[0]), &[place])?;
-    let place = if how.steps_first { 0 } else { 1 };
+    let place = i64::from(!how.steps_first);
     let mut last = Vec::new();
     for state in &outputs[1..] {
         last.push(site.axes("last", "Squeeze", x.ranked(Some(3)).like(*state), &[place])?);
@@ -430,7 +430,7 @@ fn conv_lstm<'j>(
     let outputs = site.many("", op, &inputs, 3)?;
     let state = |i: usize| states[0].like(outputs[i]);
     let ran = Ran { steps: x.ranked(Some(n + 3)).like(outputs[2]), states: vec![state(0)] };
-    finish(layer, &ran, vec![state(0), state(1)])
+    Ok(finish(layer, &ran, vec![state(0), state(1)]))
 }
 
 /// A state of zeros, of the size that a step has after its convolution.

@@ -152,17 +152,16 @@ struct Part {
     outside: Vec<Source>,
 }
 
-/// Nodes between switches on a predicate and a value.
-fn part(
+/// The nodes that a value depends on, up to switches on a predicate, and whether they depend on one.
+fn dependent(
     body: &Body,
     redirect: &Redirect,
     predicate: Source,
     from: Source,
     library: &mut Library,
-) -> Result<Part, LoadError> {
-    // Each node after what it reads, and whether it depends on a switch.
+) -> Result<HashMap<u32, bool>, LoadError> {
+    // Each node comes after what it reads.
     let mut depends: HashMap<u32, bool> = HashMap::new();
-    let mut order = Vec::new();
     let mut stack = vec![(from, 0)];
     let edges = |id: u32| -> Vec<Source> {
         let node = body.node(id);
@@ -189,8 +188,20 @@ fn part(
             own(edge) || matches!(edge, Source::Node(id, _) if depends.get(&id) == Some(&true))
         });
         depends.insert(id, any);
-        order.push(id);
     }
+    Ok(depends)
+}
+
+/// Nodes between switches on a predicate and a value.
+fn part(
+    body: &Body,
+    redirect: &Redirect,
+    predicate: Source,
+    from: Source,
+    library: &mut Library,
+) -> Result<Part, LoadError> {
+    let depends = dependent(body, redirect, predicate, from, library)?;
+    let own = |source| side(body, redirect, source).is_some_and(|(p, _)| p == predicate);
     let is_inside = |id: &u32| depends.get(id) == Some(&true) || body.node(*id).def.op == "Const";
     // Whatever the value reads inside.
     let (mut inside, mut outside, mut seen) = (Vec::new(), Vec::new(), HashSet::new());

@@ -40,7 +40,7 @@ enum State {
 struct Frames<'a> {
     body: &'a mut Body,
     library: &'a mut Library,
-    frames: Vec<Frame>,
+    list: Vec<Frame>,
     states: Vec<State>,
     /// The frame of an exit.
     exits: HashMap<u32, usize>,
@@ -52,9 +52,10 @@ pub(super) fn structure(body: &mut Body, library: &mut Library) -> Result<(), Lo
     let seen = reached(body, &body.returns);
     let (frames, exits) = collect(body, &seen)?;
     let states = vec![State::Waiting; frames.len()];
-    let mut all = Frames { body, library, frames, states, exits, redirect: Redirect::default() };
-    for at in 0..all.frames.len() {
-        if all.frames[at].variables.iter().any(|v| !v.exits.is_empty()) {
+    let mut all =
+        Frames { body, library, list: frames, states, exits, redirect: Redirect::default() };
+    for at in 0..all.list.len() {
+        if all.list[at].variables.iter().any(|v| !v.exits.is_empty()) {
             all.build(at, 0)?;
         }
     }
@@ -73,17 +74,18 @@ fn made_by(body: &Body, source: Source, op: &str) -> Option<u32> {
 
 type Collected = (Vec<Frame>, HashMap<u32, usize>);
 
-/// All frames, and the frames of exits.
-fn collect(body: &Body, seen: &[bool]) -> Result<Collected, LoadError> {
+/// By merge or switch: the name of the frame and the place of the variable.
+type Places = HashMap<u32, (String, usize)>;
+
+/// The frames with what enters them, by name, and their merges.
+fn entered(body: &Body, seen: &[bool]) -> (BTreeMap<String, Frame>, Places) {
     let mut by_name: BTreeMap<String, Frame> = BTreeMap::new();
-    let nodes = || (0..body.nodes.len()).map(number).filter(|id| seen[index(*id)]);
-    // By merge: the name of the frame and the place of the variable.
-    let mut merges: HashMap<u32, (String, usize)> = HashMap::new();
+    let mut merges = Places::new();
     let name_of = |enter: u32| {
         let def = &body.node(enter).def;
         def.text("frame_name").unwrap_or_default()
     };
-    for id in nodes() {
+    for id in (0..body.nodes.len()).map(number).filter(|id| seen[index(*id)]) {
         let node = body.node(id);
         match (plain(&node.def.op), &node.inputs[..]) {
             ("Enter", _) if node.def.flag("is_constant") => {
@@ -105,7 +107,14 @@ fn collect(body: &Body, seen: &[bool]) -> Result<Collected, LoadError> {
             _ => {}
         }
     }
-    let mut switches: HashMap<u32, (String, usize)> = HashMap::new();
+    (by_name, merges)
+}
+
+/// All frames, and the frames of exits.
+fn collect(body: &Body, seen: &[bool]) -> Result<Collected, LoadError> {
+    let nodes = || (0..body.nodes.len()).map(number).filter(|id| seen[index(*id)]);
+    let (mut by_name, merges) = entered(body, seen);
+    let mut switches = Places::new();
     for id in nodes() {
         let node = body.node(id);
         let ("Switch", [data, predicate]) = (plain(&node.def.op), &node.inputs[..]) else {
@@ -151,7 +160,7 @@ impl Frames<'_> {
             Some(State::Waiting) if depth <= MAX_DEPTH => self.states[at] = State::Open,
             _ => return Err(invalid("graph", "loops lie in each other")),
         }
-        let frame = std::mem::take(&mut self.frames[at]);
+        let frame = std::mem::take(&mut self.list[at]);
         let Some(condition) = frame.condition else {
             return Err(invalid(format!("loop `{}`", frame.name), "has no condition"));
         };

@@ -20,7 +20,7 @@ pub(super) const ROWS: &[Row] = &[
     by("TensorArrayWriteV3", "rooflens.SequenceSet", |c| c.set(3, 1, 2)),
     by("TensorListConcat", "ConcatFromSequence", |c| c.joined(0, false)),
     by("TensorListConcatV2", "ConcatFromSequence", |c| c.joined(0, false)),
-    by("TensorListElementShape", "its input", |c| c.foreign()),
+    by("TensorListElementShape", "its input", foreign),
     by("TensorListFromTensor", "SplitToSequence", |c| c.split(0)),
     by("TensorListGather", "ConcatFromSequence", |c| c.joined(0, true)),
     by("TensorListGetItem", "SequenceAt", |c| c.element(0, 1)),
@@ -93,6 +93,10 @@ fn empty(call: &mut Call<'_, '_, '_>) -> Lowered {
 fn reserve(call: &mut Call<'_, '_, '_>) -> Lowered {
     let count = call.whole(1)?;
     Ok(vec![Val::here(call.reserved(count, call.def.dtype("element_dtype"))?)])
+}
+
+fn foreign(call: &mut Call<'_, '_, '_>) -> Lowered {
+    call.foreign()
 }
 
 /// The handle carries no data: what flows is the list.

@@ -244,10 +244,8 @@ impl Net {
                 (4, text("part")),
             ]
         };
-        let buffer = |data: &Vec<u8>| match data.is_empty() {
-            true => Fields::new(),
-            false => vec![(0, bytes(data))],
-        };
+        let buffer =
+            |data: &Vec<u8>| if data.is_empty() { Fields::new() } else { vec![(0, bytes(data))] };
         file(&vec![
             (0, int(3)),
             (1, Field::Tables(self.codes.clone())),

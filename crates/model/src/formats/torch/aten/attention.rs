@@ -56,27 +56,35 @@ fn attend(
             let made = site.emit(op, &[Some(&q), Some(&k), Some(&v), mask.as_ref()])?;
             site.squeeze(&made, &axes)
         }
-        Some(rank) => {
-            // All axes before the last three are one batch.
-            let fold = |site: &mut Site<'_, '_>, x: &Tensor| -> Lowered<Tensor> {
-                let mut sizes = vec![Value::Int(-1)];
-                for axis in [-3, -2, -1] {
-                    sizes.push(site.size(x, axis)?);
-                }
-                let shape = site.list(&sizes)?;
-                Ok(site.reshape(x, &shape)?.ranked(Some(4)))
-            };
-            let mut sizes = Vec::new();
-            for axis in 0..super::signed(rank) - 1 {
-                sizes.push(site.size(&q, axis)?);
-            }
-            sizes.push(site.size(&v, -1)?);
-            let (q, k, v) = (fold(site, &q)?, fold(site, &k)?, fold(site, &v)?);
-            let made = site.emit(op, &[Some(&q), Some(&k), Some(&v), mask.as_ref()])?;
-            let shape = site.list(&sizes)?;
-            Ok(site.reshape(&made, &shape)?.ranked(Some(rank)))
-        }
+        Some(rank) => folded(site, op, [&q, &k, &v], mask.as_ref(), rank),
     }
+}
+
+/// Attention of more than four axes: all before the last three are one batch.
+fn folded(
+    site: &mut Site<'_, '_>,
+    op: Op,
+    [q, k, v]: [&Tensor; 3],
+    mask: Option<&Tensor>,
+    rank: usize,
+) -> Lowered<Tensor> {
+    let fold = |site: &mut Site<'_, '_>, x: &Tensor| -> Lowered<Tensor> {
+        let mut sizes = vec![Value::Int(-1)];
+        for axis in [-3, -2, -1] {
+            sizes.push(site.size(x, axis)?);
+        }
+        let shape = site.list(&sizes)?;
+        Ok(site.reshape(x, &shape)?.ranked(Some(4)))
+    };
+    let mut sizes = Vec::new();
+    for axis in 0..super::signed(rank) - 1 {
+        sizes.push(site.size(q, axis)?);
+    }
+    sizes.push(site.size(v, -1)?);
+    let (q, k, v) = (fold(site, q)?, fold(site, k)?, fold(site, v)?);
+    let made = site.emit(op, &[Some(&q), Some(&k), Some(&v), mask])?;
+    let shape = site.list(&sizes)?;
+    Ok(site.reshape(&made, &shape)?.ranked(Some(rank)))
 }
 
 const UNREAD: &str = "what attention returns beside its result is read";

@@ -19,6 +19,8 @@ pub(super) const ROWS: &[Row] = &[
     own("det", "Det", det), own("linalg_det", "Det", det), own("inverse", "Inverse", inverse), own("linalg_inv", "Inverse", inverse),
 ];
 
+// What most rows end with.
+#[allow(clippy::unnecessary_wraps)]
 fn tensor(made: Tensor) -> Lowered<Value> {
     Ok(Value::Tensor(made))
 }

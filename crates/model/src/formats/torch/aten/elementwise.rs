@@ -161,6 +161,8 @@ pub(super) fn with_number(
     with(site, op, a, &number)
 }
 
+// What most rows end with.
+#[allow(clippy::unnecessary_wraps)]
 fn tensor(made: Tensor) -> Lowered<Value> {
     Ok(Value::Tensor(made))
 }

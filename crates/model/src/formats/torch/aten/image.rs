@@ -14,6 +14,8 @@ pub(super) const ROWS: &[Row] = &[
     own("torchvision::nms", "NonMaxSuppression", nms), own("torchvision::roi_align", "RoiAlign", roi_align), own("torchvision::_roi_align", "RoiAlign", roi_align), own("torchvision::roi_pool", "MaxRoiPool", roi_pool), own("torchvision::deform_conv2d", "DeformConv", deform_conv), own("torchvision::_deform_conv2d", "DeformConv", deform_conv),
 ];
 
+// What most rows end with.
+#[allow(clippy::unnecessary_wraps)]
 fn tensor(made: Tensor) -> Lowered<Value> {
     Ok(Value::Tensor(made))
 }

@@ -15,6 +15,8 @@ pub(super) const ROWS: &[Row] = &[
     own("masked_select", "own indexing", masked_select), own("nonzero", "NonZero, Transpose", nonzero), own("argwhere", "NonZero, Transpose", nonzero), own("nonzero_numpy", "NonZero", nonzero_numpy), own("one_hot", "OneHot", one_hot), own("unique", "Unique", unique), own("_unique", "Unique", unique), own("_unique2", "Unique", unique), own("unique_dim", "Unique", unique), own("unique_consecutive", "Unique", unique), own("bincount", "Unique", bincount), own("searchsorted", "Greater, ReduceSum", bucketize), own("bucketize", "Greater, ReduceSum", bucketize), own("isin", "Equal, ReduceMax", is_in), own("_pack_padded_sequence", "its input", packed), own("_pad_packed_sequence", "its input", packed),
 ];
 
+// What most rows end with.
+#[allow(clippy::unnecessary_wraps)]
 fn tensor(made: Tensor) -> Lowered<Value> {
     Ok(Value::Tensor(made))
 }

@@ -15,6 +15,8 @@ pub(super) const ROWS: &[Row] = &[
     same("dropout"), same("feature_dropout"), same("alpha_dropout"), same("feature_alpha_dropout"), own("native_dropout", "its input", native_dropout), own("hann_window", "HannWindow", hann), own("hamming_window", "HammingWindow", hamming), own("blackman_window", "BlackmanWindow", blackman),
 ];
 
+// What most rows end with.
+#[allow(clippy::unnecessary_wraps)]
 fn tensor(made: Tensor) -> Lowered<Value> {
     Ok(Value::Tensor(made))
 }

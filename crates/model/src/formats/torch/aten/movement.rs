@@ -22,6 +22,8 @@ pub(super) const ROWS: &[Row] = &[
     own("_cast_Float", "Cast", cast_f32), own("_cast_Half", "Cast", cast_f16), own("_cast_Long", "Cast", cast_i64), own("_cast_Int", "Cast", cast_i32), own("convert_element_type", "Cast", to),
 ];
 
+// What most rows end with.
+#[allow(clippy::unnecessary_wraps)]
 fn tensor(made: Tensor) -> Lowered<Value> {
     Ok(Value::Tensor(made))
 }
@@ -336,7 +338,7 @@ fn padded(
     mode: &str,
     value: Option<&Value>,
 ) -> Lowered<Value> {
-    if pads.len() % 2 != 0 {
+    if !pads.len().is_multiple_of(2) {
         return unable("an odd number of pads");
     }
     let (mut begins, mut ends, mut axes) = (Vec::new(), Vec::new(), Vec::new());

@@ -109,7 +109,7 @@ fn lp_pool<const AXES: usize>(site: &mut Site<'_, '_>, arguments: &Args) -> Lowe
 fn adapted(
     site: &mut Site<'_, '_>,
     x: &Tensor,
-    sizes: Vec<Value>,
+    sizes: &[Value],
     ops: [&str; 2],
 ) -> Lowered<Tensor> {
     let axes = sizes.len();
@@ -141,19 +141,19 @@ const MAX: [&str; 2] = ["GlobalMaxPool", "AdaptiveMaxPool"];
 
 fn adaptive<const AXES: usize>(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let sizes = output_sizes(arguments, AXES)?;
-    Ok(Value::Tensor(adapted(site, &arguments.x()?, sizes, AVERAGE)?))
+    Ok(Value::Tensor(adapted(site, &arguments.x()?, &sizes, AVERAGE)?))
 }
 
 fn adaptive_max<const AXES: usize>(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let sizes = output_sizes(arguments, AXES)?;
-    let made = adapted(site, &arguments.x()?, sizes, MAX)?;
+    let made = adapted(site, &arguments.x()?, &sizes, MAX)?;
     let rest = Value::Absent("the places of an adaptive pool are read");
     Ok(Value::tuple(vec![Value::Tensor(made), rest]))
 }
 
 fn fractional(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let Some(sizes) = arguments.list(2, "output_size") else { return unable("no size is given") };
-    let made = adapted(site, &arguments.x()?, sizes, MAX)?;
+    let made = adapted(site, &arguments.x()?, &sizes, MAX)?;
     let rest = Value::Absent("the places of a fractional pool are read");
     Ok(Value::tuple(vec![Value::Tensor(made), rest]))
 }

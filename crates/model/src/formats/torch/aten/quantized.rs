@@ -17,6 +17,8 @@ pub(super) const ROWS: &[Row] = &[
     own("quantized::conv1d_prepack", "packed weights", pack_conv), own("quantized::conv2d_prepack", "packed weights", pack_conv), own("quantized::conv3d_prepack", "packed weights", pack_conv), own("quantized::linear_prepack", "packed weights", pack_linear), own("quantized::linear_prepack_fp16", "packed weights", pack_linear), own("quantized::conv2d_unpack", "the weights", unpack), own("quantized::linear_unpack", "the weights", unpack),
 ];
 
+// What most rows end with.
+#[allow(clippy::unnecessary_wraps)]
 fn tensor(made: Tensor) -> Lowered<Value> {
     Ok(Value::Tensor(made))
 }
@@ -383,6 +385,8 @@ fn unread(_: &mut Site<'_, '_>, _: &Args) -> Lowered<Value> {
 }
 
 /// `weight, bias, stride, padding, dilation, groups`.
+// One signature for all rows.
+#[allow(clippy::unnecessary_wraps)]
 fn pack_conv(_: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let object = Object::new("packed");
     let names = ["weight", "bias", "stride", "padding", "dilation", "groups"];
@@ -392,6 +396,8 @@ fn pack_conv(_: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     Ok(Value::Object(Rc::new(object)))
 }
 
+// One signature for all rows.
+#[allow(clippy::unnecessary_wraps)]
 fn pack_linear(_: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let object = Object::new("packed");
     object.set("weight", arguments.get(0, "W").cloned().unwrap_or(Value::None));

@@ -52,6 +52,50 @@ fn biases(site: &mut Site<'_, '_>, parts: &[&Tensor]) -> Lowered<Tensor> {
     stacked(site, &all.iter().collect::<Vec<_>>())
 }
 
+/// One layer: what it makes, and its states at the end.
+fn one(
+    site: &mut Site<'_, '_>,
+    sequence: &Tensor,
+    layers: &Layers,
+    parameters: &[Tensor],
+    states: Vec<Option<&Tensor>>,
+) -> Lowered<(Tensor, Vec<Tensor>)> {
+    let each = if layers.biases { 4 } else { 2 };
+    let of =
+        |offset: usize| -> Vec<&Tensor> { parameters.iter().skip(offset).step_by(each).collect() };
+    let (w, r) = (stacked(site, &of(0))?, stacked(site, &of(1))?);
+    let b = if layers.biases {
+        let pairs: Vec<&Tensor> = of(2).into_iter().zip(of(3)).flat_map(|(a, b)| [a, b]).collect();
+        Some(biases(site, &pairs)?)
+    } else {
+        None
+    };
+    let hidden = of(1).first().and_then(|r| r.sizes()).and_then(|sizes| sizes.get(1).copied());
+    let Some(hidden) = hidden else { return unable("the size of the state is not known") };
+    let mut op = Op::onnx(layers.op).with("hidden_size", hidden);
+    if layers.both_ways {
+        op = op.with("direction", "bidirectional");
+    }
+    if layers.op == "GRU" {
+        op = op.with("linear_before_reset", 1_i64);
+    }
+    let mut inputs = vec![Some(sequence), Some(&w), Some(&r), b.as_ref(), None];
+    inputs.extend(states);
+    let made = site.several(op, &inputs, 1 + layers.states.len())?;
+    let mut made = made.into_iter();
+    let Some(y) = made.next() else { return unable("no output") };
+    // [T, directions, B, H] to [T, B, directions · H].
+    let y = y.ranked(Some(4));
+    let sequence = if layers.both_ways {
+        let turned = site.transpose(&y, &[0, 2, 1, 3])?;
+        let shape = site.ints(&[0, 0, -1])?;
+        site.emit(Op::onnx("Reshape"), &[Some(&turned), Some(&shape)])?.ranked(Some(3))
+    } else {
+        site.squeeze(&y, &[1])?
+    };
+    Ok((sequence, made.collect()))
+}
+
 /// All layers, and the states at the end.
 fn run(site: &mut Site<'_, '_>, x: &Tensor, layers: &Layers) -> Lowered<Value> {
     let directions = if layers.both_ways { 2 } else { 1 };
@@ -80,46 +124,13 @@ fn run(site: &mut Site<'_, '_>, x: &Tensor, layers: &Layers) -> Lowered<Value> {
     let mut last: Vec<Vec<Tensor>> = vec![Vec::new(); layers.states.len()];
     for layer in 0..layers.count {
         let at = layer * directions * each;
-        let parameters: Vec<&Tensor> =
-            layers.parameters[at..at + directions * each].iter().collect();
-        let of = |offset: usize| -> Vec<&Tensor> {
-            parameters.iter().skip(offset).step_by(each).copied().collect()
-        };
-        let (w, r) = (stacked(site, &of(0))?, stacked(site, &of(1))?);
-        let b = if layers.biases {
-            let pairs: Vec<&Tensor> =
-                of(2).into_iter().zip(of(3)).flat_map(|(a, b)| [a, b]).collect();
-            Some(biases(site, &pairs)?)
-        } else {
-            None
-        };
-        let hidden = of(1).first().and_then(|r| r.sizes()).and_then(|sizes| sizes.get(1).copied());
-        let Some(hidden) = hidden else { return unable("the size of the state is not known") };
-        let mut op = Op::onnx(layers.op).with("hidden_size", hidden);
-        if layers.both_ways {
-            op = op.with("direction", "bidirectional");
-        }
-        if layers.op == "GRU" {
-            op = op.with("linear_before_reset", 1_i64);
-        }
-        let states: Vec<Option<&Tensor>> = initial.iter().map(|all| all.get(layer)).collect();
-        let mut inputs = vec![Some(&sequence), Some(&w), Some(&r), b.as_ref(), None];
-        inputs.extend(states);
-        let made = site.several(op, &inputs, 1 + layers.states.len())?;
-        let mut made = made.into_iter();
-        let Some(y) = made.next() else { return unable("no output") };
-        for (all, state) in last.iter_mut().zip(made) {
+        let parameters = &layers.parameters[at..at + directions * each];
+        let states = initial.iter().map(|all| all.get(layer)).collect();
+        let (made, ends) = one(site, &sequence, layers, parameters, states)?;
+        sequence = made;
+        for (all, state) in last.iter_mut().zip(ends) {
             all.push(state);
         }
-        // [T, directions, B, H] to [T, B, directions · H].
-        let y = y.ranked(Some(4));
-        sequence = if directions == 1 {
-            site.squeeze(&y, &[1])?
-        } else {
-            let turned = site.transpose(&y, &[0, 2, 1, 3])?;
-            let shape = site.ints(&[0, 0, -1])?;
-            site.emit(Op::onnx("Reshape"), &[Some(&turned), Some(&shape)])?.ranked(Some(3))
-        };
     }
     let output = if unbatched {
         site.squeeze(&sequence, &[1])?

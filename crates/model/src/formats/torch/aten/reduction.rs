@@ -15,6 +15,8 @@ pub(super) const ROWS: &[Row] = &[
     own("mse_loss", "Sub, Mul, ReduceMean", mse_loss), own("l1_loss", "Sub, Abs, ReduceMean", mse_loss), own("cosine_similarity", "Mul, ReduceSum, Div", cosine), own("pairwise_distance", "Sub, Mul, ReduceSum, Sqrt", pairwise), own("dist", "Sub, ReduceL2", dist),
 ];
 
+// What most rows end with.
+#[allow(clippy::unnecessary_wraps)]
 fn tensor(made: Tensor) -> Lowered<Value> {
     Ok(Value::Tensor(made))
 }

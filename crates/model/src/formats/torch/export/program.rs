@@ -4,7 +4,7 @@ use crate::dim::Dim;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value as Json;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A program.
 #[derive(Deserialize)]
@@ -237,7 +237,7 @@ impl Argument {
 /// Where weights lie.
 #[derive(Deserialize)]
 pub(super) struct Config {
-    pub(super) config: HashMap<String, Entry>,
+    pub(super) config: BTreeMap<String, Entry>,
 }
 
 /// One of them.

@@ -56,13 +56,12 @@ impl<'p> Run<'p> {
             return self.higher(site, node, name);
         }
         let arguments = self.arguments(node)?;
-        let made = self.made(site, domain, name, &arguments, node)?;
+        let made = Self::made(site, domain, name, &arguments, node)?;
         self.outputs(site, node, made)
     }
 
     /// What a node makes.
     fn made(
-        &self,
         site: &mut Site<'_, '_>,
         domain: &str,
         name: &str,

@@ -16,12 +16,7 @@ const MAX_LENGTH: usize = 1_000_000;
 
 impl Script<'_> {
     /// A function of the language, or else an operator.
-    pub(super) fn builtin(
-        &mut self,
-        site: &mut Site<'_, '_>,
-        name: &str,
-        arguments: &Args,
-    ) -> Lowered<Value> {
+    pub(super) fn builtin(site: &mut Site<'_, '_>, name: &str, arguments: &Args) -> Lowered<Value> {
         let given = &arguments.positional[..];
         if let Some(value) = constant(name, given)? {
             return Ok(value);
@@ -38,32 +33,24 @@ impl Script<'_> {
         if let Some(value) = numbers::of(site, name, given)? {
             return Ok(value);
         }
-        self.lower(site, name, arguments)
+        Self::lower(site, name, arguments)
     }
 
     /// What is asked of a tensor by `x.name`.
     pub(super) fn of_tensor(
-        &mut self,
         site: &mut Site<'_, '_>,
         tensor: &Tensor,
         name: &str,
     ) -> Lowered<Value> {
         let name = if name == "T" { "t" } else { name };
-        self.builtin(site, name, &Args::of(vec![Value::Tensor(tensor.clone())]))
+        Self::builtin(site, name, &Args::of(vec![Value::Tensor(tensor.clone())]))
     }
 }
 
 /// What has the same answer whatever the model.
 fn constant(name: &str, given: &[Value]) -> Lowered<Option<Value>> {
     Ok(Some(match name {
-        "RaiseException" => {
-            let message = match given.first() {
-                Some(Value::Text(text)) => rooflens_ground::text::shown(text).into_owned(),
-                _ => String::new(),
-            };
-            let why = format!("raises an error for inputs of these ranks: \"{message}\"");
-            return Err(invalid("program", why).into());
-        }
+        "RaiseException" => return raised(given),
         "is_grad_enabled"
         | "is_autocast_enabled"
         | "is_tracing"
@@ -82,7 +69,11 @@ fn constant(name: &str, given: &[Value]) -> Lowered<Option<Value>> {
         | "has_torch_function"
         | "is_conj"
         | "is_neg" => Value::Bool(false),
-        "is_scripting" | "is_contiguous" | "is_cpu" => Value::Bool(true),
+        "is_scripting"
+        | "is_contiguous"
+        | "is_cpu"
+        | "get_fastpath_enabled"
+        | "_get_mha_fastpath_enabled" => Value::Bool(true),
         "device" => match given.first() {
             Some(Value::Text(text)) => Value::Text(text.clone()),
             _ => Value::Text("cpu".into()),
@@ -100,30 +91,46 @@ fn constant(name: &str, given: &[Value]) -> Lowered<Option<Value>> {
         | "hash"
         | "record_function"
         | "backward" => Value::None,
-        "type" => match given.first() {
-            Some(Value::Text(text)) => {
-                Value::Text(text.split(':').next().unwrap_or_default().into())
-            }
-            _ => return Ok(None),
-        },
-        "format" | "str" | "percentFormat" => match given {
-            [Value::Text(text)] => Value::Text(text.clone()),
-            [Value::Int(number)] => Value::Text(number.to_string().into()),
-            _ => Value::Text("text".into()),
-        },
+        "type" => {
+            let Some(Value::Text(text)) = given.first() else { return Ok(None) };
+            Value::Text(text.split(':').next().unwrap_or_default().into())
+        }
+        "format" | "str" | "percentFormat" => formatted(given),
         "__is__" | "__isnot__" => {
             let [a, b] = given else { return Ok(None) };
-            let same = match (a, b) {
-                (Value::Absent(why), _) | (_, Value::Absent(why)) => return unable(*why),
-                (Value::None, Value::None) => true,
-                (Value::None, _) | (_, Value::None) => false,
-                (a, b) => numbers::equal(a, b).unwrap_or(false),
-            };
-            Value::Bool(same == (name == "__is__"))
+            Value::Bool(identical(a, b)? == (name == "__is__"))
         }
-        "get_fastpath_enabled" | "_get_mha_fastpath_enabled" => Value::Bool(true),
         _ => return Ok(None),
     }))
+}
+
+/// The error of a program that refuses its inputs.
+fn raised<T>(given: &[Value]) -> Lowered<T> {
+    let message = match given.first() {
+        Some(Value::Text(text)) => rooflens_ground::text::shown(text).into_owned(),
+        _ => String::new(),
+    };
+    let why = format!("raises an error for inputs of these ranks: \"{message}\"");
+    Err(invalid("program", why).into())
+}
+
+/// A text of values, as far as it is known.
+fn formatted(given: &[Value]) -> Value {
+    match given {
+        [Value::Text(text)] => Value::Text(text.clone()),
+        [Value::Int(number)] => Value::Text(number.to_string().into()),
+        _ => Value::Text("text".into()),
+    }
+}
+
+/// `is`.
+fn identical(a: &Value, b: &Value) -> Lowered<bool> {
+    Ok(match (a, b) {
+        (Value::Absent(why), _) | (_, Value::Absent(why)) => return unable(*why),
+        (Value::None, Value::None) => true,
+        (Value::None, _) | (_, Value::None) => false,
+        (a, b) => numbers::equal(a, b).unwrap_or(false),
+    })
 }
 
 /// Questions about tensors.
@@ -236,9 +243,18 @@ fn list(
     items: &Rc<Items>,
     given: &[Value],
 ) -> Lowered<Option<Value>> {
+    if let Some(value) = changed(name, items, given)? {
+        return Ok(Some(value));
+    }
+    if let Some(value) = selected(site, name, items, given)? {
+        return Ok(Some(value));
+    }
+    judged(site, name, items, given)
+}
+
+/// What changes a list.
+fn changed(name: &str, items: &Rc<Items>, given: &[Value]) -> Lowered<Option<Value>> {
     let first = || given.first().cloned().unwrap_or(Value::None);
-    let truths =
-        || items.all().iter().map(|v| v.as_int().map(|n| n != 0)).collect::<Option<Vec<_>>>();
     Ok(Some(match (name, given) {
         ("append", [_, value]) => {
             if items.len() >= MAX_LENGTH {
@@ -274,6 +290,24 @@ fn list(
             items.change(|items| items.reverse());
             Value::None
         }
+        ("_set_item", [_, Value::Int(at), value]) => {
+            let found = place(*at, items.len()).filter(|at| *at < items.len());
+            let Some(at) = found else { return unable(format!("a list has no member {at}")) };
+            let _old = items.change(|items| std::mem::replace(&mut items[at], value.clone()));
+            first()
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// What a list holds, and lists that are made of it.
+fn selected(
+    site: &mut Site<'_, '_>,
+    name: &str,
+    items: &Rc<Items>,
+    given: &[Value],
+) -> Lowered<Option<Value>> {
+    Ok(Some(match (name, given) {
         ("len", _) => Value::Int(i64::try_from(items.len()).unwrap_or_default()),
         ("__getitem__", [_, Value::Int(at)]) => {
             let found = place(*at, items.len()).and_then(|at| items.at(at));
@@ -282,13 +316,7 @@ fn list(
                 None => return unable(format!("a list has no member {at}")),
             }
         }
-        ("__getitem__", [_, Value::Number(at, _)]) => return chosen(site, items, at).map(Some),
-        ("_set_item", [_, Value::Int(at), value]) => {
-            let found = place(*at, items.len()).filter(|at| *at < items.len());
-            let Some(at) = found else { return unable(format!("a list has no member {at}")) };
-            let _old = items.change(|items| std::mem::replace(&mut items[at], value.clone()));
-            first()
-        }
+        ("__getitem__", [_, Value::Number(at, _)]) => chosen(site, items, at)?,
         ("slice", [_, start, end, rest @ ..]) => {
             let all = items.all();
             let bound = |value: &Value, default: usize| match value.as_int() {
@@ -301,8 +329,8 @@ fn list(
             let taken = all.get(start..end.max(start)).unwrap_or_default();
             Value::list(taken.iter().step_by(step).cloned().collect())
         }
-        ("add", [_, other]) => {
-            let (Some(mut all), Some(more)) = (first().members(), other.members()) else {
+        ("add", [list, other]) => {
+            let (Some(mut all), Some(more)) = (list.members(), other.members()) else {
                 return Ok(None);
             };
             all.extend(more);
@@ -323,6 +351,20 @@ fn list(
             let pairs = items.all().into_iter().filter_map(|pair| pair.members()).flatten();
             Value::dict(pairs.collect())
         }
+        _ => return Ok(None),
+    }))
+}
+
+/// What is asked of all that a list holds.
+fn judged(
+    site: &mut Site<'_, '_>,
+    name: &str,
+    items: &Rc<Items>,
+    given: &[Value],
+) -> Lowered<Option<Value>> {
+    let truths =
+        || items.all().iter().map(|v| v.as_int().map(|n| n != 0)).collect::<Option<Vec<_>>>();
+    Ok(Some(match (name, given) {
         ("__contains__", [_, value]) => {
             Value::Bool(items.all().iter().any(|item| numbers::equal(item, value) == Some(true)))
         }
@@ -491,8 +533,7 @@ fn worded(name: &str, given: &[Value]) -> Option<Value> {
             let by = if by.is_empty() { " ".into() } else { by };
             Value::list(text.split(&*by).map(|part| Value::Text(part.into())).collect())
         }
-        ("replace", Some(_)) => Value::Text(text.clone()),
-        ("join", _) => Value::Text(text.clone()),
+        ("replace", Some(_)) | ("join", _) => Value::Text(text.clone()),
         ("__getitem__", _) => {
             let at = rest.first().and_then(Value::as_int)?;
             let chars: Vec<char> = text.chars().collect();

@@ -79,7 +79,7 @@ impl Script<'_> {
         let both: Vec<Name> = assigned(yes).intersection(&assigned(no)).cloned().collect();
         let then = self.side(site, scope, yes, &both)?;
         let other = self.side(site, scope, no, &both)?;
-        self.join(site, scope, &condition, &both, then, other)?;
+        Self::join(site, scope, &condition, &both, then, other)?;
         Ok(Flow::Next)
     }
 
@@ -117,7 +117,6 @@ impl Script<'_> {
 
     /// The node of a branch, and what variables are after it.
     fn join(
-        &mut self,
         site: &mut Site<'_, '_>,
         scope: &mut Scope,
         condition: &Tensor,
@@ -287,13 +286,7 @@ impl Script<'_> {
             let again = site.unary(Op::onnx("Identity"), &again)?;
             let mut outputs = vec![site.id(&again)?];
             for (name, ..) in &carried {
-                let value = inner.get(name).cloned().unwrap_or(Value::None);
-                let tensor = match &value {
-                    Value::Sequence(tensor) => tensor.clone(),
-                    value => site.number(value)?,
-                };
-                let passed = site.unary(Op::onnx("Identity"), &tensor)?;
-                outputs.push(site.id(&passed)?);
+                outputs.push(handed(site, inner.get(name).unwrap_or(&Value::None))?);
             }
             written = site.written();
             Ok(outputs)
@@ -311,6 +304,16 @@ impl Script<'_> {
     }
 }
 
+/// What a loop hands to the next round.
+fn handed(site: &mut Site<'_, '_>, value: &Value) -> Lowered<ValueId> {
+    let tensor = match value {
+        Value::Sequence(tensor) => tensor.clone(),
+        value => site.number(value)?,
+    };
+    let passed = site.unary(Op::onnx("Identity"), &tensor)?;
+    site.id(&passed)
+}
+
 /// The variables that a loop hands from round to round, as tensors.
 fn carried(
     site: &mut Site<'_, '_>,
@@ -324,11 +327,10 @@ fn carried(
         let Some(value) = scope.get(&name) else { continue };
         let (tensor, like) = match value {
             Value::Tensor(tensor) => (site.unary(Op::onnx("Identity"), tensor)?, value.clone()),
-            Value::Sequence(tensor) => (tensor.clone(), value.clone()),
             Value::Int(_) => (site.number(value)?, Value::Number(site.int(0)?, Kind::Int)),
             Value::Float(_) => (site.number(value)?, Value::Number(site.int(0)?, Kind::Float)),
             Value::Bool(_) => (site.number(value)?, Value::Number(site.int(0)?, Kind::Bool)),
-            Value::Number(tensor, _) => (tensor.clone(), value.clone()),
+            Value::Sequence(tensor) | Value::Number(tensor, _) => (tensor.clone(), value.clone()),
             Value::List(items) => {
                 let list = sequence(site, &items.all())?;
                 (list.clone(), Value::Sequence(list))
@@ -419,14 +421,13 @@ fn wrapped(like: &Value, tensor: Tensor) -> Value {
 
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::None, Value::None) => true,
+        (Value::None, Value::None) | (Value::Absent(_), Value::Absent(_)) => true,
         (Value::Bool(a), Value::Bool(b)) => a == b,
         (Value::Int(a), Value::Int(b)) => a == b,
         (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
         (Value::Text(a), Value::Text(b)) | (Value::Path(a), Value::Path(b)) => a == b,
         (Value::Object(a), Value::Object(b)) => std::rc::Rc::ptr_eq(a, b),
         (Value::Tensor(a), Value::Tensor(b)) => a.same(b),
-        (Value::Absent(_), Value::Absent(_)) => true,
         _ => false,
     }
 }

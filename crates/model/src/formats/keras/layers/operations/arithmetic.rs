@@ -56,6 +56,8 @@ fn op(asked: &Asked<'_, '_>) -> &'static str {
     NAMES.iter().find(|(name, _)| *name == asked.name).map_or("Identity", |(_, op)| op)
 }
 
+// One result for all rows.
+#[allow(clippy::unnecessary_wraps)]
 fn one(t: T) -> Maybe {
     Ok(Some(vec![t]))
 }

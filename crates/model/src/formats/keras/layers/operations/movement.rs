@@ -58,6 +58,8 @@ pub(super) const ROWS: &[Row] = &[
 /// More outputs than this are not split off.
 const MAX_PARTS: i64 = 4096;
 
+// One result for all rows.
+#[allow(clippy::unnecessary_wraps)]
 fn one(t: T) -> Maybe {
     Ok(Some(vec![t]))
 }

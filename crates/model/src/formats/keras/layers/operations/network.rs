@@ -68,6 +68,8 @@ pub(super) const ROWS: &[Row] = &[
     row("Threshold", "ThresholdedRelu", activate),
 ];
 
+// One result for all rows.
+#[allow(clippy::unnecessary_wraps)]
 fn one(t: T) -> Maybe {
     Ok(Some(vec![t]))
 }
