@@ -1,4 +1,4 @@
-//! Any bytes, as a file of PyTorch whose inputs have two axes: a model whose weights settle, or one error.
+//! Any bytes, as a file of `PyTorch` whose inputs have two axes: a model whose weights settle, or one error.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -39,7 +39,7 @@ const LEFT: &[(&str, usize)] = &[
     ("crates/model/src/analysis/cache.rs", 3),
     ("crates/model/src/analysis/charge.rs", 1),
     ("crates/model/src/analysis/live.rs", 1),
-    ("crates/model/src/analysis/parameters.rs", 5),
+    ("crates/model/src/analysis/parameters.rs", 8),
     ("crates/model/src/analysis/precision.rs", 9),
     ("crates/model/src/analysis/propagate.rs", 1),
     ("crates/model/src/analysis/traffic.rs", 1),

@@ -158,7 +158,7 @@ fn broken_pickles_are_refused() {
 
 #[test]
 fn what_nests_too_deep_is_refused() {
-    let lists = [&[b']'; 100_000][..], &[b'a'; 99_999], b"."].concat();
+    let lists = [b"]".repeat(100_000), b"a".repeat(99_999), b".".to_vec()].concat();
     let itself = b"\x80\x02]q\x00h\x00a.";
     for data in [&lists[..], itself] {
         assert!(read(data).is_ok());

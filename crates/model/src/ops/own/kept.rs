@@ -15,7 +15,7 @@ pub(in crate::ops) const OPS: &[Op] = &[
     Op::new("Dequantize", Movement, dequantize).domain(OWN).holds(Holds::Cast).inputs(2, 3).formula("2·|x|; once, of constants").weights("dss").playing(Part::Unpack),
     Op::new("DynamicSlice", Movement, dynamic_slice).domain(OWN).holds(Holds::Moved).inputs(2, 3).formula("0; reads only the region").playing(Part::Map),
     Op::new("FusedActivation", Elementwise, activation).domain(OWN).inputs(1, 1).formula("as the activation it names, within the kernel of what it reads: moves no bytes"),
-    Op::new("Moved", Movement, moved).domain(OWN).inputs(1, usize::MAX).formula("0, or so many per element as its reader says; reads as much as it writes"),
+    Op::new("Moved", Movement, moved).domain(OWN).inputs(1, usize::MAX).formula("0, or a number per element that its reader states; reads as much as it writes"),
     Op::new("ReadVariable", Movement, copy).domain(OWN).inputs(1, 1).formula("0; a copy"),
     Op::new("Requantize", Quantization, requantize).domain(OWN).holds(Holds::Cast).inputs(1, 1).formula("3·|x| integer").weights(">"),
     Op::new("Sort", Reduction, sort).domain(OWN).inputs(1, usize::MAX).formula("≤ |x|·⌈log2 n⌉ comparisons").playing(Part::Alone),
