@@ -15,7 +15,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let shapes: Vec<String> = arguments.collect();
     let given: Vec<(&str, &str)> = shapes.iter().filter_map(|text| text.rsplit_once('=')).collect();
     let names: Vec<&str> = given.iter().map(|(name, _)| *name).collect();
-    let wanted = Wanted { given: Given { names: &names, first: 0 }, ..Wanted::default() };
+    let ranks: Vec<usize> = given.iter().map(|(_, sizes)| sizes.split('x').count()).collect();
+    let given_shapes = Given { names: &names, first: 0, ranks: &ranks };
+    let wanted = Wanted { given: given_shapes, ..Wanted::default() };
     let mut model = load_for(Path::new(&model), &wanted)?;
     for id in model.graph.inputs.clone() {
         let value = model.graph.value_mut(id);

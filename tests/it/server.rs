@@ -135,6 +135,7 @@ impl Shared {
     }
 
     /// `None` when the connection ends with this answer.
+    #[allow(clippy::too_many_lines, reason = "a case for each path that the tests ask for")]
     fn answer(&self, stream: &mut TcpStream, path: &str, body: &str) -> Option<()> {
         let now = Instant::now();
         let begin = *self.begin.lock().unwrap().get_or_insert(now);
