@@ -6,7 +6,7 @@
 //!
 //! A format is a row of [`FORMATS`], recognized by what is in a file and never by its name, and a room with
 //! its reader: from bytes to plain structures, and from these, by a table with a row for each operator, to
-//! a graph in ONNX's vocabulary that a [`draft::Draft`] writes.
+//! a graph in ONNX's vocabulary that a `Draft` writes.
 
 mod bytes;
 mod caffe;
