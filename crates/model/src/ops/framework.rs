@@ -1,6 +1,6 @@
 //! `rooflens`: operators of other frameworks that ONNX has none for, beside those of images.
 
-use super::Class::{Elementwise, Movement, Reduction, View};
+use super::Class::{Elementwise, Movement, View};
 use super::context::{OpCx, OpError, invalid};
 use super::sequence::sequence;
 use super::shape::{axis, broadcast};
@@ -12,17 +12,14 @@ const OWN: &str = "rooflens";
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    own("BatchToSpace", Movement, batch_to_space).inputs(3, 3),
     own("CropAndResize", Movement, crop_and_resize).inputs(4, 4).formula("10·|y|; 0 nearest"),
     own("Data", Movement, data).formula("0: texts, tables and files; sizes are data"),
     own("Elementwise", Elementwise, elementwise).inputs(1, usize::MAX).formula("as its attributes say, for each element of |y|"),
     own("Fourier", super::Class::MatrixProduct, fourier).inputs(1, 2).formula("5·|y|·⌈log2 n⌉ per axis, half for real signals").weights("-c"),
     own("Patches", Movement, patches).inputs(1, 1),
-    own("SegmentReduce", Reduction, segments).inputs(2, 3).formula("|x|").weights("-cc"),
     own("SequenceReserve", View, reserve).inputs(1, 1).weights("c"),
     own("SequenceSet", View, set).inputs(3, 3).weights(">c>"),
     own("Shaped", Movement, shaped).formula("as its attributes say, for each element of x").weights(">c"),
-    own("SpaceToBatch", Movement, space_to_batch).inputs(3, 3),
     own("Spectrogram", super::Class::MatrixProduct, spectrogram).inputs(1, 1).formula("frames × (window + DFT)"),
 ];
 
@@ -77,23 +74,6 @@ fn set(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(Effect::one(sequence.into()).free(3))
 }
 
-/// Rows of `data` by the segments that `ids` name: as many rows as input 2 says, or as data do.
-fn segments(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    let (data, ids) = (cx.shape(0)?, cx.shape(1)?);
-    let Some(rest) = data.get(ids.len()..) else {
-        return invalid!("segments of rank {} for data of rank {}", ids.len(), data.len());
-    };
-    let most = ids.iter().product();
-    let count = match cx.optional(2) {
-        Some(info) => info.ints().and_then(|n| n.first().cloned()),
-        None => None,
-    };
-    let count = count.unwrap_or_else(|| (cx.fresh)("segments", Some(most)));
-    let shape: Shape = std::iter::once(count).chain(rest.iter().cloned()).collect();
-    let n = cx.elements(0)?;
-    Ok(Effect::one(cx.like(shape)).other(n))
-}
-
 /// Texts, tables and files: outputs of the types `dtypes`. An output has the shape of the input that `like` names for
 /// it, or as many axes as `ranks` says, their sizes in turn in `sizes`: −1 is a data-dependent size, −2−a that of
 /// axis a of input 0.
@@ -145,42 +125,6 @@ fn shaped(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let n = cx.elements(0)?;
     let each = |name: &str| cx.attrs().int_or(name, 0).map(|k| n.clone() * Dim::from(k.max(0)));
     Ok(Effect::one(output).other(each("other")?).transcendentals(each("transcendental")?))
-}
-
-/// Blocks, and pairs of paddings or crops, as TensorFlow has them.
-fn blocks(cx: &OpCx<'_>) -> Result<(Vec<Dim>, Vec<Dim>), OpError> {
-    let (block, pairs) = (cx.ints(1)?, cx.ints(2)?);
-    if pairs.len() != 2 * block.len() || block.len() >= cx.rank(0)? {
-        return invalid!("{} blocks and {} paddings", block.len(), pairs.len());
-    }
-    if block.iter().any(|b| b.as_const().is_some_and(|b| b < 1)) {
-        return invalid!("blocks of no size");
-    }
-    Ok((block, pairs))
-}
-
-/// `[N·∏b, (H + p)/b, …]`
-fn space_to_batch(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    let (block, pads) = blocks(cx)?;
-    let mut shape = cx.shape(0)?.clone();
-    for (i, b) in block.iter().enumerate() {
-        let padded = shape[i + 1].clone() + pads[2 * i].clone() + pads[2 * i + 1].clone();
-        shape[i + 1] = padded.floor_div(b);
-        shape[0] = shape[0].clone() * b.clone();
-    }
-    Ok(Effect::one(cx.like(shape)).reads(1, Dim::ZERO).reads(2, Dim::ZERO))
-}
-
-/// `[N/∏b, H·b − c, …]`
-fn batch_to_space(cx: &OpCx<'_>) -> Result<Effect, OpError> {
-    let (block, crops) = blocks(cx)?;
-    let mut shape = cx.shape(0)?.clone();
-    for (i, b) in block.iter().enumerate() {
-        let whole = shape[i + 1].clone() * b.clone();
-        shape[i + 1] = whole - crops[2 * i].clone() - crops[2 * i + 1].clone();
-        shape[0] = shape[0].floor_div(b);
-    }
-    Ok(Effect::one(cx.like(shape)).reads(1, Dim::ZERO).reads(2, Dim::ZERO))
 }
 
 /// `image: [N, H, W, C]`, `boxes: [R, 4]` → `[R, h, w, C]`; input 3 is `[h, w]`.

@@ -139,7 +139,10 @@ fn matrix_set_diag(cx: &OpCx<'_>) -> Result<Effect, OpError> {
 fn segments(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let (shape, ids) = (cx.shape(0)?, cx.rank(1)?);
     let count = match cx.optional(2) {
-        Some(_) => cx.ints(2)?.first().cloned().ok_or(OpError::MissingInput(2))?,
+        Some(count) => {
+            let known = count.ints().and_then(|n| n.first().cloned());
+            known.unwrap_or_else(|| (cx.fresh)("segments", None))
+        }
         None => {
             let ids = cx.optional(1).and_then(TensorInfo::const_ints);
             match ids.and_then(|ids| ids.into_iter().max()) {
