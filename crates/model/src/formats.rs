@@ -10,6 +10,7 @@
 
 mod bytes;
 mod caffe;
+mod census;
 mod checked;
 mod contents;
 mod draft;

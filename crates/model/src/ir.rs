@@ -15,7 +15,7 @@ pub use account::{Tally, TensorAccount};
 pub use attr::AttrError;
 pub use diagnostic::{Diagnostic, Severity};
 pub use graph::{
-    Attr, Attrs, Graph, GraphError, Model, Node, NodeId, Sparse, Value, ValueId, Weight,
+    Attr, Attrs, Graph, GraphError, Model, Node, NodeId, OWN_DOMAIN, Sparse, Value, ValueId, Weight,
 };
 pub use order::Order;
 pub use tensor::{DType, Elem, MAX_RANK, MAX_TRACKED, Sequence, Shape, SmallValue, TensorInfo};

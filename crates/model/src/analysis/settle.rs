@@ -2,11 +2,11 @@
 //! outputs a layer has, and its inputs follow from the layers before it.
 
 use super::propagate;
-use crate::dim::{Bindings, Dim};
-use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo, Weight};
+use crate::dim::Bindings;
+use crate::ir::{Diagnostic, Model, NodeId, OWN_DOMAIN, Severity, TensorInfo, Weight};
 use std::collections::HashSet;
 
-const OP: (&str, &str) = ("rooflens", "Parameter");
+const OP: (&str, &str) = (OWN_DOMAIN, "Parameter");
 
 /// Turns the weights of `model` that follow from the shapes of its inputs into stored ones. Those whose
 /// shape is still open stay as they are, and a diagnostic says so; called again when the inputs have got
@@ -51,7 +51,7 @@ pub fn settle(model: &mut Model) {
     if let Some(first) = left.first() {
         model.diagnostics.push(Diagnostic {
             severity: Severity::Incomplete,
-            place: format!("{first} ({} in all)", Dim::from(left.len())),
+            place: format!("{first} ({} in all)", left.len()),
             message: OPEN.into(),
             hint: Some("give the whole shape of each input with --shape NAME=DIMS".into()),
         });

@@ -4,13 +4,13 @@ use super::LoadError;
 use super::error::invalid;
 use super::limits::{Limits, MAX_DEPTH};
 use crate::dim::Dim;
-use crate::ir::{Attr, Attrs, DType, Elem, Graph, Node, Order, TensorInfo, ValueId, Weight};
+use crate::ir::{
+    Attr, Attrs, DType, Elem, Graph, Node, OWN_DOMAIN, Order, TensorInfo, ValueId, Weight,
+};
 use std::collections::{HashMap, HashSet};
 
 /// The operator set in which readers of other formats write `ai.onnx`.
 pub(super) const OPSET: i64 = 23;
-/// The domain of what ONNX cannot say, such as convolutions with channels last.
-const OWN: &str = "rooflens";
 const MICROSOFT: &str = "com.microsoft";
 
 /// An operator with its attributes, before it has inputs.
@@ -34,7 +34,7 @@ impl Op {
 
     /// Of this tool's own: channels last, and weights whose shape the file does not state.
     pub(super) fn own(name: &str) -> Self {
-        Self::new(OWN, name, OPSET)
+        Self::new(OWN_DOMAIN, name, OPSET)
     }
 
     /// Of onnxruntime's operator set.

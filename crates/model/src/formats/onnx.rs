@@ -25,7 +25,7 @@ use std::path::Path;
 /// As errors and lists name the format.
 pub(super) const NAME: &str = "ONNX";
 
-/// Whether a file begins as an ONNX model does: numbers of the format's version and its parts in order.
+/// Whether it is a file: a protobuf message says nothing of what it is, so that the reader has to find out.
 pub(super) fn sniff(place: &Place) -> bool {
     matches!(place, Place::File { .. })
 }

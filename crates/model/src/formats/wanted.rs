@@ -24,9 +24,7 @@ impl Given<'_> {
     pub fn holds(&self, name: &str, at: usize) -> bool {
         self.names.contains(&name) || (self.first > 0 && at < self.first + self.names.len())
     }
-}
 
-impl Given<'_> {
     /// The number of axes that each of a file's inputs gets, for a file that states none.
     pub(super) fn ranks(&self, inputs: &[&str]) -> Vec<Option<usize>> {
         let mut next = self.names.len()..self.names.len() + self.first;

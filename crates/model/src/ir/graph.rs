@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+/// The operator set of what ONNX cannot say, such as images with channels last.
+pub const OWN_DOMAIN: &str = "rooflens";
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -6,9 +6,7 @@ use super::sequence::sequence;
 use super::shape::{axis, broadcast};
 use super::{Effect, Op};
 use crate::dim::Dim;
-use crate::ir::{DType, Sequence, Shape, TensorInfo};
-
-const OWN: &str = "rooflens";
+use crate::ir::{DType, OWN_DOMAIN, Sequence, Shape, TensorInfo};
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
@@ -24,7 +22,7 @@ pub(super) const OPS: &[Op] = &[
 ];
 
 const fn own(name: &'static str, class: super::Class, effect: super::EffectFn) -> Op {
-    Op::new(name, class, effect).domain(OWN)
+    Op::new(name, class, effect).domain(OWN_DOMAIN)
 }
 
 /// The type that the attribute names.

@@ -5,18 +5,16 @@ use super::Class::{Attention, MatrixProduct, Movement, Recurrent};
 use super::context::{OpCx, OpError, invalid};
 use super::{Effect, Holds, Op, Part};
 use crate::dim::Dim;
-use crate::ir::{AttrError, DType, Node, TensorInfo};
-
-const OWN: &str = "rooflens";
+use crate::ir::{AttrError, DType, Node, OWN_DOMAIN, TensorInfo};
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("Experts", MatrixProduct, experts).domain(OWN).inputs(3, usize::MAX).formula("k experts a token: 2·T·k·numbers of one expert; reads at most min(E, T·k) of them").weights("--pppwwws").packed(expert_numbers),
-    Op::new("LatentAttention", Attention, latent).domain(OWN).inputs(4, usize::MAX).formula("the lesser of latents expanded, 2·B·H·(r·T·(dn+dv) + S·T·(dn+dr+dv)), and matrices absorbed, 2·B·H·S·(r·(dn+dv) + T·(2r+dr))").weights("---pp--s").packed(latent_numbers).holds(Holds::Cached(&[(5, 1), (6, 2)])),
-    Op::new("QuantizedGather", Movement, gather).domain(OWN).inputs(2, usize::MAX).formula("2·|y|; reads only the packed rows it gathers").weights("pcs").packed(table).playing(Part::Source),
-    Op::new("QuantizedMatMul", MatrixProduct, matmul).domain(OWN).inputs(2, usize::MAX).formula("2·rows·N·K + 2·N·K to unpack").weights("-ps").packed(matrix),
-    Op::new("SelectiveScan", Recurrent, scan).domain(OWN).inputs(4, 7).formula("2·B·T·D·N for C·h, 4·B·T·D·N element by element").weights("----ww-"),
-    Op::new("WindowAttention", Attention, window).domain(OWN).inputs(3, 6).formula("as Attention, over as many keys as the cache and the new ones are").weights("-----w").holds(Holds::Cached(&[(3, 1), (4, 2)])),
+    Op::new("Experts", MatrixProduct, experts).domain(OWN_DOMAIN).inputs(3, usize::MAX).formula("k experts a token: 2·T·k·numbers of one expert; reads at most min(E, T·k) of them").weights("--pppwwws").packed(expert_numbers),
+    Op::new("LatentAttention", Attention, latent).domain(OWN_DOMAIN).inputs(4, usize::MAX).formula("the lesser of latents expanded, 2·B·H·(r·T·(dn+dv) + S·T·(dn+dr+dv)), and matrices absorbed, 2·B·H·S·(r·(dn+dv) + T·(2r+dr))").weights("---pp--s").packed(latent_numbers).holds(Holds::Cached(&[(5, 1), (6, 2)])),
+    Op::new("QuantizedGather", Movement, gather).domain(OWN_DOMAIN).inputs(2, usize::MAX).formula("2·|y|; reads only the packed rows it gathers").weights("pcs").packed(table).playing(Part::Source),
+    Op::new("QuantizedMatMul", MatrixProduct, matmul).domain(OWN_DOMAIN).inputs(2, usize::MAX).formula("2·rows·N·K + 2·N·K to unpack").weights("-ps").packed(matrix),
+    Op::new("SelectiveScan", Recurrent, scan).domain(OWN_DOMAIN).inputs(4, 7).formula("2·B·T·D·N for C·h, 4·B·T·D·N element by element").weights("----ww-"),
+    Op::new("WindowAttention", Attention, window).domain(OWN_DOMAIN).inputs(3, 6).formula("as Attention, over as many keys as the cache and the new ones are").weights("-----w").holds(Holds::Cached(&[(3, 1), (4, 2)])),
 ];
 
 /// A size that the node states.

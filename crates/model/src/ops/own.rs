@@ -9,21 +9,19 @@ pub(super) mod recurrent;
 
 use super::Class::{Convolution, Movement, Normalization, Pooling, View};
 use super::context::{OpCx, OpError, invalid};
-use super::contrib::blocked::channels_last;
+use super::contrib::blocked::{channels_last, last_in};
 use super::{Class, Effect, Op, Part, movement};
 use crate::dim::Dim;
-use crate::ir::{DType, Shape, TensorInfo};
-
-const OWN: &str = "rooflens";
+use crate::ir::{DType, OWN_DOMAIN, Shape, TensorInfo};
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
     last("AveragePool", Pooling),
-    Op::new("BatchNormalization", Normalization, batch_norm).domain(OWN).inputs(5, 6).formula("as ai.onnx BatchNormalization, along `axis`; scale and shift are optional").weights("-wwttt").playing(Part::Map),
+    Op::new("BatchNormalization", Normalization, batch_norm).domain(OWN_DOMAIN).inputs(5, 6).formula("as ai.onnx BatchNormalization, along `axis`; scale and shift are optional").weights("-wwttt").playing(Part::Map),
     last("Conv", Convolution).inputs(2, 3).weights("-ww"),
-    Op::new("ConvTranspose", Convolution, conv_transpose).domain(OWN).inputs(2, 4).formula("as in ai.onnx, channels last; the shape of the output may be an input").weights("-wwc"),
+    Op::new("ConvTranspose", Convolution, conv_transpose).domain(OWN_DOMAIN).inputs(2, 4).formula("as in ai.onnx, channels last; the shape of the output may be an input").weights("-wwc"),
     last("DepthToSpace", Movement).playing(Part::Map),
-    Op::new("DetectionOutput", Movement, detection_output).domain(OWN).inputs(3, 5).formula("≤ 20·|boxes| + IoUs of all pairs").weights("-"),
+    Op::new("DetectionOutput", Movement, detection_output).domain(OWN_DOMAIN).inputs(3, 5).formula("≤ 20·|boxes| + IoUs of all pairs").weights("-"),
     last("GlobalAveragePool", Pooling).playing(Part::Row),
     last("GlobalLpPool", Pooling).playing(Part::Row),
     last("GlobalMaxPool", Pooling).playing(Part::Row),
@@ -31,16 +29,16 @@ pub(super) const OPS: &[Op] = &[
     last("LRN", Normalization),
     last("LpPool", Pooling),
     last("MaxPool", Pooling),
-    Op::new("Parameter", View, parameter).domain(OWN).inputs(1, 1).formula("0: a stored weight"),
-    Op::new("Proposal", Movement, proposal).domain(OWN).inputs(2, 3).formula("≤ 20·|boxes| + IoUs of all pairs").weights("-"),
+    Op::new("Parameter", View, parameter).domain(OWN_DOMAIN).inputs(1, 1).formula("0: a stored weight"),
+    Op::new("Proposal", Movement, proposal).domain(OWN_DOMAIN).inputs(2, 3).formula("≤ 20·|boxes| + IoUs of all pairs").weights("-"),
     last("QLinearConv", Convolution).weights("-sswssssw"),
-    Op::new("Resize", Movement, movement::resize).domain(OWN).inputs(1, 4).formula("as ai.onnx Resize"),
+    Op::new("Resize", Movement, movement::resize).domain(OWN_DOMAIN).inputs(1, 4).formula("as ai.onnx Resize"),
     last("SpaceToDepth", Movement).playing(Part::Map),
 ];
 
 /// The operator of ai.onnx by this name, its images with channels last.
 const fn last(name: &'static str, class: Class) -> Op {
-    Op::new(name, class, channels_last).domain(OWN).formula("as in ai.onnx, channels last")
+    last_in(OWN_DOMAIN, name, class)
 }
 
 /// `x: [N, …, Cin]`, `w: [Cin, Cout/g, …]`; input 3 is the shape of the output, or of its spatial axes alone,

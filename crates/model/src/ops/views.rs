@@ -6,21 +6,19 @@ use super::context::{OpCx, OpError, invalid};
 use super::shape::{axes, axis};
 use super::{Effect, Op};
 use crate::dim::Dim;
-use crate::ir::{DType, Shape};
-
-const OWN: &str = "rooflens";
+use crate::ir::{DType, OWN_DOMAIN, Shape};
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("AdaptiveAveragePool", Pooling, adaptive_average).domain(OWN).inputs(2, 2).formula("|y|·∏⌈in/out⌉").weights("-c"),
-    Op::new("AdaptiveMaxPool", Pooling, adaptive_max).domain(OWN).inputs(2, 2).formula("|y|·(∏⌈in/out⌉ − 1) comparisons").weights("-c"),
-    Op::new("Columns", Movement, columns).domain(OWN).inputs(1, 1).formula("0"),
-    Op::new("Index", Movement, index).domain(OWN).inputs(2, usize::MAX).formula("0; reads only what it takes"),
-    Op::new("Overwrite", Movement, overwrite).domain(OWN).inputs(2, 2).formula("0; reads and writes only the update"),
-    Op::new("Squeeze", View, squeeze).domain(OWN).inputs(1, 1),
-    Op::new("Transpose", Movement, transpose).domain(OWN).inputs(1, 1),
-    Op::new("Unfold", Movement, unfold).domain(OWN).inputs(1, 1).formula("0"),
-    Op::new("View", View, view).domain(OWN).inputs(2, 2).weights("-c"),
+    Op::new("AdaptiveAveragePool", Pooling, adaptive_average).domain(OWN_DOMAIN).inputs(2, 2).formula("|y|·∏⌈in/out⌉").weights("-c"),
+    Op::new("AdaptiveMaxPool", Pooling, adaptive_max).domain(OWN_DOMAIN).inputs(2, 2).formula("|y|·(∏⌈in/out⌉ − 1) comparisons").weights("-c"),
+    Op::new("Columns", Movement, columns).domain(OWN_DOMAIN).inputs(1, 1).formula("0"),
+    Op::new("Index", Movement, index).domain(OWN_DOMAIN).inputs(2, usize::MAX).formula("0; reads only what it takes"),
+    Op::new("Overwrite", Movement, overwrite).domain(OWN_DOMAIN).inputs(2, 2).formula("0; reads and writes only the update"),
+    Op::new("Squeeze", View, squeeze).domain(OWN_DOMAIN).inputs(1, 1),
+    Op::new("Transpose", Movement, transpose).domain(OWN_DOMAIN).inputs(1, 1),
+    Op::new("Unfold", Movement, unfold).domain(OWN_DOMAIN).inputs(1, 1).formula("0"),
+    Op::new("View", View, view).domain(OWN_DOMAIN).inputs(2, 2).weights("-c"),
 ];
 
 /// The output of a pool over `x: [N, C, …]` to the sizes in input 1, and the elements of its largest window.

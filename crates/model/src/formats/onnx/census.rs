@@ -1,16 +1,12 @@
-//! How much memory a file would take once decoded, told from its wire format before it is.
+//! What the messages of a model take once decoded.
 //!
 //! Empty messages and strings take two bytes in a file and a hundred in memory, so that a hostile
 //! file of a few megabytes could fill the machine. Payloads of tensors are stepped over, not read.
 
-use crate::formats::LoadError;
-use crate::formats::error::malformed;
-use crate::formats::wire;
+use crate::formats::{LoadError, census};
 
 /// Decoded messages may take this many words of three pointers: 1.5 GB.
 const MOST: u64 = 64 << 20;
-/// Messages nest no deeper; the decoder has a limit of its own.
-const DEEPEST: usize = 100;
 
 /// The messages that a file is made of, as far as they can multiply.
 #[derive(Clone, Copy)]
@@ -25,8 +21,7 @@ enum Kind {
     Value,
 }
 
-impl Kind {
-    /// What lies in a field, where it is a message of the above.
+impl census::Kind for Kind {
     fn child(self, field: u64) -> Option<Self> {
         Some(match (self, field) {
             (Self::Model, 7) | (Self::Attribute, 6) => Self::Graph,
@@ -50,44 +45,18 @@ impl Kind {
         }
     }
 
-    /// Whether a field's bytes are a payload that is not decoded.
-    fn payload(self, field: u64) -> bool {
-        matches!((self, field), (Self::Tensor, 4..=7 | 9..=11))
+    /// Payloads are stepped over; a packed integer takes a byte in the file and eight in memory.
+    fn leaf(self, field: u64, length: usize) -> u64 {
+        match (self, field) {
+            (Self::Tensor, 4..=7 | 9..=11) => 2,
+            _ => 2 + length as u64 / 3,
+        }
     }
 }
 
 /// Refuses a file that would take too much memory once decoded.
 pub(super) fn check(file: &[u8]) -> Result<(), LoadError> {
-    let mut words = 0;
-    walk(file, Kind::Model, 0, &mut words);
-    if words > MOST {
-        let message = "it has more parts than any real model; decoding them would fill the memory";
-        return Err(malformed(super::NAME, message));
-    }
-    Ok(())
-}
-
-/// Adds up the words of a message; stops at bytes that are no message, which the decoder names.
-fn walk(message: &[u8], kind: Kind, depth: usize, words: &mut u64) {
-    if depth >= DEEPEST {
-        return;
-    }
-    for field in wire::fields(message) {
-        let Some(field) = field.filter(|_| *words <= MOST) else { return };
-        let Some(contents) = field.contents else {
-            *words += 1;
-            continue;
-        };
-        match kind.child(field.number) {
-            Some(child) => {
-                *words += child.words();
-                walk(contents, child, depth + 1, words);
-            }
-            // A packed integer takes a byte here and eight there.
-            None if !kind.payload(field.number) => *words += 2 + contents.len() as u64 / 3,
-            None => *words += 2,
-        }
-    }
+    census::check(file, Kind::Model, MOST, super::NAME)
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use super::messages::{
     TensorProto, TensorShape, TensorType, TypeProto, ValueInfo,
 };
 use crate::formats::contents;
-use crate::ir::{Attr, Attrs, DType, Elem, Graph, Model, Node, Order, TensorInfo, ValueId};
+use crate::ir::{
+    Attr, Attrs, DType, Elem, Graph, Model, Node, OWN_DOMAIN, Order, TensorInfo, ValueId,
+};
 use prost::Message;
 
 /// What keeps a model from being written as ONNX.
@@ -21,7 +23,6 @@ pub struct Untranslated {
 
 /// The version of the format that is written.
 const IR_VERSION: i64 = 11;
-const OWN: &str = "rooflens";
 
 /// The ONNX file of `model`, of whose values `known` is known (indexed like them), with weights for
 /// [`super::Unfilled`] to fill.
@@ -160,7 +161,7 @@ impl Written<'_> {
                 self.standard(node, proto);
                 Ok(())
             }
-            OWN => {
+            OWN_DOMAIN => {
                 proto.domain = String::new();
                 self.own(node, proto)
             }
@@ -283,7 +284,7 @@ impl Written<'_> {
     fn groups(&self, node: &Node) -> Option<i64> {
         let (x, w) = (self.info(node.inputs.first())?, self.info(node.inputs.get(1))?);
         let (x, w) = (x.shape.as_ref()?, w.shape.as_ref()?);
-        let channels = if &*node.domain == OWN { x.last()? } else { x.get(1)? };
+        let channels = if &*node.domain == OWN_DOMAIN { x.last()? } else { x.get(1)? };
         let (channels, each) = (channels.as_const()?, w.get(1)?.as_const()?);
         i64::try_from(channels.checked_div(each)?).ok()
     }

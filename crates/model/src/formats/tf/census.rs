@@ -1,13 +1,10 @@
-//! How much memory a file would take once decoded, told from its wire format before it is.
+//! What the messages of a graph take once decoded.
 
 use super::NAME;
-use crate::formats::error::malformed;
-use crate::formats::{LoadError, wire};
+use crate::formats::{LoadError, census};
 
 /// Decoded messages may take this many words of three pointers: about a gigabyte.
 const MOST: u64 = 40 << 20;
-/// Messages nest no deeper; the decoder has a limit of its own.
-const DEEPEST: usize = 100;
 
 /// The messages that a file is made of, as far as they are decoded before they are looked at one by one.
 #[derive(Clone, Copy)]
@@ -22,8 +19,7 @@ pub(super) enum Kind {
     Other,
 }
 
-impl Kind {
-    /// What lies in a field, where it is a message.
+impl census::Kind for Kind {
     fn child(self, field: u64) -> Option<Self> {
         Some(match (self, field) {
             (Self::SavedModel, 2) => Self::MetaGraph,
@@ -49,38 +45,14 @@ impl Kind {
             _ => 16,
         }
     }
+
+    /// Values of attributes stay bytes.
+    fn leaf(self, _: u64, _: usize) -> u64 {
+        if matches!(self, Self::Entry) { 2 } else { 3 }
+    }
 }
 
 /// Refuses a file that would take too much memory once decoded.
 pub(super) fn check(file: &[u8], kind: Kind) -> Result<(), LoadError> {
-    let mut words = 0;
-    walk(file, kind, 0, &mut words);
-    if words > MOST {
-        let why = "it has more parts than any real model; decoding them would fill the memory";
-        return Err(malformed(NAME, why));
-    }
-    Ok(())
-}
-
-/// Adds up the words of a message; stops at bytes that are no message, which the decoder names.
-fn walk(message: &[u8], kind: Kind, depth: usize, words: &mut u64) {
-    if depth >= DEEPEST {
-        return;
-    }
-    for field in wire::fields(message) {
-        let Some(field) = field.filter(|_| *words <= MOST) else { return };
-        let Some(contents) = field.contents else {
-            *words += 1;
-            continue;
-        };
-        match kind.child(field.number) {
-            Some(child) => {
-                *words += child.words();
-                walk(contents, child, depth + 1, words);
-            }
-            // Values of attributes stay bytes.
-            None if matches!(kind, Kind::Entry) => *words += 2,
-            None => *words += 3,
-        }
-    }
+    census::check(file, kind, MOST, NAME)
 }

@@ -365,7 +365,7 @@ mod tests {
         for row in ROWS.iter().chain(CUSTOM) {
             let (domain, op) = match row.how {
                 How::Same(op) | How::Fused(op) => ("", op),
-                How::Own(op) => ("rooflens", op),
+                How::Own(op) => (crate::ir::OWN_DOMAIN, op),
                 How::By(_) => continue,
             };
             assert!(crate::ops::find(domain, op).is_some(), "{}: {op}", row.name);

@@ -45,7 +45,12 @@ pub(in crate::ops) const OPS: &[Op] = &[
 
 /// The operator of ai.onnx by this name, its images with channels last.
 const fn last(name: &'static str, class: Class) -> Op {
-    Op::new(name, class, channels_last).domain(LAST).formula("as in ai.onnx, channels last")
+    last_in(LAST, name, class)
+}
+
+/// The same in any operator set.
+pub(in crate::ops) const fn last_in(domain: &'static str, name: &'static str, class: Class) -> Op {
+    Op::new(name, class, channels_last).domain(domain).formula("as in ai.onnx, channels last")
 }
 
 /// Runs the standard operator on the shape with channels second, and turns its outputs back.

@@ -1,8 +1,8 @@
 //! Variables that a runtime keeps between calls, other scales for integers, and tensors that are moved in ways that
 //! only their reader knows.
 
-use super::OWN;
 use crate::dim::Dim;
+use crate::ir::OWN_DOMAIN;
 use crate::ir::{DType, Shape, TensorInfo};
 use crate::ops::Class::{Elementwise, Movement, Quantization, Reduction};
 use crate::ops::context::{OpCx, OpError, invalid};
@@ -11,16 +11,16 @@ use crate::ops::{Effect, Holds, Op, Part};
 
 #[rustfmt::skip]
 pub(in crate::ops) const OPS: &[Op] = &[
-    Op::new("AssignVariable", Movement, assign).domain(OWN).inputs(2, 2).formula("0; writes the variable").weights("c>"),
-    Op::new("Dequantize", Movement, dequantize).domain(OWN).holds(Holds::Cast).inputs(2, 3).formula("2·|x|; once, of constants").weights("dss").playing(Part::Unpack),
-    Op::new("DynamicSlice", Movement, dynamic_slice).domain(OWN).holds(Holds::Moved).inputs(2, 3).formula("0; reads only the region").playing(Part::Map),
-    Op::new("FusedActivation", Elementwise, activation).domain(OWN).inputs(1, 1).formula("as the activation it names, within the kernel of what it reads: moves no bytes"),
-    Op::new("Moved", Movement, moved).domain(OWN).inputs(1, usize::MAX).formula("0, or a number per element that its reader states; reads as much as it writes"),
-    Op::new("ReadVariable", Movement, copy).domain(OWN).inputs(1, 1).formula("0; a copy"),
-    Op::new("Requantize", Quantization, requantize).domain(OWN).holds(Holds::Cast).inputs(1, 1).formula("3·|x| integer").weights(">"),
-    Op::new("Sort", Reduction, sort).domain(OWN).inputs(1, usize::MAX).formula("≤ |x|·⌈log2 n⌉ comparisons").playing(Part::Alone),
-    Op::new("State", Movement, state).domain(OWN).inputs(0, 1).formula("0: kept between calls"),
-    Op::new("UpdateSlice", Movement, update).domain(OWN).holds(Holds::Updated(1)).inputs(2, usize::MAX).formula("0; writes only the update").weights(">>c"),
+    Op::new("AssignVariable", Movement, assign).domain(OWN_DOMAIN).inputs(2, 2).formula("0; writes the variable").weights("c>"),
+    Op::new("Dequantize", Movement, dequantize).domain(OWN_DOMAIN).holds(Holds::Cast).inputs(2, 3).formula("2·|x|; once, of constants").weights("dss").playing(Part::Unpack),
+    Op::new("DynamicSlice", Movement, dynamic_slice).domain(OWN_DOMAIN).holds(Holds::Moved).inputs(2, 3).formula("0; reads only the region").playing(Part::Map),
+    Op::new("FusedActivation", Elementwise, activation).domain(OWN_DOMAIN).inputs(1, 1).formula("as the activation it names, within the kernel of what it reads: moves no bytes"),
+    Op::new("Moved", Movement, moved).domain(OWN_DOMAIN).inputs(1, usize::MAX).formula("0, or a number per element that its reader states; reads as much as it writes"),
+    Op::new("ReadVariable", Movement, copy).domain(OWN_DOMAIN).inputs(1, 1).formula("0; a copy"),
+    Op::new("Requantize", Quantization, requantize).domain(OWN_DOMAIN).holds(Holds::Cast).inputs(1, 1).formula("3·|x| integer").weights(">"),
+    Op::new("Sort", Reduction, sort).domain(OWN_DOMAIN).inputs(1, usize::MAX).formula("≤ |x|·⌈log2 n⌉ comparisons").playing(Part::Alone),
+    Op::new("State", Movement, state).domain(OWN_DOMAIN).inputs(0, 1).formula("0: kept between calls"),
+    Op::new("UpdateSlice", Movement, update).domain(OWN_DOMAIN).holds(Holds::Updated(1)).inputs(2, usize::MAX).formula("0; writes only the update").weights(">>c"),
 ];
 
 /// The tensor that the attributes `sizes` and `dtype` describe; the type of input 0 where they name none.

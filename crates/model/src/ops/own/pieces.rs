@@ -1,8 +1,8 @@
 //! What ONNX says in several steps or not at all: blocks of an image as a batch, diagonals, segments, tables, parts
 //! of complex numbers, boxes that are found.
 
-use super::OWN;
 use crate::dim::Dim;
+use crate::ir::OWN_DOMAIN;
 use crate::ir::{DType, Shape, TensorInfo};
 use crate::ops::Class::{Elementwise, MatrixProduct, Movement, Pooling, Reduction};
 use crate::ops::context::{OpCx, OpError, invalid};
@@ -11,23 +11,23 @@ use crate::ops::{Effect, Op, Part};
 
 #[rustfmt::skip]
 pub(in crate::ops) const OPS: &[Op] = &[
-    Op::new("Atan2", Elementwise, atan2).domain(OWN).inputs(2, 2).formula("|y| + |y| transcendental"),
-    Op::new("BatchToSpace", Movement, batch_to_space).domain(OWN).inputs(3, 3).playing(Part::Map),
-    Op::new("Bucketize", Elementwise, bucketize).domain(OWN).inputs(1, 1).formula("|x|·⌈log2 (boundaries + 1)⌉ comparisons"),
-    Op::new("ComplexAbs", Elementwise, complex_abs).domain(OWN).inputs(1, 1).formula("3·|x| + |x| sqrt"),
-    Op::new("DetectionPostProcess", Reduction, detections).domain(OWN).inputs(3, 3).formula("≤ 14·boxes + boxes·classes·⌈log2 kept⌉ comparisons + 16·boxes·kept for overlaps").weights("--c").playing(Part::Alone),
-    Op::new("Dilate", Movement, dilate).domain(OWN).inputs(2, 3).weights(">c").playing(Part::Map),
-    Op::new("EmbeddingSum", MatrixProduct, embedding_sum).domain(OWN).inputs(5, 5).formula("2·ids·width; reads only the rows it looks up").weights("cccww"),
-    Op::new("HashtableLookup", Movement, hashtable_lookup).domain(OWN).inputs(3, 3).formula("a look-up a key").weights("ccw"),
-    Op::new("MatrixDiag", Movement, matrix_diag).domain(OWN).inputs(1, 1).playing(Part::Map),
-    Op::new("MatrixSetDiag", Movement, matrix_set_diag).domain(OWN).inputs(2, 2).playing(Part::Map),
-    Op::new("PaddedSuppression", Reduction, suppression).domain(OWN).inputs(3, 6).formula("≤ 16·boxes·kept for overlaps").weights("c").playing(Part::Alone),
-    Op::new("RFFT2D", MatrixProduct, rfft2d).domain(OWN).inputs(2, 2).formula("2.5·|x|·⌈log2 (h·w)⌉").weights("-c"),
-    Op::new("RealPart", Movement, part).domain(OWN).inputs(1, 1).playing(Part::Map),
-    Op::new("ReduceWindow", Pooling, reduce_window).domain(OWN).inputs(5, 5).formula("|y|·(∏k − 1)").weights("-c"),
-    Op::new("SegmentReduce", Reduction, segments).domain(OWN).inputs(2, 3).formula("|x|").weights("-c").playing(Part::Alone),
-    Op::new("SpaceToBatch", Movement, space_to_batch).domain(OWN).inputs(3, 3).playing(Part::Map),
-    Op::new("TableFind", Movement, find).domain(OWN).inputs(2, 2).formula("a look-up a key").weights("c"),
+    Op::new("Atan2", Elementwise, atan2).domain(OWN_DOMAIN).inputs(2, 2).formula("|y| + |y| transcendental"),
+    Op::new("BatchToSpace", Movement, batch_to_space).domain(OWN_DOMAIN).inputs(3, 3).playing(Part::Map),
+    Op::new("Bucketize", Elementwise, bucketize).domain(OWN_DOMAIN).inputs(1, 1).formula("|x|·⌈log2 (boundaries + 1)⌉ comparisons"),
+    Op::new("ComplexAbs", Elementwise, complex_abs).domain(OWN_DOMAIN).inputs(1, 1).formula("3·|x| + |x| sqrt"),
+    Op::new("DetectionPostProcess", Reduction, detections).domain(OWN_DOMAIN).inputs(3, 3).formula("≤ 14·boxes + boxes·classes·⌈log2 kept⌉ comparisons + 16·boxes·kept for overlaps").weights("--c").playing(Part::Alone),
+    Op::new("Dilate", Movement, dilate).domain(OWN_DOMAIN).inputs(2, 3).weights(">c").playing(Part::Map),
+    Op::new("EmbeddingSum", MatrixProduct, embedding_sum).domain(OWN_DOMAIN).inputs(5, 5).formula("2·ids·width; reads only the rows it looks up").weights("cccww"),
+    Op::new("HashtableLookup", Movement, hashtable_lookup).domain(OWN_DOMAIN).inputs(3, 3).formula("a look-up a key").weights("ccw"),
+    Op::new("MatrixDiag", Movement, matrix_diag).domain(OWN_DOMAIN).inputs(1, 1).playing(Part::Map),
+    Op::new("MatrixSetDiag", Movement, matrix_set_diag).domain(OWN_DOMAIN).inputs(2, 2).playing(Part::Map),
+    Op::new("PaddedSuppression", Reduction, suppression).domain(OWN_DOMAIN).inputs(3, 6).formula("≤ 16·boxes·kept for overlaps").weights("c").playing(Part::Alone),
+    Op::new("RFFT2D", MatrixProduct, rfft2d).domain(OWN_DOMAIN).inputs(2, 2).formula("2.5·|x|·⌈log2 (h·w)⌉").weights("-c"),
+    Op::new("RealPart", Movement, part).domain(OWN_DOMAIN).inputs(1, 1).playing(Part::Map),
+    Op::new("ReduceWindow", Pooling, reduce_window).domain(OWN_DOMAIN).inputs(5, 5).formula("|y|·(∏k − 1)").weights("-c"),
+    Op::new("SegmentReduce", Reduction, segments).domain(OWN_DOMAIN).inputs(2, 3).formula("|x|").weights("-c").playing(Part::Alone),
+    Op::new("SpaceToBatch", Movement, space_to_batch).domain(OWN_DOMAIN).inputs(3, 3).playing(Part::Map),
+    Op::new("TableFind", Movement, find).domain(OWN_DOMAIN).inputs(2, 2).formula("a look-up a key").weights("c"),
 ];
 
 fn atan2(cx: &OpCx<'_>) -> Result<Effect, OpError> {

@@ -1,7 +1,7 @@
 //! Recurrences as runtimes of small devices have them: weights by gate, projections, peepholes, single steps.
 
-use super::OWN;
 use crate::dim::Dim;
+use crate::ir::OWN_DOMAIN;
 use crate::ir::{Shape, TensorInfo};
 use crate::ops::Class::Recurrent;
 use crate::ops::context::{OpCx, OpError, invalid};
@@ -9,11 +9,11 @@ use crate::ops::{Effect, Op};
 
 #[rustfmt::skip]
 pub(in crate::ops) const OPS: &[Op] = &[
-    Op::new("LSTMStep", Recurrent, step).domain(OWN).inputs(5, 5).formula("2·B·4H·(I+H) + pointwise").weights("-cwwc"),
-    Op::new("SVDF", Recurrent, svdf).domain(OWN).inputs(3, 5).formula("2·B·F·(I+M)").weights("-wwwc"),
-    Op::new("SequenceGRU", Recurrent, gru).domain(OWN).inputs(6, 6).formula("2·T·B·3H·(I+H) + pointwise").weights("-cwwww"),
-    Op::new("SequenceLSTM", Recurrent, lstm).domain(OWN).inputs(13, 24).formula("2·T·B·gates·H·(I+P) + 2·T·B·H·P projection + pointwise").weights("-wwwwwwwwwwwwwwwwwccwwww"),
-    Op::new("SequenceRNN", Recurrent, rnn).domain(OWN).inputs(3, 9).formula("2·T·B·H·(I+H) + pointwise").weights("-wwwc"),
+    Op::new("LSTMStep", Recurrent, step).domain(OWN_DOMAIN).inputs(5, 5).formula("2·B·4H·(I+H) + pointwise").weights("-cwwc"),
+    Op::new("SVDF", Recurrent, svdf).domain(OWN_DOMAIN).inputs(3, 5).formula("2·B·F·(I+M)").weights("-wwwc"),
+    Op::new("SequenceGRU", Recurrent, gru).domain(OWN_DOMAIN).inputs(6, 6).formula("2·T·B·3H·(I+H) + pointwise").weights("-cwwww"),
+    Op::new("SequenceLSTM", Recurrent, lstm).domain(OWN_DOMAIN).inputs(13, 24).formula("2·T·B·gates·H·(I+P) + 2·T·B·H·P projection + pointwise").weights("-wwwwwwwwwwwwwwwwwccwwww"),
+    Op::new("SequenceRNN", Recurrent, rnn).domain(OWN_DOMAIN).inputs(3, 9).formula("2·T·B·H·(I+H) + pointwise").weights("-wwwc"),
 ];
 
 /// Steps times batch, the size of an input, and the shape around it.

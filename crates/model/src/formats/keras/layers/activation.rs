@@ -193,15 +193,26 @@ fn alpha(layer: &Layer<'_>, keys: &[&str], default: f64) -> f32 {
     key.map_or(default, |key| layer.float_or(key, default)) as f32
 }
 
+/// An activation with one parameter.
+fn with_alpha<'j>(
+    site: &mut Site<'_, '_, 'j>,
+    layer: &Layer<'j>,
+    inputs: &Inputs<'j>,
+    op: &str,
+    alpha: f32,
+) -> Written {
+    let x = input(layer, inputs)?;
+    let op = Op::onnx(op).with("alpha", alpha);
+    Ok(vec![x.like(site.one("", op, &[Some(x.id)])?)])
+}
+
 fn elu<'j>(
     site: &mut Site<'_, '_, 'j>,
     layer: &Layer<'j>,
     inputs: &Inputs<'j>,
     _: &Context,
 ) -> Written {
-    let x = input(layer, inputs)?;
-    let op = Op::onnx("Elu").with("alpha", alpha(layer, &["alpha"], 1.0));
-    Ok(vec![x.like(site.one("", op, &[Some(x.id)])?)])
+    with_alpha(site, layer, inputs, "Elu", alpha(layer, &["alpha"], 1.0))
 }
 
 fn leaky<'j>(
@@ -210,9 +221,7 @@ fn leaky<'j>(
     inputs: &Inputs<'j>,
     _: &Context,
 ) -> Written {
-    let x = input(layer, inputs)?;
-    let op = Op::onnx("LeakyRelu").with("alpha", alpha(layer, &["negative_slope", "alpha"], 0.3));
-    Ok(vec![x.like(site.one("", op, &[Some(x.id)])?)])
+    with_alpha(site, layer, inputs, "LeakyRelu", alpha(layer, &["negative_slope", "alpha"], 0.3))
 }
 
 fn thresholded<'j>(
@@ -221,9 +230,7 @@ fn thresholded<'j>(
     inputs: &Inputs<'j>,
     _: &Context,
 ) -> Written {
-    let x = input(layer, inputs)?;
-    let op = Op::onnx("ThresholdedRelu").with("alpha", alpha(layer, &["theta"], 1.0));
-    Ok(vec![x.like(site.one("", op, &[Some(x.id)])?)])
+    with_alpha(site, layer, inputs, "ThresholdedRelu", alpha(layer, &["theta"], 1.0))
 }
 
 /// A slope for each element after the batch; axes that share one have size 1.

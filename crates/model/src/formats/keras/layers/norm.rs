@@ -49,16 +49,7 @@ fn batch<'j>(
     let axes = axes(layer, -1)?;
     let [axis] = axes[..] else { return Err(layer.error("normalises several axes")) };
     let sizes = [Size::Axis(axis)];
-    let gamma = if layer.flag("scale", true) {
-        Some(site.variable(layer, "gamma", x, &sizes)?)
-    } else {
-        None
-    };
-    let beta = if layer.flag("center", true) {
-        Some(site.variable(layer, "beta", x, &sizes)?)
-    } else {
-        None
-    };
+    let (gamma, beta) = scale_and_shift(site, layer, x, &sizes)?;
     let mean = site.variable(layer, "moving_mean", x, &sizes)?;
     let variance = site.variable(layer, "moving_variance", x, &sizes)?;
     if x.is_last(axis) || x.axis(axis).unwrap_or(1) == 1 {
@@ -94,6 +85,21 @@ fn batch<'j>(
         y = site.binary("shift", "Add", y, beta)?;
     }
     Ok(vec![y])
+}
+
+/// What a normalised `x` is multiplied by, and what is added to it, where the layer has them.
+fn scale_and_shift<'j>(
+    site: &mut Site<'_, '_, 'j>,
+    layer: &Layer<'j>,
+    x: T,
+    sizes: &[Size],
+) -> Result<(Option<T>, Option<T>), LoadError> {
+    let mut variable = |flag: &str, name: &str| {
+        let there = layer.flag(flag, true);
+        there.then(|| site.variable(layer, name, x, sizes)).transpose()
+    };
+    let gamma = variable("scale", "gamma")?;
+    Ok((gamma, variable("center", "beta")?))
 }
 
 /// `√(variance + ε)`.
@@ -239,16 +245,7 @@ fn group<'j>(
     let rank = x.rank.ok_or_else(|| layer.error("is applied to a tensor of unknown rank"))?;
     let place = x.axis(axis).ok_or_else(|| layer.error(format!("has the axis {axis}")))?;
     let sizes = [Size::Axis(axis)];
-    let gamma = if layer.flag("scale", true) {
-        Some(site.variable(layer, "gamma", x, &sizes)?)
-    } else {
-        None
-    };
-    let beta = if layer.flag("center", true) {
-        Some(site.variable(layer, "beta", x, &sizes)?)
-    } else {
-        None
-    };
+    let (gamma, beta) = scale_and_shift(site, layer, x, &sizes)?;
     // [batch, …, groups, channels of one, …], normalised over all but the batch and the groups.
     let before = site.sizes_of(x, 0, Some(at(place)))?;
     let split = if groups == -1 {
