@@ -1,7 +1,8 @@
 //! Nothing is decided by comparing words: what files and arguments say becomes an enum where it is read.
 
+use crate::run::ROOT;
 use crate::source::production;
-use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Where text from outside is read, and may be compared with the words it can be.
 const READERS: &[&str] = &[
@@ -32,42 +33,20 @@ const READERS: &[&str] = &[
     "src/runtime/ort.rs",
 ];
 
-/// Files with as many lines that compare words, nearly all of them names of ONNX's operators that belong into the
-/// operators' rows. Each may only have fewer; strike out what is gone, and never add.
-const LEFT: &[(&str, usize)] = &[
-    ("crates/model/src/analysis/bodies.rs", 9),
-    ("crates/model/src/analysis/cache.rs", 3),
-    ("crates/model/src/analysis/charge.rs", 1),
-    ("crates/model/src/analysis/live.rs", 1),
-    ("crates/model/src/analysis/parameters.rs", 8),
-    ("crates/model/src/analysis/precision.rs", 9),
-    ("crates/model/src/analysis/propagate.rs", 1),
-    ("crates/model/src/analysis/traffic.rs", 1),
-    ("crates/model/src/report/batch.rs", 2),
-    ("crates/model/src/report/kernels.rs", 2),
-    ("crates/model/src/report/model.rs", 5),
-];
-
 #[test]
 fn nothing_is_decided_by_comparing_words() {
-    let mut lines: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut wrong = Vec::new();
     for source in production() {
         if !READERS.iter().any(|reader| source.path.starts_with(reader)) {
-            lines.entry(source.path).or_default().extend(source.decisions);
+            wrong.extend(source.decisions.iter().map(|line| format!("{}:{line}", source.path)));
         }
     }
-    let left: BTreeMap<&str, usize> = LEFT.iter().copied().collect();
-    let wrong: Vec<String> = lines
-        .into_iter()
-        .filter(|(path, lines)| lines.len() != left.get(&**path).copied().unwrap_or(0))
-        .map(|(path, lines)| format!("(\"{path}\", {}), // {lines:?}", lines.len()))
-        .collect();
-    assert!(
-        wrong.is_empty(),
-        "make enums of them, or lower the numbers in LEFT:\n{}",
-        wrong.join("\n")
-    );
-    let unknown =
-        LEFT.iter().filter(|(path, _)| !std::path::Path::new(crate::run::ROOT).join(path).exists());
-    assert_eq!(unknown.count(), 0, "LEFT names files that are gone");
+    assert!(wrong.is_empty(), "make enums of them:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn readers_are_there() {
+    let gone: Vec<_> =
+        READERS.iter().filter(|path| !Path::new(ROOT).join(path).exists()).collect();
+    assert!(gone.is_empty(), "{gone:?}");
 }

@@ -10,23 +10,6 @@ const MOST_LINES: usize = 800;
 /// Lines beyond which a function is to be split.
 const MOST_OF_A_FUNCTION: usize = 60;
 
-/// Modules that still import each other in circles, below their parent. Untie them and strike them out;
-/// never add one.
-const CIRCLES: [(&str, &[&str]); 6] = [
-    ("analysis", &["bodies", "ceiling", "fusion", "live", "propagate", "traffic"]),
-    (
-        "report",
-        &[
-            "bodies", "bound", "caveats", "estimate", "kernels", "levels", "model", "numbers",
-            "tensor",
-        ],
-    ),
-    ("formats::tf", &["control", "demand", "dilation", "flow", "lower", "program", "rows"]),
-    ("formats::tflite", &["control", "lower", "rows"]),
-    ("formats::torch", &["objects", "value"]),
-    ("formats::torch::aten", &["elementwise", "index"]),
-];
-
 /// Modules of the probe that look at what was counted: they know no clock, no input and no output.
 const CLOCKLESS: [&str; 7] = ["record", "counts", "metric", "stats", "judge", "enough", "pipeline"];
 /// What they may import of the crate besides each other.
@@ -118,12 +101,8 @@ fn modules_do_not_import_each_other_in_circles() {
     let mut circles = Vec::new();
     for (parent, edges) in neighbours(&production()) {
         for (from, to) in &edges {
-            let parent = parent.join("::");
-            let known = CIRCLES.iter().any(|(above, knot)| {
-                *above == parent && knot.contains(&&**from) && knot.contains(&&**to)
-            });
-            if !known && reaches(&edges, to, from) {
-                circles.push(format!("(\"{parent}::{from}\", \"{to}\")"));
+            if reaches(&edges, to, from) {
+                circles.push(format!("{}::{{{from}, {to}}}", parent.join("::")));
             }
         }
     }

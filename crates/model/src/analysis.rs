@@ -16,69 +16,26 @@ mod grouped;
 mod held;
 mod live;
 mod memory;
+mod outcome;
 mod parameters;
 mod precision;
 mod propagate;
 mod settle;
 mod traffic;
 
-pub use bodies::Body;
 pub use cache::Cache;
 pub use coverage::Coverage;
 pub use fusion::{Group, Rule};
 pub use memory::Plan;
+pub use outcome::{Body, NodeReport, Outcome};
 pub use precision::{Precision, PrecisionError, recast, type_name};
-pub use propagate::Outcome;
 pub use settle::settle;
 
 use crate::dim::{Bindings, Dim, EvalError};
 use crate::ir::{Diagnostic, Model, NodeId, Severity, TensorInfo, ValueId};
-use crate::ops::{Class, Cost, NodeCost, Status};
+use crate::ops::Cost;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// What is known of a node after the walk.
-#[derive(Clone, Debug)]
-pub struct NodeReport {
-    /// What kind of work it is.
-    pub class: Class,
-    /// What it costs.
-    pub cost: NodeCost,
-    /// How sure that is.
-    pub status: Status,
-    /// Bytes read of each value when the node runs alone.
-    pub reads: Vec<(ValueId, Dim)>,
-    /// Bytes written of each value.
-    pub writes: Vec<(ValueId, Dim)>,
-    /// The bodies that ran inside, whose costs are in `cost`.
-    pub bodies: Vec<Body>,
-}
-
-impl NodeReport {
-    /// Bytes that the kernels of bodies inside read and write; of bodies of which only one runs, the larger.
-    /// Without bodies, what the operator moves between its own steps.
-    fn inner_bytes(&self) -> (Dim, Dim) {
-        if self.bodies.is_empty() {
-            if !matches!(self.class, Class::Control | Class::Attention) {
-                return (Dim::ZERO, Dim::ZERO);
-            }
-            let own = |list: &[(ValueId, Dim)]| list.iter().map(|(_, b)| b).sum::<Dim>();
-            let (read, written) = (own(&self.reads), own(&self.writes));
-            return (
-                self.cost.bytes_read.clone() - read,
-                self.cost.bytes_written.clone() - written,
-            );
-        }
-        let all = |pick: fn(&(Dim, Dim)) -> &Dim| {
-            self.bodies.iter().fold(Dim::ZERO, |sum, body| {
-                let bytes = pick(&body.summary.fused).clone();
-                let bytes = if body.together { bytes } else { bytes * body.times.clone() };
-                if body.alternative { sum.maximum(&bytes) } else { sum + bytes }
-            })
-        };
-        (all(|fused| &fused.0), all(|fused| &fused.1))
-    }
-}
 
 /// Everything that follows from the graph, in the model's symbols.
 #[derive(Clone, Debug)]
@@ -263,7 +220,7 @@ fn symbols(analysis: &Analysis, inputs: &[TensorInfo]) -> BTreeSet<Arc<str>> {
 }
 
 /// Everything that adds up over the nodes and values of a walk.
-fn sums(model: &Model, outcome: propagate::Outcome) -> Analysis {
+fn sums(model: &Model, outcome: Outcome) -> Analysis {
     let graph = &model.graph;
     let coverage = Coverage::of(graph, &outcome);
     let mut totals = Cost::default();

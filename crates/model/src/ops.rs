@@ -12,6 +12,7 @@
 //! zero FLOPs and its bytes.
 
 mod attention;
+mod bodies;
 mod boxes;
 mod classic;
 mod context;
@@ -36,6 +37,7 @@ mod ports;
 mod quantization;
 mod random;
 mod reduction;
+mod role;
 mod rounds;
 mod sampling;
 mod selection;
@@ -48,6 +50,7 @@ mod training;
 mod values;
 mod views;
 
+pub use bodies::{Becomes, Bodies};
 pub use context::{Equality, OpCx, OpError, RunBody};
 pub use cost::{Cost, NodeCost, Status};
 pub use effect::Effect;
@@ -55,6 +58,7 @@ pub use fast::{Fast, Share};
 pub use inner::{Inner, Run};
 pub use part::Part;
 pub use ports::{Held, Packed, Port};
+pub use role::Role;
 pub(crate) use rounds::{ROUND, is_round};
 
 use std::sync::OnceLock;
@@ -124,6 +128,10 @@ pub struct Op {
     pub packed: Option<Packed>,
     /// Learned numbers that attributes hold.
     pub held: Option<Held>,
+    /// How it runs the bodies that its attributes hold.
+    pub bodies: Bodies,
+    /// What it is in patterns of several nodes.
+    pub role: Role,
     /// The part in a kernel of several nodes, where not that of its class.
     own_part: Option<Part>,
 }
@@ -141,6 +149,8 @@ impl Op {
             weights: "",
             packed: None,
             held: None,
+            bodies: Bodies::None,
+            role: Role::None,
             own_part: None,
         }
     }
@@ -155,6 +165,10 @@ impl Op {
 
     const fn held(self, held: Held) -> Self {
         Self { held: Some(held), ..self }
+    }
+
+    const fn runs(self, bodies: Bodies) -> Self {
+        Self { bodies, ..self }
     }
 
     const fn inputs(self, least: usize, most: usize) -> Self {

@@ -8,6 +8,7 @@ mod batch;
 mod beside;
 mod bodies;
 mod bound;
+mod build;
 mod caveats;
 mod estimate;
 mod kernels;
@@ -16,19 +17,24 @@ mod model;
 mod names;
 mod numbers;
 mod phases;
+mod placed;
 mod tensor;
 mod text;
 
 pub use batch::{BatchSymbol, batch_symbol};
-pub use bound::{Binds, BoundReport, FitReport, RunKind, RunReport, Shares, op_time, place};
+pub use bound::{
+    Binds, BoundReport, EstimatePart, EstimateReport, FitReport, LevelReport, RunKind, RunReport,
+    Shares,
+};
 pub use caveats::inexact;
-pub use estimate::{EstimatePart, EstimateReport, efficiency};
+pub use estimate::efficiency;
 pub use kernels::{Follows, Kernel, KernelClass, kernels};
-pub use levels::{LevelReport, op_level};
+pub use levels::op_level;
 pub use model::{
     Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport, ModelInfo,
-    ModelReport, OpReport, ReportError, TensorReport, Totals, TypeReport,
+    ModelReport, OpReport, ReportError, Totals, TypeReport,
 };
 pub use phases::{PhaseKind, PhaseReport};
-pub use tensor::SharedTensor;
+pub use placed::{op_time, place};
+pub use tensor::{AccountReport, SharedTensor, TallyReport, TensorReport};
 pub use text::{Listing, assumptions, bounds, ceilings, count, csv, markdown, table};

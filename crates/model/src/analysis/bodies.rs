@@ -1,51 +1,20 @@
-//! What ran inside a node: the bodies of branches, loops and scans, and what became of each.
+//! What becomes of each run of a body while the effect of its node is worked out: kept whole, or summed up.
 
-use super::propagate::Outcome;
-use super::{live, traffic};
+use super::outcome::{Body, Outcome, Summary};
+use super::{fusion, live, memory, traffic};
 use crate::dim::Dim;
-use crate::ir::{Graph, Node, TensorInfo, ValueId};
-use crate::ops::{Cost, Inner, Run};
+use crate::ir::{Node, TensorInfo};
+use crate::ops::{Bodies, Cost, Inner, Run};
 use std::cell::RefCell;
-
-/// One way in which a body ran inside a node.
-#[derive(Clone, Debug)]
-pub struct Body {
-    /// The attribute that holds the body.
-    pub name: String,
-    /// How often it ran so.
-    pub times: Dim,
-    /// Whether this is one of several of which only one runs.
-    pub alternative: bool,
-    /// What the walk found; none where a loop has too many different rounds to keep each.
-    pub outcome: Option<Outcome>,
-    /// Whether how often it runs is data-dependent.
-    pub(super) doubtful: bool,
-    /// Whether what its kernels move is that of all its runs together, which differ.
-    pub(super) together: bool,
-    /// What the body holds and moves in one run.
-    pub(super) summary: Summary,
-}
-
-/// What one run of a body holds and moves.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Summary {
-    /// The largest of its live bytes: values of its own, without what it captures.
-    pub(super) live: Vec<Dim>,
-    /// How many of its values are in no sum of these, because their size is not known.
-    pub(super) of_unknown_size: usize,
-    /// Bytes that its kernels read and write, each alone.
-    pub(super) fused: (Dim, Dim),
-    /// What it must read and write at least: by all nodes, and by those whose cost is no bound.
-    pub(super) least: [traffic::Flow; 2],
-}
 
 impl Summary {
     fn of(node: &Node, name: &str, outcome: &Outcome) -> Self {
-        let Some(graph) = graph(node, name) else { return Self::default() };
-        let owner = super::memory::owners(graph, &outcome.order, &outcome.nodes);
-        let rest = super::memory::at_rest(graph, &outcome.order, &outcome.values);
-        let groups = super::fusion::groups(graph, outcome, &rest);
-        let around = live::Around { views: slices(node, graph), ..live::Around::default() };
+        let Some(graph) = node.subgraph(name) else { return Self::default() };
+        let owner = memory::owners(graph, &outcome.order, &outcome.nodes);
+        let rest = memory::at_rest(graph, &outcome.order, &outcome.values);
+        let groups = fusion::groups(graph, outcome, &rest);
+        let around =
+            live::Around { views: Bodies::of(node).views(node, graph), ..live::Around::default() };
         let elsewhere = live::elsewhere(graph, outcome, &around);
         let steps = live::steps(graph, outcome, &owner, &around, &elsewhere);
         Self {
@@ -57,19 +26,6 @@ impl Summary {
             least: [false, true].map(|sure| traffic::flow(graph, outcome, &owner, sure)),
         }
     }
-}
-
-impl Summary {
-    /// Every number put through a function.
-    pub(super) fn map(&self, f: &dyn Fn(&Dim) -> Dim) -> Self {
-        Self {
-            live: self.live.iter().map(f).collect(),
-            of_unknown_size: self.of_unknown_size,
-            fused: (f(&self.fused.0), f(&self.fused.1)),
-            least: [self.least[0].map(f), self.least[1].map(f)],
-        }
-    }
-
     /// Of `count` runs that grow or shrink with their number `round`: the largest live bytes, what kernels
     /// move in all runs, and the least of the runs.
     fn over(self, round: &str, count: &Dim) -> Self {
@@ -92,73 +48,6 @@ impl Summary {
             fused: (sum(&self.fused.0), sum(&self.fused.1)),
             least: [self.least[0].map(&least), self.least[1].map(&least)],
         }
-    }
-}
-
-/// The body that an attribute of `node` holds.
-pub(super) fn graph<'n>(node: &'n Node, name: &str) -> Option<&'n Graph> {
-    node.attrs.graph(name).ok().flatten()
-}
-
-/// How many inputs at the end of a body are slices of what the node scans.
-fn scanned(node: &Node) -> usize {
-    let given = node.attrs.int_or("num_scan_inputs", 0).unwrap_or(0);
-    if &*node.op_type == "Scan" { usize::try_from(given).unwrap_or(0) } else { 0 }
-}
-
-/// The inputs of a body that lie in the memory of what the node scans.
-pub(super) fn slices(node: &Node, body: &Graph) -> Vec<ValueId> {
-    let first = body.inputs.len().saturating_sub(scanned(node));
-    body.inputs[first..].to_vec()
-}
-
-/// Which input port of the node an input of its body comes from, and whether each run gets a part of it
-/// of its own.
-pub(super) fn port_of_input(node: &Node, body: &Graph, input: usize) -> Option<(usize, bool)> {
-    match &*node.op_type {
-        "Loop" => (input >= 2).then_some((input, false)),
-        "Scan" => {
-            let early = usize::from(node.opset < 9);
-            let parts = body.inputs.len().saturating_sub(scanned(node));
-            Some((input + early, input >= parts))
-        }
-        "SequenceMap" => Some((input, true)),
-        _ => None,
-    }
-}
-
-/// How many outputs of a node are what the last run of its body leaves; the others are made part by part.
-pub(super) fn states(node: &Node) -> usize {
-    match &*node.op_type {
-        "If" => usize::MAX,
-        "Loop" => node.inputs.len().saturating_sub(2),
-        "Scan" => node.inputs.len().saturating_sub(scanned(node) + usize::from(node.opset < 9)),
-        _ => 0,
-    }
-}
-
-/// Where an output of a body goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Becomes {
-    /// To the output of this number, as the last run leaves it.
-    Output(usize),
-    /// To a part of the output of this number.
-    Part(usize),
-    /// Nowhere.
-    Nothing,
-}
-
-/// Where output `output` of the body of `node` goes.
-pub(super) fn becomes(node: &Node, output: usize) -> Becomes {
-    let port = match &*node.op_type {
-        "If" | "Scan" | "SequenceMap" => Some(output),
-        "Loop" => output.checked_sub(1),
-        _ => None,
-    };
-    match port {
-        Some(port) if port < states(node) => Becomes::Output(port),
-        Some(port) => Becomes::Part(port),
-        None => Becomes::Nothing,
     }
 }
 

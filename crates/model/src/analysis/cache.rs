@@ -4,13 +4,12 @@
 //! joins, updates in place, attention with ports for it, and branches that capture it. What arrives at an
 //! output with all its old elements is a cache, and a good runtime writes only what was added.
 
-use super::bodies;
 use super::memory;
-use super::propagate::Outcome;
+use super::outcome::Outcome;
 use super::traffic::{Saving, Savings};
 use crate::dim::Dim;
 use crate::ir::{DType, Graph, NodeId, Shape, TensorInfo, ValueId};
-use crate::ops::{self, Class, Holds};
+use crate::ops::{self, Bodies, Class, Holds};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -113,7 +112,7 @@ impl<'a> Level<'a> {
         let mut branches: BTreeMap<ValueId, Vec<NodeId>> = BTreeMap::new();
         for id in &outcome.order {
             let node = graph.node(*id);
-            if &*node.op_type != "If" || outcome.nodes[id.index()].bodies.is_empty() {
+            if outcome.nodes[id.index()].bodies.is_empty() || Bodies::of(node) != Bodies::Branches {
                 continue;
             }
             let names: BTreeSet<&String> =
@@ -195,8 +194,7 @@ impl Search<'_> {
         let (node, report) = (level.graph.node(id), &level.outcome.nodes[id.index()]);
         let name = &level.graph.value(value).name;
         for (at, body) in report.bodies.iter().enumerate() {
-            let (Some(graph), Some(outcome)) = (bodies::graph(node, &body.name), &body.outcome)
-            else {
+            let (Some(graph), Some(outcome)) = (node.subgraph(&body.name), &body.outcome) else {
                 continue;
             };
             let Some(inner) = graph.captures.get(name) else { continue };
@@ -533,14 +531,14 @@ impl Roles<'_> {
 
     /// The length of a mask over old and new positions, where it has a symbol of its own.
     fn total(&self, known: &BTreeSet<Arc<str>>) -> Option<Arc<str>> {
-        let encoder = |name: &str| name.contains("encoder") || name.contains("cross");
+        let encoder = |name: &str| ["encoder", "cross"].iter().any(|word| name.contains(word));
         let states = self.inputs().filter(|(name, _, s)| s.len() == 3 && !name.contains("mask"));
         let elsewhere: BTreeSet<Arc<str>> =
             states.flat_map(|(.., s)| s).filter_map(Dim::as_symbol).map(Arc::from).collect();
         let masks = self.inputs().filter(|(name, info, shape)| {
             let whole = info.dtype.is_some_and(|t| t.is_integer() || t == DType::Bool);
-            let mask = name.contains("mask") || (shape.len() == 2 && whole);
-            mask && shape.len() >= 2 && !encoder(name)
+            let ids = shape.len() == 2 && whole;
+            (ids || name.contains("mask")) && shape.len() >= 2 && !encoder(name)
         });
         let lengths = masks.filter_map(|(.., shape)| shape.last()?.as_symbol().map(Arc::from));
         lengths.into_iter().find(|s| !known.contains(s) && !elsewhere.contains(s))

@@ -5,11 +5,10 @@
 //! most where all are. A difference is not: `n − p`, for what this round makes and what the last one made, is not
 //! zero. So a round that is given such sizes is walked once more with a symbol of its own for each of them.
 
-use super::bodies::{self, Becomes};
 use super::propagate::{Outer, Walk};
 use crate::dim::Dim;
 use crate::ir::{Elem, Node, TensorInfo};
-use crate::ops::OpError;
+use crate::ops::{Becomes, Bodies, OpError};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,7 +49,8 @@ impl Walk<'_> {
                 kept.value = None;
             }
         }
-        let late = |(at, info): (usize, &TensorInfo)| match bodies::becomes(node, at) {
+        let bodies = Bodies::of(node);
+        let late = |(at, info): (usize, &TensorInfo)| match bodies.becomes(node, at) {
             Becomes::Output(port) if holds(info, &others) => Some(port),
             _ => None,
         };

@@ -1,16 +1,15 @@
 //! The most that everything can be at one choice of sizes, where others are data-dependent.
 
-use super::bodies::{Body, Summary};
+use super::Analysis;
 use super::equalities::Limits;
-use super::propagate::Outcome;
-use super::{Analysis, NodeReport};
+use super::outcome::{Body, NodeReport, Outcome, Summary};
 use crate::dim::{Bindings, Dim, EvalError, Range};
 use crate::ir::{Diagnostic, Model, Severity, TensorInfo, ValueId};
 use crate::ops::{Class, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Up to so many values of a size are all tried where a difference in it has no order.
+/// Where a difference in a size has no order, all values of the size are tried if there are no more than this.
 const MAX_TRIED: i128 = 256;
 
 /// Limits are looked at no more often than this in one walk: one that changes makes all be looked at again.
@@ -33,9 +32,10 @@ pub(super) fn without(outcome: &Outcome, open: &BTreeSet<Arc<str>>) -> Option<Ou
     if open.is_empty() || !outcome.nodes.iter().any(depends) {
         return None;
     }
-    let nodes = outcome.nodes.iter().map(|node| {
-        if depends(node) { super::propagate::unknown(node.class) } else { node.clone() }
-    });
+    let nodes = outcome
+        .nodes
+        .iter()
+        .map(|node| if depends(node) { NodeReport::unknown(node.class) } else { node.clone() });
     let (values, order) = (outcome.values.clone(), outcome.order.clone());
     Some(Outcome::new(nodes.collect(), values, order))
 }
@@ -221,7 +221,7 @@ impl<'a> Ceiling<'a> {
         for name in names {
             *self.open.entry(name).or_insert(0) += 1;
         }
-        super::propagate::unknown(node.class)
+        NodeReport::unknown(node.class)
     }
 
     /// A body whose number of runs is not known certainly moves nothing.

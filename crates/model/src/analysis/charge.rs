@@ -4,7 +4,7 @@
 use super::NodeReport;
 use crate::dim::Dim;
 use crate::ir::{DType, Graph, Node, ValueId};
-use crate::ops::{Class, Cost, Effect, OpCx, Share};
+use crate::ops::{Class, Cost, Effect, OpCx, Role, Share};
 use std::collections::{HashMap, HashSet};
 
 /// The cost of a node, `sizes` being the bytes of each value; `None` where an element type is not known.
@@ -120,7 +120,7 @@ fn quantized(graph: &Graph, node: &Node, class: Class) -> bool {
     let unpacked = |port: usize| {
         let value = node.inputs.get(port).copied().flatten();
         let producer = value.and_then(|v| graph.value(v).producer);
-        producer.is_some_and(|id| &*graph.node(id).op_type == "DequantizeLinear")
+        producer.is_some_and(|id| Role::of(graph.node(id)) == Role::Dequantization)
     };
     matches!(class, Class::Convolution | Class::MatrixProduct) && unpacked(0) && unpacked(1)
 }

@@ -1,7 +1,7 @@
 //! How much of a model the numbers stand for: by nodes, and by the weights that nodes read.
 
 use super::memory;
-use super::propagate::Outcome;
+use super::outcome::Outcome;
 use crate::ir::{Graph, Node, ValueId};
 use crate::ops::Status;
 

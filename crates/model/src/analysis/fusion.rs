@@ -13,9 +13,8 @@ mod attention;
 mod bytes;
 mod place;
 
-use super::NodeReport;
 use super::grouped::Grouped;
-use super::propagate::Outcome;
+use super::outcome::{NodeReport, Outcome};
 use crate::dim::Dim;
 use crate::ir::{Graph, NodeId, ValueId};
 use crate::ops::{self, Class, Part, Status};

@@ -1,12 +1,11 @@
 //! Which activations are alive while each node runs, and while the bodies inside it do.
 
-use super::NodeReport;
-use super::bodies::{self, Body};
 use super::grouped::Grouped;
 use super::held::Held;
-use super::propagate::Outcome;
+use super::outcome::{Body, NodeReport, Outcome};
 use crate::dim::Dim;
 use crate::ir::{DType, Graph, Node, ValueId};
+use crate::ops::Bodies;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -147,10 +146,10 @@ fn inside(
     size: &dyn Fn(ValueId) -> Dim,
     ends: &dyn Fn(ValueId) -> bool,
 ) -> Vec<Dim> {
-    let branch = &*node.op_type == "If";
+    let bodies = Bodies::of(node);
     let mut around = before;
     let mut dying = BTreeSet::new();
-    if branch {
+    if bodies == Bodies::Branches {
         let names: BTreeSet<&String> =
             node.subgraphs().flat_map(|(_, body)| body.captures.keys()).collect();
         let captured: Vec<(&String, ValueId)> =
@@ -169,7 +168,7 @@ fn inside(
         gone.extend(node.inputs.iter().flatten().filter(|v| free(**v)));
         around = gone.into_iter().fold(around, |live, v| live - size(v));
     } else {
-        for output in node.outputs.iter().skip(bodies::states(node)).flatten() {
+        for output in node.outputs.iter().skip(bodies.states(node)).flatten() {
             around = around + size(*output);
         }
     }
@@ -183,7 +182,7 @@ fn inside(
 
 /// The largest live bytes inside one body.
 fn of_body(node: &Node, body: &Body, dying: &BTreeSet<String>) -> Vec<Dim> {
-    let (Some(graph), Some(outcome)) = (bodies::graph(node, &body.name), &body.outcome) else {
+    let (Some(graph), Some(outcome)) = (node.subgraph(&body.name), &body.outcome) else {
         return body.summary.live.clone();
     };
     if dying.is_empty() {
@@ -191,7 +190,7 @@ fn of_body(node: &Node, body: &Body, dying: &BTreeSet<String>) -> Vec<Dim> {
     }
     let owner = super::memory::owners(graph, &outcome.order, &outcome.nodes);
     let dying = dying.iter().filter(|name| graph.captures.contains_key(*name)).cloned().collect();
-    let around = Around { dying, views: bodies::slices(node, graph), outermost: false };
+    let around = Around { dying, views: Bodies::of(node).views(node, graph), outermost: false };
     let elsewhere = elsewhere(graph, outcome, &around);
     let steps = steps(graph, outcome, &owner, &around, &elsewhere);
     largest(steps.into_iter().flat_map(Step::all))

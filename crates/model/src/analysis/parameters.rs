@@ -7,7 +7,7 @@
 use super::memory;
 use crate::dim::Dim;
 use crate::ir::{DType, Graph, Node, NodeId, Order, TensorInfo, ValueId};
-use crate::ops::{self, Class, Op, Port};
+use crate::ops::{self, Bodies, Class, Op, Port, Role};
 use std::collections::BTreeMap;
 
 /// What is stored with a model.
@@ -246,20 +246,10 @@ fn bodies(known: &Known<'_>, node: &Node, uses: &mut Uses, total: &mut Stored) {
 /// Whether what a loop carries at an input is another value after a round: then what it begins with is an initial
 /// state.
 fn changes(node: &Node, body: &Graph, port: usize) -> bool {
-    let next = match &*node.op_type {
-        "Loop" if port >= 2 => body.outputs.get(port - 1),
-        "Scan" => {
-            let scanned = node.attrs.int_or("num_scan_inputs", 0).ok();
-            let scanned = scanned.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-            let state = port + scanned < node.inputs.len();
-            state.then(|| body.outputs.get(port)).flatten()
-        }
-        _ => None,
-    };
-    let Some(mut next) = next.copied() else { return false };
+    let Some(mut next) = Bodies::of(node).next(node, body, port) else { return false };
     while let Some(id) = body.value(next).producer {
-        match (&*body.node(id).op_type, body.node(id).inputs.first()) {
-            ("Identity", Some(Some(source))) => next = *source,
+        match (Role::of(body.node(id)), body.node(id).inputs.first()) {
+            (Role::Identity, Some(Some(source))) => next = *source,
             _ => return true,
         }
     }
@@ -371,7 +361,7 @@ impl Known<'_> {
         if after.angle() {
             return after;
         }
-        if self.rotates(node, port) {
+        if self.rotates(node, op, port) {
             return Use(Use::SINE | Use::COSINE);
         }
         if !elementwise {
@@ -400,20 +390,21 @@ impl Known<'_> {
     /// Whether the port of a multiplication holds cosines or sines of positions that an exporter worked out, as
     /// in `x·cos + turned(x)·sin`: a table of rows by position whose products are added to those of another of
     /// the same sizes, with parts of the same tensor. (Su et al., `RoFormer`, arXiv:2104.09864, equation 34.)
-    fn rotates(&self, node: &Node, port: usize) -> bool {
+    fn rotates(&self, node: &Node, op: &Op, port: usize) -> bool {
         let graph = self.place.graph;
         let table = |v: ValueId| self.row_by_position(v);
         let own = node.inputs.get(port).copied().flatten().filter(|v| table(*v));
-        let (Some(own), Some(data), "Mul") = (own, Self::other(node, port), &*node.op_type) else {
+        let (Some(own), Some(data), Role::Product) = (own, Self::other(node, port), op.role) else {
             return false;
         };
         let product = node.outputs.first().copied().flatten();
         let readers = product.map_or(&[][..], |v| &graph.value(v).consumers);
         let sums = readers.iter().map(|id| graph.node(*id));
-        let mut beside = sums.filter(|n| matches!(&*n.op_type, "Add" | "Sub")).filter_map(|sum| {
+        let adds = |n: &&Node| matches!(Role::of(n), Role::Sum | Role::Difference);
+        let mut beside = sums.filter(adds).filter_map(|sum| {
             let at = sum.inputs.iter().position(|v| *v == product)?;
             let maker = graph.value(Self::other(sum, at)?).producer?;
-            Some(graph.node(maker)).filter(|n| &*n.op_type == "Mul")
+            Some(graph.node(maker)).filter(|n| Role::of(n) == Role::Product)
         });
         beside.any(|other| {
             let [Some(a), Some(b)] = other.inputs[..] else { return false };
@@ -441,7 +432,8 @@ impl Known<'_> {
             let maker = graph.value(value).producer.map(|id| graph.node(id));
             let moves = |n: &&Node| {
                 let op = ops::find(&n.domain, &n.op_type);
-                op.is_some_and(|op| matches!(op.port(0), Port::Passed)) || &*n.op_type == "Neg"
+                let passes = |op: &Op| op.port(0) == Port::Passed || op.role == Role::Negation;
+                op.is_some_and(passes)
             };
             let from = maker.filter(moves).and_then(|n| n.inputs.first().copied().flatten());
             let Some(from) = from else { break };
@@ -483,7 +475,7 @@ impl Known<'_> {
         let producer = |v: ValueId| graph.value(v).producer.map(|id| graph.node(id));
         let Some(mut other) = Self::other(node, port) else { return false };
         let mut maker = producer(other);
-        if let Some(cast) = maker.filter(|n| &*n.op_type == "Cast") {
+        if let Some(cast) = maker.filter(|n| Role::of(n) == Role::Conversion) {
             let Some(Some(source)) = cast.inputs.first() else { return false };
             (other, maker) = (*source, producer(*source));
         }
@@ -527,7 +519,7 @@ impl Known<'_> {
         let mut nodes = graph.value(value).consumers.clone();
         nodes.dedup();
         let bits = nodes.iter().map(|id| graph.node(*id));
-        let bits = bits.filter(|n| matches!(&*n.op_type, "BitShift" | "BitwiseAnd"));
+        let bits = bits.filter(|n| Role::of(n) == Role::Bits);
         let sizes =
             bits.filter_map(|n| self.info(n.outputs.first().copied().flatten()?).elements());
         sizes.reduce(|a, b| a + b)

@@ -2,6 +2,7 @@
 
 use crate::dim::Dim;
 use crate::ir::{Attr, DType, Graph, Model, TensorInfo};
+use crate::ops::Role;
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,35 +17,48 @@ pub struct Precision {
     pub tf32: bool,
 }
 
-/// Types as device files name them, and what else people call them.
-const NAMES: &[(&str, &[&str])] = &[
-    ("bf16", &["bfloat16"]),
-    ("f16", &["fp16", "half", "float16"]),
-    ("f32", &["fp32", "float", "float32", "single"]),
-    ("f4", &["fp4", "float4", "f4e2m1"]),
-    ("f6", &["fp6", "float6"]),
-    ("f64", &["fp64", "double", "float64"]),
-    ("f8", &["fp8", "float8", "f8e4m3fn", "f8e5m2"]),
-    ("i2", &["int2"]),
-    ("i4", &["int4", "u4", "uint4"]),
-    ("i8", &["int8", "u8", "uint8"]),
-    ("tf32", &["tensorfloat32", "tensorfloat-32"]),
+/// A type as device files name it, how its numbers are stored, and what else people call it.
+struct Name {
+    name: &'static str,
+    /// None where a file of a model has no such type.
+    stored: Option<DType>,
+    others: &'static [&'static str],
+}
+
+const fn name(name: &'static str, stored: Option<DType>, others: &'static [&'static str]) -> Name {
+    Name { name, stored, others }
+}
+
+const NAMES: &[Name] = &[
+    name("bf16", Some(DType::BF16), &["bfloat16"]),
+    name("f16", Some(DType::F16), &["fp16", "half", "float16"]),
+    name("f32", Some(DType::F32), &["fp32", "float", "float32", "single"]),
+    name("f4", Some(DType::F4E2M1), &["fp4", "float4", "f4e2m1"]),
+    name("f6", None, &["fp6", "float6"]),
+    name("f64", Some(DType::F64), &["fp64", "double", "float64"]),
+    name("f8", Some(DType::F8E4M3FN), &["fp8", "float8", "f8e4m3fn", "f8e5m2"]),
+    name("i2", Some(DType::I2), &["int2"]),
+    name("i4", Some(DType::I4), &["int4", "u4", "uint4"]),
+    name("i8", Some(DType::I8), &["int8", "u8", "uint8"]),
+    name(TF32, None, &["tensorfloat32", "tensorfloat-32"]),
 ];
+
+/// Products of f32 with fewer bits, which is no type of its own in a file.
+const TF32: &str = "tf32";
+
+/// The types of weights and activations apart, by their bits.
+const BITS: &[(&str, DType)] =
+    &[("32", DType::F32), ("16", DType::F16), ("8", DType::I8), ("4", DType::I4), ("2", DType::I2)];
+
+/// The row of the type that `text` names.
+fn named(text: &str) -> Option<&'static Name> {
+    let text = text.trim().to_lowercase();
+    NAMES.iter().find(|known| known.name == text || known.others.contains(&&*text))
+}
 
 /// The type that `text` names, as device files have it, whatever it is called: `fp16` and `half` are `f16`.
 pub fn type_name(text: &str) -> Option<&'static str> {
-    let text = text.trim().to_lowercase();
-    let same = |(name, others): &&(&str, &[&str])| *name == text || others.contains(&&*text);
-    NAMES.iter().find(same).map(|(name, _)| *name)
-}
-
-/// How numbers of a type that [`type_name`] knows are stored.
-fn stored_as(name: &str) -> Option<DType> {
-    match name {
-        "f8" => Some(DType::F8E4M3FN),
-        "f4" => Some(DType::F4E2M1),
-        name => DType::parse(name),
-    }
+    named(text).map(|known| known.name)
 }
 
 /// A text that names no precision.
@@ -58,15 +72,11 @@ impl FromStr for Precision {
     /// One type for both, or weights and activations apart by their bits: `w4a16`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let lower = text.trim().to_lowercase();
-        let bits = |name: &str| match name {
-            "32" => Some(DType::F32),
-            "16" => Some(DType::F16),
-            "8" => Some(DType::I8),
-            "4" => Some(DType::I4),
-            "2" => Some(DType::I2),
-            name => stored_as(type_name(name)?),
+        let bits = |name: &str| match BITS.iter().find(|(bits, _)| *bits == name) {
+            Some((_, dtype)) => Some(*dtype),
+            None => named(name)?.stored,
         };
-        if type_name(&lower) == Some("tf32") {
+        if type_name(&lower) == Some(TF32) {
             return Ok(Self { weights: DType::F32, activations: DType::F32, tf32: true });
         }
         let number = |n: &str| n.bytes().all(|b| b.is_ascii_digit());
@@ -84,7 +94,7 @@ impl FromStr for Precision {
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.tf32 {
-            return f.write_str("tf32");
+            return f.write_str(TF32);
         }
         if self.weights == self.activations {
             return f.write_str(self.weights.name());
@@ -118,17 +128,18 @@ fn recast_graph(graph: &mut Graph, precision: Precision) {
         }
     }
     for node in &mut graph.nodes {
-        let casts = matches!(&*node.op_type, "Cast");
-        for (name, attr) in node.attrs.iter_mut() {
+        if Role::of(node) == Role::Conversion
+            && let Ok(Some(to)) = node.attrs.int("to")
+        {
+            let named = i32::try_from(to).ok().and_then(DType::from_onnx);
+            if named.is_some_and(DType::is_float) {
+                node.attrs.set("to", Attr::Int(precision.activations.onnx().into()));
+            }
+        }
+        for (_, attr) in node.attrs.iter_mut() {
             match attr {
                 Attr::Tensor(info) if float(info) => info.dtype = Some(precision.activations),
                 Attr::Graph(body) => recast_graph(body, precision),
-                Attr::Int(to) if casts && name == "to" => {
-                    let named = i32::try_from(*to).ok().and_then(DType::from_onnx);
-                    if named.is_some_and(DType::is_float) {
-                        *to = precision.activations.onnx().into();
-                    }
-                }
                 _ => {}
             }
         }

@@ -1,14 +1,14 @@
 //! The one walk over the graph: calls each operator's effect in order and fills in bytes.
 
-use super::NodeReport;
 use super::bodies::Calls;
 use super::ceiling::Ceiling;
 use super::charge;
 use super::equalities::{self, Limits, decided};
 use super::held::{Held, SHORT};
+use super::outcome::{NodeReport, Outcome};
 use crate::dim::{Bindings, Dim};
-use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, NodeId, Order, Severity, TensorInfo};
-use crate::ops::{self, Class, Effect, Equality, NodeCost, Op, OpCx, OpError, ROUND, Status};
+use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, Order, Severity, TensorInfo};
+use crate::ops::{self, Class, Effect, Equality, Op, OpCx, OpError, ROUND, Role, Status};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -55,19 +55,6 @@ pub(super) struct Walk<'b> {
     following: Cell<usize>,
 }
 
-/// What the walk learned of one graph.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// Reports, indexed by node.
-    pub nodes: Vec<NodeReport>,
-    /// What is known of each value, indexed by value.
-    pub values: Vec<TensorInfo>,
-    /// The order nodes run in.
-    pub order: Vec<NodeId>,
-    /// Bytes of each value, where known.
-    pub sizes: Vec<Option<Dim>>,
-}
-
 /// Looks up a value of the graphs around a body by its name.
 pub(super) type Outer<'a> = dyn Fn(&str) -> Option<TensorInfo> + 'a;
 
@@ -88,14 +75,6 @@ impl Standing<'_> {
     fn lookup(&self, name: &str) -> Option<TensorInfo> {
         let own = self.graph.find_value(name).map(|v| self.values[v.index()].clone());
         own.or_else(|| (self.outer)(name))
-    }
-}
-
-impl Outcome {
-    /// The outcome of a walk with other numbers in it.
-    pub(super) fn new(nodes: Vec<NodeReport>, values: Vec<TensorInfo>, order: Vec<NodeId>) -> Self {
-        let sizes = values.iter().map(TensorInfo::bytes).collect();
-        Self { nodes, values, order, sizes }
     }
 }
 
@@ -288,7 +267,7 @@ impl<'b> Walk<'b> {
             values[id.index()] = outer(name).unwrap_or_default();
         }
         let mut sizes: Vec<Option<Dim>> = values.iter().map(TensorInfo::bytes).collect();
-        let mut nodes = vec![unknown(Class::Unknown); graph.nodes.len()];
+        let mut nodes = vec![NodeReport::unknown(Class::Unknown); graph.nodes.len()];
         let order = match Order::of(graph) {
             Order::Sorted(order) => order,
             Order::Cycle(_) => {
@@ -360,7 +339,7 @@ impl<'b> Walk<'b> {
             let message = format!("operator `{}` is not known", node.qualified_op());
             let hint = "its cost is missing from the totals".to_owned();
             self.report(Severity::Incomplete, &node.name, message, Some(hint));
-            return (unknown(Class::Unknown), Vec::new());
+            return (NodeReport::unknown(Class::Unknown), Vec::new());
         };
         let calls = Calls::default();
         let of_earlier_rounds = RefCell::<BTreeSet<usize>>::default();
@@ -410,7 +389,7 @@ impl<'b> Walk<'b> {
                 } else if self.depth.get() == 0 {
                     self.following.set(self.following.get() + 1);
                 }
-                (unknown(op.class), Vec::new())
+                (NodeReport::unknown(op.class), Vec::new())
             }
         }
     }
@@ -455,7 +434,7 @@ impl<'b> Walk<'b> {
         let constant = op.class != Class::Quantization
             && cx.inputs.iter().flatten().all(|i| i.constant)
             && node.subgraphs().next().is_none();
-        let sized = constant || from_sizes(cx, op.class, &self.limits.borrow());
+        let sized = constant || from_sizes(cx, op, &self.limits.borrow());
         // Arithmetic on sizes: vectors that are worked out before the data are looked at.
         let is_size = |o: &TensorInfo| {
             let integer = o.value.is_some() && o.dtype.is_some_and(|d| !d.is_float());
@@ -463,7 +442,7 @@ impl<'b> Walk<'b> {
         };
         let known = !effect.outputs.is_empty() && effect.outputs.iter().all(is_size);
         let report = if constant || known {
-            NodeReport { status: Status::Folded, ..unknown(op.class) }
+            NodeReport { status: Status::Folded, ..NodeReport::unknown(op.class) }
         } else if let Some(report) = charge::cost(at.graph, cx, &effect, op.class, at.sizes) {
             let runs = effect.inner.as_deref().map_or(&[][..], |inner| &inner.runs);
             let report = NodeReport { bodies: calls.bodies(node, runs), ..report };
@@ -471,7 +450,7 @@ impl<'b> Walk<'b> {
         } else {
             let message = format!("{}: element type not known", node.qualified_op());
             self.report(Severity::Incomplete, &node.name, message, None);
-            unknown(op.class)
+            NodeReport::unknown(op.class)
         };
         for output in &mut effect.outputs {
             (output.constant, output.sized) = (constant, sized);
@@ -628,26 +607,14 @@ fn named(graph: &Graph) -> BTreeSet<Arc<str>> {
 
 /// Whether what a node makes follows from constants and sizes alone, or from contents that a caller gave:
 /// data-dependent sizes aside.
-fn from_sizes(cx: &OpCx<'_>, class: Class, limits: &Limits) -> bool {
+fn from_sizes(cx: &OpCx<'_>, op: &Op, limits: &Limits) -> bool {
     let given = |i: &&TensorInfo| i.constant || i.sized;
-    if matches!(&*cx.node.op_type, "Shape" | "Size") {
+    if op.role == Role::Sizes {
         let shape = cx.optional(0).and_then(|info| info.shape.as_ref());
         let open = |size: &Dim| size.as_const().is_none() && decided(size, limits);
         return limits.is_empty() || !shape.into_iter().flatten().any(open);
     }
-    !matches!(class, Class::Quantization | Class::Random)
+    !matches!(op.class, Class::Quantization | Class::Random)
         && cx.inputs.iter().flatten().all(given)
         && cx.node.subgraphs().next().is_none()
-}
-
-/// A node of which nothing is known but its kind.
-pub(super) fn unknown(class: Class) -> NodeReport {
-    NodeReport {
-        class,
-        cost: NodeCost::default(),
-        status: Status::Unknown,
-        reads: Vec::new(),
-        writes: Vec::new(),
-        bodies: Vec::new(),
-    }
 }

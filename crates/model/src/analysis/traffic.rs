@@ -1,46 +1,11 @@
 //! Bytes that a whole graph moves at least, whatever kernels it is cut into.
 
-use super::bodies::{self, Body};
-use super::propagate::Outcome;
-use super::{NodeReport, memory};
+use super::memory;
+use super::outcome::{Body, Flow, NodeReport, Outcome};
 use crate::dim::Dim;
 use crate::ir::{Graph, Node, NodeId, ValueId};
-use crate::ops::Status;
+use crate::ops::{Becomes, Bodies, Status};
 use std::collections::BTreeMap;
-
-/// What one run of a graph must move between the memory and the chip.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Flow {
-    /// Bytes read of each input.
-    inputs: Vec<Dim>,
-    /// Bytes read of each value of the graph around, by its name there.
-    captures: BTreeMap<String, Dim>,
-    /// Bytes read of weights and constants of the graph's own and of the bodies in it.
-    stored: Dim,
-    /// Bytes written of each output.
-    outputs: Vec<Dim>,
-    /// Bytes of each output, written or not.
-    sizes: Vec<Dim>,
-}
-
-impl Flow {
-    /// Every number put through a function.
-    pub(super) fn map(&self, f: &dyn Fn(&Dim) -> Dim) -> Self {
-        Self {
-            inputs: self.inputs.iter().map(f).collect(),
-            captures: self.captures.iter().map(|(name, d)| (name.clone(), f(d))).collect(),
-            stored: f(&self.stored),
-            outputs: self.outputs.iter().map(f).collect(),
-            sizes: self.sizes.iter().map(f).collect(),
-        }
-    }
-
-    /// All bytes.
-    fn total(&self) -> Dim {
-        let read = self.inputs.iter().chain(self.captures.values());
-        read.chain(&self.outputs).sum::<Dim>() + self.stored.clone()
-    }
-}
 
 /// What a good runtime need not move though a graph is written as if it did: by value, and inside bodies
 /// by node and the number of the body in its report.
@@ -245,17 +210,19 @@ impl Inside {
 /// Whether a body certainly runs, whatever the data are.
 fn runs(node: &Node, report: &NodeReport, body: &Body) -> bool {
     let at_least_once = || body.times.as_const().is_some_and(|n| n >= 1);
-    !body.doubtful && (report.status != Status::Bound || &*node.op_type == "If" || at_least_once())
+    let branch = Bodies::of(node) == Bodies::Branches;
+    !body.doubtful && (report.status != Status::Bound || branch || at_least_once())
 }
 
 /// What a run of a body writes of the outputs of its node, and the bytes of outputs that all rounds together make.
 fn results(node: &Node, flow: &Flow, times: &Dim) -> (BTreeMap<usize, Dim>, BTreeMap<usize, Dim>) {
+    let bodies = Bodies::of(node);
     let (mut whole, mut rows) = (BTreeMap::new(), BTreeMap::new());
     for (output, (bytes, size)) in flow.outputs.iter().zip(&flow.sizes).enumerate() {
-        match bodies::becomes(node, output) {
-            bodies::Becomes::Output(port) => drop(whole.insert(port, bytes.clone())),
-            bodies::Becomes::Part(port) => drop(rows.insert(port, size.clone() * times.clone())),
-            bodies::Becomes::Nothing => {}
+        match bodies.becomes(node, output) {
+            Becomes::Output(port) => drop(whole.insert(port, bytes.clone())),
+            Becomes::Part(port) => drop(rows.insert(port, size.clone() * times.clone())),
+            Becomes::Nothing => {}
         }
     }
     (whole, rows)
@@ -280,7 +247,7 @@ fn inside(
         if body.times.is_zero() || (sure && !runs(node, report, body)) {
             continue;
         }
-        let Some(inner) = bodies::graph(node, &body.name) else { continue };
+        let Some(inner) = node.subgraph(&body.name) else { continue };
         let below = savings.inside.get(&(id, at));
         let again = below.zip(body.outcome.as_ref()).map(|(below, outcome)| {
             let owner = memory::owners(inner, &outcome.order, &outcome.nodes);
@@ -299,7 +266,9 @@ fn inside(
             graph.find_value(name).into_iter().for_each(|value| note(value, bytes));
         }
         for (input, bytes) in flow.inputs.iter().enumerate() {
-            let Some((port, part)) = bodies::port_of_input(node, inner, input) else { continue };
+            let Some((port, part)) = Bodies::of(node).port_of_input(node, inner, input) else {
+                continue;
+            };
             let Some(value) = node.inputs.get(port).copied().flatten() else { continue };
             if part {
                 let sum = parts.entry(value).or_default();

@@ -1,16 +1,19 @@
 //! The `TensorFlow` reader: `SavedModel`s, frozen graphs and meta graphs, in binary and text form.
 //!
 //! Graphs and functions become bodies of nodes ([`program`]); loops and branches of the first kind become nodes
-//! with bodies ([`flow`]); what the outputs need ([`demand`]) is lowered ([`lower`]) by a table of rows ([`rows`]).
+//! with bodies ([`flow`]); what the outputs need ([`demand`]) is written into a graph ([`cx`]), node by node
+//! ([`lower`]), by a table of rows ([`rows`]).
 
 mod census;
 mod checkpoint;
 mod control;
+mod cx;
 mod demand;
 mod dilation;
 mod entry;
 mod flow;
 mod fold;
+mod library;
 mod lower;
 mod messages;
 mod ports;
@@ -30,10 +33,11 @@ use super::{LoadError, LoadErrorKind, Place, Wanted};
 use crate::formats::draft::{Draft, OPSET};
 use crate::ir::Model;
 use bytes::Bytes;
+use cx::{Cx, Shared};
 use entry::Entry;
-use lower::{Cx, Shared};
+use library::Library;
 use messages::{GraphDef, MetaGraph, SavedModel};
-use program::Library;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -193,6 +197,7 @@ fn model(
         checkpoint: checkpoint::Shapes::beside(folder),
         variable,
         graphs: 0,
+        lower: lower::node,
     };
     let body = Arc::new(body);
     let all = vec![true; body.returns.len()];

@@ -16,6 +16,7 @@ mod site;
 mod slices;
 mod stablehlo;
 mod state;
+mod subgraph;
 #[cfg(test)]
 mod tests;
 

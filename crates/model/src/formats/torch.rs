@@ -12,6 +12,7 @@ mod pickle;
 mod script;
 mod site;
 mod source;
+mod stored;
 mod symbols;
 #[cfg(test)]
 mod tests;

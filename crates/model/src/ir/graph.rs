@@ -117,6 +117,11 @@ impl Node {
         }
     }
 
+    /// The body that an attribute holds.
+    pub fn subgraph(&self, name: &str) -> Option<&Graph> {
+        self.attrs.graph(name).ok().flatten()
+    }
+
     /// The bodies this node runs, by attribute name.
     pub fn subgraphs(&self) -> impl Iterator<Item = (&str, &Graph)> {
         self.attrs.iter().filter_map(|(name, attr)| match attr {

@@ -16,7 +16,7 @@ use super::Class::{
     Attention, Control, Convolution, Elementwise, MatrixProduct, Movement, Normalization, Pooling,
     Quantization, Recurrent, Reduction,
 };
-use super::{Class, Holds, Op, Part, contraction, pooling, sampling};
+use super::{Class, Holds, Op, Part, Role, contraction, pooling, sampling};
 
 const MS: &str = "com.microsoft";
 const ANY: usize = usize::MAX;
@@ -35,7 +35,7 @@ pub(super) const OPS: &[Op] = &[
     Op::new("DecoderAttention", Attention, variants::decoder).domain(MS).holds(Holds::Cached(&[(6, 1), (7, 2)])).inputs(12, 12).formula("projections + 2·B·H·S·T·2d + 6 per score").weights("--wwwc"),
     Op::new("DecoderMaskedMultiHeadAttention", Attention, variants::masked_multi_head).domain(MS).holds(Holds::Cached(&[(5, 1), (6, 2)])).inputs(1, 11).formula("as MultiHeadAttention").weights("---cmcccccw"),
     Op::new("DecoderMaskedSelfAttention", Attention, attention::masked_self).domain(MS).holds(Holds::Cached(&[(4, 1)])).inputs(3, 9).formula("as Attention").weights("-wwccmc"),
-    Op::new("DequantizeLinear", Quantization, quantized::dequantize).domain(MS).holds(Holds::Cast).inputs(2, 3).formula("2·|x|").weights("dss").playing(Part::Unpack),
+    Op::new("DequantizeLinear", Quantization, quantized::dequantize).domain(MS).holds(Holds::Cast).inputs(2, 3).formula("2·|x|").weights("dss").playing(Part::Unpack).role(Role::Dequantization),
     Op::new("DequantizeWithOrder", Quantization, layouts::dequantize).domain(MS).inputs(2, 2).formula("|x|").weights("ds").playing(Part::Unpack),
     Op::new("DynamicQuantizeLSTM", Recurrent, contraction::dynamic_lstm).domain(MS).inputs(12, 12).formula("LSTM with integer products").weights("-wwwcccwssss"),
     Op::new("DynamicQuantizeMatMul", MatrixProduct, quantized::dynamic_matmul).domain(MS).inputs(3, 5).formula("2·M·N·K integer + 5·|a| + 2·|y|").weights("-wssw"),

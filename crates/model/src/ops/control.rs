@@ -10,17 +10,17 @@ use super::context::{OpCx, OpError, invalid};
 use super::rounds::{self, Pattern, ROUND, Round};
 use super::sequence::sequence;
 use super::shape::axis;
-use super::{Effect, Inner, Op};
+use super::{Bodies, Effect, Inner, Op};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, Sequence, TensorInfo};
 use std::cell::RefCell;
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("If", Control, if_).inputs(1, 1).formula("the branch taken; the larger of both where that is not known"),
-    Op::new("Loop", Control, loop_).inputs(2, usize::MAX).formula("trips × body"),
-    Op::new("Scan", Control, scan).inputs(1, usize::MAX).formula("length × body"),
-    Op::new("SequenceMap", Control, sequence_map).inputs(1, usize::MAX).formula("elements × body"),
+    Op::new("If", Control, if_).runs(Bodies::Branches).inputs(1, 1).formula("the branch taken; the larger of both where that is not known"),
+    Op::new("Loop", Control, loop_).runs(Bodies::Rounds).inputs(2, usize::MAX).formula("trips × body"),
+    Op::new("Scan", Control, scan).runs(Bodies::Slices).inputs(1, usize::MAX).formula("length × body"),
+    Op::new("SequenceMap", Control, sequence_map).runs(Bodies::Elements).inputs(1, usize::MAX).formula("elements × body"),
 ];
 
 /// As many rounds that differ are kept one by one.

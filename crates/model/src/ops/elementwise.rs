@@ -4,7 +4,7 @@ use super::Class::Elementwise;
 use super::context::{OpCx, OpError};
 use super::folding::{Arithmetic, compares};
 use super::shape::broadcast;
-use super::{Effect, Op};
+use super::{Effect, Op, Role};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, Shape, TensorInfo};
 
@@ -37,14 +37,14 @@ pub(super) const OPS: &[Op] = &[
     unary!("Abs", 1, 0, 0, "|x|"),
     unary!("Acos", 0, 1, 0, "|x| transcendental"),
     unary!("Acosh", 0, 1, 0, "|x| transcendental"),
-    nary!("Add", 2, 2, 1, 0, 0),
+    nary!("Add", 2, 2, 1, 0, 0).role(Role::Sum),
     nary!("And", 2, 2, 1, 0, 0),
     unary!("Asin", 0, 1, 0, "|x| transcendental"),
     unary!("Asinh", 0, 1, 0, "|x| transcendental"),
     unary!("Atan", 0, 1, 0, "|x| transcendental"),
     unary!("Atanh", 0, 1, 0, "|x| transcendental"),
-    nary!("BitShift", 2, 2, 1, 0, 0).weights("-c"),
-    nary!("BitwiseAnd", 2, 2, 1, 0, 0).weights("-c"),
+    nary!("BitShift", 2, 2, 1, 0, 0).weights("-c").role(Role::Bits),
+    nary!("BitwiseAnd", 2, 2, 1, 0, 0).weights("-c").role(Role::Bits),
     unary!("BitwiseNot", 1, 0, 0, "|x|"),
     nary!("BitwiseOr", 2, 2, 1, 0, 0),
     nary!("BitwiseXor", 2, 2, 1, 0, 0),
@@ -76,8 +76,8 @@ pub(super) const OPS: &[Op] = &[
     nary!("Min", 1, ANY, 0, 0, 1),
     unary!("Mish", 2, 3, 0, "5·|x|, 3 transcendental each"),
     nary!("Mod", 2, 2, 1, 0, 0),
-    nary!("Mul", 2, 2, 1, 0, 0),
-    unary!("Neg", 1, 0, 0, "|x|"),
+    nary!("Mul", 2, 2, 1, 0, 0).role(Role::Product),
+    unary!("Neg", 1, 0, 0, "|x|").role(Role::Negation),
     unary!("Not", 1, 0, 0, "|x|"),
     nary!("Or", 2, 2, 1, 0, 0),
     Op::new("PRelu", Elementwise, prelu).inputs(2, 2).formula("|x| + |x| comparisons").weights("-w"),
@@ -94,7 +94,7 @@ pub(super) const OPS: &[Op] = &[
     unary!("Softplus", 1, 2, 0, "3·|x|, 2 transcendental each").weights("f"),
     unary!("Softsign", 3, 0, 0, "3·|x|"),
     unary!("Sqrt", 0, 1, 0, "|x| transcendental"),
-    nary!("Sub", 2, 2, 1, 0, 0),
+    nary!("Sub", 2, 2, 1, 0, 0).role(Role::Difference),
     nary!("Sum", 1, ANY, 1, 0, 0),
     Op::new("SwiGLU", Elementwise, nary::<5, 1, 0>).inputs(2, 2).formula("6·|y|, 1 exp each"),
     unary!("Swish", 4, 1, 0, "5·|x|, 1 transcendental each"),

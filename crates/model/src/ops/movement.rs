@@ -4,13 +4,13 @@ use super::Class::Movement;
 use super::context::{OpCx, OpError, invalid};
 use super::folding::{self, Arithmetic};
 use super::shape::{axis, broadcast};
-use super::{Effect, Holds, Op, Part, values};
+use super::{Effect, Holds, Op, Part, Role, values};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, MAX_TRACKED, Shape, TensorInfo};
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("Cast", Movement, cast).holds(Holds::Cast).inputs(1, 1).playing(Part::Map),
+    Op::new("Cast", Movement, cast).holds(Holds::Cast).inputs(1, 1).playing(Part::Map).role(Role::Conversion),
     Op::new("CastLike", Movement, cast_like).holds(Holds::Cast).inputs(2, 2).playing(Part::Map),
     Op::new("Concat", Movement, concat).holds(Holds::Joined).inputs(1, usize::MAX).weights(">").playing(Part::Map),
     Op::new("ConstantOfShape", Movement, constant_of_shape).inputs(1, 1).weights("c").playing(Part::Source),

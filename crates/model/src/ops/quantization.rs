@@ -2,13 +2,13 @@
 
 use super::Class::Quantization;
 use super::context::{OpCx, OpError};
-use super::{Effect, Holds, Op, Part};
+use super::{Effect, Holds, Op, Part, Role};
 use crate::dim::Dim;
 use crate::ir::{DType, TensorInfo};
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("DequantizeLinear", Quantization, dequantize).holds(Holds::Cast).inputs(2, 3).formula("2·|x|").weights("dss").playing(Part::Unpack),
+    Op::new("DequantizeLinear", Quantization, dequantize).holds(Holds::Cast).inputs(2, 3).formula("2·|x|").weights("dss").playing(Part::Unpack).role(Role::Dequantization),
     Op::new("DynamicQuantizeLinear", Quantization, dynamic).inputs(1, 1).formula("3·|x| + 2·|x| comparisons").playing(Part::Row),
     Op::new("QuantizeLinear", Quantization, quantize).holds(Holds::Cast).inputs(2, 3).formula("3·|x|").weights(">ss"),
 ];

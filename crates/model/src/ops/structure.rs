@@ -3,7 +3,7 @@
 use super::Class::View;
 use super::context::{OpCx, OpError, invalid};
 use super::shape::{axes, axis};
-use super::{Effect, Op};
+use super::{Effect, Op, Role};
 use crate::dim::Dim;
 use crate::ir::{Attr, DType, Elem, Shape, TensorInfo};
 
@@ -11,10 +11,10 @@ use crate::ir::{Attr, DType, Elem, Shape, TensorInfo};
 pub(super) const OPS: &[Op] = &[
     Op::new("Constant", View, constant).inputs(0, 0),
     Op::new("Flatten", View, flatten).inputs(1, 1),
-    Op::new("Identity", View, identity).inputs(1, 1),
+    Op::new("Identity", View, identity).inputs(1, 1).role(Role::Identity),
     Op::new("Reshape", View, reshape).inputs(1, 2),
-    Op::new("Shape", View, shape_of).inputs(1, 1).weights("c"),
-    Op::new("Size", View, size_of).inputs(1, 1).weights("c"),
+    Op::new("Shape", View, shape_of).inputs(1, 1).weights("c").role(Role::Sizes),
+    Op::new("Size", View, size_of).inputs(1, 1).weights("c").role(Role::Sizes),
     Op::new("Squeeze", View, squeeze).inputs(1, 2),
     Op::new("Unsqueeze", View, unsqueeze).inputs(1, 2),
 ];

@@ -4,7 +4,7 @@
 use crate::analysis::{Analysis, analyze};
 use crate::dim::{Bindings, Dim};
 use crate::ir::{Model, Node};
-use crate::ops::{self, Class};
+use crate::ops::{self, Class, Role};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -38,9 +38,11 @@ fn shapes(model: &Model) -> impl Iterator<Item = &[Dim]> {
 
 /// A size of an input that is called a batch.
 fn named(model: &Model) -> Option<BatchSymbol> {
+    const ENDS: [&str; 2] = ["batch", "batch_size"];
     let called = |name: &&str| {
         let name = name.to_ascii_lowercase();
-        name.starts_with("batch") || name.ends_with("batch") || name.ends_with("batch_size")
+        let begins = name.starts_with(ENDS[0]);
+        begins || ENDS.iter().any(|end| name.ends_with(end))
     };
     let found = shapes(model).flatten().filter_map(Dim::as_symbol).find(called)?;
     Some(BatchSymbol { symbol: found.into(), by_convention: false })
@@ -141,9 +143,7 @@ fn axes(node: &Node) -> Option<Axes> {
         }
         Class::Convolution | Class::Pooling => Some(Axes::Image),
         Class::Attention => Some(Axes::Attention),
-        _ if matches!(&*node.op_type, "Softmax" | "LogSoftmax") => {
-            Some(Axes::Weighs(node.attrs.int_or("axis", -1).ok()?))
-        }
+        _ if op.role == Role::Softmax => Some(Axes::Weighs(node.attrs.int_or("axis", -1).ok()?)),
         _ => None,
     }
 }

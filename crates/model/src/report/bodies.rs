@@ -44,7 +44,7 @@ impl Rows<'_, '_> {
             }
         }
         for name in names {
-            let Some(graph) = node.attrs.graph(name).ok().flatten() else { continue };
+            let Some(graph) = node.subgraph(name) else { continue };
             let of_name = runs.iter().filter(|(body, _)| body.name == name);
             // A loop with too many different rounds to keep each has no rows.
             let whole = of_name.map(|(body, times)| Some((body.outcome.as_ref()?, times)));

@@ -4,47 +4,10 @@
 //! measured kernels of its class that are nearest in shape, W are weights that no cache keeps from
 //! one run to the next. Weights that two nodes read may be laid out anew in each run.
 
-use super::ModelReport;
 use super::kernels::{Follows, Kernel, KernelClass, kernels};
+use super::{EstimatePart, EstimateReport, ModelReport};
 use crate::hwdb::{Calibration, CalibrationPoint};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// A likely time, apart from any bound.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EstimateReport {
-    /// `tract` or `ort`.
-    pub runtime: String,
-    /// Its version.
-    pub version: String,
-    /// Threads of the inference.
-    pub threads: u32,
-    /// Seconds of one run.
-    pub seconds: f64,
-    /// Median relative error on micro-benchmarks that were left out of the fit.
-    pub held_out_error: f64,
-    /// Kernels that the sum is of.
-    pub kernels: usize,
-    /// Kernels of kinds that were not calibrated, which count at the roof.
-    pub uncalibrated: usize,
-    /// Their operator types.
-    #[serde(default)]
-    pub uncalibrated_types: BTreeSet<String>,
-    /// What the sum is of, by kind of kernel, longest first.
-    #[serde(default)]
-    pub parts: Vec<EstimatePart>,
-}
-
-/// The kernels of one kind in an estimate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EstimatePart {
-    /// A class of kernels, or the operator type of what was not calibrated.
-    pub kind: String,
-    /// How many.
-    pub kernels: usize,
-    /// Seconds of all of them in one run.
-    pub seconds: f64,
-}
+use std::collections::BTreeMap;
 
 impl Kernel {
     /// Least time under the calibration's ceilings, of what its efficiency is a share of.

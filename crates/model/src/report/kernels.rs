@@ -6,7 +6,7 @@
 
 use super::{ModelReport, OpReport, TensorReport};
 use crate::analysis::Rule;
-use crate::ops::{self, Class, Op, Part, Status};
+use crate::ops::{self, Class, Op, Part, Role, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Kinds of kernels whose efficiencies have a curve of their own.
@@ -151,7 +151,7 @@ pub fn kernels(report: &ModelReport) -> Vec<Kernel> {
                     Some(class) => classed(class, unclassed(first), first),
                     None => unclassed(first),
                 };
-                let follows = after.filter(|_| first.op_type == "Add");
+                let follows = after.filter(|_| role(first) == Role::Sum);
                 all.push(Kernel { follows, ..kernel });
                 rest.remove(0);
             }
@@ -212,8 +212,8 @@ fn matches(sequence: &[&str], rest: &[(&OpReport, Option<Follows>)]) -> bool {
 }
 
 fn rides_along(op: &OpReport) -> bool {
-    let bias =
-        op.weight_bytes_read.is_some_and(|n| n > 0) && matches!(op.op_type.as_str(), "Add" | "Sub");
+    let weighs = op.weight_bytes_read.is_some_and(|n| n > 0);
+    let bias = weighs && matches!(role(op), Role::Sum | Role::Difference);
     bias || RIDES_ALONG.contains(&op.op_type.as_str())
 }
 
@@ -270,11 +270,19 @@ fn single(op: &OpReport) -> Option<KernelClass> {
     }
 }
 
+/// The row of an operator in the operator table.
+fn row(op: &OpReport) -> Option<&'static Op> {
+    let (domain, name) = op.op_type.rsplit_once('.').unwrap_or(("", &op.op_type));
+    ops::find(domain, name)
+}
+
+fn role(op: &OpReport) -> Role {
+    row(op).map_or(Role::None, |op| op.role)
+}
+
 /// Whether an operator only copies elements, each from a place that is known before it runs.
 fn copies(op: &OpReport) -> bool {
-    let (domain, name) = op.op_type.rsplit_once('.').unwrap_or(("", &op.op_type));
-    let part = ops::find(domain, name).map(Op::part);
-    matches!(part, Some(Part::Map | Part::Source | Part::Spread | Part::Arrange))
+    matches!(row(op).map(Op::part), Some(Part::Map | Part::Source | Part::Spread | Part::Arrange))
 }
 
 /// The sizes of a tensor; none where one is not known.

@@ -1,21 +1,8 @@
 //! What binds each node, by the memory level that holds its data.
 
-use super::{ModelReport, OpReport};
+use super::{LevelReport, ModelReport, OpReport};
 use crate::roofline::{Hierarchy, LevelPlacement};
 use rooflens_ground::units::{Bytes, Flops};
-use serde::{Deserialize, Serialize};
-
-/// The nodes that one ceiling binds when a node's data lie in the innermost level that holds all of
-/// them, as after a run that left them there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LevelReport {
-    /// `compute`, or a memory level such as `L2` or `DRAM`.
-    pub ceiling: String,
-    /// Positions in `ops`.
-    pub nodes: Vec<usize>,
-    /// Σ max(F/π, Q/β) of these nodes, β the bandwidth of the level that holds the node's data.
-    pub seconds: f64,
-}
 
 /// A node under the ceiling of the level that holds what it reads and writes; `None` for one that
 /// does nothing.

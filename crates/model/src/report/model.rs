@@ -1,16 +1,12 @@
-//! The analysis report: the JSON form, which the other forms are drawn from.
+//! The analysis report as data: the JSON form, which the other forms are drawn from.
 
-use super::beside::{beside, is_large};
-use super::numbers::Evaluator;
-use crate::analysis::{Analysis, Rule, analyze};
-use crate::dim::{Bindings, Dim, EvalError, MAX_TERMS};
-use crate::ir::{Model, Severity, ValueId};
+use super::{AccountReport, BoundReport, PhaseReport, SharedTensor, TensorReport};
+use crate::analysis::{Precision, Rule};
+use crate::dim::{Dim, EvalError};
+use crate::ir::{DType, Severity};
 use crate::ops::{Class, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Version of the JSON form, in its `schema` field.
-pub(super) const SCHEMA: &str = "rooflens.analysis/1";
 
 /// Why numbers cannot be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,12 +51,12 @@ pub struct ModelReport {
     /// What could not be settled.
     pub diagnostics: Vec<DiagnosticReport>,
     /// Prefill and decode of a decoder that keeps a cache.
-    pub phases: Vec<super::PhaseReport>,
+    pub phases: Vec<PhaseReport>,
     /// What must be held.
     pub memory: MemoryReport,
     /// The model under the roofs of devices, where asked for.
     #[serde(default)]
-    pub bounds: Vec<super::BoundReport>,
+    pub bounds: Vec<BoundReport>,
     /// What the formulas were printed from; not of a report that was read from a file.
     #[serde(skip)]
     pub(super) counts: Option<Counts>,
@@ -72,13 +68,6 @@ pub(super) struct Counts {
     /// Operations, floating and integer.
     pub(super) work: Dim,
     pub(super) compulsory_bytes: Dim,
-}
-
-impl Counts {
-    fn of(analysis: &Analysis) -> Self {
-        let work = analysis.totals.flops.clone() + analysis.totals.int_ops.clone();
-        Self { work, compulsory_bytes: analysis.compulsory_bytes.clone() }
-    }
 }
 
 /// What the file is.
@@ -215,7 +204,7 @@ pub struct CoverageReport {
     pub tensors_percent: Option<f64>,
     /// Of a model whose files hold no graph, what became of their tensors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tensors: Option<super::tensor::AccountReport>,
+    pub tensors: Option<AccountReport>,
     /// Operators whose cost is missing, with how often each occurs.
     pub unknown: BTreeMap<String, usize>,
 }
@@ -223,17 +212,6 @@ pub struct CoverageReport {
 /// All of something, in percent: what reports of earlier versions took for granted.
 fn whole() -> f64 {
     100.0
-}
-
-/// A tensor; sizes that are not known are null.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct TensorReport {
-    pub name: String,
-    pub dtype: Option<String>,
-    pub shape: Option<Vec<Option<u64>>>,
-    /// The shape in the model's symbols.
-    pub symbolic: String,
 }
 
 /// A node; its counts are absent where its cost is not known.
@@ -254,8 +232,8 @@ pub struct OpReport {
     pub intensity: Option<f64>,
     /// How sure its counts are.
     pub status: Status,
-    pub inputs: Vec<super::SharedTensor>,
-    pub outputs: Vec<super::SharedTensor>,
+    pub inputs: Vec<SharedTensor>,
+    pub outputs: Vec<SharedTensor>,
     /// How many bodies it lies in; what nodes of bodies cost is also in the row of their parent.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub depth: usize,
@@ -346,66 +324,6 @@ macro_rules! sums {
 sums!(Totals OpReport GroupReport);
 
 impl ModelReport {
-    /// Analyses `model` at `bindings`; symbols without a value are set to one and listed.
-    pub fn new(model: &Model, file: &str, bindings: &Bindings) -> Result<Self, ReportError> {
-        let (mut symbolic, ahead) = walks(model, bindings);
-        let mut all = bindings.clone();
-        let mut assumptions = unset(&symbolic, &mut all);
-        let batch = super::batch::batch_of(model, &symbolic).map(|b| b.symbol.to_string());
-        let settled = settle(model, &symbolic, &mut all, &mut assumptions, ahead);
-        if settled.is_some() {
-            symbolic.forget_nodes();
-        }
-        let symbolic = &symbolic;
-        let numeric = settled.as_ref().unwrap_or(symbolic);
-        let number = Evaluator::new(&all, numeric.coverage.is_full());
-        let totals = number.totals(numeric)?;
-        let graph = &model.graph;
-        let tensors = |ids: &[ValueId]| -> Vec<TensorReport> {
-            ids.iter().map(|id| number.value(graph, symbolic, numeric, *id)).collect()
-        };
-        let rows = || {
-            let number = Evaluator::new(&all, numeric.coverage.is_full());
-            (number.ops(graph, symbolic, numeric), number.negative())
-        };
-        let ((ops, negative), (formulas, memory)) = beside(model, rows, || {
-            let formulas = Formulas::of(symbolic, numeric, &all);
-            (formulas, number.memory(model, numeric, &totals))
-        });
-        let (ops, memory) = (ops?, memory?);
-        number.found(negative);
-        let (inputs, outputs) = (tensors(&graph.inputs), tensors(&graph.outputs));
-        // What is taken as equal matters where sizes are open; given ones are or are not.
-        let open = assumptions.iter().any(|a| !a.data_dependent);
-        let taken_for_formulas = if open { &symbolic.diagnostics[..] } else { &[] };
-        let mut diagnostics = number.diagnostics(numeric, taken_for_formulas);
-        diagnostics.extend(super::caveats::empty(&inputs, &outputs, bindings));
-        diagnostics.extend(super::caveats::unset(&assumptions, batch.as_deref()));
-        if numeric.coverage.is_full() {
-            diagnostics.extend(super::caveats::of_unknown_size(&memory));
-        }
-        let named = all.iter().map(|(k, v)| (k.to_string(), u64::try_from(*v).unwrap_or(u64::MAX)));
-        Ok(Self {
-            schema: SCHEMA.to_owned(),
-            model: ModelInfo::of(model, file, batch, inputs),
-            bindings: named.collect(),
-            formulas,
-            coverage: CoverageReport::of(model, numeric),
-            diagnostics,
-            outputs,
-            groups: number.groups(numeric, &ops)?,
-            ops,
-            phases: super::phases::phases(symbolic, &all, bindings, &|all| {
-                super::numbers::work_at(model, symbolic, all)
-            }),
-            counts: Some(Counts::of(symbolic)),
-            assumptions,
-            memory,
-            totals,
-            bounds: Vec::new(),
-        })
-    }
-
     /// The nodes of the graph itself, whose counts add up to the totals; those of bodies are in them.
     pub fn nodes(&self) -> impl Iterator<Item = &OpReport> {
         self.ops.iter().filter(|op| op.depth == 0)
@@ -433,12 +351,16 @@ impl ModelReport {
     /// none.
     pub fn main_dtype(&self) -> &str {
         let own = self.main_type();
-        match own {
-            "u8" => "i8",
-            "u4" => "i4",
-            "f32" if self.model.precision.as_deref() == Some("tf32") => "tf32",
-            _ if own.starts_with("f8") => "f8",
-            _ if own.starts_with("f4") => "f4",
+        let tf32 = || {
+            let cast = self.model.precision.as_deref().map(str::parse::<Precision>);
+            cast.is_some_and(|cast| cast.is_ok_and(|precision| precision.tf32))
+        };
+        match DType::parse(own) {
+            Some(DType::U8) => DType::I8.name(),
+            Some(DType::U4) => DType::I4.name(),
+            Some(DType::F32) if tf32() => "tf32",
+            Some(dtype) if dtype.is_float() && dtype.bits() == 8 => "f8",
+            Some(dtype) if dtype.is_float() && dtype.bits() == 4 => "f4",
             _ => own,
         }
     }
@@ -477,141 +399,17 @@ impl ModelReport {
         pairs.filter(move |(k, _)| !assumed.contains(k))
     }
 
+    /// Weights and peak activations together: bytes that a run holds, as far as they are known. The cache is
+    /// part of the peak, because the outputs that hold it are alive at the end; where what is kept is larger,
+    /// as inputs that no later node reads are, it counts instead of the peak.
+    pub fn memory_bytes(&self) -> u64 {
+        let m = &self.memory;
+        let peak = m.peak_activation_bytes.unwrap_or(0);
+        m.weight_bytes.saturating_add(peak.max(m.kv_cache_bytes.unwrap_or(0)))
+    }
+
     /// Whether every node's cost is known.
     pub fn is_complete(&self) -> bool {
         self.coverage.known == self.coverage.nodes
     }
-}
-
-impl ModelInfo {
-    fn of(model: &Model, file: &str, batch: Option<String>, inputs: Vec<TensorReport>) -> Self {
-        Self {
-            name: model.graph.name.clone(),
-            precision: None,
-            batch_symbol: batch,
-            file: file.to_owned(),
-            file_bytes: model.file_bytes,
-            format: model.format.clone(),
-            producer: model.producer.clone(),
-            opsets: model.opsets.clone(),
-            nodes: model.graph.nodes.len(),
-            inputs,
-        }
-    }
-}
-
-impl Formulas {
-    fn of(symbolic: &Analysis, numeric: &Analysis, bindings: &Bindings) -> Self {
-        // Formulas of fewer nodes than the numbers are of say nothing of them.
-        let same = symbolic.coverage.known >= numeric.coverage.known;
-        let full = symbolic.coverage.is_full();
-        let sum = |dim: &Dim| (same && (full || !dim.is_zero())).then(|| formula(dim));
-        let kept = symbolic.cache.of_unknown_size == 0 || !symbolic.cache.bytes.is_zero();
-        Self {
-            macs: sum(&symbolic.totals.macs),
-            flops: sum(&symbolic.totals.flops),
-            int_ops: sum(&symbolic.totals.int_ops),
-            bytes: sum(&symbolic.totals.bytes()),
-            fused_bytes: sum(&symbolic.fused_bytes),
-            compulsory_bytes: sum(&symbolic.compulsory_bytes),
-            kv_cache_bytes: kept.then(|| formula(&symbolic.cache.bytes)),
-            peak_activation_bytes: sum(&symbolic.peak_formula()),
-            elsewhere: super::agreement::elsewhere(symbolic, numeric, bindings),
-        }
-    }
-}
-
-impl CoverageReport {
-    fn of(model: &Model, analysis: &Analysis) -> Self {
-        let graph = &model.graph;
-        let coverage = analysis.coverage;
-        let mut unknown = BTreeMap::new();
-        for (node, report) in graph.nodes.iter().zip(&analysis.nodes) {
-            if report.status == Status::Unknown {
-                *unknown.entry(node.qualified_op()).or_insert(0) += 1;
-            }
-        }
-        Self {
-            nodes: coverage.nodes,
-            known: coverage.known,
-            percent: coverage.percent(),
-            weights_percent: coverage.weights_percent(),
-            tensors_percent: model.tensors.as_ref().map(|account| account.percent()),
-            tensors: model.tensors.as_deref().map(super::tensor::AccountReport::of),
-            unknown,
-        }
-    }
-}
-
-/// A walk at given sizes.
-type Ahead = (Bindings, Analysis);
-
-/// The walk with open sizes, and beside it, of a large model, the one at the sizes that the report will most
-/// likely be for: symbols of the inputs that have no value are one.
-fn walks(model: &Model, bindings: &Bindings) -> (Analysis, Option<Ahead>) {
-    let mut all = bindings.clone();
-    for symbol in crate::analysis::input_symbols(&model.graph) {
-        all.entry(symbol).or_insert(1);
-    }
-    let open = || analyze(model, &Bindings::new());
-    if !is_large(model) || all.is_empty() {
-        return (open(), None);
-    }
-    let (numeric, symbolic) = beside(model, || analyze(model, &all), open);
-    (symbolic, Some((all, numeric)))
-}
-
-/// Gives every symbol of the inputs that has no value one, and lists them.
-fn unset(symbolic: &Analysis, all: &mut Bindings) -> Vec<Assumption> {
-    let mut assumptions = Vec::new();
-    for symbol in &symbolic.symbols {
-        if !all.contains_key(symbol) && !symbolic.limits.contains_key(symbol) {
-            all.insert(symbol.clone(), 1);
-            let symbol = symbol.to_string();
-            assumptions.push(Assumption { symbol, value: 1, data_dependent: false });
-        }
-    }
-    // A mask that nobody gave a length is as long as what it masks.
-    if let Some((total, sum)) = super::phases::total(&symbolic.cache) {
-        let listed = assumptions.iter_mut().find(|a| *a.symbol == *total);
-        if let (Some(listed), Ok(value)) = (listed, sum.eval(all)) {
-            listed.value = u64::try_from(value).unwrap_or(u64::MAX);
-            all.insert(total, value);
-        }
-    }
-    assumptions
-}
-
-/// The walk that numbers come from, at the sizes themselves: a formula may hold for most sizes and not at
-/// these, such as a product where one of them is one. Data-dependent sizes join `all` at the
-/// most that they can be, where something limits them, and are listed.
-fn settle(
-    model: &Model,
-    symbolic: &Analysis,
-    all: &mut Bindings,
-    assumptions: &mut Vec<Assumption>,
-    ahead: Option<Ahead>,
-) -> Option<Analysis> {
-    let again = !all.is_empty() || symbolic.overflows();
-    let ahead = ahead.filter(|(sizes, _)| sizes == all).map(|(_, analysis)| analysis);
-    let settled = again.then(|| ahead.unwrap_or_else(|| analyze(model, all)));
-    let found = settled.as_ref().unwrap_or(symbolic);
-    let most = found.most(all);
-    let decided = !found.limits.is_empty() || found.overflows();
-    let settled = if decided { Some(found.at_most(model, all)) } else { settled };
-    for (symbol, value) in most.into_iter().filter(|(s, _)| symbolic.symbols.contains(s)) {
-        let shown = u64::try_from(value).unwrap_or(u64::MAX);
-        let name = symbol.to_string();
-        assumptions.push(Assumption { symbol: name, value: shown, data_dependent: true });
-        all.insert(symbol, value);
-    }
-    settled
-}
-
-/// A formula as text.
-fn formula(dim: &Dim) -> String {
-    if dim.is_overflow() {
-        return format!("too long to write down: more than {MAX_TERMS} terms");
-    }
-    dim.to_string()
 }

@@ -126,7 +126,7 @@ impl<'b> Evaluator<'b> {
         u64::try_from(value.map_err(Uncountable::Eval)?.max(0)).map_err(|_| Uncountable::TooLarge)
     }
 
-    /// Every node, in file order.
+    /// Every node of the graph itself, in file order.
     pub(super) fn ops(
         &self,
         graph: &Graph,
@@ -145,7 +145,6 @@ impl<'b> Evaluator<'b> {
             let (inputs, outputs) = (tensors(&node.inputs), tensors(&node.outputs));
             ops.push(self.op(node, report, inputs, outputs)?);
         }
-        super::bodies::add(self, graph, &numeric.nodes, &mut ops)?;
         Ok(ops)
     }
 

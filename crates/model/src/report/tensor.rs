@@ -1,8 +1,18 @@
-//! Tensors of a report that several nodes have at their ports.
+//! Tensors of a report, and what became of those of files that hold no graph.
 
-use super::TensorReport;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
+
+/// A tensor; sizes that are not known are null.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct TensorReport {
+    pub name: String,
+    pub dtype: Option<String>,
+    pub shape: Option<Vec<Option<u64>>>,
+    /// The shape in the model's symbols.
+    pub symbolic: String,
+}
 
 /// A tensor that is held once for all its readers; as text it is a [`TensorReport`].
 #[derive(Debug, Clone)]
@@ -41,7 +51,7 @@ impl<'de> Deserialize<'de> for SharedTensor {
 }
 
 /// So many tensors, elements as stored, and bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct TallyReport {
     pub tensors: u64,
@@ -56,7 +66,7 @@ impl From<crate::ir::Tally> for TallyReport {
 }
 
 /// What became of the tensors of files that hold no graph.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AccountReport {
     /// Whether there are files, and not a configuration alone.
     pub checked: bool,

@@ -1,6 +1,6 @@
 //! Branches and loops.
 
-use super::lower::{Cx, Shared};
+use super::cx::{Cx, Shared};
 use super::program::{Body, Def, Source, index, number};
 use super::tensor::Constant;
 use super::value::{Place, Val};

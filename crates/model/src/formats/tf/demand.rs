@@ -1,6 +1,7 @@
 //! What of a body is needed for some of its results, down through the functions that it calls.
 
-use super::program::{Body, Library, Node, Source, index, number};
+use super::library::Library;
+use super::program::{Body, Node, Source, index, number, ordered};
 use crate::formats::LoadError;
 use crate::formats::error::invalid;
 use crate::formats::limits::MAX_DEPTH;
@@ -115,7 +116,7 @@ impl Demands {
     ) -> Result<Demand, LoadError> {
         let ends: Vec<Source> =
             body.returns.iter().zip(wanted).filter(|(_, w)| **w).map(|(s, _)| *s).collect();
-        let order = ordered(body, &ends, library)?;
+        let order = ordered(body, &ends, &mut library.steps)?;
         let mut demand =
             Demand { order: Vec::new(), args: vec![false; body.args.len()], ports: HashMap::new() };
         for end in ends {
@@ -125,7 +126,7 @@ impl Demands {
             let Some(ports) = demand.ports.get(id).cloned() else { continue };
             let node = body.node(*id);
             let needed = self.inputs(node, &ports, library, depth)?;
-            library.step(1 + node.inputs.len())?;
+            library.steps.add(1 + node.inputs.len())?;
             for (source, _) in node.inputs.iter().zip(needed).filter(|(_, needed)| *needed) {
                 demand.need(*source, body).map_err(|_| missing(node))?;
             }
@@ -184,7 +185,7 @@ impl Demands {
         };
         or(&mut needed, &self.of(cond, &[true], library, depth + 1)?.args);
         loop {
-            library.step(all)?;
+            library.steps.add(all)?;
             let before = needed.clone();
             let wanted = padded(&needed, body.returns.len());
             or(&mut needed, &self.of(body, &wanted, library, depth + 1)?.args);
@@ -228,53 +229,4 @@ fn mask(ports: &[u32], count: usize) -> Vec<bool> {
 
 fn padded(flags: &[bool], count: usize) -> Vec<bool> {
     (0..count).map(|at| flags.get(at).copied().unwrap_or(false)).collect()
-}
-
-/// All nodes that these values depend on, each after what it reads.
-pub(super) fn ordered(
-    body: &Body,
-    ends: &[Source],
-    library: &mut Library,
-) -> Result<Vec<u32>, LoadError> {
-    /// Not seen, being looked at, done.
-    #[derive(Clone, Copy, PartialEq)]
-    enum Mark {
-        No,
-        Open,
-        Done,
-    }
-    library.step(body.nodes.len() / 16)?;
-    let mut marks = vec![Mark::No; body.nodes.len()];
-    let (mut order, mut stack) = (Vec::new(), Vec::new());
-    for end in ends {
-        if let Source::Node(id, _) = end {
-            stack.push((*id, 0));
-        }
-        while let Some((id, next)) = stack.pop() {
-            let Some(node) = body.nodes.get(index(id)) else { continue };
-            if next == 0 {
-                match marks[index(id)] {
-                    Mark::Done => continue,
-                    Mark::Open => {
-                        let place = format!("node `{}`", node.def.name);
-                        return Err(invalid(place, "waits for itself"));
-                    }
-                    Mark::No => marks[index(id)] = Mark::Open,
-                }
-            }
-            library.step(1)?;
-            let Some(input) = node.inputs.get(next) else {
-                marks[index(id)] = Mark::Done;
-                order.push(id);
-                continue;
-            };
-            stack.push((id, next + 1));
-            if let Source::Node(other, _) = input {
-                if marks[index(*other)] != Mark::Done {
-                    stack.push((*other, 0));
-                }
-            }
-        }
-    }
-    Ok(order)
 }

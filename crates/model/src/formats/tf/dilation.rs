@@ -2,17 +2,9 @@
 //! padding and strides, `BatchToSpaceND(d)`. They are one convolution of dilation d, and TensorFlow's own
 //! converter takes them so.
 
-use super::program::{Body, Node, Source, index};
+use super::program::{Body, Dilation, Node, Source, index};
 use super::tensor;
 use std::sync::Arc;
-
-/// What the blocks around a convolution stand for, by its spatial axes.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Dilation {
-    pub(super) dilations: Vec<i64>,
-    /// Before each axis, then after each.
-    pub(super) pads: Vec<i64>,
-}
 
 /// The integers of a constant.
 pub(super) fn constant(body: &Body, source: Source) -> Option<Vec<i64>> {

@@ -1,8 +1,9 @@
 //! What of a file is the model: its meta graph, its signature, its inputs and outputs.
 
 use super::flow;
+use super::library::Library;
 use super::messages::{GraphDef, MetaGraph, PortInfo, SavedModel, Shape, Signature};
-use super::program::{Body, Library, Source, index, number};
+use super::program::{Body, Source, index, number};
 use super::tensor;
 use super::value::Val;
 use crate::dim::Dim;

@@ -7,18 +7,18 @@
 mod branches;
 mod frames;
 
-use super::program::{Body, Library, Node, Source, index};
+use super::program::{Body, Node, Source, Steps, index};
 use crate::formats::LoadError;
 use std::collections::HashMap;
 
 /// Finds loops and branches that the returns of a body depend on, and puts nodes with bodies in their place.
-pub(super) fn structure(body: &mut Body, library: &mut Library) -> Result<(), LoadError> {
+pub(super) fn structure(body: &mut Body, steps: &mut Steps) -> Result<(), LoadError> {
     let flows = |n: &Node| matches!(plain(&n.def.op), "Merge" | "Exit" | "Switch");
     if !body.nodes.iter().any(flows) {
         return Ok(());
     }
-    frames::structure(body, library)?;
-    branches::structure(body, library)
+    frames::structure(body, steps)?;
+    branches::structure(body, steps)
 }
 
 /// The name of an operator without the mark that it passes on a reference.

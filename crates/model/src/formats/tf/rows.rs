@@ -11,7 +11,7 @@ mod shapes;
 mod various;
 
 use super::control::cast;
-use super::lower::Cx;
+use super::cx::Cx;
 use super::program::Def;
 use super::tensor;
 use super::value::{Place, Val};

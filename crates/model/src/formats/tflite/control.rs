@@ -1,7 +1,7 @@
 //! Operators that run subgraphs: calls are put in place, branches and loops become bodies.
 
-use super::lower::{Passed, call};
 use super::site::{Made, Site, hint};
+use super::subgraph::{Passed, call};
 use crate::formats::draft::{Draft, Op};
 use crate::formats::error::invalid;
 use crate::formats::{LoadError, LoadErrorKind};

@@ -305,6 +305,14 @@ pub(super) const CUSTOM: &[Row] = &[
     by("UnidirectionalSequenceGRU", "rooflens.SequenceGRU", recurrent::gru_sequence),
 ];
 
+/// Writes what the operator at a site becomes; nothing where no row knows it.
+pub(super) fn lower(site: &mut Site<'_, '_, '_>) -> Made {
+    match find(&site.op.name, site.op.custom) {
+        Some(row) => row.lower(site),
+        None => Ok(None),
+    }
+}
+
 /// The row of an operator.
 pub(super) fn find(name: &str, custom: bool) -> Option<&'static Row> {
     let rows = if custom { CUSTOM } else { ROWS };
@@ -314,7 +322,7 @@ pub(super) fn find(name: &str, custom: bool) -> Option<&'static Row> {
 
 impl Row {
     /// Writes what an operator becomes.
-    pub(super) fn lower(&self, site: &mut Site<'_, '_, '_>) -> Made {
+    fn lower(&self, site: &mut Site<'_, '_, '_>) -> Made {
         let op = match self.how {
             How::By(lower) => return lower(site),
             How::Same(op) | How::Fused(op) => Op::onnx(op),

@@ -23,6 +23,8 @@ pub(super) struct Shared<'f> {
     pub(super) file: &'f File<'f>,
     /// What is in each variable, where a subgraph that initialises gives it something.
     pub(super) variables: BTreeMap<Key, TensorInfo>,
+    /// Writes what an operator becomes, by its row in the table; some rows write subgraphs.
+    pub(super) lower: fn(&mut Site<'_, '_, '_>) -> Made,
 }
 
 /// A subgraph that is being written, and what its tensors are so far.

@@ -8,6 +8,7 @@ mod index;
 mod making;
 mod movement;
 mod normalization;
+mod operands;
 mod pooling;
 mod quantized;
 mod recurrent;
@@ -283,13 +284,11 @@ fn lower(site: &mut Site<'_, '_>, row: &Row, arguments: &Args) -> Lowered<Value>
             site.unary(Op::onnx(op), &x)?
         }
         How::Float(op) => {
-            let x = elementwise::floating(site, &arguments.x()?)?;
+            let x = operands::floating(site, &arguments.x()?)?;
             site.unary(Op::onnx(op), &x)?
         }
-        How::Two(op) => elementwise::pair(site, op, arguments)?,
-        How::Compare(op) => {
-            elementwise::pair_of(site, op, arguments, true)?.typed(Some(DType::Bool))
-        }
+        How::Two(op) => operands::pair(site, op, arguments)?,
+        How::Compare(op) => operands::pair_of(site, op, arguments, true)?.typed(Some(DType::Bool)),
     }))
 }
 

@@ -1,4 +1,4 @@
-//! Modules and constants as a pickle has them, and the tensors that they store.
+//! Modules and constants as a pickle has them, with the tensors that they hold.
 
 use super::super::LoadError;
 use super::super::checked::{MAX_FLOATS, checked_dim, checked_rank};
@@ -6,6 +6,7 @@ use super::super::contents::elements;
 use super::super::error::{invalid, malformed};
 use super::archive::Files;
 use super::pickle::{Id, Part, Pickle};
+use super::stored::Stored;
 use super::value::{Object, Value};
 use crate::ir::{DType, MAX_TRACKED, TensorInfo};
 use std::cell::RefCell;
@@ -14,23 +15,6 @@ use std::rc::Rc;
 
 /// Objects nest no deeper.
 const MAX_NESTING: usize = 100;
-
-/// A tensor that the file stores, before it is part of a graph.
-pub(super) struct Stored {
-    /// Its name in the model: that of the first attribute that holds it.
-    pub(super) name: RefCell<Rc<str>>,
-    /// Type, sizes and, where they are few, elements.
-    pub(super) info: TensorInfo,
-    /// Its sizes.
-    pub(super) sizes: Vec<i64>,
-    /// What tells it from others: where it lies, and how.
-    pub(super) key: Key,
-    /// Scale and zero of a quantised tensor; those of the first channel where each has its own.
-    pub(super) quantized: Option<(f64, i64)>,
-}
-
-/// Where a tensor lies: its storage, the first element, sizes and strides.
-pub(super) type Key = (Rc<str>, i64, Vec<i64>, Vec<i64>);
 
 /// An object whose state a method of its class takes.
 pub(super) type Pending = (Rc<Object>, Value);

@@ -2,7 +2,7 @@
 
 use super::super::draft::{Draft, Op};
 use super::super::error::invalid;
-use super::objects::{Key, Stored};
+use super::stored::{Key, Stored};
 use super::value::{At, Kind, Lowered, Tensor, Value, unable};
 use crate::dim::Dim;
 use crate::ir::{Attr, DType, Diagnostic, Elem, Graph, Severity, TensorInfo, ValueId, Weight};

@@ -2,7 +2,7 @@
 
 use super::super::error::invalid;
 use super::super::{LoadError, LoadErrorKind};
-use super::objects::Stored;
+use super::stored::Stored;
 use crate::ir::{DType, ValueId};
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -3,7 +3,7 @@
 use super::{Redirect, pivot, plain, reached};
 use crate::formats::LoadError;
 use crate::formats::tf::dilation::constant;
-use crate::formats::tf::program::{Body, Def, Library, Node, Source, index, number};
+use crate::formats::tf::program::{Body, Def, Node, Source, Steps, index, number, ordered};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ struct Group {
 }
 
 /// Puts branches in the place of merges that the returns depend on.
-pub(super) fn structure(body: &mut Body, library: &mut Library) -> Result<(), LoadError> {
+pub(super) fn structure(body: &mut Body, steps: &mut Steps) -> Result<(), LoadError> {
     let seen = reached(body, &body.returns);
     let merges: Vec<u32> = (0..body.nodes.len())
         .map(number)
@@ -31,19 +31,19 @@ pub(super) fn structure(body: &mut Body, library: &mut Library) -> Result<(), Lo
         return Ok(());
     }
     let ends: Vec<Source> = merges.iter().map(|id| Source::Node(*id, 0)).collect();
-    let order = super::super::demand::ordered(body, &ends, library)?;
+    let order = ordered(body, &ends, steps)?;
     let mut redirect = Redirect::default();
     let mut groups: Vec<Group> = Vec::new();
     for id in order.into_iter().filter(|id| merges.contains(id)) {
         let inputs = &body.node(id).inputs;
         let sides = [redirect.of(inputs[0]), redirect.of(inputs[1])];
         let near = [
-            switches(body, &redirect, sides[0], true, library)?,
-            switches(body, &redirect, sides[1], true, library)?,
+            switches(body, &redirect, sides[0], true, steps)?,
+            switches(body, &redirect, sides[1], true, steps)?,
         ];
         let far = [
-            switches(body, &redirect, sides[0], false, library)?,
-            switches(body, &redirect, sides[1], false, library)?,
+            switches(body, &redirect, sides[0], false, steps)?,
+            switches(body, &redirect, sides[1], false, steps)?,
         ];
         // Whether the first of the merged values is that of the true side.
         let found = opposite(&near).or_else(|| opposite(&far));
@@ -54,7 +54,7 @@ pub(super) fn structure(body: &mut Body, library: &mut Library) -> Result<(), Lo
             redirect.put(id, 0, if taken { yes } else { no });
             continue;
         }
-        grouped(body, &mut redirect, &mut groups, id, predicate, [no, yes], library)?;
+        grouped(body, &mut redirect, &mut groups, id, predicate, [no, yes], steps)?;
     }
     redirect.apply(body);
     Ok(())
@@ -100,7 +100,7 @@ fn switches(
     redirect: &Redirect,
     from: Source,
     decided: bool,
-    library: &mut Library,
+    steps: &mut Steps,
 ) -> Result<Vec<Side>, LoadError> {
     let (mut found, mut seen, mut stack) = (Vec::new(), HashSet::new(), vec![from]);
     while let Some(source) = stack.pop() {
@@ -117,7 +117,7 @@ fn switches(
         if !seen.insert(id) {
             continue;
         }
-        library.step(1)?;
+        steps.add(1)?;
         let node = body.node(id);
         stack.extend(&node.inputs);
         let pivots = node.controls.iter().filter(|c| pivot(body, **c));
@@ -158,7 +158,7 @@ fn dependent(
     redirect: &Redirect,
     predicate: Source,
     from: Source,
-    library: &mut Library,
+    steps: &mut Steps,
 ) -> Result<HashMap<u32, bool>, LoadError> {
     // Each node comes after what it reads.
     let mut depends: HashMap<u32, bool> = HashMap::new();
@@ -175,7 +175,7 @@ fn dependent(
         if own(source) || depends.get(&id).is_some_and(|_| next == 0) {
             continue;
         }
-        library.step(1)?;
+        steps.add(1)?;
         let edges = edges(id);
         depends.entry(id).or_insert(false);
         if let Some(edge) = edges.get(next) {
@@ -198,9 +198,9 @@ fn part(
     redirect: &Redirect,
     predicate: Source,
     from: Source,
-    library: &mut Library,
+    steps: &mut Steps,
 ) -> Result<Part, LoadError> {
-    let depends = dependent(body, redirect, predicate, from, library)?;
+    let depends = dependent(body, redirect, predicate, from, steps)?;
     let own = |source| side(body, redirect, source).is_some_and(|(p, _)| p == predicate);
     let is_inside = |id: &u32| depends.get(id) == Some(&true) || body.node(*id).def.op == "Const";
     // Whatever the value reads inside.
@@ -223,7 +223,7 @@ fn part(
         if !outside.contains(&read) {
             outside.push(read);
         }
-        library.step(outside.len())?;
+        steps.add(outside.len())?;
     }
     Ok(Part { inside, outside })
 }
@@ -236,24 +236,24 @@ fn grouped(
     merge: u32,
     predicate: Source,
     sides: [Source; 2],
-    library: &mut Library,
+    steps: &mut Steps,
 ) -> Result<(), LoadError> {
     let mut parts = Vec::new();
     for side in sides {
-        parts.push(part(body, redirect, predicate, side, library)?);
+        parts.push(part(body, redirect, predicate, side, steps)?);
     }
     let work = |id: &&u32| body.node(**id).def.op != "Const";
     let inside: HashSet<u32> =
         parts.iter().flat_map(|p| p.inside.iter().filter(work)).copied().collect();
     let outside: Vec<Source> = parts.iter().flat_map(|p| p.outside.iter().copied()).collect();
-    library.step(groups.len())?;
+    steps.add(groups.len())?;
     let shared = groups.iter().position(|g| {
         g.predicate == predicate && !inside.is_disjoint(&g.inside) && !inside.contains(&g.made)
     });
     let shared = match shared {
         Some(at) => {
             let before = super::reached(body, &outside);
-            library.step(body.nodes.len() / 8)?;
+            steps.add(body.nodes.len() / 8)?;
             Some(at).filter(|at| !before[index(groups[*at].made)])
         }
         None => None,
@@ -273,7 +273,7 @@ fn grouped(
     group.merges.push(sides);
     group.inside.extend(inside);
     redirect.put(merge, 0, Source::Node(group.made, number(group.merges.len() - 1)));
-    rebuild(body, redirect, &groups[at], library)
+    rebuild(body, redirect, &groups[at], steps)
 }
 
 /// Makes the bodies of a branch from all its merges.
@@ -281,13 +281,13 @@ fn rebuild(
     body: &mut Body,
     redirect: &Redirect,
     group: &Group,
-    library: &mut Library,
+    steps: &mut Steps,
 ) -> Result<(), LoadError> {
     let (mut outside, mut inside) = (Vec::new(), [Vec::new(), Vec::new()]);
     for merge in &group.merges {
         for (at, side) in merge.iter().enumerate() {
-            let part = part(body, redirect, group.predicate, *side, library)?;
-            library.step(part.outside.len() * (1 + outside.len()) / 8)?;
+            let part = part(body, redirect, group.predicate, *side, steps)?;
+            steps.add(part.outside.len() * (1 + outside.len()) / 8)?;
             for source in part.outside {
                 if !outside.contains(&source) {
                     outside.push(source);

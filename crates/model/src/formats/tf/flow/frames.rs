@@ -4,7 +4,7 @@ use super::{Redirect, pivot, plain, reached};
 use crate::formats::LoadError;
 use crate::formats::error::invalid;
 use crate::formats::limits::MAX_DEPTH;
-use crate::formats::tf::program::{Body, Def, Library, Node, Source, index, number};
+use crate::formats::tf::program::{Body, Def, Node, Source, Steps, index, number};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ enum State {
 
 struct Frames<'a> {
     body: &'a mut Body,
-    library: &'a mut Library,
+    steps: &'a mut Steps,
     list: Vec<Frame>,
     states: Vec<State>,
     /// The frame of an exit.
@@ -48,12 +48,12 @@ struct Frames<'a> {
 }
 
 /// Puts a node with bodies in the place of every frame that the returns depend on.
-pub(super) fn structure(body: &mut Body, library: &mut Library) -> Result<(), LoadError> {
+pub(super) fn structure(body: &mut Body, steps: &mut Steps) -> Result<(), LoadError> {
     let seen = reached(body, &body.returns);
     let (frames, exits) = collect(body, &seen)?;
     let states = vec![State::Waiting; frames.len()];
     let mut all =
-        Frames { body, library, list: frames, states, exits, redirect: Redirect::default() };
+        Frames { body, steps, list: frames, states, exits, redirect: Redirect::default() };
     for at in 0..all.list.len() {
         if all.list[at].variables.iter().any(|v| !v.exits.is_empty()) {
             all.build(at, 0)?;
@@ -224,7 +224,7 @@ impl Frames<'_> {
             args: args.collect(),
             returns: ends.iter().map(resolve).collect(),
         };
-        super::branches::structure(&mut body, self.library)?;
+        super::branches::structure(&mut body, self.steps)?;
         crate::formats::tf::dilation::fuse(&mut body);
         Ok(body)
     }
@@ -243,7 +243,7 @@ impl Frames<'_> {
             if frame.arguments.contains_key(&id) || !seen.insert(id) {
                 continue;
             }
-            self.library.step(1)?;
+            self.steps.add(1)?;
             if let Some(other) = self.exits.get(&id).copied() {
                 self.build(other, depth + 1)?;
                 seen.remove(&id);

@@ -4,7 +4,7 @@ use super::super::super::draft::Op;
 use super::super::site::Site;
 use super::super::value::{Lowered, Tensor, Value, unable};
 use super::contraction::project;
-use super::elementwise::with;
+use super::operands::with;
 use super::{Args, Row, own, single};
 
 #[rustfmt::skip]

@@ -3,7 +3,7 @@
 use super::super::super::draft::Op;
 use super::super::site::Site;
 use super::super::value::{Lowered, Tensor, Value, unable};
-use super::elementwise::{with, with_number};
+use super::operands::{with, with_number};
 use super::{Args, Row, own};
 use crate::ir::DType;
 

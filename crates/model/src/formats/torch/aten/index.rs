@@ -3,7 +3,7 @@
 use super::super::super::draft::Op;
 use super::super::site::Site;
 use super::super::value::{Lowered, Pieces, Tensor, Value, unable};
-use super::elementwise::operand;
+use super::operands::operand;
 use super::{Args, Row, own, signed};
 use crate::ir::DType;
 use std::rc::Rc;

@@ -196,8 +196,8 @@ fn linspace(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let made = site.emit(Op::onnx("Range"), &[Some(&zero), Some(&count), Some(&one)])?;
     let dtype = arguments.dtype(3, "dtype").unwrap_or(DType::F32);
     let made = site.cast(&made.ranked(Some(1)), dtype)?;
-    let made = super::elementwise::with_number(site, "Mul", &made, 1.0)?;
-    tensor(super::elementwise::with_number(site, "Add", &made, 0.0)?)
+    let made = super::operands::with_number(site, "Mul", &made, 1.0)?;
+    tensor(super::operands::with_number(site, "Add", &made, 0.0)?)
 }
 
 fn eye(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {

@@ -4,7 +4,7 @@ use super::super::super::draft::Op;
 use super::super::numbers;
 use super::super::site::Site;
 use super::super::value::{Lowered, Pieces, Tensor, Value, unable};
-use super::elementwise::operand;
+use super::operands::operand;
 use super::{Args, Row, axis, own, signed};
 use crate::ir::DType;
 use std::rc::Rc;

@@ -3,7 +3,7 @@
 use super::super::super::draft::Op;
 use super::super::site::Site;
 use super::super::value::{Lowered, Tensor, Value, unable};
-use super::elementwise::with;
+use super::operands::with;
 use super::{Args, Row, own, signed, single};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, TensorInfo};
@@ -189,7 +189,7 @@ fn lrn(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 fn soft(site: &mut Site<'_, '_>, op: &str, x: &Tensor, arguments: &Args) -> Lowered<Value> {
     let x = match arguments.dtype(2, "dtype") {
         Some(dtype) if arguments.get(2, "half_to_float").is_none() => site.cast(x, dtype)?,
-        _ => super::elementwise::floating(site, x)?,
+        _ => super::operands::floating(site, x)?,
     };
     let op = Op::onnx(op).with("axis", arguments.int(1, "dim", -1)?);
     Ok(Value::Tensor(site.unary(op, &x)?))

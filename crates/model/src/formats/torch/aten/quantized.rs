@@ -234,7 +234,7 @@ fn conv_dynamic(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let op = window(&packed, "ConvInteger");
     let whole = site.emit(op, &[Some(&parts[0]), Some(&packed.weight)])?;
     let made = site.cast(&whole.typed(Some(DType::I32)), DType::F32)?;
-    tensor(super::elementwise::with(site, "Mul", &made, &parts[1])?.ranked(x.rank()))
+    tensor(super::operands::with(site, "Mul", &made, &parts[1])?.ranked(x.rank()))
 }
 
 fn linear(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {

@@ -3,7 +3,7 @@
 use super::super::super::draft::Op;
 use super::super::site::Site;
 use super::super::value::{Lowered, Tensor, Value, unable};
-use super::elementwise::{floating, pair, with};
+use super::operands::{floating, pair, with};
 use super::{Args, Row, own, signed};
 use crate::ir::DType;
 
