@@ -1,5 +1,6 @@
 //! How a [`Dim`] reads: highest degree first, common symbols drawn out in front.
 
+use super::term::quotient_factors;
 use super::{Atom, Dim, Term, View};
 use std::fmt::{self, Write};
 
@@ -16,7 +17,7 @@ impl fmt::Display for Dim {
                 let inner: Vec<Term> = terms
                     .iter()
                     .map(|t| {
-                        let rest = super::quotient_factors(&t.factors, &common);
+                        let rest = quotient_factors(&t.factors, &common);
                         Term::new(rest.unwrap_or_else(super::Monomial::one), t.coefficient())
                     })
                     .collect();

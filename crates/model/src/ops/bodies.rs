@@ -105,3 +105,65 @@ impl Bodies {
         output.and_then(|output| body.outputs.get(output).copied())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::Attr;
+
+    fn node(op: &str, opset: i64, inputs: u32) -> Node {
+        let mut node = Node {
+            name: "n".into(),
+            op_type: op.into(),
+            domain: "".into(),
+            opset,
+            inputs: (0..inputs).map(|i| Some(ValueId(i))).collect(),
+            outputs: Vec::new(),
+            attrs: crate::ir::Attrs::default(),
+        };
+        node.attrs.set("num_scan_inputs", Attr::Int(1));
+        node
+    }
+
+    fn body(inputs: u32, outputs: u32) -> Graph {
+        Graph {
+            inputs: (0..inputs).map(ValueId).collect(),
+            outputs: (inputs..inputs + outputs).map(ValueId).collect(),
+            ..Graph::default()
+        }
+    }
+
+    #[test]
+    fn a_loop_carries_what_it_reads_from_port_two_on() {
+        let (node, body) = (node("Loop", 21, 3), body(3, 3));
+        let bodies = Bodies::of(&node);
+        let ports: Vec<_> = (0..3).map(|i| bodies.port_of_input(&node, &body, i)).collect();
+        assert_eq!(ports, [None, None, Some((2, false))]);
+        let ends: Vec<_> = (0..3).map(|i| bodies.becomes(&node, i)).collect();
+        assert_eq!(ends, [Becomes::Nothing, Becomes::Output(0), Becomes::Part(1)]);
+        assert_eq!(bodies.next(&node, &body, 2), Some(ValueId(4)));
+        assert_eq!((bodies.next(&node, &body, 0), bodies.views(&node, &body)), (None, Vec::new()));
+    }
+
+    #[test]
+    fn a_scan_slices_its_last_inputs_behind_the_lengths_of_early_versions() {
+        for (opset, inputs, state) in [(9, 2, 0), (8, 3, 1)] {
+            let (node, body) = (node("Scan", opset, inputs), body(2, 2));
+            let bodies = Bodies::of(&node);
+            assert_eq!(bodies.port_of_input(&node, &body, 0), Some((state, false)));
+            assert_eq!(bodies.port_of_input(&node, &body, 1), Some((state + 1, true)));
+            assert_eq!(bodies.views(&node, &body), [ValueId(1)]);
+            assert_eq!(bodies.becomes(&node, 0), Becomes::Output(0));
+            assert_eq!(bodies.becomes(&node, 1), Becomes::Part(1));
+        }
+    }
+
+    #[test]
+    fn all_that_a_branch_gives_is_the_nodes_and_operators_without_bodies_give_nothing() {
+        let (choice, body) = (node("If", 21, 1), body(0, 2));
+        assert_eq!(Bodies::of(&choice).becomes(&choice, 1), Becomes::Output(1));
+        assert_eq!(Bodies::of(&choice).port_of_input(&choice, &body, 0), None);
+        let relu = node("Relu", 21, 1);
+        assert_eq!(Bodies::of(&relu).becomes(&relu, 0), Becomes::Nothing);
+    }
+}

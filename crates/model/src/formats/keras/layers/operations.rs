@@ -1,6 +1,7 @@
 //! Calls of `keras.ops`, and of TensorFlow's functions in models of Keras 2: each is a node of the configuration.
 
 mod arithmetic;
+mod indexing;
 mod movement;
 mod names;
 mod network;
@@ -29,7 +30,22 @@ pub(in super::super) struct Row {
     write: Write,
 }
 
-const FAMILIES: &[&[Row]] = &[arithmetic::ROWS, movement::ROWS, network::ROWS];
+const fn row(name: &'static str, becomes: &'static str, write: Write) -> Row {
+    Row { name, becomes, write }
+}
+
+// One result, as most rows have.
+#[allow(clippy::unnecessary_wraps)]
+fn one(t: T) -> Maybe {
+    Ok(Some(vec![t]))
+}
+
+/// A number of axes or elements as files and attributes have it.
+fn at(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+const FAMILIES: &[&[Row]] = &[arithmetic::ROWS, indexing::ROWS, movement::ROWS, network::ROWS];
 
 /// The rows of all operations.
 pub(in super::super) fn rows() -> impl Iterator<Item = &'static Row> {

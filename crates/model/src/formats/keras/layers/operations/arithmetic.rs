@@ -3,12 +3,8 @@
 use super::super as layers;
 use super::super::super::super::draft::Op;
 use super::super::super::site::{Site, T};
-use super::{Asked, LoadError, Maybe, Row, X};
+use super::{Asked, LoadError, Maybe, Row, X, one, row};
 use crate::ir::DType;
-
-const fn row(name: &'static str, becomes: &'static str, write: super::Write) -> Row {
-    Row { name, becomes, write }
-}
 
 macro_rules! rows {
     ($($write:ident: $($name:literal => $op:literal),+;)+) => {
@@ -54,12 +50,6 @@ rows! {
 
 fn op(asked: &Asked<'_, '_>) -> &'static str {
     NAMES.iter().find(|(name, _)| *name == asked.name).map_or("Identity", |(_, op)| op)
-}
-
-// One result for all rows.
-#[allow(clippy::unnecessary_wraps)]
-fn one(t: T) -> Maybe {
-    Ok(Some(vec![t]))
 }
 
 fn unary<'j>(site: &mut Site<'_, '_, 'j>, asked: &Asked<'_, 'j>) -> Maybe {

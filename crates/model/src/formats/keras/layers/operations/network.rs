@@ -4,13 +4,9 @@ use super::super::super::super::draft::Op;
 use super::super::super::site::{Site, T};
 use super::super::{self as layers, Window};
 use super::arithmetic::{activation, promoted};
-use super::{Asked, LoadError, Maybe, Row};
+use super::{Asked, LoadError, Maybe, Row, at, one, row};
 use crate::ir::DType;
 use serde_json::Value;
-
-const fn row(name: &'static str, becomes: &'static str, write: super::Write) -> Row {
-    Row { name, becomes, write }
-}
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
@@ -67,16 +63,6 @@ pub(super) const ROWS: &[Row] = &[
     row("TfMaxPool", "MaxPool", pool),
     row("Threshold", "ThresholdedRelu", activate),
 ];
-
-// One result for all rows.
-#[allow(clippy::unnecessary_wraps)]
-fn one(t: T) -> Maybe {
-    Ok(Some(vec![t]))
-}
-
-fn at(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
 
 /// The name of an activation from that of its operation.
 fn activate<'j>(site: &mut Site<'_, '_, 'j>, asked: &Asked<'_, 'j>) -> Maybe {
