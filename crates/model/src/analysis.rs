@@ -15,6 +15,7 @@ mod fusion;
 mod grouped;
 mod held;
 mod live;
+mod made;
 mod memory;
 mod outcome;
 mod parameters;

@@ -27,7 +27,7 @@ impl Walk<'_> {
         outputs: &mut [TensorInfo],
         outer: &Outer<'_>,
     ) -> Result<BTreeSet<usize>, OpError> {
-        if self.comparing.get() || self.made_at.borrow().is_empty() {
+        if self.comparing.get() || self.made.is_empty() {
             return Ok(BTreeSet::new());
         }
         let earlier = self.made_inside(inputs);
@@ -61,7 +61,7 @@ impl Walk<'_> {
     pub(super) fn of_its_own(&self, info: &TensorInfo) -> Result<TensorInfo, OpError> {
         let mut by = BTreeMap::new();
         for name in self.made_inside(std::slice::from_ref(info)) {
-            let limit = self.limits.borrow().get(&name).cloned().flatten();
+            let limit = self.made.limits().get(&name).cloned().flatten();
             by.insert(name, self.fresh("carried", limit)?);
         }
         Ok(if by.is_empty() { info.clone() } else { info.map(&|size| size.replace(&by)) })
@@ -73,9 +73,7 @@ impl Walk<'_> {
         for info in inputs {
             symbols(info, &mut names);
         }
-        let (places, here) = (self.made_at.borrow(), self.place.borrow());
-        let inside = |name: &Arc<str>| places.get(name).is_some_and(|p| p.starts_with(&here));
-        names.retain(inside);
+        self.made.keep_inside(&mut names);
         names
     }
 
@@ -91,7 +89,7 @@ impl Walk<'_> {
             size.replace_with(&|name| {
                 let like = earlier.get(name)?;
                 // Sizes that are made have no stroke in their names.
-                let other = self.unlike_the_file(format!("{name}/{}", places.get()));
+                let other = self.made.unlike_the_file(format!("{name}/{}", places.get()));
                 others.borrow_mut().insert(other.clone(), like.clone());
                 Some(Dim::count(&other))
             })
@@ -102,26 +100,16 @@ impl Walk<'_> {
 
     /// Does `walk` with the data-dependent sizes `others`, and then forgets all that came of it but its result.
     fn aside<T>(&self, others: &Others, walk: impl FnOnce() -> T) -> T {
-        let limits = self.limits.borrow().clone();
-        let (order, said) = (self.made_in_order.borrow().len(), self.said(None));
-        let (held, bounded, made) = (self.held.so_far(), self.bounded.get(), self.made.get());
-        for (name, like) in others {
-            let limit = limits.get(like).cloned().flatten();
-            self.limits.borrow_mut().insert(name.clone(), limit);
-            self.made_in_order.borrow_mut().push(name.clone());
-        }
-        self.visits.set(self.visits.get().saturating_add(limits.len()));
+        let (held, bounded, said) = (self.held.so_far(), self.bounded.get(), self.said(None));
+        let before = self.made.add_like(others);
+        self.visits.set(self.visits.get().saturating_add(before.len()));
         self.comparing.set(true);
         let result = walk();
         self.comparing.set(false);
-        self.made_at.borrow_mut().retain(|name, _| limits.contains_key(name));
-        self.limits.replace(limits);
-        self.made_in_order.borrow_mut().truncate(order);
-        self.ceiling.borrow_mut().forget();
+        self.made.back_to(before);
         self.said(Some(said));
         self.held.back_to(held);
         self.bounded.set(bounded);
-        self.made.set(made);
         result
     }
 }

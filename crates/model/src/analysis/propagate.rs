@@ -1,16 +1,16 @@
 //! The one walk over the graph: calls each operator's effect in order and fills in bytes.
 
 use super::bodies::Calls;
-use super::ceiling::Ceiling;
 use super::charge;
 use super::equalities::{self, Limits, decided};
 use super::held::{Held, SHORT};
+use super::made::Made;
 use super::outcome::{NodeReport, Outcome};
 use crate::dim::{Bindings, Dim};
 use crate::ir::{Diagnostic, Graph, MAX_RANK, Node, Order, Severity, TensorInfo};
-use crate::ops::{self, Class, Effect, Equality, Op, OpCx, OpError, ROUND, Role, Status};
-use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::ops::{self, Class, Effect, Equality, Op, OpCx, OpError, Role, Status};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Diagnostics beyond this number are counted, not listed.
@@ -26,23 +26,8 @@ const MAX_DEPTH: usize = 32;
 pub(super) struct Walk<'b> {
     bindings: &'b Bindings,
     diagnostics: RefCell<Vec<Diagnostic>>,
-    pub(super) limits: RefCell<Limits>,
-    /// How much they can be.
-    pub(super) ceiling: RefCell<Ceiling<'b>>,
-    /// The same sizes in the order they came up in: the limit of each is given in earlier ones.
-    pub(super) made_in_order: RefCell<Vec<Arc<str>>>,
-    /// Where each of them was made first, those aside that are numbers of rounds.
-    pub(super) made_at: RefCell<BTreeMap<Arc<str>, Vec<usize>>>,
-    /// Symbols in the sizes of the model's inputs: those that a caller chooses.
-    chosen: BTreeSet<Arc<str>>,
-    /// The outermost graph.
-    model: &'b Graph,
-    /// Symbols that the file names, which no size that is made here has; looked for when the first is made.
-    named: OnceCell<BTreeSet<Arc<str>>>,
-    /// The node that is looked at: its position in the graph, after those of the nodes around it.
-    pub(super) place: RefCell<Vec<usize>>,
-    /// Symbols made for the node that is looked at.
-    pub(super) made: Cell<usize>,
+    /// Data-dependent sizes so far.
+    pub(super) made: Made<'b>,
     /// Whether a body of the node that is looked at has a node whose cost is a bound.
     pub(super) bounded: Cell<bool>,
     /// Whether this is a second walk of a round, for comparison.
@@ -83,15 +68,7 @@ impl<'b> Walk<'b> {
         Self {
             bindings,
             diagnostics: RefCell::default(),
-            limits: RefCell::default(),
-            ceiling: RefCell::new(Ceiling::empty(bindings)),
-            made_in_order: RefCell::default(),
-            made_at: RefCell::default(),
-            chosen: super::symbols_of(inputs),
-            model,
-            named: OnceCell::new(),
-            place: RefCell::default(),
-            made: Cell::new(0),
+            made: Made::new(bindings, inputs, model),
             bounded: Cell::new(false),
             comparing: Cell::new(false),
             depth: Cell::new(0),
@@ -114,90 +91,14 @@ impl<'b> Walk<'b> {
             });
         }
         diagnostics.extend(self.held.remark());
-        (diagnostics, self.limits.into_inner(), self.made_in_order.into_inner())
+        let (limits, order) = self.made.into_parts();
+        (diagnostics, limits, order)
     }
 
-    /// A symbol of a data-dependent size, named after the place of its node: the same in every
-    /// round of a loop, and whatever else of the model is known.
+    /// A symbol of a data-dependent size, which is at most `limit`.
     pub(super) fn fresh(&self, stem: &str, limit: Option<Dim>) -> Result<Dim, OpError> {
-        let limit = limit.map(|l| self.held.formula(l.bind(self.bindings).maximum(&Dim::ZERO)));
-        if limit.as_ref().is_some_and(Dim::is_zero) {
-            return Ok(Dim::ZERO);
-        }
-        let key = self.name(stem);
-        if let Some(given) = self.bindings.get(&key).filter(|_| stem != ROUND) {
-            let range = limit.as_ref().and_then(|l| self.ranged(|ceiling| ceiling.range(l).ok()));
-            if *given < 0 || range.is_some_and(|(_, most)| *given > most) {
-                let most = range.map_or(String::new(), |(_, most)| format!(" to {most}"));
-                let message = format!("{key} is {given}; data make it 0{most}");
-                return Err(OpError::Invalid(message));
-            }
-        }
-        self.limit(&key, limit);
-        let symbol = Dim::count(&key);
-        Ok(if stem == ROUND { symbol } else { symbol.bind(self.bindings) })
-    }
-
-    /// The name of the next size of this stem at the node that is looked at.
-    fn name(&self, stem: &str) -> Arc<str> {
-        let mut name = stem.to_owned();
-        for position in self.place.borrow().iter() {
-            name = format!("{name}.{}", position + 1);
-        }
-        self.made.set(self.made.get() + usize::from(stem != ROUND));
-        if self.made.get() > 1 && stem != ROUND {
-            name = format!("{name}_{}", self.made.get());
-        }
-        self.unlike_the_file(name)
-    }
-
-    /// A name that the file has for no size.
-    pub(super) fn unlike_the_file(&self, mut name: String) -> Arc<str> {
-        let named = self.named.get_or_init(|| named(self.model));
-        while self.chosen.contains(name.as_str()) || named.contains(name.as_str()) {
-            name.push('_');
-        }
-        name.into()
-    }
-
-    /// The most that a size can be, of this round and of those before.
-    fn limit(&self, key: &Arc<str>, limit: Option<Dim>) {
-        let mut limits = self.limits.borrow_mut();
-        let Some(before) = limits.get(key) else {
-            self.comes_up(key);
-            limits.insert(key.clone(), limit);
-            return;
-        };
-        // In another round the limit is another. One that grows with a data-dependent size may grow with itself.
-        let other = |(old, new): &(&Dim, &Dim)| old == new || !decided(new, &limits);
-        let merged = before.as_ref().zip(limit.as_ref()).filter(other).map(|(a, b)| a.maximum(b));
-        if merged != *before {
-            limits.insert(key.clone(), merged);
-            self.ceiling.borrow_mut().forget();
-        }
-    }
-
-    /// Keeps when and where a size came up.
-    fn comes_up(&self, name: &Arc<str>) {
-        self.made_in_order.borrow_mut().push(name.clone());
-        if !ops::is_round(name) {
-            self.made_at.borrow_mut().insert(name.clone(), self.place.borrow().clone());
-        }
-    }
-
-    /// What `look` finds in the ranges of the data-dependent sizes so far.
-    fn ranged<T>(&self, look: impl FnOnce(&Ceiling<'b>) -> Option<T>) -> Option<T> {
-        let (limits, order) = (self.limits.borrow(), self.made_in_order.borrow());
-        self.ceiling.borrow_mut().at(&limits, &order).and_then(look)
-    }
-
-    /// The data-dependent symbol with which data may make a size this number; none where none can.
-    fn made_by_data(&self, size: &Dim, number: i128) -> Option<Arc<str>> {
-        let mut names = BTreeSet::new();
-        size.symbols(&mut names);
-        let symbol = names.into_iter().find(|n| self.limits.borrow().contains_key(n))?;
-        let range = self.ranged(|ceiling| ceiling.range(size).ok());
-        range.is_none_or(|(low, high)| (low..=high).contains(&number)).then_some(symbol)
+        let most = |limit: Dim| limit.bind(self.bindings).maximum(&Dim::ZERO);
+        self.made.fresh(stem, limit.map(|limit| self.held.formula(most(limit))))
     }
 
     /// The sum of these, or where no formula holds it, a symbol for it.
@@ -206,28 +107,7 @@ impl<'b> Walk<'b> {
         if !sum.is_overflow() || sizes.iter().any(Dim::is_overflow) {
             return Ok(sum);
         }
-        let most = self.ranged(|ceiling| {
-            // A limit in symbols is as long as the sum.
-            let limits = self.limits.borrow();
-            let limited = || sizes.iter().all(|size| ceiling.limits_all(size, &limits));
-            ceiling.sum(sizes).or_else(|| limited().then(Dim::overflow))
-        });
-        self.fresh("sum", most)
-    }
-
-    /// The same of sizes that the file names and nothing else is known of.
-    fn undecided(&self, shape: &[Dim]) {
-        let mut names = BTreeSet::new();
-        for size in shape {
-            size.symbols(&mut names);
-        }
-        let mut limits = self.limits.borrow_mut();
-        for name in names.into_iter().filter(|n| !self.chosen.contains(n)) {
-            limits.entry(name.clone()).or_insert_with(|| {
-                self.comes_up(&name);
-                None
-            });
-        }
+        self.fresh("sum", self.made.most_of_sum(sizes))
     }
 
     fn report(&self, severity: Severity, place: &str, message: String, hint: Option<String>) {
@@ -278,13 +158,10 @@ impl<'b> Walk<'b> {
         };
         for id in &order {
             let node = graph.node(*id);
-            self.place.borrow_mut().push(id.index());
-            let around = (self.made.replace(0), self.bounded.replace(false));
+            let around = self.bounded.replace(false);
             let at = Standing { graph, values: &values, sizes: &sizes, before: &nodes, outer };
-            let (report, mut outputs) = self.node(&at, node);
-            self.place.borrow_mut().pop();
-            self.made.set(around.0);
-            self.bounded.set(around.1);
+            let (report, mut outputs) = self.made.at(id.index(), || self.node(&at, node));
+            self.bounded.set(around);
             nodes[id.index()] = report;
             for (port, value) in node.outputs.iter().enumerate() {
                 let Some(value) = value else { continue };
@@ -310,7 +187,7 @@ impl<'b> Walk<'b> {
         found.dtype = found.dtype.or(hint.dtype);
         match (&found.shape, hint.shape) {
             (None, Some(shape)) => {
-                self.undecided(&shape);
+                self.made.stated(&shape);
                 found.shape = Some(shape);
             }
             (Some(ours), Some(theirs)) => {
@@ -366,7 +243,7 @@ impl<'b> Walk<'b> {
             run_body: &run_body,
             constraints: &constraints,
             fresh: &|stem, limit| made(self.fresh(stem, limit)),
-            made_by_data: &|size, number| self.made_by_data(size, number),
+            made_by_data: &|size, number| self.made.made_by_data(size, number),
             remarks: &remarks,
             sum: &|sizes| made(self.sum(sizes)),
             said: &|back_to| self.said(back_to),
@@ -434,7 +311,7 @@ impl<'b> Walk<'b> {
         let constant = op.class != Class::Quantization
             && cx.inputs.iter().flatten().all(|i| i.constant)
             && node.subgraphs().next().is_none();
-        let sized = constant || from_sizes(cx, op, &self.limits.borrow());
+        let sized = constant || from_sizes(cx, op, &self.made.limits());
         // Arithmetic on sizes: vectors that are worked out before the data are looked at.
         let is_size = |o: &TensorInfo| {
             let integer = o.value.is_some() && o.dtype.is_some_and(|d| !d.is_float());
@@ -517,7 +394,7 @@ impl<'b> Walk<'b> {
 
     /// A cost in data-dependent sizes is a bound.
     fn sureness(&self, mut report: NodeReport) -> NodeReport {
-        let limits = self.limits.borrow();
+        let limits = self.made.limits();
         if report.status == Status::Exact && self.bounded.get() {
             report.status = Status::Bound;
         }
@@ -536,8 +413,8 @@ impl<'b> Walk<'b> {
     /// input that must equal a data-dependent one joins these.
     fn possible(&self, effect: Effect, equalities: &[Equality]) -> Result<Effect, OpError> {
         {
-            let limits = self.limits.borrow();
-            let range = |size: &Dim| self.ranged(|ceiling| ceiling.range(size).ok());
+            let limits = self.made.limits();
+            let range = |size: &Dim| self.made.ranged(|ceiling| ceiling.range(size).ok());
             let never = equalities::contradiction(equalities, &limits, &range);
             if let Some(Equality { a, b, .. }) = never {
                 let numbers = a.as_const().is_some() && b.as_const().is_some();
@@ -549,13 +426,8 @@ impl<'b> Walk<'b> {
         if let Some(size) = sizes.filter_map(Dim::as_const).find(|size| *size < 0) {
             return Err(OpError::Invalid(format!("an output would have a size of {size}")));
         }
-        let tied = equalities::tied(equalities, &self.limits.borrow(), &self.chosen);
-        for (name, limit) in tied {
-            // Limits of others may hold it.
-            self.ceiling.borrow_mut().forget();
-            self.made_in_order.borrow_mut().push(name.clone());
-            self.limits.borrow_mut().insert(name, limit);
-        }
+        let tied = equalities::tied(equalities, &self.made.limits(), self.made.chosen());
+        tied.into_iter().for_each(|(name, limit)| self.made.tie(name, limit));
         Ok(effect)
     }
 
@@ -593,16 +465,6 @@ impl<'b> Walk<'b> {
         }
         Ok((outputs, outcome))
     }
-}
-
-/// The symbols in what the file says of the values of a graph and of all bodies inside.
-fn named(graph: &Graph) -> BTreeSet<Arc<str>> {
-    let (mut names, mut graphs) = (BTreeSet::new(), vec![graph]);
-    while let Some(graph) = graphs.pop() {
-        names.extend(super::symbols_of(graph.values.iter().map(|value| &value.info)));
-        graphs.extend(graph.nodes.iter().flat_map(|node| node.subgraphs().map(|(_, body)| body)));
-    }
-    names
 }
 
 /// Whether what a node makes follows from constants and sizes alone, or from contents that a caller gave:

@@ -126,11 +126,10 @@ mod tests {
     }
 
     fn body(inputs: u32, outputs: u32) -> Graph {
-        Graph {
-            inputs: (0..inputs).map(ValueId).collect(),
-            outputs: (inputs..inputs + outputs).map(ValueId).collect(),
-            ..Graph::default()
-        }
+        let mut graph = Graph::default();
+        graph.inputs = (0..inputs).map(ValueId).collect();
+        graph.outputs = (inputs..inputs + outputs).map(ValueId).collect();
+        graph
     }
 
     #[test]
