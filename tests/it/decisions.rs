@@ -46,7 +46,6 @@ fn nothing_is_decided_by_comparing_words() {
 
 #[test]
 fn readers_are_there() {
-    let gone: Vec<_> =
-        READERS.iter().filter(|path| !Path::new(ROOT).join(path).exists()).collect();
+    let gone: Vec<_> = READERS.iter().filter(|path| !Path::new(ROOT).join(path).exists()).collect();
     assert!(gone.is_empty(), "{gone:?}");
 }

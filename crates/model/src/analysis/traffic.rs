@@ -239,10 +239,10 @@ fn inside(
     source: &dyn Fn(ValueId) -> Option<ValueId>,
     sure: bool,
 ) -> Inside {
-    let node = graph.node(id);
+    let (node, mut first) = (graph.node(id), true);
+    let bodies = Bodies::of(node);
     let mut parts: BTreeMap<ValueId, Dim> = BTreeMap::new();
     let mut all: Option<Inside> = None;
-    let mut first = true;
     for (at, body) in report.bodies.iter().enumerate() {
         if body.times.is_zero() || (sure && !runs(node, report, body)) {
             continue;
@@ -266,9 +266,7 @@ fn inside(
             graph.find_value(name).into_iter().for_each(|value| note(value, bytes));
         }
         for (input, bytes) in flow.inputs.iter().enumerate() {
-            let Some((port, part)) = Bodies::of(node).port_of_input(node, inner, input) else {
-                continue;
-            };
+            let Some((port, part)) = bodies.port_of_input(node, inner, input) else { continue };
             let Some(value) = node.inputs.get(port).copied().flatten() else { continue };
             if part {
                 let sum = parts.entry(value).or_default();

@@ -6,12 +6,12 @@ use super::model::Counts;
 use super::numbers::Evaluator;
 use super::tensor::AccountReport;
 use super::{
-    Assumption, CoverageReport, Formulas, ModelInfo, ModelReport, ReportError, TensorReport,
-    agreement, batch, bodies, caveats, numbers, phases,
+    Assumption, CoverageReport, Formulas, ModelInfo, ModelReport, OpReport, ReportError,
+    TensorReport, agreement, batch, bodies, caveats, numbers, phases,
 };
 use crate::analysis::{Analysis, analyze, input_symbols};
 use crate::dim::{Bindings, Dim, MAX_TERMS};
-use crate::ir::{Model, ValueId};
+use crate::ir::{Graph, Model, ValueId};
 use crate::ops::Status;
 use std::collections::BTreeMap;
 
@@ -39,11 +39,7 @@ impl ModelReport {
         };
         let rows = || {
             let number = Evaluator::new(&all, numeric.coverage.is_full());
-            let ops = number.ops(graph, symbolic, numeric).and_then(|mut ops| {
-                bodies::add(&number, graph, &numeric.nodes, &mut ops)?;
-                Ok(ops)
-            });
-            (ops, number.negative())
+            (rows(&number, graph, symbolic, numeric), number.negative())
         };
         let ((ops, negative), (formulas, memory)) = beside(model, rows, || {
             let formulas = Formulas::of(symbolic, numeric, &all);
@@ -82,6 +78,18 @@ impl ModelReport {
             bounds: Vec::new(),
         })
     }
+}
+
+/// The rows of all nodes: those of the graph, then those of bodies.
+fn rows(
+    number: &Evaluator<'_>,
+    graph: &Graph,
+    symbolic: &Analysis,
+    numeric: &Analysis,
+) -> Result<Vec<OpReport>, ReportError> {
+    let mut ops = number.ops(graph, symbolic, numeric)?;
+    bodies::add(number, graph, &numeric.nodes, &mut ops)?;
+    Ok(ops)
 }
 
 impl Counts {
