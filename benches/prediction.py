@@ -119,4 +119,4 @@ for runtime, found in errors.items():
         print(f"\n{runtime}: {len(found)} models, median absolute error {statistics.median(found):.1%}")
 print("\nBounds above the measured time: " + (", ".join(above) or "none") + ".\n")
 for line in left_out:
-    print(f"- left out: {line}")
+    print(f"- omitted: {line}")

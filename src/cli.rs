@@ -25,7 +25,7 @@ use form::Form;
 /// What a neural network costs on a machine, what holds it back, and how far the server is from
 /// that limit.
 ///
-/// Exit codes: 0 done; 1 assessed, and failed a check such as --strict; 2 could not assess.
+/// Exit codes: 0 success; 1 done, but a check such as --strict failed; 2 error.
 #[derive(Debug, Parser)]
 #[command(name = "rooflens", version, max_term_width = 100)]
 pub struct Cli {
@@ -47,12 +47,12 @@ enum Command {
     Completions(Completions),
 }
 
-/// Print a completion script for your shell.
+/// Print a completion script for a shell.
 ///
 /// Example: rooflens completions bash > ~/.local/share/bash-completion/completions/rooflens
 #[derive(Debug, clap::Args)]
 struct Completions {
-    /// The shell.
+    /// Shell to complete for.
     shell: clap_complete::Shell,
 }
 

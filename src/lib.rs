@@ -20,6 +20,8 @@ pub mod chart;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod host;
+pub mod render;
+pub mod results;
 #[cfg(feature = "load")]
 pub mod runtime;
 

@@ -7,9 +7,9 @@ use crate::report::{BoundReport, Listing, ModelReport};
 use anyhow::Result;
 use std::path::PathBuf;
 
-/// Count a model's FLOPs, bytes and memory from its file; weights are never read.
+/// Count a model's FLOPs, bytes and memory from its file, without reading its weights.
 ///
-/// Sizes the file leaves open stay symbols, and the totals are also given as formulas in them.
+/// Dynamic dimensions stay symbols, and totals are also given as formulas in them.
 ///
 /// Examples:
 ///   rooflens analyze resnet50.onnx --batch 8
@@ -20,36 +20,38 @@ use std::path::PathBuf;
 #[command(verbatim_doc_comment)]
 #[allow(clippy::doc_markdown, reason = "the text is for terminals")]
 pub(super) struct Args {
-    /// The model file (.onnx).
+    /// Model file; `rooflens formats` lists what is read.
     model: PathBuf,
     #[command(flatten)]
     sizes: Sizes,
-    /// List every node, sums by operator type (the default but for CSV), or the totals alone.
+    /// Rows to list: every node, sums per operator type, or totals only [default: type, with CSV: op].
     #[arg(long, value_name = "WHAT")]
     by: Option<By>,
-    /// Rows to list; the largest first.
+    /// Maximum number of rows, largest first.
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
-    /// Also say what bounds the model on a device, and its least time there. Repeatable.
+    /// Report what bounds the model on this device, and the lower bound of its time there. Repeatable.
     #[arg(long, value_name = "DEVICE")]
     on: Vec<String>,
-    /// A folder of your own device files; they win over the shipped ones.
+    /// Folder of your own device files, which override the built-in ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
-    /// With --on: the type that sums are kept in, where a device has several rates. Default: f32.
+    /// With --on: accumulator type, where a device has several rates [default: f32].
     #[arg(long, value_name = "TYPE", requires = "on")]
     accumulate: Option<String>,
-    /// With --on: the unit that computes, such as vector, tensor or dla; `all` for all engines at once.
+    /// With --on: compute unit, such as vector, tensor or dla; `all` combines all engines.
     #[arg(long, value_name = "UNIT", requires = "on")]
     unit: Option<String>,
-    /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table")]
+    /// Output format.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Form,
     /// Write to a file instead of standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Exit with 1 unless all numbers are exact: when the cost of a node is unknown or an upper
-    /// bound, when a size is assumed, or when the sizes contradict the model.
+    /// Exit with 1 unless all numbers are exact.
+    ///
+    /// They are not when the cost of a node is unknown or an upper bound, when a size is assumed, or when sizes
+    /// contradict the model.
     #[arg(long)]
     strict: bool,
 }

@@ -2,18 +2,17 @@
 
 use super::sizes::Sizes;
 use super::{Exit, Form, emit, hinted};
+use crate::render::{json, text};
 use crate::report::{BoundReport, FitReport, ModelReport};
-use crate::units::{parse_si, si};
+use crate::results::{CHECK, CheckResult, Limit, LimitUnit};
+use crate::units::parse_si;
 use anyhow::Result;
-use serde::Serialize;
-use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Fail when a model costs more than it may: exit code 1 on a breach, with the numbers.
+/// Check a model against limits; exit code 1 when one is exceeded.
 ///
-/// Limits take SI prefixes, bytes also KiB, MiB and GiB. What depends on data counts at its upper bound.
-/// A node of unknown cost is a breach, because no limit can be checked without it.
+/// Limits take SI prefixes, and bytes also KiB, MiB and GiB. Data-dependent sizes count at their upper
+/// bound. A node of unknown cost fails the check, because no limit can be verified without it.
 ///
 /// Examples:
 ///   rooflens check resnet50.onnx --max-flops 9G --max-params 26M
@@ -22,53 +21,53 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// The model file (.onnx).
+    /// Model file; `rooflens formats` lists what is read.
     model: PathBuf,
     #[command(flatten)]
     sizes: Sizes,
-    /// Most floating-point and integer operations per run.
+    /// Maximum floating-point and integer operations per run.
     #[arg(long, value_name = "N")]
     max_flops: Option<String>,
-    /// Most multiply–accumulates per run.
+    /// Maximum multiply–accumulates per run.
     #[arg(long, value_name = "N")]
     max_macs: Option<String>,
-    /// Most learned parameters.
+    /// Maximum number of learned parameters.
     #[arg(long, value_name = "N")]
     max_params: Option<String>,
-    /// Most bytes of weights.
+    /// Maximum bytes of weights.
     #[arg(long, value_name = "BYTES")]
     max_weights: Option<String>,
-    /// Most bytes of activations alive together.
+    /// Maximum peak memory of activations, in bytes.
     #[arg(long, value_name = "BYTES")]
     max_peak: Option<String>,
-    /// Most compulsory bytes: inputs, weights and outputs, each moved once.
+    /// Maximum compulsory traffic in bytes: inputs, weights and outputs, each moved once.
     #[arg(long, value_name = "BYTES")]
     max_traffic: Option<String>,
-    /// Most bytes of weights and peak activations together; the KV cache is part of the peak.
+    /// Maximum bytes of weights and peak activations together, KV cache included.
     #[arg(long, value_name = "BYTES")]
     max_memory: Option<String>,
-    /// Most time per run, such as 5ms, held against the time at best on the devices of --on, a lower bound:
-    /// no run is faster, so a breach is certain; a model that passes may still be slower.
+    /// Maximum time per run, such as 5ms, on the devices of --on.
+    ///
+    /// It is compared with a lower bound: a model that fails is certainly slower; one that passes may still be.
     #[arg(long, value_name = "TIME", requires = "on")]
     max_latency: Option<String>,
-    /// Device for --max-latency, and whose memory the model must fit into. Repeatable.
+    /// Device for --max-latency, whose memory the model must also fit into. Repeatable.
     #[arg(long, value_name = "DEVICE")]
     on: Vec<String>,
-    /// A folder of your own device files; they win over the shipped ones.
+    /// Folder of your own device files, which override the built-in ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
-    /// Least share of nodes whose cost is known, and of weight bytes that they read, in percent; 100
-    /// where not given.
+    /// Minimum share of nodes with known cost, and of weight bytes that they read, in percent [default: 100].
     #[arg(long, value_name = "PERCENT")]
     min_coverage: Option<f64>,
-    /// Let nodes of unknown cost pass: the limits then hold for the known nodes alone.
+    /// Accept nodes of unknown cost: limits then apply to the other nodes only.
     #[arg(long, conflicts_with = "min_coverage")]
     allow_unknown: bool,
-    /// Fail unless all numbers are exact: also on upper bounds and on sizes that are assumed.
+    /// Fail unless all numbers are exact: also on upper bounds and on assumed sizes.
     #[arg(long)]
     strict: bool,
-    /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table")]
+    /// Output format.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Form,
 }
 
@@ -81,8 +80,8 @@ impl Args {
         let t = &report.totals;
         // Peaks of a memory that is not known whole are lower bounds.
         let sized = report.memory.is_complete();
-        let (count, bytes) = ((Unit::Count, true), (Unit::Bytes, true));
-        let peak = (Unit::Bytes, sized);
+        let (count, bytes) = ((LimitUnit::Count, true), (LimitUnit::Bytes, true));
+        let peak = (LimitUnit::Bytes, sized);
         let limits = [
             ("FLOPs", count, t.operations(), "--max-flops", &self.max_flops),
             ("MACs", count, t.macs, "--max-macs", &self.max_macs),
@@ -96,7 +95,7 @@ impl Args {
         for (name, (unit, whole), found, flag, limit) in limits {
             let Some(limit) = limit else { continue };
             let most = number(limit, unit).ok_or_else(|| {
-                let counts = unit == Unit::Count;
+                let counts = unit == LimitUnit::Count;
                 let hint = if counts { "for example 5G" } else { "for example 100MB or 96MiB" };
                 hinted(format!("`{flag} {limit}` is not a number"), hint)
             })?;
@@ -105,7 +104,7 @@ impl Args {
                 found.map(|n| n as f64).filter(|n| whole || *n > most || self.allow_unknown);
             // What is not known keeps to no limit, unless that was allowed.
             let ok = found.map_or(self.allow_unknown, |n| n <= most);
-            checks.push(Check { name: name.into(), unit, found, limit: most, ok });
+            checks.push(Limit { name: name.into(), unit, found, limit: most, ok });
         }
         let mut assumed = crate::report::assumptions(&report);
         let limited = !checks.is_empty() || self.min_coverage.is_some() || self.strict;
@@ -117,8 +116,8 @@ impl Args {
         checks.extend(self.coverage(&report)?);
         let inexact = self.strict.then(|| crate::report::inexact(&report, self.allow_unknown));
         let inexact = inexact.unwrap_or_default();
-        let checked = Checked {
-            schema: "rooflens.check/1",
+        let checked = CheckResult {
+            schema: CHECK,
             file: report.model.file.clone(),
             ok: checks.iter().all(|c| c.ok) && inexact.is_empty(),
             inexact,
@@ -127,8 +126,8 @@ impl Args {
             assumed,
         };
         let text = match self.format {
-            Form::Json => serde_json::to_string_pretty(&checked)? + "\n",
-            Form::Table => table(&checked),
+            Form::Json => json::pretty(&checked)?,
+            Form::Table => text::check(&checked),
         };
         emit(&text, None)?;
         Ok(if checked.ok { Exit::Good } else { Exit::Failed })
@@ -141,7 +140,7 @@ impl Args {
         report: &ModelReport,
         limited: bool,
         assumed: &mut Vec<String>,
-    ) -> Result<Vec<Check>> {
+    ) -> Result<Vec<Limit>> {
         let most = self.max_latency.as_deref().map(latency).transpose()?;
         let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;
         let mut checks = Vec::new();
@@ -154,7 +153,7 @@ impl Args {
                 let name = format!("time at best, {}", device.id);
                 let found = known.then_some(bound.least_seconds);
                 let ok = found.map_or(self.allow_unknown, |s| s <= limit);
-                checks.push(Check { name, unit: Unit::Seconds, found, limit, ok });
+                checks.push(Limit { name, unit: LimitUnit::Seconds, found, limit, ok });
             }
             match bound.memory {
                 Some(fit) => checks.push(self.fits(&device.id, fit)),
@@ -177,11 +176,11 @@ impl Args {
     }
 
     /// What the model needs of the memory of a device; not known where some of it is not and the rest fits.
-    fn fits(&self, device: &str, fit: FitReport) -> Check {
+    fn fits(&self, device: &str, fit: FitReport) -> Limit {
         let known = fit.fits.is_some() || self.allow_unknown;
-        Check {
+        Limit {
             name: format!("memory, {device}"),
-            unit: Unit::Bytes,
+            unit: LimitUnit::Bytes,
             found: known.then_some(fit.needed_bytes as f64),
             limit: fit.device_bytes as f64,
             ok: fit.fits.unwrap_or(self.allow_unknown),
@@ -190,7 +189,7 @@ impl Args {
 
     /// The shares of nodes and of weights that the numbers stand for, where that was asked for or falls
     /// short.
-    fn coverage(&self, report: &ModelReport) -> Result<Vec<Check>> {
+    fn coverage(&self, report: &ModelReport) -> Result<Vec<Limit>> {
         let least = self.min_coverage.unwrap_or(if self.allow_unknown { 0.0 } else { 100.0 });
         if !(0.0..=100.0).contains(&least) {
             let message = format!("`--min-coverage {least}` is not a share in percent");
@@ -200,51 +199,17 @@ impl Args {
         let shares = [("coverage", c.percent), ("coverage, weights", c.weights_percent)];
         let check = |(name, found): (&str, f64)| {
             let ok = found >= least;
-            Check { name: name.into(), unit: Unit::Percent, found: Some(found), limit: least, ok }
+            Limit {
+                name: name.into(),
+                unit: LimitUnit::Percent,
+                found: Some(found),
+                limit: least,
+                ok,
+            }
         };
         let asked = self.min_coverage.is_some();
         Ok(shares.into_iter().map(check).filter(|c| asked || !c.ok).collect())
     }
-}
-
-rooflens_ground::words! {
-    /// The unit of a limit.
-    enum Unit {
-        /// None: a count.
-        Count = "",
-        /// Bytes.
-        Bytes = "B",
-        /// Seconds.
-        Seconds = "s",
-        /// Percent.
-        Percent = "%",
-    }
-}
-
-/// A limit and what was found.
-#[derive(Serialize)]
-struct Check {
-    name: String,
-    unit: Unit,
-    /// Absent where nothing is known.
-    found: Option<f64>,
-    limit: f64,
-    ok: bool,
-}
-
-/// What is printed.
-#[derive(Serialize)]
-struct Checked {
-    schema: &'static str,
-    file: String,
-    ok: bool,
-    checks: Vec<Check>,
-    /// Operators whose cost is not in the numbers, and how many nodes of each.
-    unknown: BTreeMap<String, usize>,
-    /// What was taken for granted.
-    assumed: Vec<String>,
-    /// Why the numbers are not exact, with `--strict`.
-    inexact: Vec<String>,
 }
 
 /// Weights and peak activations, where these are known.
@@ -260,42 +225,15 @@ fn latency(text: &str) -> Result<f64> {
     })
 }
 
-fn table(checked: &Checked) -> String {
-    let mut text = String::new();
-    for c in &checked.checks {
-        let verdict = if c.ok { "ok" } else { "BREACH" };
-        let (found, limit) = match (c.found, c.unit) {
-            (None, unit) => ("not known".to_owned(), si(c.limit, unit.name())),
-            (Some(found), Unit::Percent) => (format!("{found:.1} %"), format!("{} %", c.limit)),
-            (Some(found), unit) => (si(found, unit.name()), si(c.limit, unit.name())),
-        };
-        let (found, limit) = (found.trim_end(), limit.trim_end());
-        let _ = writeln!(text, "{verdict:<7} {:<18} {found:>12} of {limit}", c.name);
-    }
-    for (op, n) in &checked.unknown {
-        let _ = writeln!(
-            text,
-            "unknown: {op} × {n}: not in these numbers (--allow-unknown lets it pass)"
-        );
-    }
-    for line in &checked.assumed {
-        let _ = writeln!(text, "assumed: {line}");
-    }
-    for reason in &checked.inexact {
-        let _ = writeln!(text, "BREACH  not exact: {reason}");
-    }
-    text
-}
-
 /// A limit of zero or more; bytes may be in powers of 1,024.
-fn number(text: &str, unit: Unit) -> Option<f64> {
+fn number(text: &str, unit: LimitUnit) -> Option<f64> {
     const BINARY: [(&str, f64); 4] = [
         ("KiB", 1024.0),
         ("MiB", 1_048_576.0),
         ("GiB", 1_073_741_824.0),
         ("TiB", 1_099_511_627_776.0),
     ];
-    let binary = BINARY.iter().filter(|_| unit == Unit::Bytes).find_map(|(suffix, scale)| {
+    let binary = BINARY.iter().filter(|_| unit == LimitUnit::Bytes).find_map(|(suffix, scale)| {
         Some(text.trim().strip_suffix(suffix)?.trim_end().parse::<f64>().ok()? * scale)
     });
     binary.or_else(|| parse_si(text, unit.name())).filter(|n| n.is_finite() && *n >= 0.0)

@@ -14,10 +14,10 @@ use anyhow::Result;
 use clap::Subcommand;
 use std::path::Path;
 
-/// Known devices and this machine: list, show, compare, detect, measure, check.
+/// Devices and this machine: list, show, compare, detect, measure, check.
 ///
-/// Device files of your own are taken from `rooflens/hwdb` in the configuration folder
-/// (`$XDG_CONFIG_HOME`, or `~/.config`), and from `--hwdb`; they win over the shipped ones.
+/// Your own device files are read from `rooflens/hwdb` in the configuration folder
+/// (`$XDG_CONFIG_HOME`, or `~/.config`) and from `--hwdb`; they override the built-in ones.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -92,11 +92,5 @@ fn counted_as(known: &[String]) -> String {
 
 /// Prints data as JSON.
 fn print_json<T: serde::Serialize + ?Sized>(data: &T) -> Result<()> {
-    emit(&(serde_json::to_string_pretty(data)? + "\n"), None)
-}
-
-/// Main memory's bandwidth in words.
-fn bandwidth(device: &Device) -> String {
-    let rate = device.dram().and_then(crate::hwdb::MemoryLevel::rate);
-    rate.map_or("–".to_owned(), |b| b.to_string())
+    emit(&crate::render::json::pretty(data)?, None)
 }

@@ -8,6 +8,7 @@ use crate::assess::{ASSESSMENT_SCHEMA, Assessment};
 use crate::chart::{Chart, RoofLine};
 use crate::formats::{Given, Wanted};
 use crate::ir::{Model, ValueId};
+use crate::render;
 use crate::report::ModelReport;
 use crate::roofline::Roof;
 use crate::schema::MEASUREMENT;
@@ -18,9 +19,9 @@ use std::path::{Path, PathBuf};
 
 /// Draw a roofline chart from analyses, assessments or measurements, and devices.
 ///
-/// One report shows its operators; several are compared as whole models. A report of `assess` brings
+/// One report shows its operators; several are compared as whole models. A report of `assess` includes
 /// the roofs of its machine and what was measured there. A measurement.json of `probe --model` is a
-/// point: the FLOP/s that the server achieved, with an arrow to what the roof allows.
+/// point: the FLOP/s that the server achieved, with an arrow to the roof.
 ///
 /// Examples:
 ///   rooflens plot rooflens-report/report.json
@@ -37,17 +38,18 @@ pub(super) struct Args {
     /// Device whose roof to draw. Repeatable; the first one places the points.
     #[arg(long, value_name = "DEVICE")]
     on: Vec<String>,
-    /// Data type of a compute ceiling. Repeatable; the models are counted in the first one. Default: the
-    /// model's own with several devices, all that are known with one.
+    /// Data type of a compute ceiling. Repeatable.
+    ///
+    /// Models are counted in the first one. By default, with one device all its types, with several the model's own.
     #[arg(long, value_name = "TYPE")]
     dtype: Vec<String>,
-    /// A folder of your own device files; they win over the shipped ones.
+    /// Folder of your own device files, which override the built-in ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
-    /// The chart, .svg or .png; `-` writes an SVG to standard output.
+    /// Chart to write, .svg or .png; `-` writes SVG to standard output.
     #[arg(short, long, value_name = "FILE", default_value = "roofline.svg")]
     output: PathBuf,
-    /// Replace the file if it is there.
+    /// Overwrite an existing file.
     #[arg(long)]
     force: bool,
 }
@@ -69,8 +71,8 @@ impl Args {
         let to_stdout = self.output.as_os_str() == "-";
         charts::writable(&self.output)?;
         if !to_stdout && self.output.exists() && !self.force {
-            let message = format!("`{}` is already there", self.output.display());
-            return Err(hinted(message, "choose another with -o, or replace it with --force"));
+            let message = format!("`{}` already exists", self.output.display());
+            return Err(hinted(message, "choose another with -o, or overwrite it with --force"));
         }
         let (mut sources, mut measurements) = (Vec::new(), Vec::new());
         for path in &self.reports {
@@ -143,7 +145,7 @@ impl Args {
             }
             let roof = Roof::of(device, dtype).map_err(|e| super::hw::no_roof(&e))?;
             let label = if self.on.len() == 1 { "" } else { &device.name };
-            lines.extend(charts::device_roof(device, &dtypes, label));
+            lines.extend(render::chart::device_roof(device, &dtypes, label));
             first.get_or_insert(roof);
         }
         first.map(|roof| (lines, roof)).ok_or_else(|| hinted("no device", "name one with --on"))
@@ -171,17 +173,19 @@ impl Drawn<'_> {
             title: self.title(devices),
             subtitle: format!("points in {}; {}", roof.dtype, self.notes().join("; ")),
             roofs,
-            points: points.flat_map(|s| charts::op_points(&s.analysis, roof)).collect(),
-            models: models.map(|s| charts::model_point(&label(s), &s.analysis, roof)).collect(),
+            points: points.flat_map(|s| render::chart::op_points(&s.analysis, roof)).collect(),
+            models: models
+                .map(|s| render::chart::model_point(&label(s), &s.analysis, roof))
+                .collect(),
             measured: assessed
-                .flat_map(charts::measured)
+                .flat_map(render::chart::measured)
                 .chain(self.measurements.iter().map(|m| m.point(roof)))
                 .collect(),
         }
     }
 
     fn title(&self, devices: &str) -> String {
-        let files = self.sources.iter().map(|s| charts::file_name(&s.analysis));
+        let files = self.sources.iter().map(|s| render::chart::file_name(&s.analysis));
         let mut files: Vec<String> =
             files.chain(self.measurements.iter().map(|m| m.file.clone())).collect();
         files.dedup();
@@ -223,7 +227,7 @@ fn machine_roof(a: &Assessment) -> (Vec<RoofLine>, Roof) {
         // Points are placed here; least times are `assess`'s.
         cached: Bytes(0.0),
     };
-    (charts::machine_roofs(a), roof)
+    (render::chart::machine_roofs(a), roof)
 }
 
 /// Counts every model again in the type of the roof, where that is not its own: bytes and ceilings of two

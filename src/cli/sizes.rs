@@ -11,30 +11,30 @@ use std::path::Path;
 
 /// Sizes, values and types of a model.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[allow(clippy::doc_markdown, reason = "the text is for terminals")]
 pub(super) struct Sizes {
-    /// Give a symbol a value: SYMBOL=N. Repeatable.
+    /// Set a symbol: SYMBOL=N. Repeatable.
     #[arg(long, value_name = "SYMBOL=N")]
     pub(super) dim: Vec<String>,
-    /// Give the batch a value: the dimension named "batch", else the one that operators show to be
-    /// it, else the dynamic first axis.
+    /// Set the batch size.
+    ///
+    /// The batch is the dimension named "batch", else the one that operators identify, else the dynamic first axis.
     #[arg(long, value_name = "N")]
     pub(super) batch: Option<u64>,
-    /// Fix the shape of an input: NAME=1x3x224x224, or 1x3x224x224 for the next input in the file's
-    /// order. Repeatable.
+    /// Set the shape of an input: NAME=1x3x224x224, or 1x3x224x224 for the next input in file order. Repeatable.
     #[arg(long, value_name = "[NAME=]DIMS")]
     pub(super) shape: Vec<String>,
     /// Set the value of a small input, such as a flag or a size: NAME=V or NAME=V,V. Repeatable.
     #[arg(long, value_name = "NAME=V")]
     pub(super) value: Vec<String>,
-    /// Count as if the model were cast: f16, bf16, tf32, int8, int4, or weights and activations
-    /// apart, as in w4a16.
+    /// Count as if the model were cast: f16, bf16, tf32, int8, int4, or separate types as in w4a16 (weights 4,
+    /// activations 16 bits).
     #[arg(long, value_name = "TYPE")]
     pub(super) dtype: Option<Precision>,
-    /// Which of the models in the file, where it holds several: a signature of a `SavedModel` or a `TFLite`
-    /// file.
+    /// Model to read where the file holds several: a signature of a SavedModel or TFLite file.
     #[arg(long, value_name = "NAME")]
     pub(super) signature: Option<String>,
-    /// Make this node an output, where the file names none, as frozen TensorFlow graphs do. Repeatable.
+    /// Node to use as an output where the file names none, as in frozen TensorFlow graphs. Repeatable.
     #[arg(long, value_name = "NODE")]
     pub(super) output_node: Vec<String>,
 }
@@ -112,7 +112,7 @@ impl Sizes {
             model = crate::analysis::recast(&model, precision);
         }
         let mut report = ModelReport::new(&model, &path.display().to_string(), &bindings)
-            .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim or --shape"))?;
+            .map_err(|e| hinted(e.to_string(), "use smaller sizes with --dim or --shape"))?;
         report.model.precision = self.dtype.map(|p| p.to_string());
         report.diagnostics.extend(by_convention);
         // Nobody takes the graph apart piece by piece when the process is about to end.

@@ -183,7 +183,7 @@ fn inputs(
                 Tensor::from_array((dims, vec![true; count])).map(Tensor::into_dyn)
             }
             other => {
-                let text = format!("inputs of type {other} are not made for onnxruntime");
+                let text = format!("{other} inputs are not supported with onnxruntime");
                 return Err(ProbeError::Load(text));
             }
         };

@@ -59,7 +59,7 @@ fn a_fixed_first_axis_is_no_batch() {
     let target = format!("kserve+http://127.0.0.1:{}/m", server.port);
     let run = rooflens(&["probe", &target, "--batch", "3", "--input", "x=3x4x4"]);
     assert_eq!(run.code, 2, "{}", run.stdout);
-    assert!(run.stderr.contains("no input takes so many rows"), "{}", run.stderr);
+    assert!(run.stderr.contains("no input accepts"), "{}", run.stderr);
 }
 
 #[test]

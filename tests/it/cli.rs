@@ -235,7 +235,7 @@ fn assess_measures_and_never_overwrites() {
         let report = report.to_str().unwrap();
         assert_eq!(rooflens(&["plot", report, "-o", drawn]).code, 0);
         assert!(std::fs::read_to_string(drawn).unwrap().contains("all cores"));
-        refused(&rooflens(&["plot", report, "-o", drawn]), "is already there");
+        refused(&rooflens(&["plot", report, "-o", drawn]), "already exists");
         let both = ["plot", report, "--on", "t4", "--on", "v100", "-o", drawn, "--force"];
         assert_eq!(rooflens(&both).code, 0);
         refused(

@@ -24,8 +24,8 @@ const READERS: &[&str] = &[
     // Arguments, endings of files, and libraries by their names.
     "src/cli/charts.rs",
     "src/cli/dynamic/load.rs",
-    "src/cli/dynamic/probe.rs",
     "src/cli/dynamic/probe/batching.rs",
+    "src/cli/dynamic/probe/requests.rs",
     "src/cli/given.rs",
     "src/cli/hw/measure.rs",
     "src/cli/plot.rs",

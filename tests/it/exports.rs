@@ -151,7 +151,7 @@ fn a_probe_in_process_takes_sizes() {
         assert_eq!(small.code, 2, "{}", small.stdout);
         assert!(small.stderr.contains("height, width are taken as small"), "{}", small.stderr);
         let rows = probe(&["--input", "input=2x3x32x48", "--batch", "3"]);
-        assert!(rows.stderr.contains("--input gives another one"), "{}", rows.stderr);
+        assert!(rows.stderr.contains("--input has another batch"), "{}", rows.stderr);
         // Rows that are given are the batch, and one stands for as many as are asked for.
         let run = probe(&["--input", "input=2x3x32x48"]);
         assert!(run.stdout.contains(", batch 2\n"), "{}{}", run.stdout, run.stderr);

@@ -288,15 +288,15 @@ fn refused(run: &Run, said: &str) {
 
 #[test]
 fn wrong_arguments_are_refused_with_advice() {
-    refused(&rooflens(&["hw", "check"]), "say --all");
+    refused(&rooflens(&["hw", "check"]), "pass --all");
     refused(&rooflens(&["hw", "check", "no-such.toml"]), "cannot be read");
-    refused(&rooflens(&["hw", "list", "--vendor", "acme"]), "there are: AMD, AWS, Apple");
+    refused(&rooflens(&["hw", "list", "--vendor", "acme"]), "one of: AMD, AWS, Apple");
     refused(&rooflens(&["hw", "list", "--dtype", "f17"]), "no device has the dtype `f17`");
     refused(&rooflens(&["hw", "list", "--min-memory", "much"]), "is not a number: `much`");
     refused(&rooflens(&["hw", "compare", "t4", "zzzzzz"]), "no device is called `zzzzzz`");
-    refused(&rooflens(&["hw", "compare", "t4", "l4", "--dtype", "f6"]), "their types are: f16");
+    refused(&rooflens(&["hw", "compare", "t4", "l4", "--dtype", "f6"]), "they have: f16");
     refused(&rooflens(&["hw", "measure", "-o", "box.json"]), "does not end in .toml");
-    refused(&rooflens(&["hw", "measure", "-o", "nowhere/box.toml"]), "there is no folder");
+    refused(&rooflens(&["hw", "measure", "-o", "nowhere/box.toml"]), "no such folder");
     refused(&rooflens(&["hw", "measure", "--repeats", "2"]), "3 to 1000");
     refused(&rooflens(&["hw", "show", "host"]), "has not been measured");
 }

@@ -94,7 +94,7 @@ fn what_cannot_be_read_says_so_and_is_never_zero() {
         let found = &m["pipeline"]["bottleneck"];
         assert!(found.is_null() || late && found["role"] == "client", "{found}");
         assert!(m["pipeline"]["notes"].to_string().contains("Server-Timing"), "{}", run.stdout);
-        let none = meter(&m, "carbon an inference");
+        let none = meter(&m, "carbon per inference");
         assert!(none["value"].is_number() || none["unmeasured"].is_string());
         let own = meter(&m, "meters themselves")["value"].as_f64().unwrap();
         assert!(own > 0.0 && own < 0.05, "the meters use {own} cores");

@@ -195,7 +195,7 @@ fn a_starved_client_is_named() {
         assert_eq!(m["verdict"]["verdict"], "CLIENT-LIMITED", "{m}");
         assert_eq!(run.status.code(), Some(1));
         let findings = m["verdict"]["findings"].to_string();
-        assert!(findings.contains("picked up late"), "{findings}");
+        assert!(findings.contains("client lag too high"), "{findings}");
         // The schedule was kept all the same: no request is missing.
         let due: u64 =
             m["intervals"]["rows"].as_array().unwrap().iter().map(|r| r[0].as_u64().unwrap()).sum();
@@ -378,8 +378,8 @@ fn wrong_words_are_refused_with_a_hint() {
         (&["probe", "http://no-such-host.invalid/"], "resolve"),
         (&["probe", target, "--load", "posson:3"], "is not a load"),
         (&["probe", target, "--load", "steady:0"], "is not a load"),
-        (&["probe", target, "--load", "max"], "needs a demand"),
-        (&["probe", target, "--slo", "p99"], "is not a demand"),
+        (&["probe", target, "--load", "max"], "needs an SLO"),
+        (&["probe", target, "--slo", "p99"], "is not an SLO"),
         (&["probe", target, "--stripe", "3/3"], "counts from zero"),
         (&["probe", target, "--seconds", "0"], "is not a time"),
         (&["probe", target, "--input", "x"], "is not NAME=SPEC"),

@@ -1,4 +1,4 @@
-//! The dynamic half of rooflens: a server or a runtime under load, and what the numbers are worth.
+//! The dynamic half of rooflens: a server or a runtime under load, and whether the numbers can be trusted.
 //!
 //! [`schema`] is the files about servers, as types; with the feature `load`, the rest is a load generator
 //! whose modules stand here: schedules, senders, protocols and platforms, records, verdicts, meters and

@@ -22,7 +22,7 @@ pub use batching::{
 pub use measurement::{
     BodyEncoding, ErrorPart, FindingPart, IntervalsPart, MEASUREMENT, MeasurementFile, MetricPart,
     ModelPart, PercentilePart, PlanPart, RunPart, SenderPart, SloOutcome, SloPart, SlotPart,
-    StageRows, TargetPart, Verdict, VerdictPart, WindowPart,
+    StageRows, TargetPart, Verdict, VerdictPart, WindowPart, percentile,
 };
 pub use meters::{MeterPart, MeterRole, MeterUnit, ScrapePart, SeriesKind, SeriesPart};
 pub use pipeline::{BottleneckPart, PipePart, PipelinePart, Role, StagePart, StageSource};

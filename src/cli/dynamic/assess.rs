@@ -1,7 +1,5 @@
 //! `rooflens assess`: what a model costs, what this machine allows, and what it really reaches.
 
-mod summary;
-
 use super::probe::{Bar, interruptible};
 use super::{Exit, charts, emit, hinted};
 use crate::assess::{ASSESSMENT_SCHEMA, Assessment, loop_part};
@@ -11,6 +9,7 @@ use crate::ir::Model;
 use crate::probe::measurement::Measured;
 use crate::probe::study::{ClosedLoop, InProcess, Switch};
 use crate::probe::target::Prepared;
+use crate::render;
 use crate::report::{BoundReport, ModelReport};
 use crate::roofline::Roof;
 use crate::runtime::{Loaded, Runtime, RuntimeOptions, WeightsOrigin};
@@ -20,34 +19,34 @@ use anyhow::Result;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use summary::summary;
 
 /// The model that is assessed when none is named: `MobileNetV2`, 224×224, graph only.
 const EMBEDDED: &[u8] = include_bytes!("../../../models/mobilenet_v2.onnx");
 
-/// Assess a model on this machine: count it, measure the ceilings, run it, compare.
+/// Assess a model on this machine: count its costs, measure the ceilings, run it, and compare.
 ///
 /// Without MODEL, a built-in `MobileNetV2` is assessed. Nothing is installed and nothing leaves the
-/// machine. The report goes to a new folder; an older one is never overwritten.
+/// machine. The report goes to a new folder; existing ones are kept.
 ///
 /// Examples:
 ///   rooflens assess
 ///   rooflens assess resnet50.onnx --batch 4 --seconds 10
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
+#[allow(clippy::doc_markdown, reason = "the text is for terminals")]
 pub(in crate::cli) struct Args {
-    /// The model file; a built-in `MobileNetV2` when left out.
+    /// Model file [default: a built-in MobileNetV2].
     model: Option<PathBuf>,
-    /// Give a symbol a value: SYMBOL=N. Repeatable; others are set to one.
+    /// Set a symbol: SYMBOL=N. Repeatable; other symbols are set to one.
     #[arg(long, value_name = "SYMBOL=N")]
     dim: Vec<String>,
-    /// Give the batch a value: a size called so, else the open first axis of an input.
+    /// Set the batch size.
     #[arg(long, value_name = "N")]
     batch: Option<u64>,
-    /// Seconds to run the model for, single stream and again on all cores.
+    /// Seconds to run the model, single stream and again on all cores.
     #[arg(long, value_name = "S", default_value_t = 3.0)]
     seconds: f64,
-    /// Folder of the report.
+    /// Folder for the report; an existing one is kept, and a number appended.
     #[arg(short, long, value_name = "DIR", default_value = "rooflens-report")]
     output: PathBuf,
 }
@@ -84,7 +83,7 @@ impl Args {
             analysis: report,
         };
         save(&assessment, &roof_all, &folder)?;
-        emit(&summary(&assessment, &folder), None)?;
+        emit(&render::text::assessment(&assessment, &folder), None)?;
         let failed = assessment.measured.iter().any(|m| m.errors > 0);
         Ok(if failed { Exit::Failed } else { Exit::Good })
     }
@@ -163,7 +162,7 @@ fn weights(origin: WeightsOrigin, translated: bool) -> String {
 
 /// Writes the report and its chart.
 fn save(assessment: &Assessment, roof: &Roof, folder: &Path) -> Result<()> {
-    let json = serde_json::to_string_pretty(assessment)? + "\n";
+    let json = render::json::pretty(assessment)?;
     emit(&json, Some(&folder.join("report.json")))?;
     let chart = chart(assessment, roof);
     charts::write(&chart, &folder.join("roofline.svg"))?;
@@ -177,15 +176,15 @@ fn save(assessment: &Assessment, roof: &Roof, folder: &Path) -> Result<()> {
 fn chart(a: &Assessment, roof: &Roof) -> Chart {
     let m = &a.machine;
     Chart {
-        title: format!("{} on {}", charts::file_name(&a.analysis), m.cpu),
+        title: format!("{} on {}", render::chart::file_name(&a.analysis), m.cpu),
         subtitle: format!(
             "{} threads, {}; ceilings measured; a point is an operator, its area the share of the time bound",
             m.threads, m.simd
         ),
-        roofs: charts::machine_roofs(a),
-        points: charts::op_points(&a.analysis, roof),
-        models: vec![charts::model_point("whole model, at best", &a.analysis, roof)],
-        measured: charts::measured(a),
+        roofs: render::chart::machine_roofs(a),
+        points: render::chart::op_points(&a.analysis, roof),
+        models: vec![render::chart::model_point("whole model, at best", &a.analysis, roof)],
+        measured: render::chart::measured(a),
     }
 }
 

@@ -103,7 +103,7 @@ fn trace(text: &str, seed: u64) -> Result<Trace> {
 
 /// Reads `--slo p99=50ms`.
 pub(super) fn slo(text: &str) -> Result<(f64, f64)> {
-    let usage = || hinted(format!("`--slo {text}` is not a demand"), "for example --slo p99=50ms");
+    let usage = || hinted(format!("`--slo {text}` is not an SLO"), "for example --slo p99=50ms");
     let (name, time) = text.split_once('=').ok_or_else(usage)?;
     let percent: f64 = name.strip_prefix('p').and_then(|p| p.parse().ok()).ok_or_else(usage)?;
     let (digits, scale) = [("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("s", 1.0)]

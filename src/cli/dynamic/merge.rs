@@ -2,12 +2,13 @@
 
 use super::{Exit, emit, hinted};
 use crate::probe::measurement::Measured;
+use crate::render;
 use anyhow::Result;
 use std::path::PathBuf;
 
 /// Merge the stripes of one load, measured by several machines, into one measurement.
 ///
-/// Each machine runs `rooflens probe … --stripe K/N` with the same load, seed and time; the merged
+/// Each machine runs `rooflens probe … --stripe K/N` with the same load, seed and duration; the merged
 /// schedule is exactly the one that a single machine would have sent. Percentiles are computed
 /// from the merged distributions, never averaged.
 ///
@@ -16,10 +17,10 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct Args {
-    /// Folders that `rooflens probe` wrote; of a run that was killed, what it had written until then.
+    /// Folders written by `rooflens probe`, also of runs that were killed.
     #[arg(required = true)]
     parts: Vec<PathBuf>,
-    /// Folder of the merged measurement.
+    /// Folder for the merged measurement; an existing one is kept, and a number appended.
     #[arg(short, long, value_name = "DIR", default_value = "rooflens-probe")]
     output: PathBuf,
 }
@@ -28,18 +29,18 @@ impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let load = |path: &PathBuf| {
             Measured::load(path)
-                .map_err(|e| hinted(e.to_string(), "give the folders that `rooflens probe` wrote"))
+                .map_err(|e| hinted(e.to_string(), "pass folders written by `rooflens probe`"))
         };
         let parts = self.parts.iter().map(load).collect::<Result<Vec<_>>>()?;
         let merged = Measured::merge(&parts).map_err(|e| {
             hinted(
                 e.to_string(),
-                "merge runs of one --load, --seed, --seconds and N of --stripe K/N, each K once",
+                "merge runs with the same --load, --seed, --seconds and N of --stripe K/N, each K once",
             )
         })?;
         let folder = super::new_folder(&self.output)?;
         let saved = merged.save(&folder);
-        emit(&super::probe::summary(&merged.file, saved.is_ok().then_some(&*folder)), None)?;
+        emit(&render::text::measurement(&merged.file, saved.is_ok().then_some(&*folder)), None)?;
         saved?;
         Ok(super::probe::exit(&merged.file))
     }

@@ -1,11 +1,11 @@
 //! `rooflens hw list`.
 
-use super::{Exit, Form, bandwidth, catalogue, emit, hinted, print_json};
-use crate::hwdb::{CeilingType, Device};
-use crate::units::{parse_si, si};
+use super::{Exit, Form, catalogue, emit, hinted, print_json};
+use crate::hwdb::Device;
+use crate::render::text;
+use crate::units::parse_si;
 use anyhow::Result;
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::path::PathBuf;
 
 /// List the known devices.
@@ -16,9 +16,9 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Only devices whose name, vendor or kind contains this, in any case.
+    /// Only devices whose name, vendor or kind contains this, ignoring case.
     filter: Option<String>,
-    /// Only devices of this maker.
+    /// Only devices of this vendor.
     #[arg(long)]
     vendor: Option<String>,
     /// Only devices of this kind: cpu, gpu, npu, soc.
@@ -33,10 +33,10 @@ pub(super) struct Args {
     /// Only devices with at least this much main memory, such as 40G.
     #[arg(long, value_name = "BYTES")]
     min_memory: Option<String>,
-    /// Form of the output.
-    #[arg(long, value_name = "FORM", default_value = "table")]
+    /// Output format.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Form,
-    /// A folder of your own device files; they win over the shipped ones.
+    /// Folder of your own device files, which override the built-in ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
 }
@@ -68,7 +68,7 @@ impl Args {
         if self.format == Form::Json {
             print_json(&devices)?;
         } else {
-            emit(&table(&devices, dtype), None)?;
+            emit(&text::device_list(&devices, dtype), None)?;
         }
         Ok(Exit::Good)
     }
@@ -85,44 +85,13 @@ fn known<'a>(
     let found = values.iter().copied().find(|v| v.eq_ignore_ascii_case(wanted));
     let all = || values.iter().copied().collect::<Vec<_>>().join(", ");
     found.map(Some).ok_or_else(|| {
-        hinted(format!("no device has the {option} `{wanted}`"), format!("there are: {}", all()))
+        hinted(format!("no device has the {option} `{wanted}`"), format!("one of: {}", all()))
     })
 }
 
-fn number(option: &str, text: Option<&str>, unit: &str) -> Result<Option<f64>> {
-    let Some(text) = text else { return Ok(None) };
+fn number(option: &str, given: Option<&str>, unit: &str) -> Result<Option<f64>> {
+    let Some(text) = given else { return Ok(None) };
     let value = parse_si(text, unit).filter(|v| *v >= 0.0);
     let hint = format!("for example {option} 100G; prefixes are decimal: k, M, G, T, P");
     value.map(Some).ok_or_else(|| hinted(format!("`{option}` is not a number: `{text}`"), hint))
-}
-
-fn table(devices: &[&Device], dtype: Option<&str>) -> String {
-    // The type asked for stands where the 16-bit types would.
-    let extra = dtype.filter(|t| CeilingType::from(*t) != CeilingType::F32);
-    let columns = extra.map_or(("f16/bf16", vec!["f16", "bf16"]), |t| (t, vec![t]));
-    let mut text = format!(
-        "{:<28} {:<32} {:<5} {:>14} {:>14} {:>9} {:>12} {:>7}\n",
-        "id", "name", "kind", "f32", columns.0, "memory", "bandwidth", "power"
-    );
-    for d in devices {
-        let rate = |dtypes: &[&str]| {
-            let peaks = dtypes.iter().filter_map(|t| d.peak(t));
-            let best = peaks.max_by(|a, b| a.dense_tflops.total_cmp(&b.dense_tflops));
-            best.map_or("–".to_owned(), |p| si(p.rate().get(), p.dtype.unit_of_rate()))
-        };
-        let memory = d.dram().and_then(|m| m.capacity_bytes);
-        let memory = memory.map_or("–".to_owned(), |b| si(b as f64, "B"));
-        let power = d.tdp_w.map_or("–".to_owned(), |w| format!("{w:.0} W"));
-        let _ = writeln!(
-            text,
-            "{:<28} {:<32} {:<5} {:>14} {:>14} {memory:>9} {:>12} {power:>7}",
-            d.id,
-            d.name.chars().take(32).collect::<String>(),
-            d.kind,
-            rate(&["f32"]),
-            rate(&columns.1),
-            bandwidth(d),
-        );
-    }
-    text
 }

@@ -5,9 +5,9 @@
 //! by luck, which is why two looks in a row must agree: in simulated M/D/1 and M/M/1 queues this
 //! raises the coverage of a nominal 95 % from about 83 to about 91 in 100.
 
-use super::judge::{self, Case, name, same};
+use super::judge::{self, Case, same};
 use super::metric::Metric;
-use crate::schema::Verdict;
+use crate::schema::{Verdict, percentile};
 use std::time::Duration;
 
 /// Intervals of the record before the first look.
@@ -65,7 +65,7 @@ impl Enough {
 
     /// What is said of a run that ended after `seconds`, by the rule or at its longest.
     pub fn told(&self, headline: f64, seconds: f64) -> String {
-        let (name, wanted) = (name(headline), 100.0 * self.tolerance);
+        let (name, wanted) = (percentile(headline), 100.0 * self.tolerance);
         let width = self.width.map_or("no interval".into(), |w| format!("±{:.1} %", 100.0 * w));
         if self.reached() {
             format!(

@@ -7,7 +7,7 @@ pub(super) mod client;
 use super::metric::{Metric, PerMetric};
 use super::record::{Fault, Interval, Record};
 use super::stats::{self, BATCHES, Percentile, mann_kendall, slope};
-use crate::schema::Verdict;
+use crate::schema::{Verdict, percentile};
 use rooflens_ground::units::si;
 use std::ops::Range;
 
@@ -206,9 +206,9 @@ fn steady(case: &Case<'_>, scheduled: usize, step: f64) -> Result<usize, String>
         return Ok(0);
     }
     let skipped = scheduled / 5 - values.len();
-    stats::warm_up(&values)
-        .map(|cut| 5 * if cut == 0 { 0 } else { cut + skipped })
-        .ok_or_else(|| "never warmed up: the service time did not settle in half of the run".into())
+    stats::warm_up(&values).map(|cut| 5 * if cut == 0 { 0 } else { cut + skipped }).ok_or_else(
+        || "no warm-up detected: the service time did not settle within half of the run".into(),
+    )
 }
 
 /// What is to be known of answers that were compared only in part.
@@ -218,7 +218,7 @@ fn sampled(record: &Record) -> Option<String> {
     let wrong = record.faults.get(&Fault::WrongAnswer).map_or(0, |row| row.count);
     (unchecked > 0).then(|| {
         format!(
-            "{compared} of {all} answers were compared, as they are large and differ from each other: {wrong} of \
+            "{compared} of {all} answers were checked, as they are large and differ from each other: {wrong} of \
              them were wrong, so about {} of all",
             wrong + unseen(record)
         )
@@ -287,7 +287,7 @@ fn failures(
     let limit = if share(worst) > FAILURES {
         format!("more than {:.0} %", 100.0 * FAILURES)
     } else {
-        format!("the {} falls on them", name(case.headline))
+        format!("the {} falls on them", percentile(case.headline))
     };
     let percent = 100.0 * share(worst);
     found(
@@ -310,7 +310,7 @@ fn balance(j: &mut Judgement, found: &mut impl FnMut(Verdict, String)) {
             found(
                 Verdict::ClientLimited,
                 format!(
-                    "the client's own counts disagree: {:.3} in flight, {law:.3} by Little's law",
+                    "Little's-law check failed: {:.3} requests in flight, {law:.3} by rate × time",
                     j.in_flight
                 ),
             );
@@ -340,7 +340,7 @@ fn grows(
         found(
             Verdict::Overloaded,
             format!(
-                "the queue grows by {:.2} requests per second: {:.1} came in per second, {:.1} were answered",
+                "the queue grows by {:.2} req/s ({:.1} offered, {:.1} completed)",
                 j.growth, j.offered, j.completed
             ),
         );
@@ -406,7 +406,7 @@ fn samples(case: &Case<'_>, j: &Judgement, found: &mut impl FnMut(Verdict, Strin
         found(Verdict::TooFewSamples, format!("none of {} {unit} was successful", j.sum.due));
         return;
     }
-    let name = name(case.headline);
+    let name = percentile(case.headline);
     let Some(head) = j.quantiles[Metric::Response].iter().find(|p| same(p.q, case.headline)) else {
         return;
     };
@@ -431,12 +431,6 @@ fn samples(case: &Case<'_>, j: &Judgement, found: &mut impl FnMut(Verdict, Strin
             ),
         );
     }
-}
-
-/// `p99` of 0.99, `p99.9` of 0.999.
-pub fn name(q: f64) -> String {
-    let percent = (q * 1e6).round() / 1e4;
-    format!("p{percent}")
 }
 
 /// Whether two quantiles are the same one.

@@ -574,4 +574,4 @@ fn restore(file: &MeasurementFile, record: &mut Record) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

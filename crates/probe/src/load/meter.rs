@@ -299,6 +299,29 @@ mod tests {
         assert_eq!(values[..6], [Some(0.0), None, Some(0.0), Some(1.0), Some(0.0), Some(1.0)]);
     }
 
+    /// A meter that ends its thread.
+    struct Fatal;
+
+    impl Meter for Fatal {
+        fn columns(&self) -> Vec<Column> {
+            vec![Column::new("fatal", MeterUnit::Bytes)]
+        }
+
+        fn read(&mut self, _: &mut Row<'_>) {
+            panic!("a meter that ends its thread");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_died_has_no_log() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = stop.clone();
+        let thread = std::thread::spawn(move || {
+            Sampler::of(vec![Box::new(Fatal)]).run(Duration::from_millis(20), &flag)
+        });
+        assert!(Session { thread, stop }.finish().is_none());
+    }
+
     #[test]
     fn a_slowed_board_throttles_the_run_and_what_it_hides_is_absent() {
         let setup = Setup { powercap: "/nowhere".into(), ..Setup::default() };

@@ -1,8 +1,8 @@
 //! Where a request's time goes, stage by stage, and which stage holds the rate back.
 //!
-//! The utilisation law: a stage that X requests a second keep for D seconds each is busy U = X·D/m
+//! The utilisation law: a stage that X requests per second keep for D seconds each is busy U = X·D/m
 //! of the time, with m servers. The stage with the largest U is the first to be full, and the rate
-//! cannot pass m/D. Works on what the platform told; what it did not tell is named as untold, and
+//! cannot pass m/D. Works on what the platform reported; what it did not report is named as such, and
 //! nothing is claimed of it.
 
 use crate::schema::{BottleneckPart, PipePart, PipelinePart, Role, StagePart, StageSource};
@@ -75,7 +75,7 @@ impl<'a> Reported<'a> {
     fn new(stage: &'a StagePart) -> Option<Self> {
         let role = role_of(&stage.name)?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        // A stage that is busy for 2.4 seconds a second has three servers at least.
+        // A stage that is busy for 2.4 seconds per second has three servers at least.
         let least = (stage.busy_share.ceil() as u64).max(1);
         let servers = stage.servers.unwrap_or(least).max(1);
         let utilisation = stage.busy_share / servers as f64;
@@ -117,7 +117,7 @@ pub fn pipeline(of: &Inputs<'_>) -> PipelinePart {
     let parts = parts(of, &stages);
     let mut notes = Vec::new();
     if stages.inside.is_some_and(|i| i > 1.05 * of.service) && !of.in_process {
-        notes.push("the server tells more time than requests took: its stages overlap, or its clock counts the requests of others".into());
+        notes.push("the server reports more time than requests took: its stages overlap, or its clock includes other clients' requests".into());
     }
     let bottleneck = bottleneck(of, &stages, &mut notes);
     let longest = parts
@@ -142,23 +142,23 @@ fn parts(of: &Inputs<'_>, stages: &Stages<'_>) -> Vec<PipePart> {
         servers_known: false,
         untold: seconds.is_none().then(|| why.into()),
     };
-    let untold = "the platform does not tell";
+    let silent = "not reported by the server";
     let mut all = vec![part(Role::Encode, "client", None, "encoded before the clock starts")];
     all.push(part(Role::Client, "client", Some(of.late), ""));
     if !of.in_process {
         all.push(part(Role::Connect, "client", Some(of.connect), ""));
         all.extend(of.handshake.map(|h| part(Role::Handshake, "client", Some(h), "")));
         let what = if stages.whole {
-            "service time less what the server told"
+            "service time minus the time that the server reported"
         } else {
-            "service time less the stages that the server told: network, and what is not told"
+            "service time minus the stages that the server reported: network, and unreported time"
         };
-        all.push(part(Role::Transmission, what, stages.outside, untold));
+        all.push(part(Role::Transmission, what, stages.outside, silent));
     }
     for role in [Role::Queue, Role::Pre, Role::Compute, Role::Post, Role::Other] {
         let own: Vec<&Reported<'_>> = stages.all.iter().filter(|t| t.role == role).collect();
         if own.is_empty() && role != Role::Other {
-            all.push(part(role, "", None, untold));
+            all.push(part(role, "", None, silent));
         }
         for t in own {
             let seconds = Some(t.stage.mean_seconds);
@@ -202,14 +202,15 @@ fn bottleneck(
         if full || shared && together >= FULL && crowded {
             let mut found =
                 Full { of, busy: &busy, together, shared, saturated: full }.bottleneck(waiting);
-            found.evidence.extend(of.full.iter().map(|l| format!("the client was full too: {l}")));
+            found
+                .evidence
+                .extend(of.full.iter().map(|l| format!("the client was saturated too: {l}")));
             return Some(found);
         }
     }
     if stages.all.is_empty() {
         notes.push(
-            "the platform tells no stages: let it send a Server-Timing header, or give --metrics URL"
-                .into(),
+            "no stage timings: enable Server-Timing on the server, or pass --metrics URL".into(),
         );
     }
     if !of.full.is_empty() {
@@ -225,7 +226,7 @@ fn bottleneck(
         let most = 100.0 * busy.first().map_or(0.0, |t| t.utilisation);
         let found = waits(of.response, queue, stages.outside, most);
         if found.is_none() {
-            notes.push(format!("no stage is full: the largest is busy {most:.0} %"));
+            notes.push(format!("no stage is saturated: the busiest is at {most:.0} %"));
         }
         return found;
     }
@@ -239,7 +240,7 @@ fn bottleneck(
 fn waits(response: f64, queue: f64, outside: Option<f64>, most: f64) -> Option<BottleneckPart> {
     if queue > MOST * response {
         let evidence = format!(
-            "requests wait {} of {} in the server's queue, and no stage is busy beyond {most:.0} %: \
+            "requests wait {} of {} in the server's queue, and no stage is busy for more than {most:.0} %: \
              a batching delay, or a limit on instances",
             si(queue, "s"),
             si(response, "s"),
@@ -248,8 +249,8 @@ fn waits(response: f64, queue: f64, outside: Option<f64>, most: f64) -> Option<B
     }
     let outside = outside.filter(|o| *o > MOST * response)?;
     let evidence = format!(
-        "{} of {} pass outside the stages that the server tells, and none of these is busy \
-         beyond {most:.0} %: the network, or accepting and reading requests",
+        "{} of {} are spent outside the stages that the server reports, and none of these is busy \
+         for more than {most:.0} %: the network, or accepting and reading requests",
         si(outside, "s"),
         si(response, "s"),
     );
@@ -299,7 +300,7 @@ impl Full<'_> {
         let servers = match (first.known, first.servers) {
             (true, 1) => "one server".into(),
             (true, n) => format!("{n} servers"),
-            (false, 1) => "one server, for all that the platform tells".into(),
+            (false, 1) => "one server, as far as reported".into(),
             (false, n) => format!("at least {n} servers"),
         };
         let mut evidence = vec![format!(

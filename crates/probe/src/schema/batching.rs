@@ -2,6 +2,7 @@
 
 use super::{FindingPart, PercentilePart, Verdict};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Name and version of the form of [`BatchingFile`].
 pub const BATCHING: &str = "rooflens.batching/1";
@@ -42,6 +43,31 @@ pub struct BatchingFile {
     pub notes: Vec<String>,
 }
 
+impl BatchingFile {
+    /// The columns, in the order in which they were measured.
+    pub fn columns(&self) -> Vec<Column> {
+        self.plateaus.iter().map(|p| p.column.clone()).collect()
+    }
+
+    /// The loads of the cells, from the lowest.
+    pub fn loads(&self) -> Vec<f64> {
+        let mut loads: Vec<f64> = self.cells.iter().map(|c| c.load).collect();
+        loads.sort_by(f64::total_cmp);
+        loads.dedup();
+        loads
+    }
+
+    /// The highest plateau.
+    pub fn most(&self) -> f64 {
+        self.plateaus.iter().map(|p| p.inferences_per_second).fold(0.0, f64::max)
+    }
+
+    /// The cell of a column at a load.
+    pub fn cell(&self, column: &Column, load: f64) -> Option<&CellPart> {
+        self.cells.iter().find(|c| c.column == *column && (c.load - load).abs() < 1e-9)
+    }
+}
+
 /// What a study varies: the batch that the client sends, and the setting of the server's own batching.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -50,6 +76,18 @@ pub struct Column {
     pub batch: i64,
     /// The setting of the server's own batching; null where that was not varied.
     pub server: Option<String>,
+}
+
+impl Column {
+    /// As it is named beside others: what the columns have in common is omitted.
+    pub fn name(&self, all: &[Self]) -> String {
+        let batches: BTreeSet<i64> = all.iter().map(|c| c.batch).collect();
+        match &self.server {
+            Some(server) if batches.len() < 2 => server.clone(),
+            Some(server) => format!("{server}, batch {}", self.batch),
+            None => format!("batch {}", self.batch),
+        }
+    }
 }
 
 /// The highest throughput of a column, with a fixed number of requests always in flight.
@@ -104,6 +142,24 @@ pub struct CellPart {
     pub lost: u64,
 }
 
+impl CellPart {
+    /// Whether its percentiles, where they are supported, are those of the server in a steady state.
+    pub fn sound(&self) -> bool {
+        !self.overloaded && matches!(self.verdict, Verdict::Valid | Verdict::TooFewSamples)
+    }
+
+    /// A percentile of the response time, where enough requests lie beyond it.
+    pub fn at(&self, q: f64) -> Option<&PercentilePart> {
+        PercentilePart::find(&self.percentiles, q).filter(|p| p.supported)
+    }
+
+    /// The percentile `q` with what its requests wait for a batch, where it means something.
+    pub fn seconds(&self, q: f64) -> Option<f64> {
+        let part = self.at(q).filter(|_| self.sound())?;
+        Some(part.seconds? + q * self.gather_seconds)
+    }
+}
+
 rooflens_ground::words! {
     /// How a run compares with the reference at the same load, by the study's percentile with what its requests wait
     /// for a batch: `quantile × gather_seconds`. A run whose client was late counts only as the faster one.
@@ -124,6 +180,13 @@ rooflens_ground::words! {
         /// The intervals overlap, or one of the runs cannot be trusted.
         #[default]
         Undecided = "undecided",
+    }
+}
+
+impl Against {
+    /// Whether two runs could be compared.
+    pub fn is_decided(self) -> bool {
+        matches!(self, Self::Better | Self::Same | Self::Worse)
     }
 }
 

@@ -356,6 +356,12 @@ pub struct PercentilePart {
     pub effective_samples: f64,
 }
 
+/// The name of a quantile between 0 and 1: `p99` of 0.99, `p99.9` of 0.999.
+pub fn percentile(quantile: f64) -> String {
+    let percent = (quantile * 1e6).round() / 1e4;
+    format!("p{percent}")
+}
+
 impl PercentilePart {
     /// The one at `quantile` of a list.
     pub fn find(list: &[Self], quantile: f64) -> Option<&Self> {

@@ -1,41 +1,39 @@
 //! `rooflens batching`: batch sizes, and settings of the server's own batching, against loads.
 
-mod show;
-
 use super::super::{Exit, emit, hinted};
 use super::run::{Bar, interruptible};
-use super::{failed, senders, time};
+use super::target::TargetFlags;
+use super::{failed, time};
 use crate::probe::arrival::{Load, Stripe};
 use crate::probe::drive::Plan;
 use crate::probe::study::{BatchingStudy, Row, first_answer};
 use crate::probe::target::platform::{Batching, Setting};
 use crate::probe::target::{Prepared, Url};
+use crate::render;
 use crate::schema::{BatchingFile, Column};
-use anyhow::{Context, Result};
-use std::path::Path;
+use anyhow::Result;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Find out where batching pays and where it loses.
+/// Find out where batching helps and where it hurts.
 ///
 /// Two kinds of batching can be varied:
-///   --batch 1,2,4,8                 the client sends batches: what a gateway that gathers requests
+///   --batch 1,2,4,8                 the client sends batches: what a gateway that collects requests
 ///                                   would gain and cost
-///   --server-batching SETTING       the server makes batches of single requests (Triton in explicit
-///                                   model control mode): its model is reloaded with each setting,
-///                                   and put back as it was found at the end
-///                                   (a second Ctrl-C leaves it as it is)
+///   --server-batching SETTING       the server batches single requests (Triton in explicit model
+///                                   control mode): its model is reloaded with each setting, and
+///                                   restored at the end (a second Ctrl-C skips that)
 ///
-/// First the highest throughput of each is measured, with --in-flight requests always waiting; then
-/// each at the same loads, in inferences a second, whose tail of the response time is drawn as a
-/// heat-map. A batch that is sent whole answers sooner than one that must be gathered first: the time
-/// to gather, (batch − 1) / rate for the first request of a batch, is given apart, and counts where
+/// First the maximum throughput of each is measured, with --in-flight requests always waiting. Then
+/// each runs at the same loads, in inferences per second, and the tail latency is drawn as a heat map.
+/// A batch that arrives whole is answered sooner than one that must be collected first: the time to
+/// collect it, (batch − 1) / rate for its first request, is given separately, and is added where
 /// batching is compared with none.
 ///
-/// A cell is slower or faster only where the intervals of both runs are apart and 5 % between them;
-/// else it is not decided, and longer --seconds may decide it. Cells whose run is not VALID say so;
-/// one whose client was late counts only as faster, since that makes times longer, never shorter.
-///
-/// Takes the flags of `rooflens probe` that say how requests are made; the loads are its own.
+/// A cell is faster or slower only where the confidence intervals of the two runs do not overlap and
+/// differ by 5 %; otherwise it is undecided, and longer --seconds may decide it. Cells whose run is
+/// not VALID are marked; one that is CLIENT-LIMITED can only count as faster, since a slow client
+/// makes times longer, never shorter.
 ///
 /// Examples:
 ///   rooflens batching kserve+grpc://localhost:8001/resnet50 --batch 1,2,4,8,16
@@ -45,58 +43,53 @@ use std::time::Duration;
 ///
 /// Exit codes: 0 measured; 1 interrupted, or no two runs could be compared; 2 could not measure.
 #[derive(Debug, clap::Args)]
-#[command(
-    verbatim_doc_comment,
-    mut_arg("load", |a| a.hide(true).default_value(None::<&'static str>)),
-    mut_arg("until", |a| a.hide(true)),
-    mut_arg("budget", |a| a.hide(true)),
-    mut_arg("requests", |a| a.hide(true)),
-    mut_arg("slo", |a| a.hide(true)),
-    mut_arg("stripe", |a| a.hide(true)),
-    mut_arg("start_at", |a| a.hide(true)),
-    mut_arg("model", |a| a.hide(true)),
-    mut_arg("dry_run", |a| a.hide(true)),
-    mut_arg("spawn", |a| a.hide(true)),
-    mut_arg("repeats", |a| a.hide(true)),
-    mut_arg("page_cache", |a| a.hide(true)),
-    mut_arg("evict", |a| a.hide(true)),
-    mut_arg("ready_path", |a| a.hide(true)),
-    mut_arg("warm_seconds", |a| a.hide(true)),
-    mut_arg("start_up_only", |a| a.hide(true)),
-    mut_arg("seconds", |a| a.default_value("5").help("Seconds of each run")),
-    mut_arg("batch", |a| a.help(
-        "Batches that the client sends, one request each; 1,2,4,8 where left out, 1 with --server-batching"
-    )),
-    mut_arg("output", |a| a.default_value("rooflens-batching").help(
-        "Folder of batching.json, batching.svg and batching.png; an older one is never overwritten"
-    )),
-)]
+#[command(verbatim_doc_comment)]
 #[allow(clippy::doc_markdown, reason = "the text is for terminals")]
 #[allow(rustdoc::bare_urls)]
-#[group(skip)]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
-    probe: super::Args,
-    /// Loads, as shares of the highest throughput of all.
+    load: StudyFlags,
+    #[command(flatten)]
+    target: TargetFlags,
+    /// Batch sizes that the client sends, one request each [default: 1,2,4,8, or 1 with --server-batching].
+    #[arg(long, value_name = "N[,N…]", help_heading = "Requests", value_delimiter = ',', value_parser = clap::value_parser!(i64).range(1..))]
+    batch: Vec<i64>,
+    /// Warm-up to discard at the start of each run, in seconds [default: detected from the data].
+    #[arg(long, value_name = "S", help_heading = "Judgement")]
+    warm_up: Option<f64>,
+    /// Folder for batching.json, batching.svg and batching.png; an existing one is kept, and a number appended.
+    #[arg(short, long, value_name = "DIR", default_value = "rooflens-batching", help_heading = None::<&str>)]
+    output: PathBuf,
+    /// Format of what is printed.
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = None::<&str>)]
+    format: Form,
+}
+
+/// Flags of the loads of a study.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Load")]
+#[group(skip)]
+struct StudyFlags {
+    /// Loads, as shares of the highest of the maximum throughputs.
     #[arg(
         long,
         value_name = "SHARE[,SHARE…]",
         default_value = "0.2,0.5,0.8,0.95",
-        value_delimiter = ',',
-        help_heading = "Load"
+        value_delimiter = ','
     )]
     loads: Vec<f64>,
-    /// Requests always in flight when the highest throughput is measured.
-    #[arg(long, value_name = "N", default_value_t = 16, help_heading = "Load", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    /// Length of each run in seconds.
+    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    seconds: f64,
+    /// Requests always in flight while the maximum throughput is measured.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
     in_flight: u16,
-    /// A setting of Triton's dynamic batching: as-found, off, or the longest wait for others with
-    /// batch sizes that end it: delay=500us, delay=5ms,preferred=4+8. Repeatable; compared with `off`,
-    /// or else the first.
-    #[arg(long, value_name = "SETTING", help_heading = "Load")]
+    /// Setting of Triton's dynamic batching to measure. Repeatable.
+    ///
+    /// as-found, off, or the maximum queue delay with preferred batch sizes: delay=500us, delay=5ms,preferred=4+8.
+    /// Settings are compared with `off` where it is among them, else with the first.
+    #[arg(long, value_name = "SETTING")]
     server_batching: Vec<String>,
-    /// What is printed.
-    #[arg(long, value_name = "HOW", default_value = "text")]
-    format: Form,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -107,72 +100,47 @@ enum Form {
 
 impl Args {
     pub(in crate::cli) fn run(self) -> Result<Exit> {
-        self.refuse()?;
-        let own = &self.probe;
-        let (loads, settings, plan) = (sorted(&self.loads)?, self.settings()?, self.plan()?);
+        let (loads, settings, plan) = (sorted(&self.load.loads)?, self.settings()?, self.plan()?);
         let all = self.targets(!settings.is_empty())?;
         let stop = interruptible()?;
-        let options = own.options(1)?;
-        let url = Url::parse(&own.target).ok();
+        let options = self.target.options(1)?;
+        let url = Url::parse(&self.target.url).ok();
         let server = match (settings.is_empty(), &url) {
             (true, _) => None,
             (false, Some(url)) => Some(Batching::new(url, &all[0], &options).map_err(failed)?),
             (false, None) => {
                 return Err(hinted(
-                    "a runtime in this process makes no batches",
-                    "leave out --server-batching; --batch varies what is sent",
+                    "an in-process runtime has no dynamic batching",
+                    "omit --server-batching; --batch varies what is sent",
                 ));
             }
         };
         let rows = rows(&settings, &all)?;
-        let folder = super::super::new_folder(&own.output)?;
+        let folder = super::super::new_folder(&self.output)?;
         let study = BatchingStudy {
             rows: &rows,
             server: server.as_ref(),
             plan,
-            in_flight: self.in_flight,
+            in_flight: self.load.in_flight,
             loads: &loads,
-            warm_up: own.warm_up.filter(|s| *s >= 0.0),
+            warm_up: self.warm_up.filter(|s| *s >= 0.0),
         };
         let file = study.measure(&stop, &mut Bar::default()).map_err(failed)?;
         self.print(&file, &loads, &folder)?;
-        let compared = file.cells.iter().any(|c| show::decided(c.against));
+        let compared = file.cells.iter().any(|c| c.against.is_decided());
         Ok(if file.stopped || !compared { Exit::Failed } else { Exit::Good })
-    }
-
-    /// Refuses flags of `probe` that a study has no use for.
-    fn refuse(&self) -> Result<()> {
-        let own = &self.probe;
-        let strange = [
-            (own.start_up.spawn.is_some(), "--spawn"),
-            (own.slo.is_some(), "--slo"),
-            (own.stripe.is_some(), "--stripe"),
-            (own.until.is_some(), "--until"),
-            (own.requests.is_some(), "--requests"),
-            (own.model.is_some(), "--model"),
-            (own.dry_run, "--dry-run"),
-            (own.load.is_some(), "--load"),
-        ];
-        let Some((_, flag)) = strange.into_iter().find(|s| s.0) else { return Ok(()) };
-        Err(hinted(
-            format!(
-                "a batching study has no {flag}: it makes its own loads against a running target"
-            ),
-            format!("leave it out; `rooflens probe {flag}` measures one load"),
-        ))
     }
 
     /// The target at each batch, every one of which has answered; one batch where the `server` makes its own.
     fn targets(&self, server: bool) -> Result<Vec<Prepared>> {
-        let own = &self.probe;
-        let mut batches = own.batch.clone();
+        let mut batches = self.batch.clone();
         if batches.is_empty() {
             batches = if server { vec![1] } else { vec![1, 2, 4, 8] };
         }
         batches.sort_unstable();
         batches.dedup();
-        let sizes = own.sizes();
-        let all = batches.iter().map(|b| own.prepare(*b, &sizes, false));
+        let asked = |batch: i64| self.batch.contains(&batch);
+        let all = batches.iter().map(|b| self.target.prepare(*b, asked(*b), false));
         let all = all.collect::<Result<Vec<_>>>()?;
         for prepared in &all {
             first_answer(prepared).map_err(failed)?;
@@ -182,34 +150,34 @@ impl Args {
 
     /// Writes the study into `folder` and prints it.
     fn print(&self, file: &BatchingFile, loads: &[f64], folder: &Path) -> Result<()> {
-        let json =
-            serde_json::to_string_pretty(file).context("the study cannot be written")? + "\n";
+        let json = render::json::pretty(file)?;
         emit(&json, Some(&folder.join("batching.json")))?;
         if !file.cells.is_empty() {
-            let svg = crate::chart::render_heatmap(&show::map(file, loads))?;
+            let map = render::chart::batching::heat_map(file, loads);
+            let svg = crate::chart::render_heatmap(&map)?;
             emit(&svg, Some(&folder.join("batching.svg")))?;
             if crate::chart::MAKES_PNG {
                 super::super::charts::picture(&svg, &folder.join("batching.png"))?;
             }
         }
-        if self.format == Form::Json {
-            return emit(&json, None);
+        match self.format {
+            Form::Json => emit(&json, None),
+            Form::Text => emit(&render::text::batching(file, folder), None),
         }
-        emit(&format!("{}\nstudy in {}/\n", show::text(file), folder.display()), None)
     }
 
     /// Of each run, but for its load.
     fn plan(&self) -> Result<Plan> {
-        let own = &self.probe;
+        let client = &self.target.client;
         Ok(Plan {
             load: Load::Closed(1),
-            seed: own.seed,
-            duration: time("--seconds", own.longest())?,
+            seed: self.target.requests.seed,
+            duration: time("--seconds", self.load.seconds)?,
             requests: None,
             stripe: Stripe::WHOLE,
-            senders: own.senders.map_or_else(senders, usize::from),
-            timeout: time("--timeout", own.timeout)?,
-            max_in_flight: own.max_in_flight.max(1),
+            senders: client.senders(),
+            timeout: client.timeout()?,
+            max_in_flight: client.max_in_flight(),
             start_at: None,
         })
     }
@@ -217,7 +185,7 @@ impl Args {
     /// The settings of the server, `off` first.
     fn settings(&self) -> Result<Vec<Setting>> {
         let mut all = Vec::new();
-        for text in &self.server_batching {
+        for text in &self.load.server_batching {
             let setting = setting(text)?;
             if !all.contains(&setting) {
                 all.push(setting);
@@ -239,8 +207,8 @@ fn rows<'a>(settings: &'a [Setting], all: &'a [Prepared]) -> Result<Vec<Row<'a>>
     }
     if let [only] = &rows[..] {
         return Err(hinted(
-            format!("a study of {} alone compares nothing", only.column.name(&[])),
-            "name two at least: --batch 1,4, or --server-batching off --server-batching delay=5ms",
+            format!("a study of {} alone has nothing to compare", only.column.name(&[])),
+            "give at least two: --batch 1,4, or --server-batching off --server-batching delay=5ms",
         ));
     }
     Ok(rows)
@@ -251,7 +219,7 @@ fn sorted(loads: &[f64]) -> Result<Vec<f64>> {
     loads.sort_by(f64::total_cmp);
     loads.dedup();
     if loads.iter().any(|l| !(0.01..=2.0).contains(l)) {
-        return Err(hinted("a load is a share of 0.01 to 2", "for example --loads 0.5,0.9"));
+        return Err(hinted("`--loads` takes shares from 0.01 to 2", "for example --loads 0.5,0.9"));
     }
     Ok(loads)
 }

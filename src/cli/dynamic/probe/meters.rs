@@ -11,45 +11,46 @@ use std::time::Duration;
 
 /// Flags of the meters.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Meters")]
 #[allow(clippy::doc_markdown, reason = "the text is for terminals")]
 #[group(skip)]
-pub(super) struct Flags {
+pub(super) struct MeterFlags {
     /// Read no meters.
-    #[arg(long, help_heading = "Meters")]
+    #[arg(long)]
     no_meters: bool,
-    /// The server's process, children included; found by its port where left out.
-    #[arg(long, value_name = "PID", help_heading = "Meters")]
+    /// Process ID of the server, whose children are included [default: the process that listens on its port].
+    #[arg(long, value_name = "PID")]
     pid: Option<u32>,
-    /// Seconds between two readings.
-    #[arg(long, value_name = "S", default_value_t = 0.25, help_heading = "Meters")]
+    /// Seconds between readings.
+    #[arg(long, value_name = "S", default_value_t = 0.25)]
     meter_every: f64,
-    /// Seconds before the load in which the power without load is measured, where there is a
-    /// counter of energy.
-    #[arg(long, value_name = "S", default_value_t = 3.0, help_heading = "Meters")]
+    /// Seconds before the load to measure idle power for, where there is an energy counter.
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
     idle_seconds: f64,
-    /// Read this GPU; all where left out. Repeatable.
-    #[arg(long, value_name = "INDEX", help_heading = "Meters")]
+    /// GPU to read, repeatable; all are read by default.
+    #[arg(long, value_name = "INDEX")]
     gpu: Vec<u32>,
-    /// Page of the server's own metrics, in the text format of Prometheus; the usual places of
-    /// Triton, MLServer and TensorFlow Serving are looked at where left out.
-    #[arg(long, value_name = "URL", help_heading = "Meters")]
+    /// URL of the server's metrics in Prometheus text format.
+    ///
+    /// By default, the usual URLs of Triton, MLServer and TensorFlow Serving are tried.
+    #[arg(long, value_name = "URL")]
     metrics: Option<String>,
-    /// How many servers a stage has, so that its utilisation is exact: pre=4. Repeatable.
-    #[arg(long, value_name = "STAGE=N", help_heading = "Meters")]
+    /// Workers of a pipeline stage, as in pre=4, which makes its utilisation exact. Repeatable.
+    #[arg(long, value_name = "STAGE=N")]
     stage_servers: Vec<String>,
-    /// Where the electricity comes from, for CO2e: FRA, DEU, USA, …
-    #[arg(long, value_name = "CODE", help_heading = "Meters", conflicts_with = "carbon_intensity")]
+    /// Region of the electricity grid, for CO2e: FRA, DEU, USA, …
+    #[arg(long, value_name = "CODE", conflicts_with = "carbon_intensity")]
     region: Option<String>,
-    /// Grams of CO2e that a kilowatt-hour stands for.
-    #[arg(long, value_name = "G_PER_KWH", help_heading = "Meters")]
+    /// Carbon intensity of the electricity, in grams of CO2e per kWh.
+    #[arg(long, value_name = "G_PER_KWH")]
     carbon_intensity: Option<f64>,
-    /// Power of the building over power of its machines.
-    #[arg(long, value_name = "RATIO", default_value_t = 1.0, help_heading = "Meters")]
+    /// Power usage effectiveness (PUE): power of the building divided by that of its machines.
+    #[arg(long, value_name = "RATIO", default_value_t = 1.0)]
     pue: f64,
 }
 
-impl Flags {
-    /// What can be said wrong of the flags is said before anything is sent.
+impl MeterFlags {
+    /// Refuses wrong values before anything is sent.
     pub(super) fn check(&self) -> Result<()> {
         if !(0.01..=60.0).contains(&self.meter_every) {
             return Err(hinted(
@@ -60,7 +61,7 @@ impl Flags {
         if !(0.0..=600.0).contains(&self.idle_seconds) {
             return Err(hinted(
                 format!("`--idle-seconds {}` is not a time of 0 to 600 seconds", self.idle_seconds),
-                "for example --idle-seconds 10, or 0 for none",
+                "for example --idle-seconds 10, or 0 to skip it",
             ));
         }
         self.metrics()?;
@@ -73,7 +74,7 @@ impl Flags {
         match Url::parse(text) {
             Ok(url) if !url.protocol.names_model() => Ok(Some(url)),
             Ok(_) => Err(hinted(
-                format!("`--metrics {text}` is not a page"),
+                format!("`--metrics {text}` is not the URL of a page"),
                 "for example --metrics http://localhost:8002/metrics",
             )),
             Err(error) => Err(hinted(error.message, error.hint)),
@@ -87,7 +88,7 @@ impl Flags {
                 Ok(n) if n > 0 && !name.is_empty() => Ok((name.to_owned(), n)),
                 _ => Err(hinted(
                     format!("`--stage-servers {text}` is not STAGE=N"),
-                    "the stage as the server names it: --stage-servers pre=4",
+                    "use the server's name of the stage: --stage-servers pre=4",
                 )),
             }
         };
@@ -108,8 +109,8 @@ impl Flags {
             (Some(pid), _) if Proc::default().stat(pid).is_some() => Place::Here(pid),
             (Some(pid), _) => {
                 return Err(hinted(
-                    format!("`--pid {pid}`: there is no such process here"),
-                    "`pgrep -f NAME` finds it; without --pid the server's port is looked up",
+                    format!("`--pid {pid}`: no such process on this machine"),
+                    "`pgrep -f NAME` finds it; without --pid, the process that listens on the server's port is read",
                 ));
             }
             (None, true) => Place::Within,
@@ -133,7 +134,7 @@ impl Flags {
         if !(1.0..=10.0).contains(&self.pue) {
             return Err(hinted(
                 format!("`--pue {}` is not a ratio of 1 to 10", self.pue),
-                "the power of the building over that of its machines: --pue 1.3",
+                "power of the building divided by that of its machines: --pue 1.3",
             ));
         }
         if let Some(g_per_kwh) = self.carbon_intensity {
@@ -152,7 +153,7 @@ impl Flags {
             let known: Vec<String> =
                 regions.iter().map(|r| format!("{} ({})", r.code, r.name)).collect();
             return Err(hinted(
-                format!("no region is called `{code}`"),
+                format!("unknown region `{code}`"),
                 format!("one of {}; or --carbon-intensity G_PER_KWH", known.join(", ")),
             ));
         };
@@ -173,7 +174,7 @@ fn place(url: &Url) -> Place {
     match Proc::default().listener(url.port) {
         Ok(pid) => Place::Here(pid),
         Err(why) => Place::Hidden(format!(
-            "{why}; give the server's with --pid, or run as its user and in its namespace"
+            "{why}; pass its process ID with --pid, or run as its user and in its namespace"
         )),
     }
 }

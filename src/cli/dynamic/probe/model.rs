@@ -1,7 +1,9 @@
 //! The model's file beside a probe: run in this process, or counted for what a server achieves.
 
 use super::super::{given, hinted, load, progress_bar, shapes, translated};
-use super::{Args, read};
+use super::client::ClientFlags;
+use super::read;
+use super::requests::{RequestFlags, Sizes};
 use crate::formats::Wanted;
 use crate::ir::{Model, ValueId};
 use crate::probe::target::Prepared;
@@ -13,115 +15,103 @@ use anyhow::Result;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Shapes of inputs, by name.
-pub(super) type Sizes = Vec<(String, Vec<i64>)>;
-
-impl Args {
-    /// The sizes of inputs that the command line gives.
-    pub(super) fn sizes(&self) -> Sizes {
-        let given = self.input.iter().filter_map(|text| load::input(text).ok());
-        let sized = |(name, given)| match given {
-            Given::Shape(_, shape) | Given::Contents(_, shape, _) => (name, shape),
-        };
-        given.map(sized).collect()
+/// The runtime in this process; `inline` where the senders run it themselves, and behind a queue otherwise.
+pub(super) fn in_process(
+    url: &str,
+    (runtime, path): (Runtime, &Path),
+    requests: &RequestFlags,
+    client: &ClientFlags,
+    batch: i64,
+    inline: bool,
+) -> Result<Prepared> {
+    use crate::runtime::{Loaded, RuntimeOptions};
+    if runtime == Runtime::Tract && client.threads > 1 {
+        return Err(hinted("tract runs each inference on one thread", "omit --threads"));
     }
-
-    /// What a request costs by the model's file, and what was assumed for it: at the sizes that are sent, where
-    /// the platform tells the inputs' names.
-    pub(super) fn cost(
-        &self,
-        prepared: &Prepared,
-        sizes: &Sizes,
-    ) -> Result<(Option<ModelPart>, Vec<String>)> {
-        let Some(path) = &self.model else { return Ok((None, Vec::new())) };
-        let mut sent = sizes.clone();
-        sent.extend(prepared.inputs.iter().map(|s| (s.name.clone(), s.shape.clone())));
-        let report = analysed(path, prepared.batch, &sent, false)?.report;
-        let t = &report.totals;
-        let (Some(flops), Some(bytes)) = (t.operations(), t.compulsory_bytes) else {
-            let note = format!("the cost of `{}` is not known: no achieved FLOP/s", path.display());
-            return Ok((None, vec![note]));
-        };
-        let (flops, bytes) = (flops as f64, bytes as f64);
-        let mut notes = Vec::new();
-        if report.coverage.known < report.coverage.nodes {
-            notes.push(format!(
-                "the model's cost is known for {:.1} % of its nodes: achieved FLOP/s are a lower bound",
-                report.coverage.percent
+    for text in &requests.input {
+        if let (name, Given::Contents(..)) = load::input(text)? {
+            return Err(hinted(
+                format!("inputs of in-process runtimes are generated, but `{name}` has contents"),
+                "give its sizes only, as in --input x=1x3x224x224",
             ));
         }
-        let part = ModelPart {
-            file: path.display().to_string(),
-            flops_per_request: flops,
-            compulsory_bytes_per_request: bytes,
-            intensity_flop_per_byte: if bytes > 0.0 { flops / bytes } else { 0.0 },
-            achieved_flops: 0.0,
-        };
-        let ones = report.assumptions.iter().filter(|a| !a.data_dependent);
-        let ones: Vec<String> = ones.map(|a| format!("{} = {}", a.symbol, a.value)).collect();
-        if !ones.is_empty() {
-            notes.push(format!(
-                "the model is counted at {}; --input gives other sizes, as in --input x=1x3x224x224",
-                ones.join(", ")
-            ));
-        }
-        Ok((Some(part), notes))
     }
-
-    /// The runtime in this process; `inline` where the senders run it themselves, and behind a queue otherwise.
-    pub(super) fn in_process(
-        &self,
-        (runtime, path): (Runtime, &Path),
-        batch: i64,
-        sizes: &Sizes,
-        inline: bool,
-    ) -> Result<Prepared> {
-        use crate::runtime::{Loaded, RuntimeOptions};
-        if runtime == Runtime::Tract && self.threads > 1 {
-            return Err(hinted("tract runs an inference on one thread", "leave out --threads"));
-        }
-        for text in &self.input {
-            if let (name, Given::Contents(..)) = load::input(text)? {
-                return Err(hinted(
-                    format!("inputs are random in this process, also `{name}`"),
-                    "give its sizes, as in --input x=1x3x224x224",
-                ));
+    let Analysed { report, shapes, batch, translated } =
+        analysed(path, batch, &requests.sizes(), true)?;
+    let bytes = translated.map_or_else(|| read(path), Ok)?;
+    let options = RuntimeOptions {
+        runtime,
+        library: client.ort_library.clone(),
+        threads: client.threads.into(),
+        instances: client.instances.into(),
+        seed: 1,
+    };
+    let bar = progress_bar("loading the model");
+    let loaded = Loaded::new(&bytes, &shapes, &options).map_err(|e| {
+        let open: Vec<&str> = report.given().map(|(symbol, _)| symbol).collect();
+        let advice = match open[..] {
+            [] => "`rooflens analyze` works without running the model".to_owned(),
+            _ => {
+                format!("{} were set to their smallest values; --input sets sizes", open.join(", "))
             }
-        }
-        let Analysed { report, shapes, batch, translated } = analysed(path, batch, sizes, true)?;
-        let bytes = translated.map_or_else(|| read(path), Ok)?;
-        let options = RuntimeOptions {
-            runtime,
-            library: self.ort_library.clone(),
-            threads: self.threads.into(),
-            instances: self.instances.into(),
-            seed: 1,
         };
-        let bar = progress_bar("loading the model");
-        let loaded = Loaded::new(&bytes, &shapes, &options).map_err(|e| {
-            let open: Vec<&str> = report.given().map(|(symbol, _)| symbol).collect();
-            let advice = match open[..] {
-                [] => "`rooflens analyze` works without running the model".to_owned(),
-                _ => {
-                    format!("{} are taken as small as they go: --input sets sizes", open.join(", "))
-                }
-            };
-            hinted(e.to_string(), e.hint().map_or(advice, ToOwned::to_owned))
-        })?;
-        bar.finish_and_clear();
-        let threads = if self.threads > 1 {
-            format!(", {} threads an inference", self.threads)
-        } else {
-            String::new()
-        };
-        let platform = format!("{}, in this process{threads}", loaded.name);
-        let instances = usize::from(self.instances);
-        Ok(if inline {
-            Prepared::inline(&self.target, &platform, &loaded.target, batch)
-        } else {
-            Prepared::local(&self.target, &platform, &loaded.target, instances, batch)
-        })
+        hinted(e.to_string(), e.hint().map_or(advice, ToOwned::to_owned))
+    })?;
+    bar.finish_and_clear();
+    let threads = if client.threads > 1 {
+        format!(", {} threads per inference", client.threads)
+    } else {
+        String::new()
+    };
+    let platform = format!("{}, in this process{threads}", loaded.name);
+    let instances = usize::from(client.instances);
+    Ok(if inline {
+        Prepared::inline(url, &platform, &loaded.target, batch)
+    } else {
+        Prepared::local(url, &platform, &loaded.target, instances, batch)
+    })
+}
+
+/// The cost of a request by the model's file, and what was assumed for it: at the sizes that are sent, where
+/// the platform reports the inputs' names.
+pub(super) fn cost(
+    path: Option<&Path>,
+    prepared: &Prepared,
+    sizes: &Sizes,
+) -> Result<(Option<ModelPart>, Vec<String>)> {
+    let Some(path) = path else { return Ok((None, Vec::new())) };
+    let mut sent = sizes.clone();
+    sent.extend(prepared.inputs.iter().map(|s| (s.name.clone(), s.shape.clone())));
+    let report = analysed(path, prepared.batch, &sent, false)?.report;
+    let t = &report.totals;
+    let (Some(flops), Some(bytes)) = (t.operations(), t.compulsory_bytes) else {
+        let note = format!("no achieved FLOP/s: the cost of `{}` is unknown", path.display());
+        return Ok((None, vec![note]));
+    };
+    let (flops, bytes) = (flops as f64, bytes as f64);
+    let mut notes = Vec::new();
+    if report.coverage.known < report.coverage.nodes {
+        notes.push(format!(
+            "the cost of {:.1} % of the model's nodes is known: achieved FLOP/s are a lower bound",
+            report.coverage.percent
+        ));
     }
+    let part = ModelPart {
+        file: path.display().to_string(),
+        flops_per_request: flops,
+        compulsory_bytes_per_request: bytes,
+        intensity_flop_per_byte: if bytes > 0.0 { flops / bytes } else { 0.0 },
+        achieved_flops: 0.0,
+    };
+    let ones = report.assumptions.iter().filter(|a| !a.data_dependent);
+    let ones: Vec<String> = ones.map(|a| format!("{} = {}", a.symbol, a.value)).collect();
+    if !ones.is_empty() {
+        notes.push(format!(
+            "the model is counted at {}; --input sets other sizes, as in --input x=1x3x224x224",
+            ones.join(", ")
+        ));
+    }
+    Ok((Some(part), notes))
 }
 
 /// A model's file at a batch and at sizes of its inputs.
@@ -147,16 +137,16 @@ pub(super) fn analysed(path: &Path, batch: i64, sizes: &Sizes, strict: bool) -> 
     given::set_sizes(&mut model, &given, "--input")?;
     if strict && rows > 1 && held.iter().any(|n| *n != rows) {
         return Err(hinted(
-            format!("--batch {batch}, and --input gives another one"),
-            "give one row, as in --input x=1x3x224x224: --batch takes its place",
+            format!("--batch is {batch}, but --input has another batch"),
+            "give one row, as in --input x=1x3x224x224; --batch replaces it",
         ));
     }
     // A batch that the sizes hold already is no size to look for.
     let wanted = (rows > 1 && held.is_empty()).then_some(rows);
     if wanted.is_some() && symbol.is_none() {
         return Err(hinted(
-            format!("the model leaves no first axis open: --batch {batch} does not fit"),
-            "leave --batch out, or export the model with an open batch axis",
+            format!("--batch {batch}: no input of the model has a dynamic first axis"),
+            "omit --batch, or export the model with a dynamic batch axis",
         ));
     }
     let bindings = given::bindings(&model, &[], wanted)?;

@@ -25,7 +25,7 @@ pub(in crate::cli) fn interruptible() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Tells what a plan would send, and sends nothing.
+/// Prints what a plan would send, and sends nothing.
 pub(super) fn dry_run(plan: &Plan, goal: Goal) -> Result<Exit> {
     use std::fmt::Write;
     if let Goal::Highest(_) = goal {
@@ -51,7 +51,7 @@ pub(super) fn dry_run(plan: &Plan, goal: Goal) -> Result<Exit> {
     if let Arrival::Trace(trace) = arrival {
         let _ = writeln!(
             text,
-            "trace of {}: {} arrivals, index of dispersion {:.1} in a second",
+            "trace of {}: {} arrivals, index of dispersion {:.1} per second",
             trace.format,
             trace.instants.len(),
             trace.dispersion()

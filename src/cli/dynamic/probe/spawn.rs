@@ -5,10 +5,9 @@ use crate::os::page_cache;
 use crate::probe::startup::Spec;
 use crate::probe::study::Starts;
 use crate::probe::target::{Options, Url};
+use crate::render;
 use crate::schema::{PageCache, START_UP, StartUpFile, StartUpPart, TOOL};
-use crate::units::si;
-use anyhow::{Context, Result};
-use std::fmt::Write;
+use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 /// States of the page cache that a start is timed in.
@@ -19,37 +18,40 @@ enum Before {
     Both,
 }
 
-/// What was said of the start.
+/// Flags of the server's start.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Flags {
-    /// Start the server with this command and time it: port, live, ready, model ready, first good
-    /// answer, warm. It runs in a process group of its own, which is ended whatever happens; what it
-    /// prints is in the output folder.
-    #[arg(long, value_name = "COMMAND", help_heading = "Start-up")]
-    pub(in crate::cli) spawn: Option<String>,
-    /// Starts for each state of the page cache, after a first one that does not count.
-    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Start-up", value_parser = clap::value_parser!(u16).range(1..=1000))]
+#[command(next_help_heading = "Start-up")]
+#[group(skip)]
+pub(super) struct StartUpFlags {
+    /// Start the server with this command and time its start.
+    ///
+    /// Timed events: port open, live, ready, model ready, first successful answer, and warm. The server runs in a process
+    /// group of its own, which is always terminated in the end; its output is kept in the output folder.
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) spawn: Option<String>,
+    /// Timed starts per state of the page cache, after one that is not counted.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     repeats: u16,
-    /// State of the page cache before a start: cold drops the files of --model and --evict, and those
-    /// that the server had open or mapped in its first start.
-    #[arg(long, value_name = "STATE", default_value = "both", help_heading = "Start-up")]
+    /// State of the page cache before a start.
+    ///
+    /// cold evicts the files of --model and --evict, and those that the server had open or mapped in its first start.
+    #[arg(long, value_name = "STATE", default_value = "both")]
     page_cache: Before,
-    /// A file or folder that a cold start reads from storage. Repeatable.
-    #[arg(long, value_name = "PATH", help_heading = "Start-up", requires = "spawn")]
+    /// File or folder that a cold start reads from storage. Repeatable.
+    #[arg(long, value_name = "PATH", requires = "spawn")]
     evict: Vec<PathBuf>,
-    /// Path that answers with 2xx once the server is ready (plain HTTP); the first good answer counts
-    /// where left out.
-    #[arg(long, value_name = "PATH", help_heading = "Start-up", requires = "spawn")]
+    /// Path that answers with 2xx once the server is ready (plain HTTP) [default: the first successful answer counts].
+    #[arg(long, value_name = "PATH", requires = "spawn")]
     ready_path: Option<String>,
-    /// Seconds of requests after the first answer, at most, to find when the server is warm.
-    #[arg(long, value_name = "S", default_value_t = 5.0, help_heading = "Start-up")]
+    /// Maximum time after the first answer to look for a warm server, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 5.0)]
     warm_seconds: f64,
-    /// Measure the start, and send no load.
-    #[arg(long, help_heading = "Start-up", requires = "spawn")]
-    pub(in crate::cli) start_up_only: bool,
+    /// Measure only the start, and send no load.
+    #[arg(long, requires = "spawn")]
+    pub(super) start_up_only: bool,
 }
 
-impl Flags {
+impl StartUpFlags {
     /// The starts that are asked for.
     pub(super) fn starts(
         &self,
@@ -62,13 +64,13 @@ impl Flags {
         let url = Url::parse(target).map_err(super::failed)?;
         if self.ready_path.is_some() && url.protocol.names_model() {
             return Err(hinted(
-                "--ready-path is for plain HTTP; this protocol has its own questions",
-                "leave it out",
+                "--ready-path is for plain HTTP; this protocol has health requests of its own",
+                "omit --ready-path",
             ));
         }
         if self.ready_path.as_ref().is_some_and(|p| !p.starts_with('/')) {
             return Err(hinted(
-                "--ready-path begins with a `/`",
+                "--ready-path must begin with `/`",
                 "for example --ready-path /health",
             ));
         }
@@ -90,65 +92,14 @@ impl Flags {
     }
 }
 
-/// Writes `start_up.json` and says what is in it.
+/// Writes `start_up.json` and prints it.
 pub(super) fn save(target: &str, part: StartUpPart, folder: &Path) -> Result<()> {
-    let mut text = format!("{target}\n");
-    describe(&part, &mut text);
     let file = StartUpFile {
         schema: START_UP.into(),
         tool: TOOL.into(),
         target: target.into(),
         start_up: part,
     };
-    let json = serde_json::to_string_pretty(&file).context("starts cannot be written")?;
-    emit(&(json + "\n"), Some(&folder.join("start_up.json")))?;
-    let _ = writeln!(text, "\nstarts in {}/", folder.display());
-    emit(&text, None)
-}
-
-/// What a person reads of the starts.
-pub(super) fn describe(part: &StartUpPart, out: &mut String) {
-    for state in [PageCache::Cold, PageCache::Warm] {
-        let own = || part.starts.iter().filter(|s| s.counted && s.page_cache == state);
-        let n = own().count();
-        if n == 0 {
-            continue;
-        }
-        let sure = own().filter(|s| s.unverified.is_none()).count();
-        let how = if sure == n {
-            "page cache verified".into()
-        } else {
-            let why = own().find_map(|s| s.unverified.as_deref()).unwrap_or_default();
-            format!("page cache NOT VERIFIED in {} of them: {why}", n - sure)
-        };
-        let _ = writeln!(out, "\n{n} {state} starts; {how}");
-        let _ = writeln!(out, "  {:<26}{:>10}{:>10}{:>10}", "", "min", "median", "max");
-        for s in part.summary.iter().filter(|s| s.page_cache == state) {
-            let show = |v: f64| si(v, s.unit.name());
-            let _ = writeln!(
-                out,
-                "  {:<26}{:>10}{:>10}{:>10}{}",
-                s.name,
-                show(s.min),
-                show(s.median),
-                show(s.max),
-                if s.count < n as u64 { format!("  of {}", s.count) } else { String::new() }
-            );
-        }
-        if let Some(why) = own().find_map(|s| s.warm_unknown.as_deref()) {
-            let _ = writeln!(out, "  time to warm UNMEASURED in a start: {why}");
-        }
-    }
-    if !part.definitions.is_empty() && part.starts.iter().any(|s| s.counted) {
-        out.push('\n');
-        for d in &part.definitions {
-            let _ = writeln!(out, "  {:<26}{}", d.name, d.meaning);
-        }
-    }
-    for note in &part.notes {
-        let _ = writeln!(out, "  note: {note}");
-    }
-    if part.interrupted {
-        let _ = writeln!(out, "  interrupted");
-    }
+    emit(&render::json::pretty(&file)?, Some(&folder.join("start_up.json")))?;
+    emit(&render::text::start_up(&file, folder), None)
 }

@@ -3,10 +3,10 @@
 //! Times count from the schedule, so that a late client makes them longer and hides nothing. What it adds to the
 //! percentile that is reported is measured, and only where that is much of it is the result the client's own.
 
-use super::{Case, Judgement, name, same};
+use super::{Case, Judgement, same};
 use crate::metric::Metric;
 use crate::record::Fault;
-use crate::schema::Verdict;
+use crate::schema::{Verdict, percentile};
 use rooflens_ground::units::si;
 
 /// A client that moves the result by more than this share of it: the share by which a drift or a growing queue
@@ -52,10 +52,10 @@ fn lateness(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, 
     j.late = (response - seconds(Metric::Undelayed)).max(0.0);
     let late = j.quantiles[Metric::Lateness].iter().find(|p| same(p.q, case.headline));
     let late = late.and_then(|p| p.value).map_or(0.0, |v| v as f64 * 1e-9);
-    let name = name(case.headline);
+    let name = percentile(case.headline);
     let text = |rest: &str| {
         format!(
-            "requests were picked up late, {name} {} after they were scheduled: this adds {} to the {name} of {}{rest}",
+            "client lag too high, {name} {} behind schedule: this adds {} to the {name} of {}{rest}",
             si(late, "s"),
             si(j.late, "s"),
             si(response, "s"),

@@ -2,27 +2,13 @@
 
 use super::same;
 use crate::schema::{
-    Against, BatchingFile, CellPart, Column, LossKind, LossPart, MeasurementFile, PercentilePart,
-    Verdict,
+    Against, BatchingFile, CellPart, Column, LossKind, LossPart, MeasurementFile, Verdict,
 };
-use std::collections::BTreeSet;
 
 mod words;
 
 /// A difference that two short runs may have by chance.
 const MARGIN: f64 = 0.05;
-
-impl Column {
-    /// As it is named beside others: what the columns have in common is left out.
-    pub fn name(&self, all: &[Self]) -> String {
-        let batches: BTreeSet<i64> = all.iter().map(|c| c.batch).collect();
-        match &self.server {
-            Some(server) if batches.len() < 2 => server.clone(),
-            Some(server) => format!("{server}, batch {}", self.batch),
-            None => format!("batch {}", self.batch),
-        }
-    }
-}
 
 impl CellPart {
     /// Of a run that should do `wanted` inferences a second, where the column can do `most`. A run
@@ -47,28 +33,12 @@ impl CellPart {
         }
     }
 
-    /// Whether its percentiles, where they are supported, are those of the server in a steady state.
-    pub fn sound(&self) -> bool {
-        !self.overloaded && matches!(self.verdict, Verdict::Valid | Verdict::TooFewSamples)
-    }
-
     /// Whether its percentiles are at least those of the server: a client that is late makes times
     /// longer, never shorter.
     pub fn bounds(&self) -> bool {
         let steady = |v: Verdict| !matches!(v, Verdict::NotStationary | Verdict::Throttled);
         let late = self.verdict == Verdict::ClientLimited && !self.overloaded;
         self.sound() || late && self.findings.iter().all(|f| steady(f.verdict))
-    }
-
-    /// A percentile of the response time, where enough requests lie beyond it.
-    pub fn at(&self, q: f64) -> Option<&PercentilePart> {
-        self.percentiles.iter().find(|p| same(p.quantile, q)).filter(|p| p.supported)
-    }
-
-    /// The percentile `q` with what its requests wait for a batch, where it means something.
-    pub fn seconds(&self, q: f64) -> Option<f64> {
-        let part = self.at(q).filter(|_| self.sound())?;
-        Some(part.seconds? + q * self.gather_seconds)
     }
 
     /// How it fares against `reference` at the percentile `q`. What a request waits for its batch
@@ -105,36 +75,13 @@ impl CellPart {
 }
 
 impl BatchingFile {
-    /// The columns, in the order in which they were measured.
-    pub fn columns(&self) -> Vec<Column> {
-        self.plateaus.iter().map(|p| p.column.clone()).collect()
-    }
-
-    /// The loads of the cells, from the lowest.
-    pub fn loads(&self) -> Vec<f64> {
-        let mut loads: Vec<f64> = self.cells.iter().map(|c| c.load).collect();
-        loads.sort_by(f64::total_cmp);
-        loads.dedup();
-        loads
-    }
-
-    /// The highest plateau.
-    pub fn most(&self) -> f64 {
-        self.plateaus.iter().map(|p| p.inferences_per_second).fold(0.0, f64::max)
-    }
-
-    /// The cell of a column at a load.
-    pub fn cell(&self, column: &Column, load: f64) -> Option<&CellPart> {
-        self.cells.iter().find(|c| c.column == *column && same(c.load, load))
-    }
-
     /// Chooses the percentile that all sound cells support, compares, and says where batching does
     /// harm.
     pub fn judge(&mut self) {
         let sound = || self.cells.iter().filter(|c| c.sound());
         let all = |q: &f64| sound().next().is_some() && sound().all(|c| c.at(*q).is_some());
         self.quantile = [0.99, 0.95, 0.9, 0.5].into_iter().find(all);
-        // Without a percentile what is overloaded can still be told.
+        // Without a percentile what is overloaded is still known.
         let q = self.quantile.unwrap_or(0.99);
         let references: Vec<CellPart> =
             self.cells.iter().filter(|c| c.column == self.reference).cloned().collect();
@@ -176,7 +123,7 @@ impl BatchingFile {
             let Some(one) = self.cell(&self.reference, cell.load) else { continue };
             let first = cell.overloaded;
             let kind = if first { LossKind::OverloadedFirst } else { LossKind::Slower };
-            let evidence = format!("{}, {} with {name}", self.told(cell), self.told(one));
+            let evidence = format!("{}, {} with {name}", self.seen(cell), self.seen(one));
             add(kind, &cell.column, Some(cell.load), evidence);
         }
         for pair in self.cells.windows(2) {
@@ -189,8 +136,8 @@ impl BatchingFile {
             if low.column == high.column && high.load > low.load && most < 0.9 * least {
                 let evidence = format!(
                     "{} falls to {} at more load: requests are held back to fill batches, or the machine was disturbed",
-                    self.told(low),
-                    self.told(high)
+                    self.seen(low),
+                    self.seen(high)
                 );
                 add(LossKind::HeldAtLowLoad, &low.column, Some(low.load), evidence);
             }

@@ -5,7 +5,7 @@ use crate::arrival::{Arrival, Stripe};
 use crate::metric::Sample;
 
 /// A run of `stripe` against a server whose time depends on the request's number alone.
-fn run(stripe: Stripe) -> Measured {
+pub(in crate::load) fn run(stripe: Stripe) -> Measured {
     run_from(stripe, None)
 }
 

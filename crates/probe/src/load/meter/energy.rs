@@ -21,7 +21,7 @@ pub struct Asked {
 /// Error of a counter's edges: it moves in steps of about this many seconds.
 const STEP: f64 = 0.1;
 
-const NAMES: [&str; 3] = ["energy an inference", "active energy", "carbon an inference"];
+const NAMES: [&str; 3] = ["energy per inference", "active energy", "carbon per inference"];
 const UNITS: [MeterUnit; 3] = [MeterUnit::Joules, MeterUnit::Joules, MeterUnit::Carbon];
 
 /// Meters of energy and carbon an inference.
@@ -32,13 +32,13 @@ pub fn energy(log: &Log, window: &Range<f64>, asked: &Asked) -> Vec<MeterPart> {
         (0..count).map(|i| unmeasured(NAMES[i], UNITS[i], why)).collect()
     };
     if sources.is_empty() {
-        return none("no counter of energy can be read, see CPU energy and GPU");
+        return none("no energy counter could be read; see CPU energy and GPU");
     }
     if asked.shared {
-        return none("this is one of several stripes: the server's energy is of all of them");
+        return none("this is one of several stripes: the server's energy is that of all of them");
     }
     if asked.inferences < 1.0 {
-        return none("no inference ended well");
+        return none("no inference was successful");
     }
     counted(&sources, window.end - window.start, asked)
 }
@@ -49,7 +49,7 @@ fn counted(sources: &[(&str, f64)], seconds: f64, asked: &Asked) -> Vec<MeterPar
     let listed: Vec<&str> = sources.iter().map(|s| s.0).collect();
     let each = joules / asked.inferences;
     let scope = format!(
-        "{}, this client included; ±{:.0} %",
+        "{}, including this client; ±{:.0} %",
         listed.join(" + "),
         (100.0 * 2.0 * STEP / seconds).ceil()
     );
@@ -66,13 +66,9 @@ fn counted(sources: &[(&str, f64)], seconds: f64, asked: &Asked) -> Vec<MeterPar
     all.push(match asked.idle {
         Some(idle) => {
             let active = (joules - idle * seconds) / asked.inferences;
-            part(1, active, format!("beyond the {idle:.1} W without load"))
+            part(1, active, format!("above {idle:.1} W idle power"))
         }
-        None => unmeasured(
-            NAMES[1],
-            UNITS[1],
-            "the power without load was not measured: --idle-seconds 5",
-        ),
+        None => unmeasured(NAMES[1], UNITS[1], "idle power was not measured: --idle-seconds 5"),
     });
     all.push(match &asked.grid {
         Some(grid) => part(
@@ -86,7 +82,7 @@ fn counted(sources: &[(&str, f64)], seconds: f64, asked: &Asked) -> Vec<MeterPar
         None => unmeasured(
             NAMES[2],
             UNITS[2],
-            "where the electricity comes from is not known: --region FRA, or --carbon-intensity",
+            "unknown electricity grid: pass --region, as in --region FRA, or --carbon-intensity",
         ),
     });
     all

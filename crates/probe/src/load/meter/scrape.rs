@@ -138,14 +138,14 @@ pub(super) fn join(all: &[Answers], window: &Range<f64>) -> Told {
                         &delta,
                     ));
                 }
-                None => told.silent.push((place, "the server was started anew".into())),
+                None => told.silent.push((place, "the server was restarted".into())),
             }
         } else {
             let why = answers.failure.clone().unwrap_or_else(|| "answered only once".into());
             told.silent.push((place, format!("{why}; {}", question.hint)));
         }
     }
-    // Triton's statistics and its metrics tell the same stages; the first are exact.
+    // Triton's statistics and its metrics report the same stages; the first are exact.
     let exact = told.stages.iter().any(|s| s.source == StageSource::TritonStatistics);
     told.stages.retain(|s| !exact || s.source != StageSource::ServerMetrics);
     told

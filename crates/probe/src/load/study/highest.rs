@@ -6,11 +6,11 @@
 use super::{Observer, Run, StudyError, Switch};
 use crate::arrival::{Arrival, Load};
 use crate::drive::{Outcome, Plan};
-use crate::judge::{QUANTILES, TAIL, name, same};
+use crate::judge::{QUANTILES, TAIL, same};
 use crate::measurement::Measured;
 use crate::metric::Metric;
 use crate::record::Interval;
-use crate::schema::{PercentilePart, SloOutcome};
+use crate::schema::{PercentilePart, SloOutcome, percentile};
 use crate::search::{Found, search};
 use rooflens_ground::units::si;
 use std::sync::atomic::Ordering;
@@ -204,7 +204,7 @@ impl Attempts<'_, '_> {
                 self.notes.push(format!(
                     "ended: an attempt at {rate}/s takes {:.0} s for {}, and {:.0} s are left of --budget",
                     duration.as_secs_f64(),
-                    name(self.quantile),
+                    percentile(self.quantile),
                     self.left.as_secs_f64()
                 ));
                 return None;
@@ -275,12 +275,14 @@ fn too_long(rate: f64, quantile: f64, needed: Duration, budget: Duration) -> Stu
     StudyError::TooLong {
         message: format!(
             "{} at {rate:.3}/s takes {} of attempts at least, and --budget is {}",
-            name(quantile),
+            percentile(quantile),
             si(needed.as_secs_f64(), "s"),
             si(budget.as_secs_f64(), "s")
         ),
         hint: match most {
-            Some(q) => format!("--slo {}=TIME fits into it; --budget S gives more time", name(*q)),
+            Some(q) => {
+                format!("--slo {}=TIME fits into it; --budget S gives more time", percentile(*q))
+            }
             None => "--budget S gives more time".into(),
         },
     }

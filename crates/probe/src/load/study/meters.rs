@@ -102,3 +102,28 @@ impl Meters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arrival::Stripe;
+    use crate::measurement::tests::run;
+
+    #[test]
+    fn meters_that_ended_early_leave_a_note() {
+        let meters =
+            Meters { setup: Setup::default(), grid: None, idle: None, servers: Vec::new() };
+        let mut file = run(Stripe::WHOLE).file;
+        let noted = |file: &MeasurementFile| {
+            file.verdict
+                .notes
+                .iter()
+                .any(|n| n.starts_with("meters: ") && n.contains("ended early"))
+        };
+        let log = meters.start().unwrap().finish();
+        meters.note(log.as_ref(), &mut file);
+        assert!(log.is_some() && !noted(&file), "{:?}", file.verdict);
+        meters.note(None, &mut file);
+        assert!(noted(&file), "{:?}", file.verdict);
+    }
+}

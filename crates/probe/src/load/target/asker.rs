@@ -99,8 +99,8 @@ impl<'a> Asker<'a> {
             let shapes: Vec<String> =
                 all[0].iter().map(|t| format!("`{}` {}", t.name, show(&t.shape))).collect();
             return Err(TargetError::new(
-                format!("--batch {batch}, and no input takes so many rows: {}", shapes.join(", ")),
-                "a first axis that the model leaves open takes the batch, and a file needs as many rows",
+                format!("--batch {batch}: no input accepts {batch} rows: {}", shapes.join(", ")),
+                "the batch goes into a dynamic first axis; a file of contents needs as many rows",
             ));
         }
         Ok(all)

@@ -1,7 +1,7 @@
 //! Studies made by hand, of known outcome.
 
 use super::*;
-use crate::schema::{BATCHING, FindingPart, PlateauPart};
+use crate::schema::{BATCHING, FindingPart, PercentilePart, PlateauPart};
 
 fn column(batch: i64) -> Column {
     Column { batch, server: None }

@@ -1,13 +1,12 @@
 //! What the study found, in sentences.
 
 use super::{Against, BatchingFile, CellPart, MARGIN};
-use crate::judge::name;
-use crate::schema::PlateauPart;
+use crate::schema::{PlateauPart, percentile};
 use rooflens_ground::units::si;
 
 impl BatchingFile {
     /// A cell's percentile with what its requests wait for a batch, or why there is none.
-    pub(super) fn told(&self, cell: &CellPart) -> String {
+    pub(super) fn seen(&self, cell: &CellPart) -> String {
         if cell.overloaded {
             return "overloaded".into();
         }
@@ -19,7 +18,7 @@ impl BatchingFile {
             None => return "too few samples".into(),
         };
         if cell.column.batch > 1 {
-            format!("{time} and {} to gather", si(q * cell.gather_seconds, "s"))
+            format!("{time} and {} to collect", si(q * cell.gather_seconds, "s"))
         } else {
             time
         }
@@ -61,7 +60,7 @@ impl BatchingFile {
             cells.filter(|c| c.against == wanted).collect()
         };
         let mut parts = Vec::new();
-        for (verb, against) in [("loses", Against::Worse), ("pays", Against::Better)] {
+        for (verb, against) in [("hurts", Against::Worse), ("helps", Against::Better)] {
             let cells = row(against);
             if !cells.is_empty() {
                 parts.push(self.compared(verb, &cells, one, reference));
@@ -70,7 +69,7 @@ impl BatchingFile {
         for (against, words) in [
             (Against::Same, "no difference"),
             (Against::Overloaded, "overloaded like the rest"),
-            (Against::Undecided, "not decided"),
+            (Against::Undecided, "undecided"),
         ] {
             let cells = row(against);
             if !cells.is_empty() {
@@ -85,23 +84,23 @@ impl BatchingFile {
         ))
     }
 
-    /// Cells where batching loses or pays against the reference's cell `one`.
+    /// Cells where batching hurts or helps against the reference's cell `one`.
     fn compared(&self, verb: &str, cells: &[&CellPart], one: &CellPart, reference: &str) -> String {
         let columns = self.columns();
-        let told = |c: &&CellPart| format!("{} with {}", self.told(c), c.column.name(&columns));
-        let each = cells.iter().map(told).collect::<Vec<_>>().join("; ");
+        let each = |c: &&CellPart| format!("{} with {}", self.seen(c), c.column.name(&columns));
+        let each = cells.iter().map(each).collect::<Vec<_>>().join("; ");
         let against = if one.overloaded {
             format!("where {reference} is overloaded")
         } else if self.quantile.is_none() {
-            format!("as it is not with {reference}")
+            format!("unlike {reference}")
         } else {
-            format!("against {} with {reference}", self.told(one))
+            format!("against {} with {reference}", self.seen(one))
         };
-        let label = self.quantile.map_or("it".into(), name);
+        let label = self.quantile.map_or("it".into(), percentile);
         format!("batching {verb} {}: {label} is {each}, {against}", self.listed(cells))
     }
 
-    /// What the most throughput is, and what it gains.
+    /// The highest throughput, and its gain.
     fn throughput(&self, reference: &str) -> Option<String> {
         let columns = self.columns();
         let one = self.plateaus.iter().find(|p| p.column == self.reference)?;
@@ -109,12 +108,16 @@ impl BatchingFile {
         let best = self.plateaus.iter().max_by(|a, b| rate(a).total_cmp(&rate(b)))?;
         let gain = rate(best) / rate(one);
         Some(if self.plateaus.len() < 2 || rate(one) <= 0.0 {
-            format!("at most {:.0} inferences/s with {}", rate(best), best.column.name(&columns))
+            format!(
+                "maximum throughput: {:.0} inferences/s with {}",
+                rate(best),
+                best.column.name(&columns)
+            )
         } else if gain < 1.0 + MARGIN {
-            format!("throughput gains nothing: {:.0} inferences/s with {reference}", rate(one))
+            format!("no gain in throughput: {:.0} inferences/s with {reference}", rate(one))
         } else {
             format!(
-                "most throughput with {}: {:.0} inferences/s, {gain:.2} times {reference}",
+                "highest throughput with {}: {:.0} inferences/s, {gain:.2} times {reference}",
                 best.column.name(&columns),
                 rate(best)
             )

@@ -6,8 +6,8 @@ use crate::units::si;
 use std::fmt::Write;
 use std::path::Path;
 
-/// What a person reads after an assessment.
-pub(super) fn summary(a: &Assessment, folder: &Path) -> String {
+/// An assessment, and the folder it was written to.
+pub fn assessment(a: &Assessment, folder: &Path) -> String {
     let mut out = format!("{}\n", a.analysis.model.file);
     model(a, &mut out);
     machine(a, &mut out);

@@ -1,25 +1,25 @@
 //! A measurement in a few lines, verdict first.
 
-use crate::probe::judge::{name, same};
-use crate::schema::{BodyEncoding, MeasurementFile, MeterUnit, MetricPart, PercentilePart, Role};
+use crate::schema::{
+    BodyEncoding, MeasurementFile, MeterUnit, MetricPart, PercentilePart, Role, percentile,
+};
 use crate::units::si;
 use std::fmt::Write;
 use std::path::Path;
 
-/// What a person reads after a run.
-pub(in crate::cli) fn summary(file: &MeasurementFile, folder: Option<&Path>) -> String {
+/// A measurement, and the folder it was written to.
+pub fn measurement(file: &MeasurementFile, folder: Option<&Path>) -> String {
     let mut out = String::new();
     head(file, &mut out);
     counted(file, &mut out);
     line(&mut out, "response", &file.response, file);
     line(&mut out, "service", &file.service, file);
     if file.plan.open {
-        line(&mut out, "client", &file.lateness, file);
+        line(&mut out, "client lag", &file.lateness, file);
     }
     connections(file, &mut out);
-    if let Some(p) =
-        file.response.percentiles.iter().find(|p| same(p.quantile, file.plan.headline_quantile))
-    {
+    let headline = file.plan.headline_quantile;
+    if let Some(p) = PercentilePart::find(&file.response.percentiles, headline) {
         interval(&mut out, p, file);
     }
     if let Some(m) = &file.model {
@@ -34,7 +34,7 @@ pub(in crate::cli) fn summary(file: &MeasurementFile, folder: Option<&Path>) -> 
     meters(file, &mut out);
     failed(file, &mut out);
     if let Some(part) = &file.start_up {
-        super::spawn::describe(part, &mut out);
+        out.push_str(&super::start_up_part(part));
     }
     for note in &file.verdict.notes {
         let _ = writeln!(out, "  note       {note}");
@@ -84,7 +84,7 @@ fn connections(file: &MeasurementFile, out: &mut String) {
     if run.resent > 0 {
         let _ = writeln!(
             out,
-            "  resent     {} requests that the server did not take: it had closed or drained their connection, or had no stream free",
+            "  resent     {} requests that the server did not accept: it had closed or drained the connection, or had no free stream",
             run.resent
         );
     }
@@ -95,7 +95,7 @@ fn failed(file: &MeasurementFile, out: &mut String) {
     for error in &file.errors {
         let _ = writeln!(
             out,
-            "  failed     {:<12} {:>7} from {:.1} s on: {}",
+            "  failed     {:<12} {:>7}, first at {:.1} s: {}",
             error.kind, error.count, error.first_seconds, error.message
         );
     }
@@ -130,9 +130,9 @@ fn head(file: &MeasurementFile, out: &mut String) {
     };
     let _ = writeln!(out, "  {platform}{encoding}, batch {}{inputs}", file.target.batch);
     let loop_ = if file.plan.open {
-        "open loop: times from when a request was scheduled"
+        "open loop: response times count from the scheduled time"
     } else {
-        "closed loop: times from when a request was sent; no request waits in the client, but it may in the server"
+        "closed loop: response times count from sending; requests never wait in the client"
     };
     let _ = writeln!(out, "  {loop_}");
     if file.target.addresses.len() > 1 {
@@ -151,8 +151,8 @@ fn head(file: &MeasurementFile, out: &mut String) {
     if let Some(slo) = &file.slo {
         let _ = writeln!(
             out,
-            "  demand     {} ≤ {}: {}",
-            name(slo.quantile),
+            "  SLO        {} ≤ {}: {}",
+            percentile(slo.quantile),
             si(slo.seconds, "s"),
             slo.outcome.name().to_uppercase()
         );
@@ -171,7 +171,7 @@ fn line(out: &mut String, label: &str, metric: &MetricPart, file: &MeasurementFi
         .percentiles
         .iter()
         .filter(|p| p.supported)
-        .map(|p| format!("{} {}", name(p.quantile), value(p, file)));
+        .map(|p| format!("{} {}", percentile(p.quantile), value(p, file)));
     let _ = writeln!(
         out,
         "  {label:<10} {}  max {}",
@@ -186,8 +186,8 @@ fn interval(out: &mut String, p: &PercentilePart, file: &MeasurementFile) {
         p.high_seconds.map_or(format!("> {}", si(file.plan.timeout_seconds, "s")), |h| si(h, "s"));
     let _ = writeln!(
         out,
-        "  {:<10} {} to {high} (approx. 95 %; worth {:.0} independent requests)",
-        name(p.quantile),
+        "  {:<10} {} to {high} (approx. 95 %; effective sample size {:.0})",
+        percentile(p.quantile),
         si(low, "s"),
         p.effective_samples
     );
@@ -208,17 +208,17 @@ fn pipeline(file: &MeasurementFile, out: &mut String) {
                 (true, 1) => "its server".into(),
                 (true, n) => format!("its {n} servers"),
                 (false, 1) => "one server".into(),
-                (false, n) => format!("{n} servers, or more"),
+                (false, n) => format!("at least {n} servers"),
             };
             format!("  busy {:.0} % of {of}", 100.0 * u)
         });
-        let _ = writeln!(out, "  spends     {name:<24} {share} {:>8}{busy}", si(seconds, "s"));
+        let _ = writeln!(out, "  stage      {name:<24} {share} {:>8}{busy}", si(seconds, "s"));
     }
-    let untold =
-        file.pipeline.parts.iter().filter(|p| p.untold.is_some() && p.role != Role::Encode);
-    let untold: Vec<&str> = untold.map(|p| p.role.name()).collect();
-    if !untold.is_empty() {
-        let _ = writeln!(out, "  untold     {}", untold.join(", "));
+    let silent = file.pipeline.parts.iter();
+    let silent = silent.filter(|p| p.untold.is_some() && p.role != Role::Encode);
+    let silent: Vec<&str> = silent.map(|p| p.role.name()).collect();
+    if !silent.is_empty() {
+        let _ = writeln!(out, "  stage      not reported by the server: {}", silent.join(", "));
     }
     if let Some(b) = &file.pipeline.bottleneck {
         for (i, evidence) in b.evidence.iter().enumerate() {
@@ -227,13 +227,13 @@ fn pipeline(file: &MeasurementFile, out: &mut String) {
             let _ = writeln!(out, "  {label:<10} {head}{evidence}");
         }
         if let Some(gain) = b.gain_if_doubled {
-            let then = b.then.map_or(String::new(), |t| format!(", then {t} is full"));
-            let _ = writeln!(out, "             twice as much of it: rate up to ×{gain:.2}{then}");
+            let then = b.then.map_or(String::new(), |t| format!(", then {t} saturates"));
+            let _ = writeln!(out, "             doubling it: up to ×{gain:.2} throughput{then}");
         }
         if let Some(gain) = b.gain_if_shared {
             let _ = writeln!(
                 out,
-                "             if all stages share their workers, halving its time: up to ×{gain:.2}"
+                "             if the stages share workers, halving its time: up to ×{gain:.2} throughput"
             );
         }
     }

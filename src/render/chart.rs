@@ -1,0 +1,108 @@
+//! Charts of results: operators and models under a roof, measured points, and batching studies as heat maps.
+
+pub mod batching;
+
+use crate::assess::Assessment;
+use crate::chart::{Ceiling, MeasuredPoint, ModelPoint, Point, RoofLine};
+use crate::hwdb::{Confidence, Device, LevelName};
+use crate::report::{BoundReport, ModelReport, op_time};
+use crate::roofline::Roof;
+use std::path::Path;
+
+/// The operators of a report under a roof.
+pub fn op_points(report: &ModelReport, roof: &Roof) -> Vec<Point> {
+    let total: f64 = report.nodes().map(|op| op_time(roof, op).get()).sum();
+    let counted = report.nodes().filter(|op| op.intensity.is_some_and(|i| i > 0.0));
+    let point = |op: &crate::report::OpReport| {
+        let intensity = op.intensity.unwrap_or_default();
+        Point {
+            class: op.class.to_string(),
+            intensity,
+            performance: roof.attainable(crate::units::Intensity(intensity)).get(),
+            share: op_time(roof, op).get() / total,
+        }
+    };
+    counted.map(point).collect()
+}
+
+/// The file of a model, without its folder.
+pub fn file_name(report: &ModelReport) -> String {
+    let file = Path::new(&report.model.file).file_name();
+    file.map_or(report.model.file.clone(), |f| f.to_string_lossy().into_owned())
+}
+
+/// The whole model on a roof, and its segment.
+pub fn model_point(label: &str, report: &ModelReport, roof: &Roof) -> ModelPoint {
+    let bound = BoundReport::new(roof, report);
+    let t = &report.totals;
+    let work = t.operations().unwrap_or(0) as f64;
+    let at = |bytes: Option<u64>| {
+        let bytes = bytes.unwrap_or(0);
+        let intensity = crate::units::Intensity(work / bytes as f64);
+        (bytes > 0 && work > 0.0).then(|| (intensity.get(), roof.attainable(intensity).get()))
+    };
+    ModelPoint {
+        label: label.to_owned(),
+        intensity: bound.intensity_flop_per_byte,
+        performance: bound.attainable_flops,
+        node_by_node: at(t.bytes()),
+        fused: at(t.fused_bytes),
+    }
+}
+
+/// The roofs of all threads and of one, and what was measured under them.
+pub fn machine_roofs(a: &Assessment) -> Vec<RoofLine> {
+    let m = &a.machine;
+    let roof = |label: &str, peak: f64, slope: f64| RoofLine {
+        label: label.to_owned(),
+        peaks: vec![Ceiling { label: "f32".into(), value: peak }],
+        slopes: vec![Ceiling { label: "DRAM".into(), value: slope }],
+        measured: true,
+    };
+    let (one, all) = (m.triad_bytes_per_second_one_thread, m.triad_bytes_per_second_all_threads);
+    let mut roofs = vec![roof("all threads", m.peak_flops_all_threads, all)];
+    if m.threads > 1 {
+        roofs.push(roof("one thread", m.peak_flops_one_thread, one));
+    }
+    roofs
+}
+
+/// The runs of an assessment.
+pub fn measured(a: &Assessment) -> Vec<MeasuredPoint> {
+    let point = |s: &crate::schema::LoopPart| {
+        Some(MeasuredPoint {
+            label: format!("{}: {:.1}/s,", s.name, s.throughput_per_second),
+            intensity: a.bound.intensity_flop_per_byte,
+            achieved: s.achieved_flops.filter(|a| *a > 0.0)?,
+            attainable: s.attainable_flops,
+        })
+    };
+    a.measured.iter().filter_map(point).collect()
+}
+
+/// The ceilings of a device for these data types, those of one value together; `None` without a
+/// slope or a peak.
+pub fn device_roof(device: &Device, dtypes: &[String], label: &str) -> Option<RoofLine> {
+    let mut peaks: Vec<Ceiling> = Vec::new();
+    for dtype in dtypes {
+        let Some(peak) = device.peak(dtype) else { continue };
+        let value = device.rate(peak).get();
+        match peaks.iter_mut().find(|c| (c.value / value - 1.0).abs() < 1e-6) {
+            Some(same) => same.label = format!("{}, {dtype}", same.label),
+            None => peaks.push(Ceiling { label: dtype.clone(), value }),
+        }
+    }
+    let dram = device.memory.iter().filter(|m| m.level == LevelName::Dram);
+    let caches = device.memory.iter().filter(|m| m.level != LevelName::Dram);
+    let slope = |m: &crate::hwdb::MemoryLevel| {
+        Some(Ceiling { label: m.level.to_string(), value: m.rate()?.get() })
+    };
+    let slopes: Vec<Ceiling> = dram.chain(caches).filter_map(slope).collect();
+    let dram_known = device.dram().is_some_and(|d| d.rate().is_some());
+    (dram_known && !peaks.is_empty()).then(|| RoofLine {
+        label: label.to_owned(),
+        peaks,
+        slopes,
+        measured: device.confidence == Confidence::Measured,
+    })
+}

@@ -1,0 +1,10 @@
+//! What commands find, as the JSON that they print; the types of analyses and of files about servers are in `report`
+//! and `schema`.
+
+mod check;
+mod devices;
+mod diff;
+
+pub use check::{CHECK, CheckResult, Limit, LimitUnit};
+pub use devices::{Detected, DeviceCheck, GpuSurveys, KnownGpu, SurveyResult};
+pub use diff::{DIFF, DiffRow, ModelDiff};

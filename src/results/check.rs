@@ -1,0 +1,55 @@
+//! Limits on what a model may cost, and what was found.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Name and version of the form of [`CheckResult`].
+pub const CHECK: &str = "rooflens.check/1";
+
+rooflens_ground::words! {
+    /// The unit of a limit.
+    pub enum LimitUnit {
+        /// None: a count.
+        Count = "",
+        /// Bytes.
+        Bytes = "B",
+        /// Seconds.
+        Seconds = "s",
+        /// Percent.
+        Percent = "%",
+    }
+}
+
+/// A limit and what was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Limit {
+    /// What is limited.
+    pub name: String,
+    /// The unit of both numbers.
+    pub unit: LimitUnit,
+    /// What was found; null where nothing is known.
+    pub found: Option<f64>,
+    /// The limit: a maximum, of shares in percent a minimum.
+    pub limit: f64,
+    /// Whether the limit is kept.
+    pub ok: bool,
+}
+
+/// What `rooflens check` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckResult {
+    /// Name and version of this form.
+    pub schema: &'static str,
+    /// The model's file.
+    pub file: String,
+    /// Whether all limits are kept.
+    pub ok: bool,
+    /// The limits.
+    pub checks: Vec<Limit>,
+    /// Operators whose cost is not in the numbers, and how many nodes of each.
+    pub unknown: BTreeMap<String, usize>,
+    /// What was assumed.
+    pub assumed: Vec<String>,
+    /// Why the numbers are not exact, with `--strict`.
+    pub inexact: Vec<String>,
+}

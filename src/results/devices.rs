@@ -1,0 +1,77 @@
+//! Devices that were checked, and this machine as it was detected or measured.
+
+use crate::host::{Cpu, Gpu, GpuSurvey, Survey};
+use crate::hwdb::{Calibration, Catalogue, Device, Disagreement, PeakCheck};
+use serde::Serialize;
+
+/// What `rooflens hw check` finds of a device.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeviceCheck {
+    /// The device's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Each peak against units × clock × width.
+    pub peaks: Vec<PeakCheck>,
+    /// Figures that sources disagree on.
+    pub disagreements: Vec<Disagreement>,
+    /// What is wrong with its file.
+    pub problems: Vec<String>,
+}
+
+impl DeviceCheck {
+    /// Checks a device among those of a catalogue.
+    pub fn new(catalogue: &Catalogue, device: &Device) -> Self {
+        Self {
+            id: device.id.clone(),
+            name: device.name.clone(),
+            peaks: device.checks(),
+            disagreements: device.disagreements(),
+            problems: catalogue.problems(device),
+        }
+    }
+}
+
+/// What `rooflens hw detect` finds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Detected {
+    /// The processor.
+    pub cpu: Cpu,
+    /// NVIDIA GPUs.
+    pub gpus: Vec<KnownGpu>,
+    /// Why the list of GPUs is empty, where the driver could not be asked.
+    pub no_gpus_because: Option<String>,
+}
+
+/// A GPU of this machine.
+#[derive(Clone, Debug, Serialize)]
+pub struct KnownGpu {
+    /// The GPU as its driver shows it.
+    #[serde(flatten)]
+    pub gpu: Gpu,
+    /// The id of the known device that it seems to be.
+    pub device: Option<String>,
+}
+
+/// GPUs that were measured, or why none was.
+#[derive(Clone, Debug, Serialize)]
+pub struct GpuSurveys {
+    /// The measured GPUs.
+    pub gpus: Vec<GpuSurvey>,
+    /// Why there are none.
+    pub no_gpus_because: Option<String>,
+}
+
+/// What `rooflens hw measure` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct SurveyResult<'a> {
+    /// The processor's ceilings.
+    #[serde(flatten)]
+    pub survey: &'a Survey,
+    /// Those of GPUs.
+    #[serde(flatten)]
+    pub gpus: &'a GpuSurveys,
+    /// Calibrations of runtimes, where they were asked for.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub calibrations: &'a [Calibration],
+}
