@@ -151,7 +151,7 @@ fn tasks(cpu: &Cpu, plan: &SurveyPlan, absent: &mut Vec<String>) -> Vec<(usize, 
     for dtype in kernels::DTYPES {
         match kernels::best(dtype) {
             Some(kernel) => tasks.extend(threads.iter().map(|n| (*n, Task::Arithmetic(kernel)))),
-            None => absent.push(format!("{dtype}: no dot-product instruction that is understood")),
+            None => absent.push(format!("{dtype}: no supported dot-product instruction")),
         }
     }
     for amx in cpu.simd.iter().filter(|s| s.starts_with("AMX")) {

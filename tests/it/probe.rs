@@ -99,7 +99,7 @@ fn a_run_may_end_when_its_percentile_is_known() {
         // The first look comes after 80 of the 400 intervals, and the second must agree.
         assert!(seconds < 39.0 && seconds > 15.0, "{seconds}: {}", run.stdout);
         assert!(
-            m["verdict"]["notes"].to_string().contains("at two looks in a row"),
+            m["verdict"]["notes"].to_string().contains("at two checks in a row"),
             "{}",
             run.stdout
         );

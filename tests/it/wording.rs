@@ -3,7 +3,7 @@
 use crate::source::{Source, production};
 
 /// Phrases that STYLE.md replaces, and phrases around them that are right.
-const OLD: [(&str, &[&str]); 21] = [
+const OLD: [(&str, &[&str]); 29] = [
     ("told", &[]),
     ("tells", &[]),
     ("untold", &[]),
@@ -25,6 +25,14 @@ const OLD: [(&str, &[&str]); 21] = [
     ("the data decide", &[]),
     ("left open", &[]),
     ("held out", &[]),
+    ("held-out", &[]),
+    ("ended well", &[]),
+    ("good answer", &[]),
+    ("without load", &[]),
+    ("batching pays", &[]),
+    ("batching loses", &[]),
+    ("independent requests", &[]),
+    ("taken for granted", &[]),
 ];
 
 /// What a format string says, without the names of what it prints.

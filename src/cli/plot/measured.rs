@@ -30,7 +30,7 @@ impl Measurement {
         let (achieved, intensity) = (model.achieved_flops, model.intensity_flop_per_byte);
         if ![achieved, intensity].iter().all(|n| *n > 0.0 && n.is_finite()) {
             return Err(hinted(
-                format!("`{shown}` has no point on a roofline: no good answers, or no FLOPs"),
+                format!("`{shown}` has no point on a roofline: no successful answers, or no FLOPs"),
                 "its `model` needs achieved_flops and intensity_flop_per_byte above zero",
             ));
         }

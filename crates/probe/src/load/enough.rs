@@ -69,7 +69,7 @@ impl Enough {
         let width = self.width.map_or("no interval".into(), |w| format!("±{:.1} %", 100.0 * w));
         if self.reached() {
             format!(
-                "ended after {seconds:.1} s, when {name} was known to {width} at two looks in a row"
+                "ended after {seconds:.1} s, when {name} was known to {width} at two checks in a row"
             )
         } else {
             format!(

@@ -196,7 +196,7 @@ impl<'a> Watch<'a> {
             return Err(failed("there is no request", "use --variants 1"));
         };
         let (mut last, mut latency, mut failures) = (None, Duration::ZERO, 0);
-        let outcome = self.until("gives no good answer", REQUEST, |w| {
+        let outcome = self.until("gives no successful answer", REQUEST, |w| {
             let left = patience.saturating_sub(w.begin.elapsed()).max(TIMEOUT);
             let sent = Instant::now();
             let answer = w.exchange.ask(client, request, left);
@@ -311,7 +311,7 @@ impl<'a> Watch<'a> {
 fn settle(samples: &[(f64, f64)]) -> Result<(f64, f64), String> {
     if samples.len() < WARM.0 {
         let n = samples.len();
-        return Err(format!("{n} good answers are too few; --warm-seconds waits for more"));
+        return Err(format!("{n} successful answers are too few; --warm-seconds waits for more"));
     }
     let half = &samples[samples.len() / 2..];
     let times: Vec<f64> = half.iter().map(|s| s.1).collect();

@@ -82,7 +82,7 @@ pub enum StudyError {
     #[error(transparent)]
     File(#[from] FileError),
     /// No request was successful, so that there is nothing to compare loads with.
-    #[error("nothing got a good answer under load")]
+    #[error("no request was successful under load")]
     NoAnswer,
     /// The search for the highest rate ended before its first attempt.
     #[error("no attempt was made")]

@@ -19,13 +19,13 @@ const FIGURES: [Figure; 9] = [
         // Equal where the protocol has one state for both.
         s.ready_seconds.map(|r| s.model_ready_seconds - r).filter(|load| *load > 0.0)
     }),
-    ("cold start", FigureUnit::Seconds, "first good answer − spawn", |s| {
+    ("cold start", FigureUnit::Seconds, "first successful answer − spawn", |s| {
         Some(s.first_answer_seconds)
     }),
     (
         "first-inference penalty",
         FigureUnit::Seconds,
-        "time of the first good answer − median of the warm state",
+        "time of the first successful answer − median of the warm state",
         |s| Some(s.first_latency_seconds - s.warm_median_seconds?),
     ),
     (

@@ -43,7 +43,7 @@ impl Meters {
         if !glance.is_some_and(|log| log.has_energy()) || time.is_zero() {
             return Ok(());
         }
-        observer.begin("measuring the power without load");
+        observer.begin("measuring idle power");
         let (session, begin) = (self.start()?, Instant::now());
         while begin.elapsed() < time && !stop.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(20));
