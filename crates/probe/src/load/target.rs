@@ -454,7 +454,7 @@ pub fn explain(url: &Url, (fault, text): &Failure) -> TargetError {
         Fault::Http(404) | Fault::Grpc(5) => "check the path or the model's name".to_owned(),
         _ => "check the model's inputs with --input, or the body".to_owned(),
     };
-    TargetError::new(format!("`{}` does not answer as it should: {fault}: {text}", url.text), hint)
+    TargetError::new(format!("`{}` gave an unexpected response: {fault}: {text}", url.text), hint)
 }
 
 #[cfg(test)]
