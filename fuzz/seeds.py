@@ -33,6 +33,31 @@ put("http", {
 })
 
 
+put("data_set", {
+    "bodies": '{"x": [1, 2]}\n\n{"x": [3.5, -1e-3]}\r\n[]',
+    "marked": "\ufeff1\n\"caf\u00e9\"\n" * 8,
+    "nan": '{"x": NaN}\n',
+})
+
+put("record", {
+    "floats": b"\x00[[1.5, -2]]",
+    "halves": b"\x01[[65504, 1e-8]]",
+    "flags": b"\x16[true, false]",
+    "texts": b'\x07[["a", {"b64": "/w=="}]]',
+    "ragged": b"\x00[[1, 2], [3]]",
+    "array": b"\x08" + b"\x93NUMPY\x01\x00" + struct.pack("<H", 60) + b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }".ljust(59) + b"\n" + struct.pack("<2f", 1, 2),
+})
+
+put("location", {
+    "absolute": "https://other:8443/new?x=1#part",
+    "path": "/new",
+    "relative": "../c/./d?y=2",
+    "host": "//other/new",
+    "query": "?y=2",
+    "socket": "http+unix:///run/x.sock:/",
+})
+
+
 def tf_node(name, op, inputs=(), attrs=""):
     read = "".join(f"input: '{i}' " for i in inputs)
     return f"node {{ name: '{name}' op: '{op}' {read}{attrs} }}\n"
@@ -233,6 +258,9 @@ put("triton", {
 })
 
 put("trace", {
+    "mooncake": '{"timestamp": 0, "input_length": 6955, "hash_ids": [46, 47]}\n{"timestamp": 3000, "input_length": 1}\n',
+    "lines_of_dates": '{"time": "2026-02-28T23:59:59Z"}\n{"time": "2026-03-01T00:00:00.5Z"}\n',
+    "milliseconds": "timestamp_ms\n0\n1500\n",
     "own": "t_ns\n5\n1000000005\n",
     "azure_2019": "HashOwner,HashApp,HashFunction,Trigger,1,2\no,a,f,http,3,0\no,a,g,http,0,2\n",
     "azure_2021": "app,func,end_timestamp,duration\na,f,10.5,0.5\na,f,10.0,1.5\n",

@@ -16,8 +16,9 @@ const READERS: &[&str] = &[
     "crates/model/src/ops/",
     "crates/model/src/ops.rs",
     "crates/model/src/hwdb/catalogue.rs",
-    // What servers answer, and addresses.
+    // What servers answer, addresses, and endings of files.
     "crates/probe/src/load/coding.rs",
+    "crates/probe/src/load/data.rs",
     "crates/probe/src/load/http.rs",
     "crates/probe/src/load/meter/prometheus.rs",
     "crates/probe/src/load/target/",

@@ -19,6 +19,7 @@ mod fusion;
 mod gates;
 mod hostile;
 mod hw;
+mod inputs;
 #[cfg(target_os = "linux")]
 mod kept;
 mod limits;
@@ -28,6 +29,7 @@ mod networks;
 mod oracles;
 mod parameters;
 mod probe;
+mod reach;
 mod regressions;
 mod run;
 #[allow(dead_code)]

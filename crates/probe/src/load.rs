@@ -9,6 +9,7 @@ pub mod arrival;
 pub mod coding;
 pub mod connector;
 pub mod counts;
+pub mod data;
 pub mod drive;
 pub mod enough;
 #[cfg(any(test, fuzzing))]
@@ -26,6 +27,7 @@ pub mod pipeline;
 pub mod random;
 pub mod record;
 pub mod search;
+pub mod socket;
 pub mod startup;
 pub mod stats;
 pub mod stream;

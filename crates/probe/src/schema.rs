@@ -20,9 +20,10 @@ pub use batching::{
     Against, BATCHING, BatchingFile, CellPart, Column, LossKind, LossPart, PlateauPart,
 };
 pub use measurement::{
-    BodyEncoding, ErrorPart, FindingPart, IntervalsPart, MEASUREMENT, MeasurementFile, MetricPart,
-    ModelPart, PercentilePart, PlanPart, RunPart, SenderPart, SloOutcome, SloPart, SlotPart,
-    StageRows, TargetPart, Verdict, VerdictPart, WindowPart, percentile,
+    BodyEncoding, ErrorPart, FindingPart, InputOrder, InputsPart, InputsSent, IntervalsPart,
+    MEASUREMENT, MeasurementFile, MetricPart, ModelPart, PercentilePart, PlanPart, RunPart,
+    SenderPart, SloOutcome, SloPart, SlotPart, StageRows, TargetPart, Verdict, VerdictPart,
+    WindowPart, percentile,
 };
 pub use meters::{MeterPart, MeterRole, MeterUnit, ScrapePart, SeriesKind, SeriesPart};
 pub use pipeline::{BottleneckPart, PipePart, PipelinePart, Role, StagePart, StageSource};

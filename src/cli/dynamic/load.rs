@@ -2,6 +2,8 @@
 
 use super::hinted;
 use crate::probe::arrival::{Arrival, Load, Stripe};
+use crate::probe::data::Order;
+use crate::probe::target::DataSet;
 use crate::probe::target::tensor::{Dtype, Given, npy};
 use crate::probe::trace::{Scale, Trace};
 use anyhow::{Result, anyhow};
@@ -18,7 +20,7 @@ pub(super) enum Wanted {
 }
 
 const KINDS: &str = "closed:N steady:RATE poisson:RATE burst:BASE,PEAK,PERIOD,DUTY ramp:FROM,TO \
-    trace:FILE[,speed=X][,keep=SHARE] single-stream multi-stream:N server:RATE offline:N max[:RATE]";
+    trace:FILE[,speed=X][,keep=SHARE][,unit=ms] single-stream multi-stream:N server:RATE offline:N max[:RATE]";
 
 /// Reads `--load`; `seed` places what a trace leaves open.
 pub(super) fn load(text: &str, seed: u64) -> Result<Wanted> {
@@ -83,10 +85,11 @@ fn trace(text: &str, seed: u64) -> Result<Trace> {
         match part.split_once('=').map(|(k, v)| (k, value(v))) {
             Some(("speed", Some(v))) => scale.speed = v,
             Some(("keep", Some(v))) if v <= 1.0 => scale.keep = v,
+            Some(("unit", None)) if unit(part).is_some() => scale.unit = unit(part),
             _ => {
                 return Err(hinted(
                     format!("`{part}` does not change a trace"),
-                    "speed=2 halves all gaps, keep=0.1 keeps a tenth of the arrivals",
+                    "speed=2 halves all gaps, keep=0.1 keeps a tenth of the arrivals, unit=ms says what times are in: s, ms, us or ns",
                 ));
             }
         }
@@ -99,6 +102,12 @@ fn trace(text: &str, seed: u64) -> Result<Trace> {
             "the first line names the columns; `rooflens probe --help` lists the formats",
         )
     })
+}
+
+/// The seconds in the unit of `unit=ms`.
+fn unit(text: &str) -> Option<f64> {
+    let units = [("unit=s", 1.0), ("unit=ms", 1e-3), ("unit=us", 1e-6), ("unit=ns", 1e-9)];
+    units.into_iter().find(|(word, _)| *word == text).map(|(_, seconds)| seconds)
 }
 
 /// Reads `--slo p99=50ms`.
@@ -155,15 +164,18 @@ pub(super) fn stripe(text: &str) -> Result<Stripe> {
     Ok(Stripe { index, of })
 }
 
-/// Reads `--input NAME=SPEC`: a shape, a type and a shape, or a `.npy` file.
+/// Reads `--input NAME=SPEC`: a shape, a type and a shape, a `.npy` file, or a text.
 pub(super) fn input(text: &str) -> Result<(String, Given)> {
     let usage = || {
         hinted(
             format!("`--input {text}` is not NAME=SPEC"),
-            "for example --input image=1x3x224x224, --input ids=INT64:1x128 or --input x=x.npy",
+            "for example --input image=1x3x224x224, --input ids=INT64:1x128, --input x=x.npy or --input prompt=text:Hello",
         )
     };
     let (name, spec) = text.split_once('=').ok_or_else(usage)?;
+    if let Some(text) = spec.strip_prefix("text:") {
+        return Ok((name.into(), Given::Text(text.into())));
+    }
     if std::path::Path::new(spec).extension().is_some_and(|e| e == "npy") {
         return Ok((name.into(), array(spec)?));
     }
@@ -181,6 +193,18 @@ pub(super) fn input(text: &str) -> Result<(String, Given)> {
     };
     let sizes = shape.split('x').map(|s| s.parse::<i64>().ok().filter(|n| *n > 0));
     Ok((name.into(), Given::Shape(dtype, sizes.collect::<Option<_>>().ok_or_else(usage)?)))
+}
+
+/// Reads `--data [NAME=]PATH`, drawn in an order.
+pub(super) fn data(text: &str, order: Order) -> Result<DataSet> {
+    // A path may have a sign of equality in it.
+    let (input, path) = match text.split_once('=') {
+        Some((name, path)) if !std::path::Path::new(text).exists() => (Some(name.into()), path),
+        _ => (None, text),
+    };
+    let records = crate::probe::data::open(std::path::Path::new(path))
+        .map_err(|e| hinted(e.message, e.hint))?;
+    Ok(DataSet { records, order, input })
 }
 
 /// Reads `--expect-output NAME=file.npy`.

@@ -33,6 +33,7 @@ use std::time::Duration;
 ///   kserve+http://HOST:PORT/MODEL   Triton, MLServer, KServe     (also kserve+https, kserve+grpc)
 ///   tfs+http://HOST:PORT/MODEL      TensorFlow Serving           (also tfs+https, tfs+grpc)
 ///   http://HOST:PORT/PATH           Flask, FastAPI, TorchServe … (also https)
+///   http+unix:///FILE.sock:/PATH    a Unix socket                (also with kserve and tfs)
 ///   tract:MODEL.onnx                tract, in this process
 ///   ort:MODEL.onnx                  onnxruntime, in this process
 ///
@@ -42,22 +43,24 @@ use std::time::Duration;
 ///   poisson:RATE             independent users, with a mean of RATE requests per second
 ///   burst:BASE,PEAK,PERIOD,DUTY   poisson, at PEAK for DUTY (0 to 1) of every PERIOD seconds, else at BASE
 ///   ramp:FROM,TO             poisson, with the rate moving linearly
-///   trace:FILE[,speed=X][,keep=SHARE]   recorded arrivals (CSV): Azure Functions 2019 and 2021,
-///                            Azure LLM, BurstGPT, or a column of seconds
+///   trace:FILE[,speed=X][,keep=SHARE][,unit=ms]   recorded arrivals: Azure Functions 2019 and 2021,
+///                            Azure LLM, BurstGPT or a column of times (CSV), Mooncake or a member
+///                            `timestamp` (JSON Lines)
 ///   max[:RATE]               the highest poisson rate that meets --slo; the search starts at RATE, or
 ///                            from closed loops of a few seconds
 ///   single-stream  multi-stream[:N]  server:RATE  offline[:N]     MLPerf's scenarios
 ///
 /// Latency is measured from the scheduled time of a request, not from when it was sent; failed and
 /// late requests count as infinitely slow. Every run ends in a verdict, and only VALID means that
-/// the numbers can be trusted: CLIENT-LIMITED (the client adds more than 10 % and 1 ms to the
-/// percentile, or has no capacity left), OVERLOADED, FAILING (more than 1 % of the requests failed),
+/// the numbers can be trusted: FAILING (more than 1 % of the requests failed), CLIENT-LIMITED (the
+/// client adds more than 10 % and 1 ms to the percentile, or has no capacity left), OVERLOADED,
 /// THROTTLED, NOT-STATIONARY, TOO-FEW-SAMPLES (also where --until was not reached).
 ///
 /// Examples:
 ///   rooflens probe kserve+http://localhost:8000/resnet50 --load poisson:100
 ///   rooflens probe kserve+grpc://localhost:8001/bert --input ids=1x128 --load max --slo p99=50ms
 ///   rooflens probe http://localhost:5000/predict --body cat.jpg --load steady:20 --seconds 60
+///   rooflens probe http://localhost:5000/predict --data photos/ --draw random --load poisson:20
 ///   rooflens probe tract:resnet50.onnx --load closed:1
 ///
 /// Exit codes: 0 VALID, and --slo met where given; 1 measured, but with another verdict or --slo not
@@ -187,6 +190,7 @@ impl Args {
             warm_up: self.judgement.warm_up.filter(|s| *s >= 0.0),
             throttled: None,
         };
+        self.target.requests.fits(&first)?;
         let (sizes, batches) = (self.target.requests.sizes(), self.batches(prescribed));
         let plan = self.plan(first, &goal)?;
         Ok(Asked { goal, batches, plan, aims, until, sizes })
@@ -203,6 +207,11 @@ impl Args {
         let prepared = self.target.prepare(batch, self.batch.contains(&batch), inline)?;
         let (model, mut notes) = cost(self.judgement.model.as_deref(), &prepared, &asked.sizes)?;
         notes.extend(run::cut(&asked.plan));
+        notes.extend(
+            prepared.redirected.as_ref().map(|to| {
+                format!("`{}` redirects to `{to}`, which the load went to", prepared.text)
+            }),
+        );
         let first_answer = first_answer(&prepared).map_err(failed)?;
         let target = &self.target;
         Ok(Single {

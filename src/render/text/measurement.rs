@@ -17,6 +17,7 @@ pub fn measurement(file: &MeasurementFile, folder: Option<&Path>) -> String {
     if file.plan.open {
         line(&mut out, "client lag", &file.lateness, file);
     }
+    inputs(file, &mut out);
     connections(file, &mut out);
     let headline = file.plan.headline_quantile;
     if let Some(p) = PercentilePart::find(&file.response.percentiles, headline) {
@@ -86,6 +87,28 @@ fn connections(file: &MeasurementFile, out: &mut String) {
             out,
             "  resent     {} requests that the server did not accept: it had closed or drained the connection, or had no free stream",
             run.resent
+        );
+    }
+}
+
+/// What was sent, where that was different inputs, and how many responses came to a request.
+fn inputs(file: &MeasurementFile, out: &mut String) {
+    let run = &file.run;
+    if let Some(inputs) = run.inputs.filter(|inputs| inputs.sent > 0) {
+        let share = 100.0 * inputs.distinct as f64 / inputs.sent as f64;
+        let (distinct, sent) = (inputs.distinct, inputs.sent);
+        let _ = writeln!(out, "  inputs     {distinct} different among {sent} ({share:.2} %)");
+    }
+    let answers = run.answers_checked + run.answers_same + run.answers_unchecked;
+    if run.responses > answers {
+        let each = run.responses as f64 / answers.max(1) as f64;
+        let _ = writeln!(out, "  responses  {} in all, {each:.1} to a request", run.responses);
+    }
+    if run.read_late > 0 {
+        let _ = writeln!(
+            out,
+            "  read late  {} requests: the data set is read more slowly than it is sent",
+            run.read_late
         );
     }
 }

@@ -1,7 +1,8 @@
-//! Content codings of answers: gzip and deflate are undone where an answer is looked into, behind the clock.
+//! Content codings of answers: gzip, deflate and Brotli are undone where an answer is looked into, behind the clock.
 
 use super::record::Fault;
 use super::stream::Failure;
+use brotli_decompressor::Decompressor;
 use bytes::Bytes;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use std::io::Read;
@@ -16,6 +17,8 @@ pub enum Coding {
     Gzip,
     /// As zlib does.
     Deflate,
+    /// As Brotli does (RFC 7932).
+    Brotli,
     /// Some other way, by its name.
     Other(String),
 }
@@ -27,6 +30,7 @@ impl Coding {
             "" | "identity" => Self::Identity,
             "gzip" | "x-gzip" => Self::Gzip,
             "deflate" => Self::Deflate,
+            "br" => Self::Brotli,
             other => Self::Other(other.chars().take(40).collect()),
         }
     }
@@ -37,6 +41,7 @@ impl Coding {
             Self::Identity => Ok(body.clone()),
             Self::Gzip => read(MultiGzDecoder::new(&body[..]), largest),
             Self::Deflate => read(ZlibDecoder::new(&body[..]), largest),
+            Self::Brotli => read(Decompressor::new(&body[..], BUFFER), largest),
             Self::Other(name) => Err((
                 Fault::Malformed,
                 format!(
@@ -46,6 +51,9 @@ impl Coding {
         }
     }
 }
+
+/// Bytes of the buffer through which Brotli reads.
+const BUFFER: usize = 4096;
 
 fn read(packed: impl Read, largest: usize) -> Result<Bytes, Failure> {
     let mut plain = Vec::new();
@@ -70,6 +78,9 @@ mod tests {
     use flate2::write::{GzEncoder, ZlibEncoder};
     use std::io::Write;
 
+    const BROTLI: &[u8] =
+        &[0x5b, 0x9f, 0x86, 0x81, 0x5f, 0x02, 0x2f, 0x1e, 0x0b, 0x04, 0xb2, 0xfc, 0x02, 0x00];
+
     #[test]
     fn what_is_packed_is_read_and_no_more_than_allowed() {
         let plain = vec![b'x'; 100_000];
@@ -86,7 +97,17 @@ mod tests {
             assert_eq!(coding.decode(&packed, 99_999).unwrap_err().0, Fault::TooLarge);
             assert_eq!(coding.decode(&packed.slice(..20), 1000).unwrap_err().0, Fault::Malformed);
         }
-        let other = Coding::named("br").decode(&Bytes::from_static(b"x"), 10).unwrap_err();
-        assert!(other.1.contains("`br`"), "{}", other.1);
+        let other = Coding::named("zstd").decode(&Bytes::from_static(b"x"), 10).unwrap_err();
+        assert!(other.1.contains("`zstd`"), "{}", other.1);
+    }
+
+    /// Made by `brotli.compress(b"x" * 100_000)` of Google's encoder, version 1.2.
+    #[test]
+    fn brotli_is_read_and_no_more_than_allowed() {
+        let packed = Bytes::from_static(BROTLI);
+        let br = Coding::named("BR");
+        assert_eq!(br.decode(&packed, 100_000).unwrap(), vec![b'x'; 100_000]);
+        assert_eq!(br.decode(&packed, 99_999).unwrap_err().0, Fault::TooLarge);
+        assert_eq!(br.decode(&packed.slice(..5), 1000).unwrap_err().0, Fault::Malformed);
     }
 }

@@ -7,9 +7,11 @@ use super::grpc::{self, Call};
 use super::http::{self, Request, Response};
 use super::local::Queue;
 use super::record::{Fault, Opened};
+use super::socket::Socket;
 use super::stream::{Address, Failure, Trust};
 use ::http::HeaderMap;
 use bytes::Bytes;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,6 +43,8 @@ pub struct Endpoint<'a> {
     pub port: u16,
     /// Whether connections are encrypted.
     pub secure: bool,
+    /// A Unix socket in place of host and port.
+    pub unix: Option<&'a Path>,
 }
 
 /// A server that was looked up, and how it is spoken to.
@@ -61,13 +65,16 @@ impl Connector {
         trust: &Trust,
         largest: usize,
     ) -> Result<Self, Failure> {
-        let Endpoint { host, port, secure } = endpoint;
-        let address = Address::resolve(host, port, secure.then_some((trust, transport.alpn())))?;
+        let Endpoint { host, port, secure, unix } = endpoint;
+        let address = match unix {
+            Some(path) => Address::local(path.to_owned()),
+            None => Address::resolve(host, port, secure.then_some((trust, transport.alpn())))?,
+        };
         Ok(Self { address, transport, secure, metadata: HeaderMap::new(), largest })
     }
 
     /// The addresses of the host, in the order in which requests go to them in turn.
-    pub fn sockets(&self) -> &[std::net::SocketAddr] {
+    pub fn sockets(&self) -> &[Socket] {
         self.address.sockets()
     }
 
@@ -102,6 +109,22 @@ impl Connector {
                 Client::Grpc(grpc::Pool::new(address, self.secure, metadata, largest))
             }
         }
+    }
+
+    /// Where an answer to a request redirects to, with its status; `None` of any other answer.
+    pub fn redirect(
+        &self,
+        request: &Encoded,
+        patience: Duration,
+    ) -> Result<Option<(u16, String)>, Failure> {
+        let (Client::Http(pool), Encoded::Http(request)) = (self.client(), request) else {
+            return Ok(None);
+        };
+        let late = |_| (Fault::Timeout, format!("no answer in {patience:?}"));
+        let asked = async { tokio::time::timeout(patience, pool.call(request, || {})).await };
+        let answer = Exchange::new()?.block(asked).map_err(late)??;
+        let status = Some(answer.status).filter(|status| (300..400).contains(status));
+        Ok(status.zip(answer.location))
     }
 
     /// One exchange, over a connection of its own.
@@ -177,11 +200,18 @@ pub struct Answer {
     pub inference_header: Option<usize>,
     /// How the body is packed.
     pub coding: Coding,
+    /// Whether the body is the messages of a streamed answer, each behind its prefix.
+    pub streamed: bool,
     /// Bytes received.
     pub size: u64,
 }
 
 impl Answer {
+    /// Messages of a streamed answer; one of any other.
+    pub fn responses(&self) -> u64 {
+        if self.streamed { grpc::messages(&self.body).count() as u64 } else { 1 }
+    }
+
     /// The same with its body unpacked, of at most `largest` bytes.
     pub fn unpacked(self, largest: usize) -> Result<Self, Failure> {
         if self.coding == Coding::Identity {
@@ -227,12 +257,14 @@ impl Client {
                     let to = location.map(|to| format!("to `{}` ", excerpt(to.as_bytes())));
                     return Err((Fault::Http(status), to.unwrap_or_default() + &said));
                 }
-                Ok((Answer { body, timing, inference_header, coding, size }, None))
+                let streamed = false;
+                Ok((Answer { body, timing, inference_header, coding, streamed, size }, None))
             }
             (Self::Grpc(pool), Encoded::Grpc(call)) => {
                 let (body, coding) = pool.call(call, sent).await?;
-                let size = body.len() as u64 + 5;
-                Ok((Answer { body, coding, size, ..Answer::default() }, None))
+                let streamed = call.streamed;
+                let size = body.len() as u64 + if streamed { 0 } else { 5 };
+                Ok((Answer { body, coding, streamed, size, ..Answer::default() }, None))
             }
             (Self::Local(queue), Encoded::Local) => {
                 sent();

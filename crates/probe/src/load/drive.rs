@@ -9,15 +9,17 @@ mod checker;
 mod inline;
 
 use super::arrival::{Arrival, Due, Load, Stripe, nanoseconds};
-use super::connector::{Answer, Client, Span};
+use super::connector::{Answer, Client, Encoded, Span};
 use super::counts::Counts;
 use super::http;
 use super::judge::{Health, QuotaStops};
 use super::metric::Sample;
 use super::pacer::Pacer;
+use super::random::mix;
 use super::record::{Fault, Record};
 use super::stream::Failure;
-use super::target::Prepared;
+use super::target::requests::Ahead;
+use super::target::{Prepared, Step};
 use checker::{Checked, Checker};
 use rooflens_ground::os::cgroup::{self, ControlGroups};
 use rooflens_ground::os::proc::{Proc, Ticks};
@@ -172,18 +174,8 @@ pub fn drive(
     });
     let start = Instant::now() + lead;
     let started = *live.started.get_or_init(|| SystemTime::now() + lead);
-    let senders = plan.senders.max(1);
     let before = Machine::now();
-    let results: Vec<std::io::Result<(Record, Health)>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..senders)
-            .map(|index| {
-                let sender = SenderPlan { plan, target, stop, live, start, index, senders };
-                scope.spawn(move || sender.run())
-            })
-            .collect();
-        let lost = || Err(std::io::Error::other("a sender thread panicked"));
-        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| lost())).collect()
-    });
+    let results = threads(plan, target, stop, live, (start, started));
     let stopped = stop.load(Ordering::Relaxed);
     let enough = live.enough.load(Ordering::Relaxed);
     let mut record = Record::new(plan.span());
@@ -210,6 +202,37 @@ pub fn drive(
         stopped,
         enough: enough && !stopped,
         health: if target.is_inline() { Vec::new() } else { health },
+    })
+}
+
+/// Runs the sender threads, with one that reads a large data set ahead of them.
+fn threads(
+    plan: &Plan,
+    target: &Prepared,
+    stop: &AtomicBool,
+    live: &Live,
+    (start, started): (Instant, SystemTime),
+) -> Vec<std::io::Result<(Record, Health)>> {
+    let senders = plan.senders.max(1);
+    let ahead = target.requests.ahead().map(Arc::new);
+    let (ahead, sequences) = (ahead.as_ref(), Sequences::new(started));
+    std::thread::scope(|scope| {
+        if let Some(ahead) = ahead {
+            let Stripe { index, of } = plan.stripe;
+            scope.spawn(move || ahead.work(index, of));
+        }
+        let sender = |index| {
+            let sender =
+                SenderPlan { plan, target, stop, live, start, index, senders, ahead, sequences };
+            scope.spawn(move || sender.run())
+        };
+        let all: Vec<_> = (0..senders).map(sender).collect();
+        let lost = || Err(std::io::Error::other("a sender thread panicked"));
+        let results = all.into_iter().map(|t| t.join().unwrap_or_else(|_| lost())).collect();
+        if let Some(ahead) = ahead {
+            ahead.end();
+        }
+        results
     })
 }
 
@@ -261,6 +284,33 @@ struct SenderPlan<'a> {
     start: Instant,
     index: usize,
     senders: usize,
+    ahead: Option<&'a Arc<Ahead>>,
+    sequences: Sequences,
+}
+
+/// Where the numbers of sequences begin, so that those of several clients and runs differ.
+#[derive(Clone, Copy)]
+struct Sequences(i64);
+
+impl Sequences {
+    fn new(started: SystemTime) -> Self {
+        let since = started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let nanoseconds = u64::try_from(since.as_nanos()).unwrap_or(0);
+        // Positive, and with room for all that follow.
+        let begin = mix(nanoseconds ^ u64::from(std::process::id()).rotate_left(40)) >> 2;
+        Self(i64::try_from(begin).unwrap_or(0) | 1)
+    }
+
+    /// The request that a slot of so many sends after `sent` others, in sequences of `length`: its number, and its
+    /// place in its sequence.
+    fn step(self, slot: u64, slots: u64, sent: u64, length: u64) -> (u64, Step) {
+        let length = length.max(1);
+        let (own, at) = (sent / length, sent % length);
+        let sequence = own.saturating_mul(slots).saturating_add(slot);
+        let id = self.0.saturating_add_unsigned(sequence);
+        let number = sequence.saturating_mul(length).saturating_add(at);
+        (number, Step { id, starts: at == 0, ends: at + 1 == length })
+    }
 }
 
 /// What the requests of a sender thread share.
@@ -281,6 +331,8 @@ struct Sender {
     /// Requests that all senders have begun, and the number at which a closed loop ends.
     begun: Arc<AtomicU64>,
     most: Option<u64>,
+    stripe: Stripe,
+    ahead: Option<Arc<Ahead>>,
 }
 
 impl SenderPlan<'_> {
@@ -307,6 +359,8 @@ impl SenderPlan<'_> {
                 told: Cell::new(0),
                 begun: self.live.begun.clone(),
                 most: self.plan.requests,
+                stripe: self.plan.stripe,
+                ahead: self.ahead.cloned(),
             });
             let early =
                 self.start.saturating_duration_since(Instant::now() + Duration::from_millis(2));
@@ -346,6 +400,7 @@ impl SenderPlan<'_> {
                 break;
             }
             pacer.until(at).await?;
+            let request = sender.made(due.number);
             if shown.elapsed() > NAP {
                 self.publish(sender);
                 shown = Instant::now();
@@ -367,7 +422,7 @@ impl SenderPlan<'_> {
             sender.in_flight.set(sender.in_flight.get() + 1);
             drop(record);
             let sender = sender.clone();
-            tokio::task::spawn_local(async move { sender.request(due, now).await });
+            tokio::task::spawn_local(async move { sender.request(due, now, request).await });
         }
         // The schedule ends with its time, not with its last request.
         let end = self.start + self.plan.duration;
@@ -391,18 +446,24 @@ impl SenderPlan<'_> {
         }
         let end = nanoseconds(self.plan.duration);
         let over = Rc::new(Cell::new(false));
+        let length = self.target.sequence;
         let tasks: Vec<_> = (0..own)
             .map(|slot| {
                 let (sender, over) = (sender.clone(), over.clone());
-                let mut number = slot as u64;
+                let (own, sequences) = ((first + slot * of) as u64, self.sequences);
+                let mut sent = 0;
                 tokio::task::spawn_local(async move {
                     tokio::time::sleep_until(sender.start.into()).await;
-                    while !over.get() && sender.now() < end && sender.take_one() {
+                    while !over.get() && sender.now() < end {
+                        let Some(number) = sender.take_one() else { break };
+                        let step =
+                            length.map(|length| sequences.step(own, slots as u64, sent, length));
+                        let (number, request) = sender.next(number, step);
+                        sent += 1;
                         let now = sender.now();
                         sender.record.borrow_mut().began(now);
                         sender.in_flight.set(sender.in_flight.get() + 1);
-                        let good = sender.request(Due { number, at: now }, now).await;
-                        number += own as u64;
+                        let good = sender.request(Due { number, at: now }, now, request).await;
                         if !good {
                             // A server that refuses at once is not asked a million times.
                             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -448,19 +509,37 @@ impl Sender {
         nanoseconds(self.start.elapsed())
     }
 
-    /// Whether another request of a closed loop may begin; it counts as begun then.
-    fn take_one(&self) -> bool {
-        self.most.is_none_or(|most| self.begun.fetch_add(1, Ordering::Relaxed) < most)
+    /// The number of the next request of a closed loop, which counts as begun then; `None` where no other may begin.
+    fn take_one(&self) -> Option<u64> {
+        let own = self.begun.fetch_add(1, Ordering::Relaxed);
+        let more = self.most.is_none_or(|most| own < most);
+        let Stripe { index, of } = self.stripe;
+        more.then(|| own.saturating_mul(of).saturating_add(index))
+    }
+
+    /// The request of a number, which was read before where that takes time. What is read only now makes the sender
+    /// late, and is counted.
+    fn made(&self, number: u64) -> Result<Encoded, Failure> {
+        let Some(ahead) = &self.ahead else { return self.target.requests.make(number) };
+        let (request, ready) = ahead.take(number);
+        self.record.borrow_mut().read_late += u64::from(!ready);
+        request
+    }
+
+    /// The request of a number, or that of a step of a sequence, which has a number of its own.
+    fn next(&self, number: u64, step: Option<(u64, Step)>) -> (u64, Result<Encoded, Failure>) {
+        let Some((number, step)) = step else { return (number, self.made(number)) };
+        (number, self.made(number).map(|request| self.target.step(request, step)))
     }
 
     /// Sends one request and counts it; says whether its answer was good.
-    async fn request(&self, due: Due, began: u64) -> bool {
+    async fn request(&self, due: Due, began: u64, request: Result<Encoded, Failure>) -> bool {
         let sent = Cell::new(None);
         let deadline = self.start + Duration::from_nanos(due.at) + self.timeout;
-        let requests = &self.target.requests;
-        #[allow(clippy::cast_possible_truncation)]
-        let request = &requests[(due.number % requests.len() as u64) as usize];
-        let call = self.client.call(request, || sent.set(Some(self.now())));
+        let call = async {
+            let request = request.as_ref().map_err(Clone::clone)?;
+            self.client.call(request, || sent.set(Some(self.now()))).await
+        };
         let outcome = tokio::time::timeout_at(deadline.into(), call).await;
         let arrived = self.now();
         let (ended, fault) = match outcome {
@@ -475,7 +554,7 @@ impl Sender {
             }
         };
         let sample = Sample { due: due.at, began, sent: sent.get().unwrap_or(ended), ended };
-        self.record.borrow_mut().bytes_sent += request.len();
+        self.record.borrow_mut().bytes_sent += request.as_ref().map_or(0, Encoded::len);
         let good = self.count(arrived, sample, fault);
         self.in_flight.set(self.in_flight.get() - 1);
         self.done.notify_one();
@@ -518,6 +597,7 @@ impl Sender {
         let checked = checker.check(answer, arrived, || self.target.check(answer).err());
         let mut record = self.record.borrow_mut();
         record.bytes_received += answer.size;
+        record.responses += answer.responses();
         match checked {
             Checked::Compared(found) => {
                 fault = found;

@@ -109,6 +109,28 @@ pub fn grpc(data: &[u8]) {
     if let Some(Ok((answer, _))) = exchange(server, client) {
         assert_eq!(answer.len() + 5, message.len());
     }
+    // The same as a streamed answer.
+    let whole: Vec<_> = grpc::messages(&Bytes::copy_from_slice(message)).collect();
+    let bytes: usize = whole.iter().flatten().map(|m| m.len() + 5).sum();
+    assert!(bytes <= message.len());
+}
+
+/// A file of JSON Lines as a data set, read from its last record to its first.
+pub fn data_set(data: &[u8]) {
+    let path = std::env::temp_dir().join(format!("rooflens-fuzz-{}.jsonl", std::process::id()));
+    let written = std::fs::write(&path, data);
+    assert!(written.is_ok(), "{}: {written:?}", path.display());
+    super::data::fuzz(&path);
+}
+
+/// A record of a data set as an input: the first byte says which.
+pub fn record(data: &[u8]) {
+    super::target::fuzz_record(data);
+}
+
+/// A `Location`, and the URL it leads to.
+pub fn location(data: &[u8]) {
+    super::target::fuzz_location(&String::from_utf8_lossy(data));
 }
 
 /// Two pages of Prometheus text, apart by a zero byte, and what changed between them.
@@ -178,7 +200,7 @@ pub fn measurement(data: &[u8]) {
 mod tests {
     /// Seeds below `fuzz/seeds`, and what reads them.
     type Parser = fn(&[u8]);
-    const SEEDS: [(&str, Parser); 8] = [
+    const SEEDS: [(&str, Parser); 11] = [
         ("http", super::http),
         ("grpc", super::grpc),
         ("prometheus", super::prometheus),
@@ -186,6 +208,9 @@ mod tests {
         ("hlog", super::log),
         ("triton", super::triton_answers),
         ("trace", super::trace),
+        ("data_set", super::data_set),
+        ("record", super::record),
+        ("location", super::location),
         ("measurement", super::measurement),
     ];
 

@@ -23,6 +23,9 @@ const WAIT: Duration = Duration::from_millis(1);
 /// Looks at a new connection before the looks are a pause apart.
 const EAGER: u32 = 200;
 
+/// Bytes before a message: whether it is packed, and its length.
+const PREFIX: usize = 5;
+
 /// A call, encoded.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -30,6 +33,8 @@ pub struct Call {
     pub path: &'static str,
     /// With the five bytes before it.
     pub message: Bytes,
+    /// Whether the answer is any number of messages, each with its five bytes before it, and not one.
+    pub streamed: bool,
 }
 
 impl Call {
@@ -41,7 +46,27 @@ impl Call {
         bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
         // A vector grows as needed.
         let _ = message.encode(&mut bytes);
-        Self { path, message: bytes.into() }
+        Self { path, message: bytes.into(), streamed: false }
+    }
+
+    /// The same with any number of messages as its answer.
+    #[must_use]
+    pub fn streamed(self) -> Self {
+        Self { streamed: true, ..self }
+    }
+
+    /// The same with further fields of its message.
+    #[must_use]
+    pub fn with(&self, fields: &impl prost::Message) -> Self {
+        let own = self.message.get(PREFIX..).unwrap_or_default();
+        let length = fields.encoded_len() + own.len();
+        let mut bytes = Vec::with_capacity(PREFIX + length);
+        bytes.push(0);
+        bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+        // A vector grows as needed.
+        let _ = fields.encode(&mut bytes);
+        bytes.extend_from_slice(own);
+        Self { message: bytes.into(), ..self.clone() }
     }
 }
 
@@ -215,8 +240,60 @@ impl Pool {
         if trailers.get("grpc-status").or(head.headers.get("grpc-status")).is_none() {
             return Err((Fault::Malformed, "the answer has no gRPC status".to_owned()).into());
         }
+        if call.streamed {
+            return Ok((unpacked(message, &head.headers, self.largest)?, Coding::Identity));
+        }
         Ok(unframed(&message, &head.headers)?)
     }
+}
+
+/// The messages of a streamed answer, each behind its five bytes.
+pub(crate) fn messages(body: &Bytes) -> impl Iterator<Item = Result<Bytes, Failure>> {
+    let mut rest = body.clone();
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let length = rest.get(1..PREFIX).and_then(|bytes| bytes.try_into().ok());
+        let length = length.and_then(|bytes| usize::try_from(u32::from_be_bytes(bytes)).ok());
+        let whole = length.and_then(|length| length.checked_add(PREFIX));
+        let Some(whole) = whole.filter(|whole| *whole <= rest.len()) else {
+            let text = format!("{} bytes at the end are not a message", rest.len());
+            rest = Bytes::new();
+            return Some(Err((Fault::Malformed, text)));
+        };
+        Some(Ok(rest.split_to(whole).split_off(PREFIX)))
+    })
+}
+
+/// The messages of a streamed answer with those unpacked that are packed, of `largest` bytes in all.
+fn unpacked(body: Bytes, headers: &HeaderMap, largest: usize) -> Result<Bytes, Failure> {
+    let (mut at, mut packed) = (0, false);
+    for message in messages(&body) {
+        packed |= body.get(at) != Some(&0);
+        at += PREFIX + message?.len();
+    }
+    if !packed {
+        return Ok(body);
+    }
+    let name = headers.get("grpc-encoding");
+    let coding = name.map(|name| Coding::named(&String::from_utf8_lossy(name.as_bytes())));
+    let mut whole = BytesMut::new();
+    let mut at = 0;
+    for message in messages(&body) {
+        let (message, packed) = (message?, body.get(at) == Some(&1));
+        at += PREFIX + message.len();
+        let message = match &coding {
+            Some(coding) if packed => {
+                coding.decode(&message, largest.saturating_sub(whole.len()))?
+            }
+            _ => message,
+        };
+        whole.extend_from_slice(&[0]);
+        whole.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
+        whole.extend_from_slice(&message);
+    }
+    Ok(whole.freeze())
 }
 
 /// The message behind its five bytes, and how it is packed.

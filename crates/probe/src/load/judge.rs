@@ -5,7 +5,7 @@
 pub(super) mod client;
 
 use super::metric::{Metric, PerMetric};
-use super::record::{Fault, Interval, Record};
+use super::record::{Fault, FaultRow, Interval, Record};
 use super::stats::{self, BATCHES, Percentile, mann_kendall, slope};
 use crate::schema::{Verdict, percentile};
 use rooflens_ground::units::si;
@@ -64,6 +64,9 @@ pub struct Case<'a> {
     pub quota_stops: Option<QuotaStops>,
     /// Evidence that a device lowered its clocks.
     pub throttled: Option<String>,
+    /// Whether the target itself says when a request ended, as a runtime in this process does: a sender that sees it
+    /// later moves nothing.
+    pub own_clock: bool,
     /// What is counted, in the plural: requests, or the inferences of a runtime that the senders run.
     pub unit: &'static str,
 }
@@ -139,14 +142,9 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let sum = added.sum.clone();
     let per_second = |n: u64| if seconds > 0.0 { n as f64 / seconds } else { 0.0 };
     let inside = if case.open { 1.0 } else { inside(&sum) };
-    let quantiles = |metric| {
-        let mut wanted = QUANTILES.to_vec();
-        if !wanted.contains(&case.headline) {
-            wanted.push(case.headline);
-            wanted.sort_by(f64::total_cmp);
-        }
-        wanted.into_iter().map(|q| stats::percentile(&added, metric, q)).collect::<Vec<_>>()
-    };
+    let wanted = wanted(case.headline);
+    let quantiles =
+        |metric| wanted.iter().map(|q| stats::percentile(&added, metric, *q)).collect::<Vec<_>>();
     let mut judgement = Judgement {
         verdict: Verdict::Valid,
         findings: Vec::new(),
@@ -164,10 +162,14 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         sum,
     };
     let overloaded = flow(case, &added.batches, &mut judgement, &mut found);
-    failures(case, scheduled, overloaded, &judgement, &mut found);
+    let mut limited = false;
+    client::client(case, &mut judgement, &mut |verdict, evidence| {
+        limited = true;
+        found(verdict, evidence);
+    });
+    failures(case, scheduled, (overloaded, limited), &judgement, &mut found);
     samples(case, &judgement, &mut found);
     judgement.notes.extend(sampled(case.record));
-    client::client(case, &mut judgement, &mut found);
     if let Some(evidence) = &case.throttled {
         found(Verdict::Throttled, evidence.clone());
     }
@@ -175,6 +177,16 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     judgement.verdict = findings.first().map_or(Verdict::Valid, |f| f.verdict);
     judgement.findings = findings;
     judgement
+}
+
+/// The quantiles that are reported, the headline among them, in rising order.
+fn wanted(headline: f64) -> Vec<f64> {
+    let mut wanted = QUANTILES.to_vec();
+    if !wanted.contains(&headline) {
+        wanted.push(headline);
+        wanted.sort_by(f64::total_cmp);
+    }
+    wanted
 }
 
 /// How much of the time that a window's requests take lies in it: a closed loop begins requests until the window
@@ -254,16 +266,20 @@ fn unseen(record: &Record) -> u64 {
     u64::try_from(expected).unwrap_or(u64::MAX).min(record.unchecked)
 }
 
-/// Whether so many requests failed that the run says more of failures than of times. Those that `load` explains, or
-/// the client, have findings of their own. Failures that a warm-up cuts away count, unless the user cut it.
+/// Whether so many requests failed that the run says more of failures than of times. Those that the load or a late
+/// client may explain have findings of their own. Failures that a warm-up cuts away count, unless the user cut it.
 fn failures(
     case: &Case<'_>,
     scheduled: usize,
-    load: bool,
+    (load, client): (bool, bool),
     j: &Judgement,
     found: &mut impl FnMut(Verdict, String),
 ) {
-    let late = case.record.faults.get(&Fault::Late).map_or(0, |row| row.count);
+    let of = |fault| case.record.faults.get(fault).map_or(0, |row: &FaultRow| row.count);
+    let late = of(&Fault::Late);
+    // Those that the load explains are counted by interval, below.
+    let late =
+        if client && !load { late + of(&Fault::Timeout) + of(&Fault::Dropped) } else { late };
     let unexplained = |i: &Interval| i.lost - if load { i.lost_to_load.min(i.lost) } else { 0 };
     let share = |(lost, due): (u64, u64)| lost as f64 / (due as f64).max(1.0);
     let mut all = (0, 0);
@@ -276,12 +292,16 @@ fn failures(
         worst = all;
     }
     let (lost, due) = worst;
-    let head = j.quantiles[Metric::Response].iter().find(|p| same(p.q, case.headline));
-    let beyond = lost > 0 && head.is_some_and(|p| p.value.is_none());
+    let beyond = lost > 0 && share(worst) >= 1.0 - case.headline;
     if share(worst) <= FAILURES && !beyond {
         return;
     }
-    let rows = case.record.faults.iter().filter(|(fault, _)| **fault != Fault::Late);
+    let explained = |fault: &Fault| match fault {
+        Fault::Late => true,
+        Fault::Timeout | Fault::Dropped => client || load,
+        other => load && other.is_overload(),
+    };
+    let rows = case.record.faults.iter().filter(|(fault, _)| !explained(fault));
     let most = rows.max_by_key(|(_, row)| row.count);
     let most = most.map_or(String::new(), |(fault, _)| format!(", most of them by {fault}"));
     let limit = if share(worst) > FAILURES {

@@ -19,9 +19,9 @@ use super::record::{Fault, FaultRow, Interval, Opened, Record, Stage};
 use super::target::Prepared;
 use super::{arrival, hlog};
 use crate::schema::{
-    ErrorPart, FindingPart, IntervalsPart, MEASUREMENT, MeasurementFile, MeterPart, MeterRole,
-    MetricPart, PipelinePart, PlanPart, RunPart, ScrapePart, SenderPart, SloOutcome, SloPart,
-    StagePart, StageRows, TOOL, TargetPart, Verdict, VerdictPart, WindowPart,
+    ErrorPart, FindingPart, InputsSent, IntervalsPart, MEASUREMENT, MeasurementFile, MeterPart,
+    MeterRole, MetricPart, PipelinePart, PlanPart, RunPart, ScrapePart, SenderPart, SloOutcome,
+    SloPart, StagePart, StageRows, TOOL, TargetPart, Verdict, VerdictPart, WindowPart,
 };
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -108,6 +108,7 @@ impl Aims {
             stolen: None,
             quota_stops: None,
             throttled: self.throttled.clone(),
+            own_clock: false,
             unit: "requests",
         }
     }
@@ -361,6 +362,28 @@ fn throttled(parts: &[Measured]) -> Option<String> {
     (!evidence.is_empty()).then(|| evidence.join("; "))
 }
 
+/// What came of a run.
+fn judged(
+    target: &TargetPart,
+    plan: &PlanPart,
+    run: &RunPart,
+    record: &Record,
+    aims: &Aims,
+) -> Judgement {
+    let health: Vec<Health> = run.senders.iter().map(SenderPart::health).collect();
+    judge::judge(&Case {
+        unit: unit(target, run),
+        own_clock: target.in_process,
+        health: &health,
+        stolen: run.stolen_share,
+        quota_stops: run.quota_stops.map(|count| QuotaStops {
+            count,
+            seconds: run.quota_stopped_seconds.unwrap_or_default(),
+        }),
+        ..aims.case(record, run.seconds, (plan.open, plan.level))
+    })
+}
+
 /// The file of a record: everything that follows from it is computed here and only here.
 fn compose(
     target: TargetPart,
@@ -370,28 +393,19 @@ fn compose(
     aims: &Aims,
     beside: impl FnOnce(&WindowPart) -> Beside,
 ) -> MeasurementFile {
-    let health: Vec<Health> = run.senders.iter().map(SenderPart::health).collect();
-    let j = judge::judge(&Case {
-        unit: unit(&target, &run),
-        health: &health,
-        stolen: run.stolen_share,
-        quota_stops: run.quota_stops.map(|count| QuotaStops {
-            count,
-            seconds: run.quota_stopped_seconds.unwrap_or_default(),
-        }),
-        ..aims.case(record, run.seconds, (plan.open, plan.level))
-    });
+    let run = RunPart { inputs: InputsSent::of(&target, &plan, record), ..run };
+    let j = judged(&target, &plan, &run, record, aims);
     let window = WindowPart::new(&j, record.step, target.batch);
     let beside = beside(&window);
     let answered = j.sum.stages.iter();
-    let mut stages: Vec<StagePart> = answered
-        .map(|(name, stage)| StagePart::new(name, *stage, &j, target.in_process))
-        .chain(beside.stages)
-        .collect();
-    for stage in &mut stages {
+    let answered =
+        answered.map(|(name, stage)| StagePart::new(name, *stage, &j, target.in_process));
+    let known = |mut stage: StagePart| {
         let known = beside.servers.iter().find(|(name, _)| *name == stage.name);
         stage.servers = known.map(|(_, n)| *n).or(stage.servers);
-    }
+        stage
+    };
+    let stages = answered.chain(beside.stages).map(known).collect();
     let mut file = MeasurementFile {
         schema: MEASUREMENT.into(),
         tool: TOOL.into(),
@@ -526,6 +540,7 @@ fn skeleton(file: &MeasurementFile) -> Option<Record> {
     (record.bytes_sent, record.bytes_received) = (run.bytes_sent, run.bytes_received);
     (record.checked, record.same) = (run.answers_checked, run.answers_same);
     record.unchecked = run.answers_unchecked;
+    (record.responses, record.read_late) = (run.responses, run.read_late);
     record.check_time = nanoseconds(run.check_seconds);
     for error in &file.errors {
         let first = nanoseconds(error.first_seconds);
@@ -555,6 +570,8 @@ fn is_plausible(file: &MeasurementFile) -> bool {
     let column = |at: usize| within(intervals.rows.iter().filter_map(|row| row.get(at).copied()));
     let stages = || intervals.stages.iter().flat_map(|stage| &stage.rows);
     let answers = [run.answers_checked, run.answers_same, run.answers_unchecked];
+    let inputs = file.target.different_inputs.map_or([0, 0], |i| [i.count, i.per_request]);
+    let late = [run.responses, run.read_late];
     let run = [run.connections, run.resent, run.bytes_sent, run.bytes_received];
     plan.stripes.len() as u64 <= plan.stripes_of
         && (0..intervals.columns.len()).all(column)
@@ -562,6 +579,8 @@ fn is_plausible(file: &MeasurementFile) -> bool {
         && within(stages().map(|row| row[2]))
         && within(run.into_iter())
         && within(answers.into_iter())
+        && within(late.into_iter())
+        && within(inputs.into_iter())
         && within(file.errors.iter().map(|e| e.count))
 }
 

@@ -44,6 +44,8 @@ pub enum Fault {
     Grpc(u32),
     /// The runtime in this process failed.
     Runtime,
+    /// Never sent: its record could not be read or does not fit.
+    Input,
 }
 
 impl Fault {
@@ -73,6 +75,7 @@ impl fmt::Display for Fault {
             Self::TooLarge => f.write_str("too-large"),
             Self::WrongAnswer => f.write_str("wrong-answer"),
             Self::Runtime => f.write_str("runtime"),
+            Self::Input => f.write_str("input"),
         }
     }
 }
@@ -100,6 +103,7 @@ impl std::str::FromStr for Fault {
             Self::TooLarge,
             Self::WrongAnswer,
             Self::Runtime,
+            Self::Input,
         ];
         plain.into_iter().find(|fault| fault.to_string() == text).ok_or(())
     }
@@ -267,6 +271,10 @@ pub struct Record {
     pub unchecked: u64,
     /// Nanoseconds spent on that.
     pub check_time: u64,
+    /// Messages of answers: more than answers where a model answers a request with several.
+    pub responses: u64,
+    /// Requests of a data set that were read and encoded only when they were due.
+    pub read_late: u64,
     /// Names of all stages.
     names: BTreeSet<Arc<str>>,
     in_flight: u64,
@@ -334,6 +342,8 @@ impl Record {
             same: 0,
             unchecked: 0,
             check_time: 0,
+            responses: 0,
+            read_late: 0,
             names: BTreeSet::new(),
             in_flight: 0,
             changed: 0,
@@ -485,6 +495,8 @@ impl Record {
         self.same += other.same;
         self.unchecked += other.unchecked;
         self.check_time += other.check_time;
+        self.responses += other.responses;
+        self.read_late += other.read_late;
     }
 
     /// The sum of some intervals.

@@ -9,13 +9,12 @@ pub mod group;
 
 use super::connector::{Client, Exchange};
 use super::record::Fault;
+use super::socket::Socket;
 use super::stats::median;
-use super::stream;
 use super::target::{Options, Prepared, Readiness, State, TargetError, Url, explain};
 use crate::schema::{CachePart, PageCache, PollsPart, StartPart};
 use group::Group;
 use rooflens_ground::os::page_cache::{self, Cached};
-use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -91,7 +90,7 @@ pub fn start(
     let patience = if prepared.is_some() { RELEASE } else { Duration::ZERO };
     if !released(&sockets, patience, stop) {
         return Err(failed(
-            format!("port {} of `{}` is already in use", url.port, url.host),
+            format!("{} is already in use", url.place()),
             "stop the server that listens there, or use another port",
         ));
     }
@@ -192,9 +191,7 @@ impl<'a> Watch<'a> {
     /// Sends the first request until it gets a good answer.
     fn first_answer(&mut self, client: &Client, prepared: &Prepared) -> Result<First, StartError> {
         let (url, patience) = (&self.spec.url, self.spec.options.patience);
-        let Some(request) = prepared.requests.first() else {
-            return Err(failed("there is no request", "use --variants 1"));
-        };
+        let request = prepared.requests.first();
         let (mut last, mut latency, mut failures) = (None, Duration::ZERO, 0);
         let outcome = self.until("gives no successful answer", REQUEST, |w| {
             let left = patience.saturating_sub(w.begin.elapsed()).max(TIMEOUT);
@@ -282,13 +279,14 @@ impl<'a> Watch<'a> {
     /// Requests one after the other: when each was sent, since the spawn, and how long it took.
     fn warm(&self, client: &Client, prepared: &Prepared) -> Result<Vec<(f64, f64)>, StartError> {
         let (mut samples, begin) = (Vec::new(), Instant::now());
-        for request in prepared.requests.iter().cycle() {
+        for number in 0.. {
             if samples.len() >= WARM.1 || begin.elapsed() >= self.spec.warm {
                 break;
             }
             self.check_alive()?;
+            let Ok(request) = prepared.requests.make(number) else { continue };
             let sent = Instant::now();
-            let answer = self.exchange.ask(client, request, self.spec.options.patience);
+            let answer = self.exchange.ask(client, &request, self.spec.options.patience);
             let good = answer.is_ok_and(|answer| prepared.check(&answer).is_ok());
             if good {
                 let at = sent.duration_since(self.begin).as_secs_f64();
@@ -325,11 +323,12 @@ fn settle(samples: &[(f64, f64)]) -> Result<(f64, f64), String> {
     at.map(|at| (at, median(&times))).ok_or_else(|| "it was never steady".into())
 }
 
-fn resolve(url: &Url) -> Result<Vec<SocketAddr>, StartError> {
-    let sockets = stream::lookup(&url.host, url.port).map_err(|f| explain(url, &f))?;
-    if let Some(far) = sockets.iter().find(|s| !s.ip().is_loopback() && !stream::is_own(s)) {
+fn resolve(url: &Url) -> Result<Vec<Socket>, StartError> {
+    let sockets = url.sockets().map_err(|f| explain(url, &f))?;
+    let loopback = |s: &Socket| s.ip().is_some_and(|ip| ip.is_loopback());
+    if let Some(far) = sockets.iter().find(|s| !loopback(s) && !s.is_own()) {
         return Err(failed(
-            format!("`{}` ({}) is not this machine", url.host, far.ip()),
+            format!("`{}` ({far}) is not this machine", url.host),
             "a spawned server is probed where it runs; for example http://localhost:8000/",
         ));
     }
@@ -346,7 +345,7 @@ fn missing(state: State) -> &'static str {
 }
 
 /// Whether nobody listens, or stops to within `patience`.
-fn released(sockets: &[SocketAddr], patience: Duration, stop: &AtomicBool) -> bool {
+fn released(sockets: &[Socket], patience: Duration, stop: &AtomicBool) -> bool {
     let begin = Instant::now();
     while connects(sockets) {
         if begin.elapsed() >= patience || stop.load(Ordering::Relaxed) {
@@ -357,8 +356,8 @@ fn released(sockets: &[SocketAddr], patience: Duration, stop: &AtomicBool) -> bo
     true
 }
 
-fn connects(sockets: &[SocketAddr]) -> bool {
-    sockets.iter().any(|s| TcpStream::connect_timeout(s, TIMEOUT).is_ok())
+fn connects(sockets: &[Socket]) -> bool {
+    sockets.iter().any(|s| s.listens(TIMEOUT))
 }
 
 /// Brings the page cache into a state: what was seen of it, and why it is not sure.

@@ -1,14 +1,18 @@
-//! Connections: TCP, with TLS over it where asked for.
+//! Connections: TCP, with TLS over it where asked for, and Unix sockets.
 
 use super::record::{Fault, Opened};
+use super::socket::{Socket, bare, lookup};
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
@@ -28,35 +32,8 @@ pub type Failure = (Fault, String);
 pub struct Address {
     /// `host:port`, as it goes into requests.
     pub authority: String,
-    sockets: Vec<SocketAddr>,
+    sockets: Vec<Socket>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-}
-
-/// A host as it stands in tables of names: without the brackets of an IPv6 address in a URL.
-fn bare(host: &str) -> &str {
-    host.trim_start_matches('[').trim_end_matches(']')
-}
-
-/// The addresses of a host, one or more, each once.
-pub(crate) fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
-    let found = (bare(host), port)
-        .to_socket_addrs()
-        .map_err(|e| (Fault::Resolve, format!("`{host}` is not a known host: {e}")))?;
-    let mut sockets: Vec<SocketAddr> = Vec::new();
-    for socket in found {
-        if !sockets.contains(&socket) {
-            sockets.push(socket);
-        }
-    }
-    if sockets.is_empty() {
-        return Err((Fault::Resolve, format!("`{host}` has no address")));
-    }
-    Ok(sockets)
-}
-
-/// Whether an address is one of this machine's own: exactly if a socket can have it.
-pub(crate) fn is_own(address: &SocketAddr) -> bool {
-    std::net::UdpSocket::bind((address.ip(), 0)).is_ok()
 }
 
 /// How certificates are checked.
@@ -86,14 +63,19 @@ impl Address {
         Ok(Self { authority: format!("{host}:{port}"), sockets, tls })
     }
 
+    /// A Unix socket; requests name it `localhost`.
+    pub fn local(path: PathBuf) -> Self {
+        Self { authority: "localhost".into(), sockets: vec![Socket::Unix(path)], tls: None }
+    }
+
     /// The addresses of the name, in the order in which it has them.
-    pub fn sockets(&self) -> &[SocketAddr] {
+    pub fn sockets(&self) -> &[Socket] {
         &self.sockets
     }
 
     /// The same with one of its addresses alone.
     pub fn only(mut self, ip: IpAddr) -> Result<Self, Failure> {
-        self.sockets.retain(|socket| socket.ip() == ip);
+        self.sockets.retain(|socket| socket.ip() == Some(ip));
         if self.sockets.is_empty() {
             return Err((Fault::Resolve, format!("{ip} is no address of `{}`", self.authority)));
         }
@@ -107,36 +89,51 @@ impl Address {
         let first = number % self.sockets.len().max(1);
         let (before, from) = self.sockets.split_at(first);
         for socket in from.iter().chain(before) {
-            match TcpStream::connect(socket).await {
+            match open(socket).await {
                 Ok(stream) => {
-                    // Requests are written whole; waiting to fill a packet only delays them.
-                    let _ = stream.set_nodelay(true);
                     let connect = begin.elapsed();
                     let stream = self.secure(stream).await?;
                     let handshake = begin.elapsed().saturating_sub(connect);
                     let handshake = if self.tls.is_some() { handshake } else { Duration::ZERO };
                     return Ok((stream, Opened { count: 1, connect, handshake, resent: 0 }));
                 }
-                Err(error) => last = Some((*socket, error)),
+                Err(error) => last = Some((socket, error)),
             }
         }
         let Some((socket, error)) = last else {
             return Err((Fault::Resolve, "no address".into()));
         };
         let fault = match error.kind() {
-            io::ErrorKind::ConnectionRefused => Fault::Refused,
+            // A Unix socket that is not there is what a port is at which nobody listens.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Fault::Refused,
             _ => Fault::Connect,
         };
         Err((fault, format!("{socket}: {error}")))
     }
 
-    async fn secure(&self, stream: TcpStream) -> Result<Stream, Failure> {
-        let Some((config, name)) = &self.tls else { return Ok(Stream::Plain(stream)) };
+    async fn secure(&self, stream: Stream) -> Result<Stream, Failure> {
+        let Some((config, name)) = &self.tls else { return Ok(stream) };
+        let Stream::Plain(stream) = stream else { return Ok(stream) };
         let connector = tokio_rustls::TlsConnector::from(config.clone());
         match connector.connect(name.clone(), stream).await {
             Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
             Err(error) => Err((Fault::Tls, error.to_string())),
         }
+    }
+}
+
+async fn open(socket: &Socket) -> io::Result<Stream> {
+    match socket {
+        Socket::Tcp(address) => {
+            let stream = TcpStream::connect(address).await?;
+            // Requests are written whole; waiting to fill a packet only delays them.
+            let _ = stream.set_nodelay(true);
+            Ok(Stream::Plain(stream))
+        }
+        #[cfg(unix)]
+        Socket::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+        #[cfg(not(unix))]
+        Socket::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 
@@ -237,6 +234,9 @@ pub enum Stream {
     Plain(TcpStream),
     /// Encrypted.
     Tls(Box<TlsStream<TcpStream>>),
+    /// Of a Unix socket.
+    #[cfg(unix)]
+    Unix(UnixStream),
 }
 
 impl Stream {
@@ -253,13 +253,15 @@ impl Stream {
     /// Whether the peer refused what was sent last because its end of the connection was closed by then, as far as
     /// is known after `patience`.
     pub async fn was_refused(&self, patience: Duration) -> bool {
-        let tcp = match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+        let error = || match self {
+            Self::Plain(stream) => stream.take_error(),
+            Self::Tls(stream) => stream.get_ref().0.take_error(),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.take_error(),
         };
         let begin = Instant::now();
         loop {
-            if !matches!(tcp.take_error(), Ok(None)) {
+            if !matches!(error(), Ok(None)) {
                 return true;
             }
             if begin.elapsed() >= patience {
@@ -279,6 +281,8 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -292,6 +296,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, data),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, data),
         }
     }
 
@@ -299,6 +305,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -306,6 +314,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -4,31 +4,38 @@
 mod asker;
 mod expect;
 mod kserve;
+mod maker;
 mod messages;
 mod plain;
 pub mod platform;
 mod protocol;
 pub mod question;
 mod readiness;
+mod redirect;
+pub(crate) mod requests;
 pub mod statistics;
 pub mod tensor;
 mod tfs;
 mod url;
+mod values;
 
 use super::Target as InProcess;
 use super::coding::Coding;
 use super::connector::{Answer, Client, Connector, Encoded, Exchange, Transport};
 use super::local::Queue;
 use super::record::Fault;
+use super::socket::Socket;
 use super::stream::{Failure, Trust};
 use crate::schema::BodyEncoding;
 use asker::Asker;
 use bytes::Bytes;
 use expect::{Expected, Wanted};
 use platform::Platform;
-pub(crate) use protocol::State;
 use protocol::{Health, Row};
+pub(crate) use protocol::{State, Step};
 pub(crate) use readiness::Readiness;
+pub use requests::DataSet;
+pub(crate) use requests::Requests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tensor::{Given, Slot, Tensor};
@@ -76,6 +83,22 @@ impl Protocol {
 
     fn check(self, answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
         (self.row().check)(answer, wanted)
+    }
+
+    /// Refuses what only other protocols have.
+    fn can(self, options: &Options) -> Result<(), TargetError> {
+        let refused = |flag: &str| {
+            Err(TargetError::new(
+                format!("{flag} is of Triton's gRPC: {} has none", self.row().schemes[0]),
+                "kserve+grpc://HOST:8001/MODEL is that of Triton",
+            ))
+        };
+        let sequences = self.row().sequence.is_some();
+        match options {
+            Options { sequence: Some(_), .. } if !sequences => refused("--sequence"),
+            Options { shared_memory: true, .. } if !sequences => refused("--shared-memory"),
+            _ => Ok(()),
+        }
     }
 
     fn health(self) -> &'static Health {
@@ -128,6 +151,8 @@ pub struct Options {
     pub headers: Vec<(String, String)>,
     /// What was said of inputs.
     pub inputs: Vec<(String, Given)>,
+    /// What requests are made of, in place of generated inputs and bodies.
+    pub data: Option<DataSet>,
     /// The first axis, where the model leaves it open.
     pub batch: i64,
     /// Of made-up contents.
@@ -142,8 +167,16 @@ pub struct Options {
     pub method: Option<String>,
     /// What a good answer of a plain HTTP server contains.
     pub expect: Option<String>,
+    /// What no good answer of a plain HTTP server contains.
+    pub reject: Option<String>,
+    /// Whether the load goes where a plain HTTP server redirects to.
+    pub follow: bool,
     /// Values of outputs, or of members of the JSON answers of a plain HTTP server.
     pub expected: Vec<(String, Given)>,
+    /// Requests of a sequence, for models with a state.
+    pub sequence: Option<u64>,
+    /// Whether inputs are in memory that the server maps.
+    pub shared_memory: bool,
     /// The only address of the host that is used; all in turn where omitted.
     pub address: Option<std::net::IpAddr>,
     /// Answers to the same request differ, as those of models with a random part do.
@@ -165,6 +198,7 @@ impl Default for Options {
         Self {
             headers: Vec::new(),
             inputs: Vec::new(),
+            data: None,
             batch: 1,
             seed: 1,
             variants: 4,
@@ -172,7 +206,11 @@ impl Default for Options {
             body: None,
             method: None,
             expect: None,
+            reject: None,
+            follow: false,
             expected: Vec::new(),
+            sequence: None,
+            shared_memory: false,
             address: None,
             answers_vary: false,
             any_rows: false,
@@ -189,6 +227,8 @@ impl Default for Options {
 pub struct Prepared {
     /// As typed.
     pub text: String,
+    /// The URL that a redirect led to, where one was followed.
+    pub redirected: Option<String>,
     /// What the server says it is.
     pub platform: String,
     /// How tensors travel.
@@ -197,18 +237,21 @@ pub struct Prepared {
     pub inputs: Vec<Slot>,
     /// What it gives, as the server declares, or as is expected of it where the server does not tell.
     pub outputs: Vec<Slot>,
-    /// Sent in turn.
-    pub requests: Vec<Encoded>,
+    /// What is sent.
+    pub(crate) requests: Requests,
     /// The first axis of the inputs.
     pub batch: i64,
     /// Which of the known platforms that is.
     pub serving: Platform,
     /// Answers to the same request differ.
     pub answers_vary: bool,
+    /// Requests of a sequence, where they are sent in sequences.
+    pub sequence: Option<u64>,
     any_rows: bool,
     place: Place,
-    /// What a good answer of a plain HTTP server contains.
+    /// What a good answer of a plain HTTP server contains, and what it does not.
     contains: Option<String>,
+    rejects: Option<String>,
     expected: Vec<Expected>,
     patience: Duration,
 }
@@ -234,7 +277,7 @@ struct Remote {
 impl Remote {
     /// The first address that requests go to.
     fn first_address(&self) -> Option<std::net::IpAddr> {
-        self.connector.sockets().first().map(std::net::SocketAddr::ip)
+        self.connector.sockets().first().and_then(Socket::ip)
     }
 
     /// The model's name, for the protocols that have one.
@@ -252,7 +295,7 @@ struct Found {
     outputs: Vec<Slot>,
     /// Rows of a request.
     batch: i64,
-    requests: Vec<Encoded>,
+    requests: Requests,
 }
 
 impl Prepared {
@@ -261,7 +304,15 @@ impl Prepared {
         let expected =
             |(name, given): &(String, Given)| Expected::new(name, given, options.tolerance);
         let expected = options.expected.iter().map(expected).collect::<Result<Vec<_>, _>>()?;
+        let followed = if options.follow && !url.protocol.names_model() {
+            Some(redirect::follow(url, options, plain::first)?)
+        } else {
+            None
+        };
+        let typed = &url.text;
+        let (url, options) = followed.as_ref().map_or((url, options), |f| (&f.url, &f.options));
         let asker = Asker::new(url, options)?;
+        url.protocol.can(options)?;
         let mut found = url.protocol.prepare(&asker)?;
         if url.protocol.names_model() {
             if found.outputs.is_empty() {
@@ -275,7 +326,8 @@ impl Prepared {
         let remote =
             Remote { url: url.clone(), connector: asker.connector, headers, trust, largest };
         Ok(Self {
-            text: url.text.clone(),
+            text: typed.clone(),
+            redirected: (url.text != *typed).then(|| url.text.clone()),
             platform: found.platform,
             serving,
             encoding: found.encoding,
@@ -284,7 +336,9 @@ impl Prepared {
             requests: found.requests,
             batch: found.batch,
             place: Place::Remote(Box::new(remote)),
+            sequence: options.sequence,
             contains: options.expect.clone(),
+            rejects: options.reject.clone(),
             expected,
             answers_vary: options.answers_vary,
             any_rows: options.any_rows,
@@ -318,15 +372,18 @@ impl Prepared {
     fn in_process(text: &str, platform: &str, place: Place, batch: i64) -> Self {
         Self {
             text: text.into(),
+            redirected: None,
             platform: platform.into(),
             encoding: BodyEncoding::None,
             inputs: Vec::new(),
             outputs: Vec::new(),
-            requests: vec![Encoded::Local],
+            requests: Requests::variants(vec![Encoded::Local]),
             batch,
             serving: Platform::Unknown,
             place,
             contains: None,
+            rejects: None,
+            sequence: None,
             expected: Vec::new(),
             answers_vary: false,
             any_rows: false,
@@ -379,6 +436,12 @@ impl Prepared {
         }
     }
 
+    /// A request as a step of a sequence, where the protocol has sequences.
+    pub(crate) fn step(&self, request: Encoded, step: Step) -> Encoded {
+        let sequence = self.remote_parts().and_then(|r| r.url.protocol.row().sequence);
+        sequence.map_or(request.clone(), |sequence| sequence(&request, step))
+    }
+
     /// Whether an answer is what the signature promises.
     pub fn check(&self, answer: &Answer) -> Result<(), Failure> {
         let Some(remote) = self.remote_parts() else { return Ok(()) };
@@ -388,6 +451,7 @@ impl Prepared {
             any_rows: self.any_rows,
             expected: &self.expected,
             contains: self.contains.as_deref(),
+            rejects: self.rejects.as_deref(),
         };
         if answer.coding == Coding::Identity {
             return remote.url.protocol.check(answer, &wanted);
@@ -398,7 +462,7 @@ impl Prepared {
 
     /// Sends the first request and checks its answer.
     pub fn try_once(&self) -> Result<(Answer, Duration), Failure> {
-        let request = self.requests.first().ok_or((Fault::Malformed, "no request".to_owned()))?;
+        let request = self.requests.first();
         let start = Instant::now();
         let answer = Exchange::new()?.ask(&self.client(), request, self.patience)?;
         let took = start.elapsed();
@@ -450,11 +514,25 @@ pub fn explain(url: &Url, (fault, text): &Failure) -> TargetError {
         Fault::Http(401 | 403) | Fault::Grpc(7 | 16) => {
             "send credentials with --token or --header".to_owned()
         }
-        Fault::Http(300..=399) => "give the URL that it redirects to as the target".to_owned(),
+        Fault::Http(300..=399) => {
+            "give the URL that it redirects to as the target, or follow it with --follow".to_owned()
+        }
         Fault::Http(404) | Fault::Grpc(5) => "check the path or the model's name".to_owned(),
         _ => "check the model's inputs with --input, or the body".to_owned(),
     };
     TargetError::new(format!("`{}` gave an unexpected response: {fault}: {text}", url.text), hint)
+}
+
+/// Any text as a `Location`.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_location(text: &str) {
+    redirect::fuzz(text);
+}
+
+/// Any bytes as a record of a data set.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_record(data: &[u8]) {
+    values::fuzz(data);
 }
 
 #[cfg(test)]

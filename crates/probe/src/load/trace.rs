@@ -1,4 +1,4 @@
-//! Recorded arrivals, from the CSV files in which public traces come.
+//! Recorded arrivals, from the files in which public traces come: CSV, and JSON Lines.
 //!
 //! | first line has | trace | an arrival is |
 //! | --- | --- | --- |
@@ -8,10 +8,15 @@
 //! | `TIMESTAMP`, `ContextTokens` | Azure LLM 2023 and 2024 | date and time of day |
 //! | `Timestamp`, `Session ID` or `Model` | `BurstGPT` | a place in its second, at random |
 //! | `timestamp`, `time` or `t`, or numbers alone | plain | the second |
+//! | the same with `_s`, `_ms`, `_us` or `_ns` behind | plain | that unit |
+//! | JSON with `timestamp` and `input_length` | Mooncake | the millisecond |
+//! | JSON with one of the names above | plain | its unit, or date and time |
+
+mod lines;
 
 use super::random::Random;
 use csv::{ReaderBuilder, StringRecord, Trim};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 
 /// Arrivals that a trace may have: about 2 GB while it is read.
 const MOST_ARRIVALS: usize = if cfg!(fuzzing) { 1 << 16 } else { 1 << 27 };
@@ -34,11 +39,13 @@ pub struct Scale {
     pub speed: f64,
     /// Share of arrivals that are kept, at random, which keeps the shape.
     pub keep: f64,
+    /// Seconds in a unit of the file's times; by the file's names and numbers where omitted.
+    pub unit: Option<f64>,
 }
 
 impl Default for Scale {
     fn default() -> Self {
-        Self { speed: 1.0, keep: 1.0 }
+        Self { speed: 1.0, keep: 1.0, unit: None }
     }
 }
 
@@ -70,8 +77,8 @@ pub enum TraceError {
 
 #[derive(Clone, Copy)]
 enum Column {
-    Nanoseconds(usize),
-    Seconds(usize),
+    /// Numbers, with the seconds in their unit where that is known.
+    Number(usize, Option<f64>),
     WholeSeconds(usize),
     DateTime(usize),
     EndAndDuration(usize, usize),
@@ -81,24 +88,17 @@ enum Column {
 impl Trace {
     /// Reads a trace; `seed` places arrivals that the file gives only to the second or minute.
     pub fn read(name: &str, file: impl Read, scale: Scale, seed: u64) -> Result<Self, TraceError> {
-        let mut rows = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .trim(Trim::All)
-            .from_reader(file);
-        let mut row = StringRecord::new();
-        rows.read_record(&mut row).map_err(unreadable)?;
-        let (format, column) = recognise(&row)?;
+        let mut file = BufReader::new(file);
         let mut random = Random::new(seed ^ 0x7472_6163_6500_0001);
-        let mut seconds = Vec::new();
-        let mut more = row.get(0).is_some_and(|f| f.parse::<f64>().is_ok())
-            || rows.read_record(&mut row).map_err(unreadable)?;
-        while more {
-            read_row(&row, column, &mut random, &mut seconds)?;
-            more = rows.read_record(&mut row).map_err(unreadable)?;
-        }
-        if matches!(column, Column::Seconds(_) | Column::WholeSeconds(_)) {
-            let unit = unit(seconds.iter().copied().fold(0.0, f64::max));
+        let begin = file.fill_buf()?;
+        let begin = begin.strip_prefix(b"\xef\xbb\xbf").unwrap_or(begin);
+        let times = if begin.trim_ascii_start().starts_with(b"{") {
+            lines::read(file)?
+        } else {
+            rows(file, &mut random)?
+        };
+        let Times { format, mut seconds, unit: own } = times;
+        if let Some(unit) = own.map(|own| scale.unit.or(own).unwrap_or_else(|| usual(&seconds))) {
             for s in &mut seconds {
                 *s *= unit;
             }
@@ -125,10 +125,51 @@ impl Trace {
     }
 }
 
-/// The unit of a column of times whose largest is this, in seconds: since 1970 there are some 10^9 of them, and a
-/// thousand times as many milliseconds.
-fn unit(largest: f64) -> f64 {
-    match largest {
+/// What a file holds.
+struct Times {
+    format: &'static str,
+    /// Seconds, or numbers of another unit.
+    seconds: Vec<f64>,
+    /// Where they are numbers, seconds in their unit, as far as the file names it.
+    unit: Option<Option<f64>>,
+}
+
+/// The rows of a CSV file.
+fn rows(file: impl Read, random: &mut Random) -> Result<Times, TraceError> {
+    let mut rows =
+        ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(file);
+    let mut row = StringRecord::new();
+    rows.read_record(&mut row).map_err(unreadable)?;
+    let (format, column) = recognise(&row)?;
+    let mut seconds = Vec::new();
+    let mut more = row.get(0).is_some_and(|f| f.parse::<f64>().is_ok())
+        || rows.read_record(&mut row).map_err(unreadable)?;
+    while more {
+        read_row(&row, column, random, &mut seconds)?;
+        more = rows.read_record(&mut row).map_err(unreadable)?;
+    }
+    let unit = match column {
+        Column::Number(_, unit) => Some(unit),
+        Column::WholeSeconds(_) => Some(None),
+        _ => None,
+    };
+    Ok(Times { format, seconds, unit })
+}
+
+/// Names of a time, and the endings that say its unit.
+const NAMES: [&str; 4] = ["timestamp", "Timestamp", "time", "t"];
+const UNITS: [(&str, Option<f64>); 5] =
+    [("", None), ("_s", Some(1.0)), ("_ms", Some(1e-3)), ("_us", Some(1e-6)), ("_ns", Some(1e-9))];
+
+/// Every name of a time, with the seconds in its unit where it says that.
+fn names() -> impl Iterator<Item = (String, Option<f64>)> {
+    NAMES.iter().flat_map(|name| UNITS.map(|(ending, unit)| (format!("{name}{ending}"), unit)))
+}
+
+/// The unit of times as large as these, in seconds: since 1970 there are some 10^9 of them, and a thousand times as
+/// many milliseconds.
+fn usual(times: &[f64]) -> f64 {
+    match times.iter().copied().fold(0.0, f64::max) {
         ..1e11 => 1.0,
         ..1e14 => 1e-3,
         ..1e17 => 1e-6,
@@ -153,7 +194,7 @@ fn excerpt(row: &StringRecord) -> String {
 fn recognise(first: &StringRecord) -> Result<(&'static str, Column), TraceError> {
     let at = |name: &str| first.iter().position(|n| n == name);
     if let Some(t) = at("t_ns") {
-        return Ok(("rooflens", Column::Nanoseconds(t)));
+        return Ok(("rooflens", Column::Number(t, Some(1e-9))));
     }
     if let (Some(end), Some(duration)) = (at("end_timestamp"), at("duration")) {
         return Ok(("Azure Functions 2021", Column::EndAndDuration(end, duration)));
@@ -167,11 +208,11 @@ fn recognise(first: &StringRecord) -> Result<(&'static str, Column), TraceError>
     if let (Some(t), true) = (at("Timestamp"), at("Session ID").or(at("Model")).is_some()) {
         return Ok(("BurstGPT", Column::WholeSeconds(t)));
     }
-    if let Some(t) = ["timestamp", "Timestamp", "time", "t"].into_iter().find_map(at) {
-        return Ok(("plain", Column::Seconds(t)));
+    if let Some((t, unit)) = names().find_map(|(name, unit)| Some((at(&name)?, unit))) {
+        return Ok(("plain", Column::Number(t, unit)));
     }
     if first.get(0).is_some_and(|n| n.parse::<f64>().is_ok()) {
-        return Ok(("plain", Column::Seconds(0)));
+        return Ok(("plain", Column::Number(0, None)));
     }
     Err(TraceError::Columns(excerpt(first)))
 }
@@ -191,8 +232,7 @@ fn read_row(
         value.filter(|v| v.is_finite()).ok_or_else(wrong)
     };
     match column {
-        Column::Nanoseconds(i) => seconds.push(float(i)? * 1e-9),
-        Column::Seconds(i) => seconds.push(float(i)?),
+        Column::Number(i, _) => seconds.push(float(i)?),
         Column::WholeSeconds(i) => {
             let t = float(i)?;
             seconds.push(if t.fract() == 0.0 { t + random.unit() } else { t });
@@ -305,8 +345,8 @@ mod tests {
     fn speed_and_keep() {
         let text = (0..1000).map(|i| i.to_string()).collect::<Vec<_>>().join("\n");
         let scaled = |scale| Trace::read("x", text.as_bytes(), scale, 1).unwrap().instants;
-        assert_eq!(scaled(Scale { speed: 2.0, keep: 1.0 })[1], 500_000_000);
-        let kept = scaled(Scale { speed: 1.0, keep: 0.25 }).len();
+        assert_eq!(scaled(Scale { speed: 2.0, ..Scale::default() })[1], 500_000_000);
+        let kept = scaled(Scale { keep: 0.25, ..Scale::default() }).len();
         assert!((180..320).contains(&kept), "{kept}");
     }
 
@@ -322,6 +362,23 @@ mod tests {
         let trace = Trace::read("t", text.as_bytes(), Scale::default(), 1).unwrap();
         assert_eq!(trace.instants.len(), 2);
         assert!(trace.dispersion().is_finite());
+    }
+
+    #[test]
+    fn units_are_named_or_given() {
+        let read = |text: &str, unit| {
+            let scale = Scale { unit, ..Scale::default() };
+            Trace::read("t", text.as_bytes(), scale, 1).unwrap().instants[1]
+        };
+        for (text, unit, instant) in [
+            ("timestamp_ms\n0\n1500\n", None, 1_500_000_000),
+            ("t_us\n0\n1500\n", None, 1_500_000),
+            ("time_s,x\n0,1\n1500,1\n", None, 1_500_000_000_000),
+            ("time\n0\n1500\n", Some(1e-3), 1_500_000_000),
+            ("0\n1500\n", Some(1e-3), 1_500_000_000),
+        ] {
+            assert_eq!(read(text, unit), instant, "{text}");
+        }
     }
 
     #[test]

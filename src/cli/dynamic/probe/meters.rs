@@ -4,6 +4,7 @@ use super::hinted;
 use crate::os::proc::Proc;
 use crate::probe::meter::carbon::{self, Grid};
 use crate::probe::meter::{Place, Setup};
+use crate::probe::socket::Socket;
 use crate::probe::study::Meters;
 use crate::probe::target::{Prepared, Url};
 use anyhow::Result;
@@ -170,6 +171,15 @@ impl MeterFlags {
 fn place(url: &Url) -> Place {
     if !url.is_here() {
         return Place::Elsewhere;
+    }
+    if let Some(path) = &url.unix {
+        return match Socket::Unix(path.clone()).process() {
+            Some(pid) => Place::Here(pid),
+            None => Place::Hidden(
+                "the system does not tell who listens at the socket; give the server's with --pid"
+                    .into(),
+            ),
+        };
     }
     match Proc::default().listener(url.port) {
         Ok(pid) => Place::Here(pid),

@@ -28,8 +28,9 @@ pub(super) fn in_process(
     if runtime == Runtime::Tract && client.threads > 1 {
         return Err(hinted("tract runs each inference on one thread", "omit --threads"));
     }
+    requests.fit_in_process()?;
     for text in &requests.input {
-        if let (name, Given::Contents(..)) = load::input(text)? {
+        if let (name, Given::Contents(..) | Given::Text(_)) = load::input(text)? {
             return Err(hinted(
                 format!("inputs of in-process runtimes are generated, but `{name}` has contents"),
                 "give its sizes only, as in --input x=1x3x224x224",

@@ -17,7 +17,7 @@ impl SenderPlan<'_> {
         let (end, pause) = (nanoseconds(self.plan.duration), nanoseconds(NAP));
         std::thread::sleep(self.start.saturating_duration_since(Instant::now()));
         let (mut now, mut shown) = (sender.now(), 0);
-        while now < end && !self.stopped() && sender.take_one() {
+        while now < end && !self.stopped() && sender.take_one().is_some() {
             let good = sender.infer(runtime, now);
             if !good {
                 std::thread::sleep(AFTER_FAILURE);

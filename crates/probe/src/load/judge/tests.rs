@@ -55,6 +55,7 @@ pub(in crate::load) fn case(record: &Record, seconds: f64) -> Case<'_> {
         stolen: Some(0.0),
         quota_stops: Some(QuotaStops::default()),
         throttled: None,
+        own_clock: false,
         unit: "requests",
     }
 }
@@ -240,4 +241,50 @@ fn a_stall_shows_in_the_percentile() {
         as f64;
     // 1 % of 3600 requests is 36: the 36th longest of those due in the stall waited 2.4 s.
     assert!((p99 * 1e-9 - 2.405).abs() < 0.05 * 2.405, "{p99}");
+}
+
+/// A client that comes 5 ms late for every 20th request of 10,000, of which every third ends with a fault.
+fn late_with(fault: &Fault) -> Judgement {
+    let mut record = Record::new(Duration::from_secs(10));
+    for i in 0..10_000u64 {
+        let due = i * 1_000_000;
+        let late = due + if i % 20 == 0 { 5_000_000 } else { 0 };
+        record.began(late);
+        let sample = Sample { due, began: late, sent: late, ended: late + 300_000 };
+        let failed = (i % 3 == 0).then(|| (fault.clone(), "trouble".to_owned()));
+        record.ended(late + 300_000, sample, failed);
+    }
+    judge(&case(&record, 10.0))
+}
+
+#[test]
+fn failures_are_worth_more_than_a_late_client_unless_it_may_have_caused_them() {
+    let found = |j: &Judgement, verdict| j.findings.iter().any(|f| f.verdict == verdict);
+    let j = late_with(&Fault::Http(500));
+    assert_eq!(j.verdict, Verdict::Failing, "{:?}", j.findings);
+    assert!(found(&j, Verdict::ClientLimited), "{:?}", j.findings);
+    assert!(j.findings[0].evidence.contains("most of them by http-500"), "{:?}", j.findings);
+    let j = late_with(&Fault::Timeout);
+    assert_eq!(j.verdict, Verdict::ClientLimited, "{:?}", j.findings);
+    assert!(!found(&j, Verdict::Failing), "{:?}", j.findings);
+}
+
+#[test]
+fn a_sender_that_waits_moves_nothing_where_the_target_says_when_it_ended() {
+    let mut record = Record::new(Duration::from_secs(10));
+    for i in 0..10_000u64 {
+        let due = i * 1_000_000;
+        record.began(due);
+        let sample = Sample { due, began: due, sent: due, ended: due + 3_000_000 };
+        record.ended(due + 3_000_000, sample, None);
+    }
+    let health = [Health { wall: 10.0, cpu: 1.0, waited: 15.0 }];
+    for (own_clock, open, limited) in
+        [(false, true, true), (true, true, false), (true, false, true)]
+    {
+        let j = judge(&Case { own_clock, open, health: &health, ..case(&record, 10.0) });
+        let found = j.findings.iter().any(|f| f.verdict == Verdict::ClientLimited);
+        assert_eq!(found, limited, "{own_clock} {open}: {:?}", j.findings);
+        assert!(limited || j.notes.iter().any(|n| n.contains("waited for a processor")));
+    }
 }

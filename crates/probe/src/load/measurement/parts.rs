@@ -2,17 +2,18 @@
 
 use super::{Aims, kind};
 use crate::arrival::{GENERATOR, Stripe};
-use crate::connector::Encoded;
+use crate::data::Order;
 use crate::drive::{Outcome, Plan};
 use crate::judge::{Finding, Health, Judgement, TAIL};
 use crate::metric::Metric;
 use crate::record::{Fault, FaultRow, Record, Stage};
 use crate::schema::{
-    ErrorPart, FindingPart, MeasurementFile, MeterRole, MetricPart, PercentilePart, PlanPart,
-    RunPart, SenderPart, SlotPart, StagePart, StageRows, StageSource, TargetPart, VerdictPart,
-    WindowPart,
+    BodyEncoding, ErrorPart, FindingPart, InputOrder, InputsPart, InputsSent, MeasurementFile,
+    MeterRole, MetricPart, PercentilePart, PlanPart, RunPart, SenderPart, SlotPart, StagePart,
+    StageRows, StageSource, TargetPart, VerdictPart, WindowPart,
 };
 use crate::stats::Percentile;
+use crate::target::requests::Drawn;
 use crate::target::{Prepared, tensor::Slot};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -32,12 +33,62 @@ impl TargetPart {
             encoding: target.encoding,
             in_process: target.is_local(),
             batch: target.batch,
-            request_bytes: target.requests.first().map_or(0, Encoded::len),
+            request_bytes: target.requests.first().len(),
             first_answer_seconds: first_answer.map(|d| d.as_secs_f64()),
             addresses: target.addresses(),
             inputs: slots(&target.inputs),
             outputs: slots(&target.outputs),
+            different_inputs: (target.encoding != BodyEncoding::None)
+                .then(|| InputsPart::from(target.requests.inputs())),
         }
+    }
+}
+
+impl From<Drawn> for InputsPart {
+    fn from(drawn: Drawn) -> Self {
+        let (order, seed) = match drawn.order {
+            Order::Sequential => (InputOrder::Sequential, 0),
+            Order::Random(seed) => (InputOrder::Random, seed),
+        };
+        let Drawn { data: from_data, count, each: per_request, .. } = drawn;
+        Self { from_data, count, per_request, order, seed }
+    }
+}
+
+/// Turns and inputs of which different ones are counted one by one; of more, their number is what is to be expected.
+const MOST_TURNS: u64 = 1 << 26;
+const MOST_INPUTS: u64 = 1 << 28;
+
+impl InputsSent {
+    /// Those of all requests of a record; `None` where inputs are not known.
+    pub(super) fn of(target: &TargetPart, plan: &PlanPart, record: &Record) -> Option<Self> {
+        let requests = record.intervals.iter().map(|interval| interval.due).sum();
+        target.different_inputs.map(|inputs| Self::new(&inputs, plan, requests))
+    }
+
+    /// Those of so many requests, as the stripes of a plan number them: part of them where there is one, and all where
+    /// they are merged.
+    fn new(inputs: &InputsPart, plan: &PlanPart, requests: u64) -> Self {
+        let order = match inputs.order {
+            InputOrder::Sequential => Order::Sequential,
+            InputOrder::Random => Order::Random(inputs.seed),
+        };
+        let each = inputs.per_request.max(1);
+        let (first, step) = match plan.stripes[..] {
+            [stripe] => (stripe, plan.stripes_of.max(1)),
+            _ => (0, 1),
+        };
+        let turns = (0..requests).flat_map(|k| {
+            let begin = first.saturating_add(k.saturating_mul(step)).saturating_mul(each);
+            (0..each).map(move |at| begin.saturating_add(at))
+        });
+        let sent = requests.saturating_mul(each);
+        let distinct = if sent <= MOST_TURNS && inputs.count <= MOST_INPUTS {
+            order.distinct(turns, inputs.count)
+        } else {
+            order.expected(sent, inputs.count)
+        };
+        Self { sent, distinct }
     }
 }
 
@@ -87,6 +138,9 @@ impl RunPart {
             answers_same: 0,
             answers_unchecked: 0,
             check_seconds: 0.0,
+            responses: 0,
+            inputs: None,
+            read_late: 0,
         };
         run.count(&outcome.record);
         run
@@ -103,6 +157,7 @@ impl RunPart {
         (self.answers_checked, self.answers_same) = (record.checked, record.same);
         self.answers_unchecked = record.unchecked;
         self.check_seconds = record.check_time as f64 * 1e-9;
+        (self.responses, self.read_late) = (record.responses, record.read_late);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The highest rate that meets a latency objective.
 //!
 //! Short closed loops say how fast the server is, and so where the search begins and what it can afford: an attempt
-//! takes as long as its percentile needs at its rate.
+//! takes as long as its percentile needs at its rate, and longer where it cannot decide.
 
 use super::{Observer, Run, StudyError, Switch};
 use crate::arrival::{Arrival, Load};
@@ -10,7 +10,7 @@ use crate::judge::{QUANTILES, TAIL, same};
 use crate::measurement::Measured;
 use crate::metric::Metric;
 use crate::record::Interval;
-use crate::schema::{PercentilePart, SloOutcome, percentile};
+use crate::schema::{FindingPart, PercentilePart, SloOutcome, Verdict, percentile};
 use crate::search::{Found, search};
 use rooflens_ground::units::si;
 use std::sync::atomic::Ordering;
@@ -36,6 +36,12 @@ const GAIN: f64 = 1.1;
 const BEYOND: f64 = 2.0 * TAIL;
 /// Attempts that any search takes: one that passes, one that does not, one between them, and one that confirms.
 const FEWEST: f64 = 4.0;
+/// An attempt that cannot decide takes so many times its length, at most.
+const LONGER: u32 = 4;
+/// Attempts in which the client was held up are repeated so often.
+const REPEATED: u32 = 2;
+/// Between the seeds of an attempt and of its repetition.
+const ATTEMPTS_APART: u32 = 1000;
 
 /// Searches; the measurement is that of the highest rate that passed, or of the last attempt.
 pub fn highest(
@@ -59,6 +65,7 @@ pub fn highest(
         passed: Vec::new(),
         last: None,
         failed: None,
+        repeated: 0,
         notes: vec![closed.told()],
     };
     let start = attempts.start(&closed, wanted.guess);
@@ -72,13 +79,18 @@ pub fn highest(
         attempts.notes.push("one request at a time takes longer than the objective allows".into());
     }
     let mut first = true;
-    let found = search(start, |rate, again| {
+    let found = search(start, |rate, tries| {
         if hopeless && !std::mem::take(&mut first) {
             return None;
         }
-        attempts.make(rate, again)
+        attempts.make(rate, tries)
     });
-    let Attempts { passed, last, failed, mut notes, .. } = attempts;
+    let Attempts { passed, last, failed, mut notes, repeated, .. } = attempts;
+    if repeated > 0 {
+        notes.push(format!(
+            "{repeated} attempts were repeated, as the client was held up and they said nothing of the server"
+        ));
+    }
     if let Some(error) = failed {
         return Err(error);
     }
@@ -179,6 +191,8 @@ struct Attempts<'a, 'o> {
     /// The last attempt that did not pass.
     last: Option<Measured>,
     failed: Option<StudyError>,
+    /// Attempts that were repeated.
+    repeated: u32,
     notes: Vec<String>,
 }
 
@@ -196,9 +210,13 @@ impl Attempts<'_, '_> {
         self.plan.duration.max(needs(rate, self.quantile))
     }
 
-    /// Measures at a rate, again with another schedule; `None` where the search should end.
-    fn make(&mut self, rate: f64, again: bool) -> Option<SloOutcome> {
+    /// Measures at a rate that was tried so often before, each time with another schedule; `None` where the search
+    /// should end. Where the client itself was held up, that says nothing of the server, and the attempt is repeated; one
+    /// whose interval contains the objective takes longer, up to [`LONGER`] times.
+    fn make(&mut self, rate: f64, tries: u32) -> Option<SloOutcome> {
         let mut duration = self.length(rate);
+        let longest = duration * LONGER;
+        let mut repeated = 0;
         loop {
             if duration > self.left {
                 self.notes.push(format!(
@@ -210,21 +228,8 @@ impl Attempts<'_, '_> {
                 return None;
             }
             let begin = Instant::now();
-            let plan = Plan {
-                load: Load::Open(Arrival::Poisson(rate)),
-                seed: self.plan.seed.wrapping_add(u64::from(again)),
-                duration,
-                start_at: None,
-                ..self.plan.clone()
-            };
-            let label = plan.load.to_string();
-            let measured = match self.run.measure(&plan, &label, self.stop, self.observer) {
-                Ok(measured) => measured,
-                Err(error) => {
-                    self.failed = Some(error);
-                    return None;
-                }
-            };
+            let seed = tries + ATTEMPTS_APART * repeated;
+            let measured = self.measure(rate, duration, seed)?;
             if self.stop.load(Ordering::Relaxed) {
                 self.last = Some(measured);
                 return None;
@@ -236,16 +241,44 @@ impl Attempts<'_, '_> {
             self.left = self.left.saturating_sub(begin.elapsed());
             let part = PercentilePart::find(&measured.file.response.percentiles, self.quantile);
             let supported = part.is_some_and(|p| p.supported && p.low_seconds.is_some());
+            let found = measured.file.verdict.findings.clone();
             if answer == SloOutcome::Pass {
                 self.passed.push((rate, measured));
             } else {
                 self.last = Some(measured);
             }
-            if answer == SloOutcome::Undecided && !supported {
+            let limited = |f: &FindingPart| f.verdict == Verdict::ClientLimited;
+            let held_up = answer != SloOutcome::Pass && found.iter().any(limited);
+            if held_up && repeated < REPEATED && duration <= self.left {
+                repeated += 1;
+                self.repeated += 1;
+                continue;
+            }
+            let narrower = !supported || 2 * duration <= longest.min(self.left);
+            if answer == SloOutcome::Undecided && !held_up && narrower {
                 duration *= 2;
                 continue;
             }
             return Some(answer);
+        }
+    }
+
+    /// One run at a rate, with a schedule of its own; `None` where that failed.
+    fn measure(&mut self, rate: f64, duration: Duration, seed: u32) -> Option<Measured> {
+        let plan = Plan {
+            load: Load::Open(Arrival::Poisson(rate)),
+            seed: self.plan.seed.wrapping_add(u64::from(seed)),
+            duration,
+            start_at: None,
+            ..self.plan.clone()
+        };
+        let label = plan.load.to_string();
+        match self.run.measure(&plan, &label, self.stop, self.observer) {
+            Ok(measured) => Some(measured),
+            Err(error) => {
+                self.failed = Some(error);
+                None
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Asking a server what it is before the load, and inputs made from what it says. Knows no protocol's messages.
 
 use super::tensor::{self, Given, MOST_GENERATED, Slot, Tensor};
-use super::{Options, TargetError, Url, explain, metadata, show};
+use super::{Options, TargetError, Url, explain, metadata, show, values};
 use crate::connector::{Connector, Encoded};
 use crate::grpc::Call;
 use crate::record::Fault;
@@ -56,12 +56,8 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// Inputs for each variant, from the signature with its `outputs` and what was said on the command line.
-    pub(super) fn tensors(
-        &self,
-        declared: &[Slot],
-        outputs: &[Slot],
-    ) -> Result<Vec<Vec<Tensor>>, TargetError> {
+    /// The model's inputs, as it declares them or as they were given.
+    pub(super) fn slots(&self, declared: &[Slot]) -> Result<Vec<Slot>, TargetError> {
         let options = self.options;
         let mut slots = declared.to_vec();
         for (name, given) in &options.inputs {
@@ -76,6 +72,7 @@ impl<'a> Asker<'a> {
                 let dtype = match given {
                     Given::Shape(dtype, _) => dtype.or(tensor::Dtype::find("FP32")),
                     Given::Contents(dtype, ..) => Some(*dtype),
+                    Given::Text(_) => tensor::Dtype::find("BYTES"),
                 };
                 slots.extend(dtype.map(|dtype| Slot {
                     name: name.clone(),
@@ -90,20 +87,26 @@ impl<'a> Asker<'a> {
                 "name them: --input NAME=FP32:1x3x224x224",
             ));
         }
-        let variant = |v: u64| -> Result<Vec<Tensor>, TargetError> {
-            slots.iter().zip(1..).map(|(s, n)| self.tensor(s, v * 1000 + n)).collect()
-        };
-        let all = (0..options.variants.max(1)).map(variant).collect::<Result<Vec<_>, _>>()?;
-        let batch = options.batch;
-        if batch > 1 && !takes(batch, declared, outputs, &all[0]) {
+        Ok(slots)
+    }
+
+    /// Refuses a batch that the model does not take.
+    pub(super) fn takes_batch(
+        &self,
+        declared: &[Slot],
+        outputs: &[Slot],
+        tensors: &[Tensor],
+    ) -> Result<(), TargetError> {
+        let batch = self.options.batch;
+        if batch > 1 && !takes(batch, declared, outputs, tensors) {
             let shapes: Vec<String> =
-                all[0].iter().map(|t| format!("`{}` {}", t.name, show(&t.shape))).collect();
+                tensors.iter().map(|t| format!("`{}` {}", t.name, show(&t.shape))).collect();
             return Err(TargetError::new(
                 format!("--batch {batch}: no input accepts {batch} rows: {}", shapes.join(", ")),
                 "the batch goes into a dynamic first axis; a file of contents needs as many rows",
             ));
         }
-        Ok(all)
+        Ok(())
     }
 
     /// The rows of a request: the batch, or where none is asked for, those of the inputs that leave their
@@ -119,7 +122,8 @@ impl<'a> Asker<'a> {
         first.filter(|n| rows.all(|other| other == *n)).unwrap_or(self.options.batch)
     }
 
-    fn tensor(&self, slot: &Slot, salt: u64) -> Result<Tensor, TargetError> {
+    /// The contents of an input that no data set gives.
+    pub(super) fn tensor(&self, slot: &Slot, salt: u64) -> Result<Tensor, TargetError> {
         let given = self.options.inputs.iter().find(|(n, _)| *n == slot.name).map(|(_, g)| g);
         let shape = match given {
             Some(Given::Contents(dtype, shape, data)) => {
@@ -141,6 +145,7 @@ impl<'a> Asker<'a> {
                     data: data.clone(),
                 });
             }
+            Some(Given::Text(text)) => return self.text(slot, text),
             Some(Given::Shape(_, shape)) => shape.clone(),
             None => slot.shape.clone(),
         };
@@ -172,6 +177,28 @@ impl<'a> Asker<'a> {
             )
         };
         Tensor::random(slot, sized.clone(), self.options.seed ^ (salt << 32)).ok_or_else(too_large)
+    }
+}
+
+impl Asker<'_> {
+    /// A text as an input, once for each row of the batch.
+    fn text(&self, slot: &Slot, text: &str) -> Result<Tensor, TargetError> {
+        let wrong = |what: String| {
+            TargetError::new(
+                format!("the text of input `{}` {what}", slot.name),
+                "a text is one string; --data FILE.jsonl gives nested arrays of them",
+            )
+        };
+        if slot.dtype.width().is_some() {
+            return Err(wrong(format!("is none of {}, which it takes", slot.dtype.name())));
+        }
+        let one = values::text(slot, text.as_bytes()).map_err(wrong)?;
+        let open = slot.shape.first().is_none_or(|d| *d < 0);
+        let rows = usize::try_from(self.options.batch).unwrap_or(1);
+        if rows < 2 || !open || one.shape.is_empty() {
+            return Ok(one);
+        }
+        values::stacked(vec![one; rows]).map_err(wrong)
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Wanted<'a> {
     pub(super) expected: &'a [Expected],
     /// What the body of a plain HTTP answer contains.
     pub(super) contains: Option<&'a str>,
+    /// What it does not contain.
+    pub(super) rejects: Option<&'a str>,
 }
 
 /// Contents of an output, as they came.
@@ -43,7 +45,7 @@ impl Expected {
     pub(super) fn new(name: &str, given: &Given, tolerance: f64) -> Result<Self, TargetError> {
         let (dtype, shape, values) = match given {
             Given::Contents(dtype, shape, data) => (*dtype, shape.clone(), numbers(*dtype, data)),
-            Given::Shape(..) => {
+            Given::Shape(..) | Given::Text(_) => {
                 return Err(TargetError::new(
                     format!("the values of output `{name}` are not in a file"),
                     format!("for example --expect-output {name}=y.npy"),
@@ -246,6 +248,7 @@ mod tests {
             any_rows: false,
             expected: &[],
             contains: None,
+            rejects: None,
         };
         let check = |dtype, shape: [i64; 2], n| {
             wanted.output(&slot(), dtype, &shape, Some(&Contents::Raw(&vec![0; n])))
@@ -260,8 +263,14 @@ mod tests {
         for (batch, any_rows, rows, good) in
             [(1, false, 0, true), (1, false, 17, true), (4, false, 17, false), (4, true, 17, true)]
         {
-            let wanted =
-                Wanted { declared: &declared, batch, any_rows, expected: &[], contains: None };
+            let wanted = Wanted {
+                declared: &declared,
+                batch,
+                any_rows,
+                expected: &[],
+                contains: None,
+                rejects: None,
+            };
             let contents = Contents::Typed(vec![0.5; 3 * rows], false);
             let shape = [i64::try_from(rows).unwrap(), 3];
             let found = wanted.output(&slot(), "FP32", &shape, Some(&contents));
@@ -273,6 +282,7 @@ mod tests {
             any_rows: false,
             expected: &[],
             contains: None,
+            rejects: None,
         };
         let none = json!([]);
         assert!(wanted.output(&slot(), "FP32", &[0], Some(&Contents::Json(&none))).is_ok());
@@ -289,6 +299,7 @@ mod tests {
             any_rows: false,
             expected: &expected,
             contains: None,
+            rejects: None,
         };
         let check =
             |contents: Contents<'_>| wanted.output(&slot(), "FP32", &[1, 3], Some(&contents));
@@ -313,6 +324,7 @@ mod tests {
             any_rows: false,
             expected: &expected,
             contains: None,
+            rejects: None,
         };
         let repeated = Contents::Typed(vec![2.0], true);
         assert!(wanted.output(&slot(), "FP32", &[1, 3], Some(&repeated)).is_ok());

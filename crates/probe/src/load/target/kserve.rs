@@ -1,5 +1,7 @@
 //! The Open Inference Protocol (`KServe` v2): Triton, `MLServer`, `KServe`; over HTTP and gRPC.
 
+mod extensions;
+
 use super::expect::{Contents, Wanted, missing};
 use super::messages::{
     InferTensor, ModelInferRequest, ModelInferResponse, ModelMetadataRequest,
@@ -7,13 +9,16 @@ use super::messages::{
 };
 use super::protocol::{Health, Questions, Row, State};
 use super::tensor::{Dtype, Slot, Tensor};
-use super::{Asker, Encoding, Failure, Found, TargetError, sent};
+use super::{Asker, Encoding, Failure, Found, TargetError};
 use crate::connector::{Answer, Encoded, Transport};
 use crate::grpc::Call;
 use crate::http::Request;
 use crate::record::Fault;
 use crate::schema::BodyEncoding;
+use extensions::{Region, STREAM, input, is_decoupled, responses};
 use serde_json::{Value, json};
+use std::any::Any;
+use std::sync::Arc;
 
 pub(super) static HTTP: Row = Row {
     schemes: ["kserve+http", "kserve+https"],
@@ -23,6 +28,7 @@ pub(super) static HTTP: Row = Row {
     prepare: prepare_http,
     check: check_http,
     health: Health { questions: questions_http, reached: |_, _| true, live_on_error: false },
+    sequence: None,
 };
 
 pub(super) static GRPC: Row = Row {
@@ -33,6 +39,7 @@ pub(super) static GRPC: Row = Row {
     prepare: prepare_grpc,
     check: check_grpc,
     health: Health { questions: questions_grpc, reached: is_set, live_on_error: false },
+    sequence: Some(extensions::in_sequence),
 };
 
 /// Where a model is, over HTTP.
@@ -54,7 +61,6 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         metadata[key].as_array().into_iter().flatten().filter_map(slot).collect::<Vec<_>>()
     };
     let (inputs, outputs) = (slots("inputs"), slots("outputs"));
-    let tensors = asker.tensors(&inputs, &outputs)?;
     let extensions = server["extensions"].as_array().into_iter().flatten();
     let can = extensions.filter_map(Value::as_str).any(|e| e.starts_with("binary_tensor_data"));
     let binary = match asker.options.encoding {
@@ -62,18 +68,20 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         Encoding::Binary => true,
         Encoding::Json => false,
     };
-    let path = format!("{base}/infer");
-    let encode = |tensors: &Vec<Tensor>| {
+    let (path, authority) = (format!("{base}/infer"), asker.connector.authority().to_owned());
+    let given = asker.options.headers.clone();
+    let encode = move |tensors: &[Tensor]| {
         let (head, body) = if binary { binary_body(tensors) } else { json_body(tensors)? };
-        let mut headers = asker.options.headers.clone();
+        let mut headers = given.clone();
         if binary {
             headers.push(("Content-Type".into(), "application/octet-stream".into()));
             headers.push(("Inference-Header-Content-Length".into(), head.to_string()));
         } else {
             headers.push(("Content-Type".into(), "application/json".into()));
         }
-        Ok(Encoded::Http(Request::new("POST", &path, asker.connector.authority(), &headers, &body)))
+        Ok(Encoded::Http(Request::new("POST", &path, &authority, &headers, &body)))
     };
+    let made = asker.requests(&inputs, &outputs, encode)?;
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     Ok(Found {
         platform: platform([
@@ -82,10 +90,10 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
             text(&metadata["platform"]),
         ]),
         encoding: if binary { BodyEncoding::Binary } else { BodyEncoding::Json },
-        batch: asker.rows(&inputs, &tensors),
-        inputs: sent(&tensors),
+        batch: made.batch,
+        inputs: made.inputs,
         outputs,
-        requests: tensors.iter().map(encode).collect::<Result<_, TargetError>>()?,
+        requests: made.requests,
     })
 }
 
@@ -126,16 +134,22 @@ fn binary_body(tensors: &[Tensor]) -> (usize, Vec<u8>) {
 
 fn json_body(tensors: &[Tensor]) -> Result<(usize, Vec<u8>), TargetError> {
     let input = |t: &Tensor| {
-        let data = t.json().ok_or_else(|| {
-            TargetError::new(
-                format!("input `{}` of {} has no JSON form", t.name, t.dtype.name()),
-                "use --encoding binary, or gRPC",
-            )
-        })?;
+        let data = t
+            .json()
+            .ok_or_else(|| TargetError::new(no_json(t), "use --encoding binary, or gRPC"))?;
         Ok(json!({"name": t.name, "datatype": t.dtype.name(), "shape": t.shape, "data": data}))
     };
     let inputs = tensors.iter().map(input).collect::<Result<Vec<_>, TargetError>>()?;
     Ok((0, json!({"inputs": inputs}).to_string().into_bytes()))
+}
+
+/// What has no JSON form, and why that may be.
+pub(super) fn no_json(tensor: &Tensor) -> String {
+    format!(
+        "input `{}` of {} has no JSON form: half-width floats, NaN, infinity and bytes that are no text have none",
+        tensor.name,
+        tensor.dtype.name()
+    )
 }
 
 fn check_http(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
@@ -202,37 +216,56 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
     };
     let inputs: Vec<Slot> = metadata.inputs.iter().filter_map(slot).collect();
     let outputs: Vec<Slot> = metadata.outputs.iter().filter_map(slot).collect();
-    let tensors = asker.tensors(&inputs, &outputs)?;
-    let encode = |tensors: &Vec<Tensor>| {
-        let input = |t: &Tensor| InferTensor {
-            name: t.name.clone(),
-            datatype: t.dtype.name().into(),
-            shape: t.shape.clone(),
-            contents: None,
+    let decoupled = is_decoupled(asker, &model, &version)?;
+    let region = asker.options.shared_memory.then(|| Region::new(asker)).transpose()?;
+    let shared = region.clone();
+    let encode = move |tensors: &[Tensor]| {
+        let inputs = tensors.iter().map(|t| input(t, shared.as_deref()));
+        let contents = tensors.iter().filter(|_| shared.is_none());
+        let request = ModelInferRequest {
+            model_name: model.clone(),
+            model_version: version.clone(),
+            inputs: inputs.collect::<Result<_, _>>()?,
+            raw_input_contents: contents.map(|t| t.data.clone().into()).collect(),
         };
-        Encoded::Grpc(Call::new(
-            INFER,
-            &ModelInferRequest {
-                model_name: model.clone(),
-                model_version: version.clone(),
-                inputs: tensors.iter().map(input).collect(),
-                raw_input_contents: tensors.iter().map(|t| t.data.clone().into()).collect(),
-            },
-        ))
+        let path = if decoupled { STREAM } else { INFER };
+        let call = Call::new(path, &request);
+        Ok(Encoded::Grpc(if decoupled { call.streamed() } else { call }))
     };
+    let made = asker.requests(&inputs, &outputs, encode)?;
+    if let Some(region) = &region {
+        if made.requests.is_slow() {
+            return Err(TargetError::new(
+                "the data set is too large for --shared-memory",
+                "leave it out, or give a data set of at most 64 MiB and --batch 1",
+            ));
+        }
+        region.register(asker)?;
+    }
     Ok(Found {
         platform: platform([server.name, server.version, metadata.platform]),
         encoding: BodyEncoding::Binary,
-        batch: asker.rows(&inputs, &tensors),
-        inputs: sent(&tensors),
+        batch: made.batch,
+        inputs: made.inputs,
         outputs,
-        requests: tensors.iter().map(encode).collect(),
+        requests: made.requests.needing(region.map(|region| region as Arc<dyn Any + Send + Sync>)),
     })
 }
 
 fn check_grpc(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
+    if answer.streamed {
+        // A model may answer with any number of responses, each with the rows that it has; the last may be empty.
+        let wanted = Wanted { any_rows: true, ..*wanted };
+        let all = responses(answer)?;
+        let mut filled = all.iter().filter(|response| !response.outputs.is_empty());
+        return filled.try_for_each(|response| check_response(response, &wanted));
+    }
     let response = <ModelInferResponse as prost::Message>::decode(answer.body.clone())
         .map_err(|e| (Fault::Malformed, format!("the answer is not a ModelInferResponse: {e}")))?;
+    check_response(&response, wanted)
+}
+
+fn check_response(response: &ModelInferResponse, wanted: &Wanted<'_>) -> Result<(), Failure> {
     for slot in wanted.declared {
         let at = response
             .outputs
@@ -269,3 +302,6 @@ fn questions_grpc(asker: &Asker<'_>, _: Option<&str>) -> Result<Questions, Targe
 fn is_set(_: State, body: bytes::Bytes) -> bool {
     <ReadyFlag as prost::Message>::decode(body).is_ok_and(|flag| flag.set)
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,9 +46,136 @@ pub(super) struct InferTensor {
     pub(super) datatype: String,
     #[prost(int64, repeated, tag = "3")]
     pub(super) shape: Vec<i64>,
+    /// Of inputs, where their contents are.
+    #[prost(btree_map = "string, message", tag = "4")]
+    pub(super) parameters: BTreeMap<String, InferParameter>,
     /// Of answers without raw contents.
     #[prost(message, optional, tag = "5")]
     pub(super) contents: Option<InferContents>,
+}
+
+/// `inference.InferParameter`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct InferParameter {
+    #[prost(oneof = "InferChoice", tags = "1, 2, 3")]
+    choice: Option<InferChoice>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum InferChoice {
+    #[prost(bool, tag = "1")]
+    Flag(bool),
+    #[prost(int64, tag = "2")]
+    Number(i64),
+    #[prost(string, tag = "3")]
+    Text(String),
+}
+
+impl InferParameter {
+    pub(super) fn flag(value: bool) -> Self {
+        Self { choice: Some(InferChoice::Flag(value)) }
+    }
+
+    pub(super) fn number(value: i64) -> Self {
+        Self { choice: Some(InferChoice::Number(value)) }
+    }
+
+    pub(super) fn text(value: &str) -> Self {
+        Self { choice: Some(InferChoice::Text(value.into())) }
+    }
+}
+
+#[cfg(test)]
+impl TryFrom<&InferParameter> for i64 {
+    type Error = ();
+
+    fn try_from(from: &InferParameter) -> Result<Self, ()> {
+        match from.choice {
+            Some(InferChoice::Number(number)) => Ok(number),
+            _ => Err(()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl TryFrom<&InferParameter> for bool {
+    type Error = ();
+
+    fn try_from(from: &InferParameter) -> Result<Self, ()> {
+        match from.choice {
+            Some(InferChoice::Flag(flag)) => Ok(flag),
+            _ => Err(()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl TryFrom<&InferParameter> for String {
+    type Error = ();
+
+    fn try_from(from: &InferParameter) -> Result<Self, ()> {
+        match &from.choice {
+            Some(InferChoice::Text(text)) => Ok(text.clone()),
+            _ => Err(()),
+        }
+    }
+}
+
+/// `inference.ModelInferRequest`, its parameters alone: fields of a message may stand before the rest of it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct RequestParameters {
+    #[prost(btree_map = "string, message", tag = "4")]
+    pub(super) parameters: BTreeMap<String, InferParameter>,
+}
+
+/// `inference.ModelStreamInferResponse`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ModelStreamInferResponse {
+    #[prost(string, tag = "1")]
+    pub(super) error_message: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) infer_response: Option<ModelInferResponse>,
+}
+
+/// `inference.ModelConfigResponse`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ModelConfigResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) config: Option<ModelConfig>,
+}
+
+/// `inference.ModelConfig`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ModelConfig {
+    #[prost(message, optional, tag = "19")]
+    pub(super) model_transaction_policy: Option<TransactionPolicy>,
+}
+
+/// `inference.ModelTransactionPolicy`.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(super) struct TransactionPolicy {
+    #[prost(bool, tag = "1")]
+    pub(super) decoupled: bool,
+}
+
+/// `inference.SystemSharedMemoryRegisterRequest`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct RegisterRegion {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) key: String,
+    #[prost(uint64, tag = "3")]
+    pub(super) offset: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) byte_size: u64,
+}
+
+/// `inference.SystemSharedMemoryUnregisterRequest`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct RegionName {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
 }
 
 /// `inference.InferTensorContents`; one of the fields is filled.

@@ -2,8 +2,10 @@
 
 use super::expect::Wanted;
 use super::protocol::{Health, Questions, Row};
-use super::{Asker, Body, Failure, Found, TargetError};
+use super::requests::of_data;
+use super::{Asker, Body, Failure, Found, Requests, TargetError};
 use crate::connector::{Answer, Encoded, Transport, excerpt};
+use crate::data::Record;
 use crate::http::Request;
 use crate::random::Random;
 use crate::record::Fault;
@@ -18,6 +20,7 @@ pub(super) static HTTP: Row = Row {
     prepare,
     check,
     health: Health { questions, reached: |_, _| true, live_on_error: true },
+    sequence: None,
 };
 
 /// With the path of a user: without one, the protocol has no question for readiness.
@@ -34,42 +37,99 @@ fn check(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {
         let body = excerpt(&answer.body);
         return Err((Fault::WrongAnswer, format!("the answer does not contain `{text}`: {body}")));
     }
+    if let Some(text) = wanted.rejects.filter(found) {
+        let body = excerpt(&answer.body);
+        return Err((Fault::WrongAnswer, format!("the answer contains `{text}`: {body}")));
+    }
     wanted.expected.iter().try_for_each(|e| e.in_json(&answer.body))
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "other protocols ask, which can fail")]
-fn prepare(asker: &Asker<'_>) -> Result<Found, TargetError> {
-    let options = asker.options;
-    let path = match asker.url.path.as_str() {
-        "" => "/".to_owned(),
-        query if query.starts_with('?') => format!("/{query}"),
-        path => path.to_owned(),
-    };
-    let mut headers = options.headers.clone();
-    let typed = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-    if let Some(body) = options.body.as_ref().filter(|_| !typed) {
-        headers.push(("Content-Type".into(), body.content_type.clone()));
+/// How a request without its body is made.
+struct Form {
+    method: String,
+    path: String,
+    authority: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Form {
+    fn new(asker: &Asker<'_>) -> Self {
+        let options = asker.options;
+        let path = match asker.url.path.as_str() {
+            "" => "/".to_owned(),
+            query if query.starts_with('?') => format!("/{query}"),
+            path => path.to_owned(),
+        };
+        let body = options.body.is_some() || options.data.is_some();
+        let usual = if body { "POST" } else { "GET" };
+        Self {
+            method: options.method.clone().unwrap_or_else(|| usual.into()),
+            path,
+            authority: asker.connector.authority().to_owned(),
+            headers: options.headers.clone(),
+        }
     }
-    let method = options
-        .method
-        .clone()
-        .unwrap_or_else(|| if options.body.is_some() { "POST".into() } else { "GET".into() });
-    let authority = asker.connector.authority();
+
+    /// A request with a body of a type, unless the user gave another.
+    fn request(&self, content_type: Option<&str>, body: &[u8]) -> Encoded {
+        let typed = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let mut headers = self.headers.clone();
+        let content_type = content_type.filter(|_| !typed);
+        headers.extend(content_type.map(|kind| ("Content-Type".to_owned(), kind.to_owned())));
+        let Self { method, path, authority, .. } = self;
+        Encoded::Http(Request::new(method, path, authority, &headers, body))
+    }
+}
+
+/// The first request of a load.
+pub(super) fn first(asker: &Asker<'_>) -> Result<Encoded, TargetError> {
+    requests(asker).map(|requests| requests.first().clone())
+}
+
+fn requests(asker: &Asker<'_>) -> Result<Requests, TargetError> {
+    let Some(set) = &asker.options.data else {
+        return variants(asker).map(Requests::variants);
+    };
+    if asker.options.batch > 1 {
+        return Err(TargetError::new(
+            "a record of a data set is a whole body, which has the rows that it has",
+            "leave --batch out, or write bodies with several rows",
+        ));
+    }
+    let form = Form::new(asker);
+    let encode = move |records: &[Record]| {
+        let body = |r: &Record| form.request(Some(r.kind.media_type()), &r.bytes);
+        Ok(records.first().map_or(Encoded::Local, body))
+    };
+    of_data(set, 1, Box::new(encode))
+}
+
+/// The bodies that are given, in their variants.
+fn variants(asker: &Asker<'_>) -> Result<Vec<Encoded>, TargetError> {
+    let options = asker.options;
     let body = options.body.as_ref().map(|body| rows(body, options.batch)).transpose()?;
     if options.batch > 1 && body.as_ref().is_none_or(|body| !body.repeats) {
         return Err(no_rows(options.batch));
     }
-    let requests = (0..options.variants.max(1)).map(|variant| {
+    let form = Form::new(asker);
+    let content_type = options.body.as_ref().map(|body| body.content_type.as_str());
+    let request = |variant| {
         let body = body.as_ref().map(|b| fill(&b.bytes, variant, options.seed)).unwrap_or_default();
-        Encoded::Http(Request::new(&method, &path, authority, &headers, &body))
-    });
+        form.request(content_type, &body)
+    };
+    Ok((0..options.variants.max(1)).map(request).collect())
+}
+
+fn prepare(asker: &Asker<'_>) -> Result<Found, TargetError> {
+    let options = asker.options;
+    let body = options.body.is_some() || options.data.is_some();
     Ok(Found {
         platform: "HTTP".into(),
-        encoding: if options.body.is_some() { BodyEncoding::Body } else { BodyEncoding::None },
+        encoding: if body { BodyEncoding::Body } else { BodyEncoding::None },
         inputs: Vec::new(),
         outputs: Vec::new(),
         batch: options.batch,
-        requests: requests.collect(),
+        requests: requests(asker)?,
     })
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Row {
     /// Whether an answer is a good one.
     pub(super) check: fn(&Answer, &Wanted<'_>) -> Result<(), Failure>,
     pub(super) health: Health,
+    /// Makes a request a step of a sequence, where the protocol has sequences.
+    pub(super) sequence: Option<fn(&Encoded, Step) -> Encoded>,
 }
 
 /// How a server reports how far it has started.
@@ -44,4 +46,15 @@ pub(crate) enum State {
     Ready,
     /// It has the model.
     Model,
+}
+
+/// The place of a request in a sequence, of which a model with a state keeps the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// The sequence, not 0.
+    pub(crate) id: i64,
+    /// Whether it is the first.
+    pub(crate) starts: bool,
+    /// Whether it is the last.
+    pub(crate) ends: bool,
 }

@@ -4,9 +4,10 @@ use super::statistics::Stats;
 use super::{Failure, Url};
 use crate::connector::{Client, Connector, Encoded, Exchange, Transport};
 use crate::grpc::Call;
+use crate::socket::Socket;
 use crate::stream::Trust;
 use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What an answer holds.
@@ -58,7 +59,7 @@ impl Question {
     pub(crate) fn line(&self) -> Result<Line, Failure> {
         let transport = if self.call.is_some() { Transport::Grpc } else { Transport::Http };
         let connector = Connector::new(self.url.endpoint(), transport, &self.trust, LARGEST)?;
-        let first = connector.sockets().first().map(SocketAddr::ip);
+        let first = connector.sockets().first().and_then(Socket::ip);
         let connector =
             self.address.or(first).map_or(Ok(connector.clone()), |ip| connector.only(ip))?;
         let (connector, request) = match &self.call {

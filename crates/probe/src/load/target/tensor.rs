@@ -89,6 +89,58 @@ impl Dtype {
         self.0.tensorflow.1
     }
 
+    /// Adds an element; `None` of a value that this type cannot hold.
+    pub(super) fn add(self, value: &serde_json::Value, to: &mut Vec<u8>) -> Option<()> {
+        let width = self.0.width;
+        match self.0.form {
+            Form::Flag => to.push(u8::from(value.as_bool()?)),
+            Form::Unsigned => {
+                let bytes = value.as_u64()?.to_le_bytes();
+                let (own, beyond) = bytes.split_at(width);
+                if beyond.iter().any(|byte| *byte != 0) {
+                    return None;
+                }
+                to.extend_from_slice(own);
+            }
+            Form::Signed => {
+                let number = value.as_i64()?;
+                let shift = 64 - 8 * width;
+                if number << shift >> shift != number {
+                    return None;
+                }
+                to.extend_from_slice(&number.to_le_bytes()[..width]);
+            }
+            Form::Half | Form::Brain | Form::Single | Form::Double => {
+                let number = value.as_f64()?;
+                #[allow(clippy::cast_possible_truncation, reason = "what overflows is refused")]
+                let single = number as f32;
+                let fits = match self.0.form {
+                    Form::Half => {
+                        let half = f16::from_f64(number);
+                        to.extend_from_slice(&half.to_le_bytes());
+                        half.is_finite()
+                    }
+                    Form::Brain => {
+                        let brain = bf16::from_f64(number);
+                        to.extend_from_slice(&brain.to_le_bytes());
+                        brain.is_finite()
+                    }
+                    Form::Single => {
+                        to.extend_from_slice(&single.to_le_bytes());
+                        single.is_finite()
+                    }
+                    _ => {
+                        to.extend_from_slice(&number.to_le_bytes());
+                        number.is_finite()
+                    }
+                };
+                return fits.then_some(());
+            }
+            Form::Text => return None,
+        }
+        Some(())
+    }
+
     /// Bytes of an element; `None` for strings.
     pub fn width(self) -> Option<usize> {
         (self.0.width > 0).then_some(self.0.width)
@@ -126,6 +178,8 @@ pub enum Given {
     Shape(Option<Dtype>, Vec<i64>),
     /// Contents.
     Contents(Dtype, Vec<i64>, Vec<u8>),
+    /// A text, for inputs of strings.
+    Text(String),
 }
 
 /// Bytes of a tensor whose contents are generated, at most: half of what a message of gRPC may have.
@@ -174,17 +228,27 @@ impl Tensor {
         Some(Self { name: slot.name.clone(), dtype: slot.dtype, shape, data })
     }
 
-    /// The elements as JSON values in order; `None` for half-width floats, which have no such form.
+    /// The strings in order; `None` for other types.
+    pub fn texts(&self) -> Option<Vec<&[u8]>> {
+        if self.dtype.width().is_some() {
+            return None;
+        }
+        let (mut rest, mut out) = (self.data.as_slice(), Vec::new());
+        while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+            let (text, tail) = tail.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            out.push(text);
+            rest = tail;
+        }
+        Some(out)
+    }
+
+    /// The elements as JSON values in order; `None` for half-width floats, for what is not finite and for strings that
+    /// are no text, which have no such form.
     pub fn json(&self) -> Option<Vec<serde_json::Value>> {
         use serde_json::Value;
         let Some(width) = self.dtype.width() else {
-            let (mut rest, mut out) = (self.data.as_slice(), Vec::new());
-            while let Some((length, tail)) = rest.split_first_chunk::<4>() {
-                let (text, tail) = tail.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-                out.push(Value::from(String::from_utf8_lossy(text)));
-                rest = tail;
-            }
-            return Some(out);
+            let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(Value::from);
+            return self.texts()?.into_iter().map(text).collect();
         };
         let form = self.dtype.0.form;
         if matches!(form, Form::Half | Form::Brain) {
@@ -205,12 +269,18 @@ impl Tensor {
                 _ => Value::from((bits << shift) as i64 >> shift),
             }
         };
-        Some(self.data.chunks_exact(width).map(value).collect())
+        // What is not finite becomes null.
+        let known = |value: Value| Some(value).filter(|value| !value.is_null());
+        self.data.chunks_exact(width).map(|bytes| known(value(bytes))).collect()
     }
 
     /// The elements as nested JSON arrays of the tensor's shape.
     pub fn nested(&self) -> Option<serde_json::Value> {
-        let mut level = self.json()?;
+        self.nest(self.json()?)
+    }
+
+    /// Its elements, as JSON values in order, as nested arrays of its shape.
+    pub fn nest(&self, mut level: Vec<serde_json::Value>) -> Option<serde_json::Value> {
         for size in self.shape.iter().skip(1).rev() {
             let size = usize::try_from(*size).ok().filter(|s| *s > 0)?;
             level = level.chunks(size).map(|c| serde_json::Value::from(c.to_vec())).collect();

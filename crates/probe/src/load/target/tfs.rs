@@ -1,6 +1,7 @@
 //! TensorFlow Serving: REST in its columnar form, and gRPC.
 
 use super::expect::{Contents, Wanted, missing};
+use super::kserve::no_json;
 use super::messages::{
     GetModelMetadataRequest, GetModelMetadataResponse, GetModelStatusRequest,
     GetModelStatusResponse, Int64Value, ModelSpec, PredictRequest, PredictResponse,
@@ -8,12 +9,14 @@ use super::messages::{
 };
 use super::protocol::{Health, Questions, Row, State};
 use super::tensor::{Dtype, Slot, Tensor};
-use super::{Asker, Failure, Found, TargetError, sent};
+use super::{Asker, Failure, Found, TargetError};
 use crate::connector::{Answer, Encoded, Transport};
 use crate::grpc::Call;
 use crate::http::Request;
 use crate::record::Fault;
 use crate::schema::BodyEncoding;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -27,6 +30,7 @@ pub(super) static HTTP: Row = Row {
     prepare: prepare_http,
     check: check_http,
     health: Health { questions: questions_http, reached: reached_http, live_on_error: true },
+    sequence: None,
 };
 
 pub(super) static GRPC: Row = Row {
@@ -37,6 +41,7 @@ pub(super) static GRPC: Row = Row {
     prepare: prepare_grpc,
     check: check_grpc,
     health: Health { questions: questions_grpc, reached: reached_grpc, live_on_error: true },
+    sequence: None,
 };
 
 /// Where a model is, over HTTP.
@@ -57,38 +62,39 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         entries.filter_map(|(name, info)| slot(name, info)).collect::<Vec<_>>()
     };
     let (inputs, outputs) = (slots("inputs"), slots("outputs"));
-    let tensors = asker.tensors(&inputs, &outputs)?;
     let mut headers = asker.options.headers.clone();
     headers.push(("Content-Type".into(), "application/json".into()));
-    let encode = |tensors: &Vec<Tensor>| {
+    let authority = asker.connector.authority().to_owned();
+    let encode = move |tensors: &[Tensor]| {
         let mut columns = Map::new();
         for tensor in tensors {
-            let value = tensor.nested().ok_or_else(|| {
-                TargetError::new(
-                    format!("input `{}` of {} has no JSON form", tensor.name, tensor.dtype.name()),
-                    "use tfs+grpc://",
-                )
-            })?;
+            let value = nested(tensor)
+                .ok_or_else(|| TargetError::new(no_json(tensor), "use tfs+grpc://"))?;
             columns.insert(tensor.name.clone(), value);
         }
         let body = serde_json::json!({"signature_name": SIGNATURE, "inputs": columns}).to_string();
         let path = format!("{base}:predict");
-        Ok(Encoded::Http(Request::new(
-            "POST",
-            &path,
-            asker.connector.authority(),
-            &headers,
-            body.as_bytes(),
-        )))
+        Ok(Encoded::Http(Request::new("POST", &path, &authority, &headers, body.as_bytes())))
     };
+    let made = asker.requests(&inputs, &outputs, encode)?;
     Ok(Found {
         platform: "TensorFlow Serving REST".into(),
         encoding: BodyEncoding::Json,
-        batch: asker.rows(&inputs, &tensors),
-        inputs: sent(&tensors),
+        batch: made.batch,
+        inputs: made.inputs,
         outputs,
-        requests: tensors.iter().map(encode).collect::<Result<_, TargetError>>()?,
+        requests: made.requests,
     })
+}
+
+/// Elements as nested arrays; strings that are no text in the form that the protocol has for them.
+fn nested(tensor: &Tensor) -> Option<Value> {
+    let Some(texts) = tensor.texts() else { return tensor.nested() };
+    let element = |bytes: &&[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => Value::from(text),
+        Err(_) => serde_json::json!({"b64": STANDARD.encode(bytes)}),
+    };
+    tensor.nest(texts.iter().map(element).collect())
 }
 
 fn no_model(model: &str) -> TargetError {
@@ -177,36 +183,36 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         infos.iter().filter_map(slot).collect::<Vec<_>>()
     };
     let (inputs, outputs) = (slots(&signature.inputs), slots(&signature.outputs));
-    let tensors = asker.tensors(&inputs, &outputs)?;
-    let encode = |tensors: &Vec<Tensor>| {
+    let model_spec = spec(SIGNATURE);
+    let encode = move |tensors: &[Tensor]| {
         let inputs = tensors.iter().map(|t| (t.name.clone(), proto(t))).collect();
-        Encoded::Grpc(Call::new(PREDICT, &PredictRequest { model_spec: spec(SIGNATURE), inputs }))
+        let request = PredictRequest { model_spec: model_spec.clone(), inputs };
+        Ok(Encoded::Grpc(Call::new(PREDICT, &request)))
     };
+    let made = asker.requests(&inputs, &outputs, encode)?;
     Ok(Found {
         platform: "TensorFlow Serving gRPC".into(),
         encoding: BodyEncoding::Binary,
-        batch: asker.rows(&inputs, &tensors),
-        inputs: sent(&tensors),
+        batch: made.batch,
+        inputs: made.inputs,
         outputs,
-        requests: tensors.iter().map(encode).collect(),
+        requests: made.requests,
     })
 }
 
 fn proto(tensor: &Tensor) -> TensorProto {
     let dim = tensor.shape.iter().map(|size| TensorDim { size: *size }).collect();
-    let strings = tensor.dtype.width().is_none();
-    let texts = || {
-        tensor
-            .json()
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|v| v.as_str().map(|s| s.to_owned().into()))
-    };
+    let texts = tensor.texts();
+    let text = |bytes: &[u8]| bytes::Bytes::copy_from_slice(bytes);
     TensorProto {
         dtype: tensor.dtype.tensorflow(),
         tensor_shape: Some(TensorShape { dim, unknown_rank: false }),
-        tensor_content: if strings { bytes::Bytes::new() } else { tensor.data.clone().into() },
-        string_val: if strings { texts().collect() } else { Vec::new() },
+        tensor_content: if texts.is_some() {
+            bytes::Bytes::new()
+        } else {
+            tensor.data.clone().into()
+        },
+        string_val: texts.into_iter().flatten().map(text).collect(),
         ..TensorProto::default()
     }
 }

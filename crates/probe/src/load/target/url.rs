@@ -2,8 +2,9 @@
 
 use super::TargetError;
 use crate::connector::Endpoint;
-use crate::stream;
-use std::net::TcpStream;
+use crate::socket::{Socket, lookup};
+use crate::stream::Failure;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How a server is spoken to: a place in the table of protocols.
@@ -19,10 +20,12 @@ pub struct Url {
     pub protocol: Protocol,
     /// Whether connections are encrypted.
     pub secure: bool,
-    /// Name or address.
+    /// Name or address; `localhost` of a Unix socket.
     pub host: String,
-    /// Port.
+    /// Port; the protocol's usual one of a Unix socket, which has none.
     pub port: u16,
+    /// A Unix socket in place of host and port.
+    pub unix: Option<PathBuf>,
     /// From the first `/` on, with the query; may be empty.
     pub path: String,
 }
@@ -39,12 +42,17 @@ impl Url {
             };
             TargetError::new(format!("`{text}` is not a target"), hint)
         })?;
-        let (protocol, secure, port) = Protocol::of(scheme).ok_or_else(|| {
+        let local = scheme.strip_suffix("+unix");
+        let unknown = || {
             TargetError::new(
                 format!("`{scheme}` is not a known scheme"),
-                format!("use one of: {known}"),
+                format!("use one of: {known}; http+unix:// for Unix sockets"),
             )
-        })?;
+        };
+        let (protocol, secure, port) = Protocol::of(local.unwrap_or(scheme)).ok_or_else(unknown)?;
+        if local.is_some() {
+            return if secure { Err(unknown()) } else { Self::local(text, protocol, port, rest) };
+        }
         let split = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(split);
         if authority.contains('@') {
@@ -71,21 +79,65 @@ impl Url {
                 "for example kserve+http://localhost:8000/MODEL",
             ));
         }
-        Ok(Self { text: text.into(), protocol, secure, host: host.into(), port, path: path.into() })
+        let (text, host, path) = (text.into(), host.into(), path.into());
+        Ok(Self { text, protocol, secure, host, port, unix: None, path })
+    }
+
+    /// The URL of a Unix socket, of which `rest` stands behind the scheme: `/run/server.sock:/path`, or the socket
+    /// with its slashes as `%2F` in the place of the host.
+    fn local(text: &str, protocol: Protocol, port: u16, rest: &str) -> Result<Self, TargetError> {
+        let wrong = || {
+            TargetError::new(
+                format!("`{text}` names no Unix socket"),
+                "for example http+unix:///run/server.sock:/predict or http+unix://%2Frun%2Fserver.sock/predict",
+            )
+        };
+        let (socket, path) = if rest.starts_with('/') {
+            rest.split_once(':').unwrap_or((rest, ""))
+        } else {
+            rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()))
+        };
+        let socket = PathBuf::from(decoded(socket).ok_or_else(wrong)?);
+        if !socket.is_absolute() {
+            return Err(wrong());
+        }
+        let (text, host, path) = (text.into(), "localhost".into(), path.into());
+        Ok(Self { text, protocol, secure: false, host, port, unix: Some(socket), path })
+    }
+
+    /// The places that the host stands for.
+    pub(crate) fn sockets(&self) -> Result<Vec<Socket>, Failure> {
+        match &self.unix {
+            Some(path) => Ok(vec![Socket::Unix(path.clone())]),
+            None => lookup(&self.host, self.port),
+        }
+    }
+
+    /// Where connections go, as a message names it.
+    pub(crate) fn place(&self) -> String {
+        match &self.unix {
+            Some(path) => format!("the socket `{}`", path.display()),
+            None => format!("port {} of `{}`", self.port, self.host),
+        }
     }
 
     /// The port that connections go to.
     pub(crate) fn endpoint(&self) -> Endpoint<'_> {
-        Endpoint { host: &self.host, port: self.port, secure: self.secure }
+        Endpoint {
+            host: &self.host,
+            port: self.port,
+            secure: self.secure,
+            unix: self.unix.as_deref(),
+        }
     }
 
     /// Waits until something listens at the host's port, for `patience` at most.
     pub fn wait(&self, patience: Duration) {
         let begin = Instant::now();
         while begin.elapsed() < patience {
-            let found = stream::lookup(&self.host, self.port).unwrap_or_default();
+            let found = self.sockets().unwrap_or_default();
             let left = patience.saturating_sub(begin.elapsed()).max(Duration::from_millis(10));
-            if found.iter().any(|s| TcpStream::connect_timeout(s, left).is_ok()) {
+            if found.iter().any(|s| s.listens(left)) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -94,22 +146,33 @@ impl Url {
 
     /// Whether the host is this machine.
     pub fn is_here(&self) -> bool {
-        let found = stream::lookup(&self.host, self.port);
-        found.is_ok_and(|sockets| sockets.iter().any(stream::is_own))
+        self.sockets().is_ok_and(|sockets| sockets.iter().any(Socket::is_own))
     }
 
-    /// A page of the host; encrypted where it is behind the same port and that is.
+    /// A page of the host; encrypted where it is behind the same port and that is. Other ports of a server with a Unix
+    /// socket are this machine's.
     pub(super) fn page(&self, port: u16, path: &str) -> Self {
         let (host, secure) = (&self.host, self.secure && port == self.port);
-        let scheme = if secure { "https" } else { "http" };
+        let unix = self.unix.clone().filter(|_| port == self.port);
+        let text = match &unix {
+            Some(socket) => format!("http+unix://{}:{path}", socket.display()),
+            None => format!("{}://{host}:{port}{path}", if secure { "https" } else { "http" }),
+        };
         Self {
-            text: format!("{scheme}://{host}:{port}{path}"),
+            text,
             protocol: Protocol::PLAIN,
             secure,
             host: host.clone(),
             port,
+            unix,
             path: path.into(),
         }
+    }
+
+    /// Another path of the same server.
+    pub(super) fn at(&self, path: &str) -> Self {
+        let secure = self.secure;
+        Self { secure, ..self.page(self.port, path) }
     }
 
     /// Model and version in the path, for the protocols that have them.
@@ -131,9 +194,44 @@ impl Url {
     }
 }
 
+/// Text with `%2F` and its like undone; `None` where that is no text.
+fn decoded(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(code, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn urls_of_unix_sockets() {
+        for text in ["http+unix:///run/a b.sock:/x?y=1", "http+unix://%2Frun%2Fa%20b.sock/x?y=1"] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!(url.unix, Some(PathBuf::from("/run/a b.sock")), "{text}");
+            assert_eq!((url.path.as_str(), url.is_here()), ("/x?y=1", true));
+        }
+        let grpc = Url::parse("kserve+grpc+unix:///run/t.sock:/m").unwrap();
+        assert_eq!((grpc.model().unwrap().0.as_str(), grpc.port), ("m", 8001));
+        assert_eq!(grpc.page(8002, "/metrics").text, "http://localhost:8002/metrics");
+        let bare = Url::parse("http+unix:///run/t.sock").unwrap();
+        assert_eq!(bare.page(bare.port, "/m").text, "http+unix:///run/t.sock:/m");
+        for wrong in [
+            "https+unix:///run/t.sock",
+            "http+unix://run/t.sock",
+            "http+unix://",
+            "http+unix://%2",
+            "http+unix://%2Fa%00b/",
+        ] {
+            assert!(Url::parse(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn urls() {
