@@ -85,9 +85,9 @@ fn the_highest_rate_is_that_of_the_queue() {
         let notes = m["verdict"]["notes"].to_string();
         let found = notes.split("meets the objective: ").nth(1).and_then(|t| t.split("/s").next());
         let found: f64 = found.and_then(|t| t.parse().ok()).unwrap_or_else(|| panic!("{notes}"));
-        // Sleeps of the server that are too long take away some of its rate, and of rates that short attempts
-        // cannot decide the search takes the lower.
-        assert!((0.5..1.1).contains(&(found / TRUTH)), "{found}: {}", run.stdout);
+        // Sleeps of the server that are too long take away some of its rate, and the upper end of the percentile's
+        // interval must meet the objective, not its middle.
+        assert!((0.7..1.1).contains(&(found / TRUTH)), "{found}: {}", run.stdout);
         assert_eq!(m["slo"]["outcome"], "pass", "{}", run.stdout);
     });
 }

@@ -146,6 +146,7 @@ pub struct Body {
 
 /// How requests are made.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "what a user asks for, each by itself")]
 pub struct Options {
     /// Headers, or gRPC metadata, of every request.
     pub headers: Vec<(String, String)>,

@@ -16,8 +16,11 @@ impl CellPart {
     pub fn new(file: &MeasurementFile, column: Column, load: f64, wanted: f64, most: f64) -> Self {
         let found = &file.verdict;
         let grows = found.findings.iter().any(|f| f.verdict == Verdict::Overloaded);
+        // Failures come first whatever their reason.
+        let mut others = found.findings.iter().filter(|f| f.verdict != Verdict::Failing);
+        let first = others.next().is_some_and(|f| f.verdict == Verdict::Overloaded);
         Self {
-            overloaded: found.verdict == Verdict::Overloaded || grows && wanted > most,
+            overloaded: first || grows && wanted > most,
             gather_seconds: (column.batch - 1) as f64 / wanted,
             column,
             load,
