@@ -195,7 +195,7 @@ fn a_starved_client_is_named() {
         assert_eq!(m["verdict"]["verdict"], "CLIENT-LIMITED", "{m}");
         assert_eq!(run.status.code(), Some(1));
         let findings = m["verdict"]["findings"].to_string();
-        assert!(findings.contains("client lag too high"), "{findings}");
+        assert!(findings.contains("client lag: "), "{findings}");
         // The schedule was kept all the same: no request is missing.
         let due: u64 =
             m["intervals"]["rows"].as_array().unwrap().iter().map(|r| r[0].as_u64().unwrap()).sum();

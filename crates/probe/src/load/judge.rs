@@ -12,7 +12,7 @@ use rooflens_ground::units::si;
 use std::ops::Range;
 
 /// Why a verdict was given.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What follows from it.
     pub verdict: Verdict,
@@ -161,6 +161,8 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         window,
         sum,
     };
+    // What the client did to the numbers comes first among findings of one verdict.
+    client::client(case, &mut judgement, &mut found);
     let overloaded = flow(case, &added.batches, &mut judgement, &mut found);
     let mut limited = false;
     client::client(case, &mut judgement, &mut |verdict, evidence| {
@@ -173,7 +175,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     if let Some(evidence) = &case.throttled {
         found(Verdict::Throttled, evidence.clone());
     }
-    findings.sort();
+    findings.sort_by_key(|f| f.verdict);
     judgement.verdict = findings.first().map_or(Verdict::Valid, |f| f.verdict);
     judgement.findings = findings;
     judgement

@@ -55,7 +55,7 @@ fn lateness(case: &Case<'_>, j: &mut Judgement, found: &mut impl FnMut(Verdict, 
     let name = percentile(case.headline);
     let text = |rest: &str| {
         format!(
-            "client lag too high, {name} {} behind schedule: this adds {} to the {name} of {}{rest}",
+            "client lag: {name} {} behind schedule, which adds {} to the {name} response time of {}{rest}",
             si(late, "s"),
             si(j.late, "s"),
             si(response, "s"),

@@ -78,9 +78,9 @@ fn losses_are_named() {
     assert_eq!(
         file.summary,
         [
-            "most throughput with batch 2: 1000 inferences/s, 2.00 times batch 1",
-            "at 500 inferences/s (50 % load) batching loses with batch 4: p99 is 30.0 ms and 5.94 ms to gather with batch 4, against 10.0 ms with batch 1; no difference with batch 2",
-            "at 900 inferences/s (90 % load) batching pays from batch 2 on: p99 is 20.0 ms and 1.10 ms to gather with batch 2; 20.0 ms and 3.30 ms to gather with batch 4, where batch 1 is overloaded",
+            "highest throughput with batch 2: 1000 inferences/s, 2.00 times batch 1",
+            "at 500 inferences/s (50 % load) batching hurts with batch 4: p99 is 30.0 ms and 5.94 ms to collect with batch 4, against 10.0 ms with batch 1; no difference with batch 2",
+            "at 900 inferences/s (90 % load) batching helps from batch 2 on: p99 is 20.0 ms and 1.10 ms to collect with batch 2; 20.0 ms and 3.30 ms to collect with batch 4, where batch 1 is overloaded",
         ]
     );
 }
