@@ -11,6 +11,8 @@ mod marks;
 #[cfg_attr(not(feature = "png"), path = "chart/picture/absent.rs")]
 mod picture;
 
+pub mod scene;
+
 pub use heatmap::{Cell, HeatMap, render_heatmap};
 pub use picture::{MAKES_PNG, render_png};
 

@@ -5,17 +5,21 @@
 mod analyze;
 mod charts;
 mod check;
+mod compare;
 mod diff;
 #[cfg_attr(not(feature = "load"), path = "cli/dynamic/absent.rs")]
 mod dynamic;
 mod exit;
 mod form;
 mod formats;
+mod gather;
 mod given;
 mod hw;
 mod ops;
 mod plot;
+mod report;
 mod sizes;
+mod study;
 
 pub use exit::Exit;
 
@@ -39,11 +43,14 @@ enum Command {
     #[command(flatten)]
     Dynamic(dynamic::Command),
     Check(check::Args),
+    Compare(compare::Args),
     Diff(diff::Args),
     Formats(formats::Args),
     Hw(hw::Args),
     Ops(ops::Args),
     Plot(plot::Args),
+    Report(report::Args),
+    Study(study::Args),
     Completions(Completions),
 }
 
@@ -63,11 +70,14 @@ impl Cli {
             Command::Analyze(args) => args.run(),
             Command::Dynamic(command) => command.run(),
             Command::Check(args) => args.run(),
+            Command::Compare(args) => args.run(),
             Command::Diff(args) => args.run(),
             Command::Formats(args) => args.run(),
             Command::Hw(args) => args.run(),
             Command::Ops(args) => args.run(),
             Command::Plot(args) => args.run(),
+            Command::Report(args) => args.run(),
+            Command::Study(args) => args.run(),
             Command::Completions(args) => {
                 let mut command = <Self as clap::CommandFactory>::command();
                 let mut script = Vec::new();

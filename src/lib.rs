@@ -20,12 +20,15 @@ pub mod chart;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod host;
+pub mod page;
 pub mod render;
 pub mod results;
 #[cfg(feature = "load")]
 pub mod runtime;
+pub mod views;
 
 pub use rooflens_ground::{os, text, units};
 pub use rooflens_model::{analysis, dim, formats, hwdb, ir, ops, report, roofline};
 pub use rooflens_probe as probe;
 pub use rooflens_probe::schema;
+pub use rooflens_study::study;

@@ -83,7 +83,7 @@ fn em(c: char) -> f64 {
 }
 
 /// The longest start of `text` that is no wider than `room`, found in one pass.
-fn start_within(text: &str, size: f64, room: f64) -> &str {
+pub(super) fn start_within(text: &str, size: f64, room: f64) -> &str {
     let mut wide = 0.0;
     let beyond = text.char_indices().find(|(_, c)| {
         wide += em(*c);
@@ -233,7 +233,7 @@ impl Labels {
 }
 
 /// `text` as XML character data.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in crate::text::shown(text).chars() {
         match c {

@@ -10,6 +10,11 @@ fn ends_in(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))
 }
 
+/// Whether a name stands for standard output.
+pub(super) fn to_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 /// Refuses a file of a form that no chart is written in; `-` is standard output.
 pub(super) fn writable(path: &Path) -> Result<()> {
     if path.as_os_str() == "-" || ends_in(path, "svg") || ends_in(path, "png") {
@@ -30,10 +35,15 @@ pub(super) fn svg(chart: &Chart) -> Result<String> {
 /// Writes a chart: a picture where the name ends in `.png`, an SVG else.
 pub(super) fn write(chart: &Chart, path: &Path) -> Result<()> {
     let svg = svg(chart)?;
+    write_svg(&|_| svg.clone(), path)
+}
+
+/// The same of an SVG, which is asked for with whether it stays one.
+pub(super) fn write_svg(svg: &dyn Fn(bool) -> String, path: &Path) -> Result<()> {
     if ends_in(path, "png") {
-        return picture(&svg, path);
+        return picture(&svg(false), path);
     }
-    emit(&svg, Some(path))
+    emit(&svg(true), Some(path))
 }
 
 pub(super) fn picture(svg: &str, path: &Path) -> Result<()> {

@@ -1,11 +1,10 @@
 //! `rooflens diff`: two models, or two exports of one.
 
-use super::sizes::{Names, Sizes};
-use super::{Exit, Form, emit, hinted, nearest};
+use super::sizes::Sizes;
+use super::{Exit, Form, emit};
 use crate::report::ModelReport;
 use crate::results::ModelDiff;
 use anyhow::Result;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Compare two models: totals side by side, and differences by operator.
@@ -36,7 +35,7 @@ impl Args {
         if self.format != Form::Json {
             [&mut a, &mut b].into_iter().for_each(ModelReport::show_names);
         }
-        self.used(known.and(more))?;
+        self.sizes.used(known.and(more), "neither model")?;
         let diff = ModelDiff::new(&a, &b);
         let text = match self.format {
             Form::Json => crate::render::json::pretty(&diff)?,
@@ -44,48 +43,5 @@ impl Args {
         };
         emit(&text, None)?;
         Ok(Exit::Good)
-    }
-}
-
-impl Args {
-    /// Whether at least one of the models has what was given a value.
-    fn used(&self, known: Names) -> Result<()> {
-        let missing = |texts: &[String], names: &BTreeSet<String>, last: bool| {
-            let name = |text: &String| {
-                let split = if last { text.rsplit_once('=') } else { text.split_once('=') };
-                split.map(|(name, _)| name.trim().to_owned())
-            };
-            texts.iter().filter_map(name).find(|name| !names.contains(name))
-        };
-        let Names { symbols, inputs, batch } = known;
-        let refuse = |(one, many): (&str, &str), name: &str, all: &BTreeSet<String>| {
-            let hint = match (nearest(name, all.iter().map(String::as_str)), all.is_empty()) {
-                (_, true) => "all sizes of these models are fixed".to_owned(),
-                (Some(close), _) => format!("did you mean `{close}`?"),
-                (None, _) => {
-                    let all: Vec<&str> = all.iter().map(String::as_str).collect();
-                    format!("their {many} are: {}", all.join(", "))
-                }
-            };
-            hinted(format!("neither model has {one} `{name}`"), hint)
-        };
-        if let Some(name) = missing(&self.sizes.dim, &symbols, false) {
-            return Err(refuse(("a symbol", "symbols"), &name, &symbols));
-        }
-        for texts in [&self.sizes.shape, &self.sizes.value] {
-            if let Some(name) = missing(texts, &inputs, true) {
-                return Err(refuse(("an input", "inputs"), &name, &inputs));
-            }
-        }
-        if self.sizes.batch.is_some() && !batch {
-            let message = "--batch: neither model has a dimension that is known to be the batch";
-            let hint = if symbols.is_empty() {
-                "omit --batch: all sizes of these models are fixed"
-            } else {
-                "set sizes by their names with --dim"
-            };
-            return Err(hinted(message, hint));
-        }
-        Ok(())
     }
 }

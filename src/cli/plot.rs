@@ -1,7 +1,10 @@
 //! `rooflens plot`: models and measurements under the roofs of devices.
 
 mod measured;
+mod scenes;
 
+use super::gather::{Header, text_of};
+use super::sizes::Sizes;
 use super::{Exit, charts, emit, hinted};
 use crate::analysis::{Precision, type_name};
 use crate::assess::{ASSESSMENT_SCHEMA, Assessment};
@@ -29,11 +32,13 @@ use std::path::{Path, PathBuf};
 ///   rooflens plot resnet.json --on v100 --on t4 -o resnet.png
 ///   rooflens plot resnet.json bert.json --on a100 --dtype f16 -o both.svg
 ///   rooflens plot rooflens-probe/measurement.json --on t4
+///   rooflens plot models/*.onnx --as models --on v100 --dtype f16 --dim seq=128 -o ten.svg
+///   rooflens plot mobilenet_v2.onnx --as kernels --on v100 -o kernels.png
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// JSON written by `analyze --format json`, `assess` or `probe --model`.
-    #[arg(required = true)]
+    /// JSON written by `analyze --format json`, `assess` or `probe --model`; with --as also models and folders.
+    #[arg(required = true, value_name = "FILES")]
     reports: Vec<PathBuf>,
     /// Device whose roof to draw. Repeatable; the first one places the points.
     #[arg(long, value_name = "DEVICE")]
@@ -43,6 +48,23 @@ pub(super) struct Args {
     /// Models are counted in the first one. By default, with one device all its types, with several the model's own.
     #[arg(long, value_name = "TYPE")]
     dtype: Vec<String>,
+    /// Draw another picture than the roofline: several models under one device, one model's kernels and where the time
+    /// goes, one model on several devices, time by batch, percentiles of runs, or response times by load. FILES are then
+    /// also models of every format that is read.
+    #[arg(long = "as", value_name = "PICTURE")]
+    picture: Option<scenes::Picture>,
+    /// With --as: colours; `auto` is light, and in an SVG dark where the reader prefers that.
+    #[arg(long, value_name = "THEME", default_value = "auto", requires = "picture")]
+    theme: scenes::Colors,
+    /// With --as: give a symbol of a model a value: SYMBOL=N. Repeatable.
+    #[arg(long, value_name = "SYMBOL=N", requires = "picture")]
+    dim: Vec<String>,
+    /// With --as: give the batch a value.
+    #[arg(long, value_name = "N", requires = "picture")]
+    batch: Option<u64>,
+    /// With --as: fix the shape of an input. Repeatable.
+    #[arg(long, value_name = "[NAME=]DIMS", requires = "picture")]
+    shape: Vec<String>,
     /// Folder of your own device files, which override the built-in ones.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
@@ -73,6 +95,9 @@ impl Args {
         if !to_stdout && self.output.exists() && !self.force {
             let message = format!("`{}` already exists", self.output.display());
             return Err(hinted(message, "choose another with -o, or overwrite it with --force"));
+        }
+        if let Some(picture) = self.picture {
+            return self.scene(picture);
         }
         let (mut sources, mut measurements) = (Vec::new(), Vec::new());
         for path in &self.reports {
@@ -110,6 +135,30 @@ impl Args {
         charts::write(&chart, &self.output)?;
         let output = self.output.display().to_string();
         emit(&format!("wrote {}\n", crate::text::shown(&output)), None)?;
+        Ok(Exit::Good)
+    }
+
+    /// Draws a picture of a study.
+    fn scene(&self, picture: scenes::Picture) -> Result<Exit> {
+        let sizes = Sizes {
+            dim: self.dim.clone(),
+            batch: self.batch,
+            shape: self.shape.clone(),
+            ..Sizes::default()
+        };
+        let dtypes = self.dtypes()?;
+        let asked = scenes::Asked {
+            files: &self.reports,
+            on: &self.on,
+            dtypes: &dtypes,
+            sizes,
+            hwdb: self.hwdb.as_deref(),
+        };
+        scenes::write(&asked.scene(picture)?, &self.output, self.theme)?;
+        if self.output.as_os_str() != "-" {
+            let output = self.output.display().to_string();
+            emit(&format!("wrote {}\n", crate::text::shown(&output)), None)?;
+        }
         Ok(Exit::Good)
     }
 
@@ -305,18 +354,6 @@ fn short(source: &Source) -> String {
     if at.is_empty() { stem } else { format!("{stem} ({})", at.join(", ")) }
 }
 
-/// The text of a file, which may be a pipe but does not go on without end.
-fn text_of(path: &Path) -> std::io::Result<String> {
-    use std::io::Read;
-    const MOST: u64 = 1 << 30;
-    let mut text = String::new();
-    let read = std::fs::File::open(path)?.take(MOST).read_to_string(&mut text)?;
-    if u64::try_from(read).is_ok_and(|read| read < MOST) {
-        return Ok(text);
-    }
-    Err(std::io::Error::other("it is longer than 1 GiB"))
-}
-
 /// What is in a file of any command.
 fn read(path: &Path) -> Result<Loaded> {
     let advice = "make it with `rooflens analyze MODEL --format json -o FILE`";
@@ -340,11 +377,4 @@ fn read(path: &Path) -> Result<Loaded> {
             Loaded::Source(Box::new(Source { analysis, assessment: None }))
         }
     })
-}
-
-/// What all our files have in common.
-#[derive(serde::Deserialize)]
-struct Header {
-    /// Name and version of the file's form.
-    schema: String,
 }

@@ -1,7 +1,7 @@
 //! The sizes and types that a model is counted at: flags that all commands have alike.
 
 use super::given::{Choice, bindings, every_symbol, load, set_sizes, set_value, shapes};
-use super::hinted;
+use super::{hinted, nearest};
 use crate::analysis::Precision;
 use crate::ir::{Model, Severity};
 use crate::report::{DiagnosticReport, ModelReport, batch_symbol};
@@ -62,11 +62,26 @@ impl Names {
 impl Sizes {
     /// Analyses the model at `path` at these sizes.
     pub(super) fn report(&self, path: &Path) -> Result<ModelReport> {
+        let (model, report) = self.counted(path)?;
+        // Nobody takes the graph apart piece by piece when the process is about to end.
+        std::mem::forget(model);
+        Ok(report)
+    }
+
+    /// The same with the model, in the types that it was counted in.
+    pub(super) fn counted(&self, path: &Path) -> Result<(Model, ModelReport)> {
         self.count(path, load(path, &self.choice())?)
     }
 
     /// The same where a symbol, an input or the batch may be missing from this model, and what it has.
     pub(super) fn shared_report(&self, path: &Path) -> Result<(ModelReport, Names)> {
+        let ((model, report), names) = self.shared(path)?;
+        std::mem::forget(model);
+        Ok((report, names))
+    }
+
+    /// The same with the model.
+    pub(super) fn shared(&self, path: &Path) -> Result<((Model, ModelReport), Names)> {
         let model = load(path, &self.choice())?;
         let inputs = model.graph.inputs.iter().map(|id| model.graph.value(*id).name.clone());
         let names = Names {
@@ -100,7 +115,7 @@ impl Sizes {
         }
     }
 
-    fn count(&self, path: &Path, mut model: Model) -> Result<ModelReport> {
+    fn count(&self, path: &Path, mut model: Model) -> Result<(Model, ModelReport)> {
         let given = shapes(&model, &self.shape)?;
         set_sizes(&mut model, &given, "--shape")?;
         for text in &self.value {
@@ -115,9 +130,7 @@ impl Sizes {
             .map_err(|e| hinted(e.to_string(), "use smaller sizes with --dim or --shape"))?;
         report.model.precision = self.dtype.map(|p| p.to_string());
         report.diagnostics.extend(by_convention);
-        // Nobody takes the graph apart piece by piece when the process is about to end.
-        std::mem::forget(model);
-        Ok(report)
+        Ok((model, report))
     }
 
     /// A warning where `--batch` sets a size that only a convention says is the batch.
@@ -130,5 +143,48 @@ impl Sizes {
             message: "taken as the batch, because it is the first dynamic axis: neither a name nor an operator says so".into(),
             hint: Some(format!("set sizes by their names with --dim, as in --dim {}=8", batch.symbol)),
         })
+    }
+}
+
+impl Sizes {
+    /// Whether at least one of the models has what was given a value; `none` is what is said of all of them.
+    pub(super) fn used(&self, known: Names, none: &str) -> Result<()> {
+        let missing = |texts: &[String], names: &BTreeSet<String>, last: bool| {
+            let name = |text: &String| {
+                let split = if last { text.rsplit_once('=') } else { text.split_once('=') };
+                split.map(|(name, _)| name.trim().to_owned())
+            };
+            texts.iter().filter_map(name).find(|name| !names.contains(name))
+        };
+        let Names { symbols, inputs, batch } = known;
+        let refuse = |(one, many): (&str, &str), name: &str, all: &BTreeSet<String>| {
+            let hint = match (nearest(name, all.iter().map(String::as_str)), all.is_empty()) {
+                (_, true) => "all sizes of these models are fixed".to_owned(),
+                (Some(close), _) => format!("did you mean `{close}`?"),
+                (None, _) => {
+                    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+                    format!("their {many} are: {}", all.join(", "))
+                }
+            };
+            hinted(format!("{none} has {one} `{name}`"), hint)
+        };
+        if let Some(name) = missing(&self.dim, &symbols, false) {
+            return Err(refuse(("a symbol", "symbols"), &name, &symbols));
+        }
+        for texts in [&self.shape, &self.value] {
+            if let Some(name) = missing(texts, &inputs, true) {
+                return Err(refuse(("an input", "inputs"), &name, &inputs));
+            }
+        }
+        if self.batch.is_some() && !batch {
+            let message = format!("--batch: {none} has a dimension that is known to be the batch");
+            let hint = if symbols.is_empty() {
+                "omit --batch: all sizes of these models are fixed"
+            } else {
+                "set sizes by their names with --dim"
+            };
+            return Err(hinted(message, hint));
+        }
+        Ok(())
     }
 }

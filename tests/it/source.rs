@@ -234,7 +234,9 @@ fn absolute(path: &[String], module: &Names) -> Option<Names> {
         "crate" if module.first().is_some_and(|m| m == "probe" || m == "schema") => {
             return Some(of_the_probe(&path[1..]));
         }
-        "crate" | "rooflens_ground" | "rooflens_model" => return Some(path[1..].to_vec()),
+        "crate" | "rooflens_ground" | "rooflens_model" | "rooflens_study" => {
+            return Some(path[1..].to_vec());
+        }
         "super" | "self" => module.clone(),
         _ => return None,
     };

@@ -18,9 +18,11 @@ mod replace;
 mod repr;
 mod series;
 mod term;
+mod view;
 
 pub use parse::DimParseError;
 pub use range::{Range, Ranges};
+pub use view::{Factor, Shape};
 
 use repr::{Repr, View};
 use std::collections::BTreeMap;

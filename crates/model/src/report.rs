@@ -31,8 +31,8 @@ pub use estimate::efficiency;
 pub use kernels::{Follows, Kernel, KernelClass, kernels};
 pub use levels::op_level;
 pub use model::{
-    Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport, ModelInfo,
-    ModelReport, OpReport, ReportError, Totals, TypeReport,
+    ANALYSIS, Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport,
+    ModelInfo, ModelReport, OpReport, ReportError, Totals, TypeReport,
 };
 pub use phases::{PhaseKind, PhaseReport};
 pub use placed::{op_time, place};

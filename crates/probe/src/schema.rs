@@ -25,7 +25,7 @@ pub use measurement::{
     SenderPart, SloOutcome, SloPart, SlotPart, StageRows, TargetPart, Verdict, VerdictPart,
     WindowPart, percentile,
 };
-pub use meters::{MeterPart, MeterRole, MeterUnit, ScrapePart, SeriesKind, SeriesPart};
+pub use meters::{ENERGY, MeterPart, MeterRole, MeterUnit, ScrapePart, SeriesKind, SeriesPart};
 pub use pipeline::{BottleneckPart, PipePart, PipelinePart, Role, StagePart, StageSource};
 pub use start_up::{
     CachePart, DefinitionPart, FigureUnit, PageCache, PollsPart, START_UP, SpreadPart, StartPart,

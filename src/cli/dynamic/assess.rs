@@ -1,5 +1,6 @@
 //! `rooflens assess`: what a model costs, what this machine allows, and what it really reaches.
 
+use super::super::gather::{Counted, Gathered};
 use super::probe::{Bar, interruptible};
 use super::{Exit, charts, emit, hinted};
 use crate::assess::{ASSESSMENT_SCHEMA, Assessment, loop_part};
@@ -83,6 +84,7 @@ impl Args {
             analysis: report,
         };
         save(&assessment, &roof_all, &folder)?;
+        page(&assessment, model, &folder)?;
         emit(&render::text::assessment(&assessment, &folder), None)?;
         let failed = assessment.measured.iter().any(|m| m.errors > 0);
         Ok(if failed { Exit::Failed } else { Exit::Good })
@@ -170,6 +172,14 @@ fn save(assessment: &Assessment, roof: &Roof, folder: &Path) -> Result<()> {
         charts::write(&chart, &folder.join("roofline.png"))?;
     }
     Ok(())
+}
+
+/// Writes the page that says it all.
+fn page(assessment: &Assessment, model: Model, folder: &Path) -> Result<()> {
+    let (report, assessment) = (assessment.analysis.clone(), Some(assessment.clone()));
+    let counted = Counted { report, model: Some(model), assessment };
+    let study = Gathered { models: vec![counted], runs: Vec::new() }.study(&[])?;
+    emit(&crate::cli::report::html(&study), Some(&folder.join("report.html")))
 }
 
 /// The chart of an assessment.

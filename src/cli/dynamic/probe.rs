@@ -5,6 +5,7 @@ mod client;
 mod meters;
 mod model;
 mod requests;
+mod rounds;
 mod run;
 mod schedule;
 mod spawn;
@@ -62,6 +63,7 @@ use std::time::Duration;
 ///   rooflens probe http://localhost:5000/predict --body cat.jpg --load steady:20 --seconds 60
 ///   rooflens probe http://localhost:5000/predict --data photos/ --draw random --load poisson:20
 ///   rooflens probe tract:resnet50.onnx --load closed:1
+///   rooflens probe http://new:8000/predict --against http://old:8000/predict --rounds 5 --load poisson:50
 ///
 /// Exit codes: 0 VALID, and --slo met where given; 1 measured, but with another verdict or --slo not
 /// met; 2 could not measure.
@@ -81,6 +83,8 @@ pub(in crate::cli) struct Args {
     batch: Vec<i64>,
     #[command(flatten)]
     judgement: JudgementFlags,
+    #[command(flatten)]
+    rounds: rounds::Flags,
     #[command(flatten)]
     start_up: spawn::StartUpFlags,
     #[command(flatten)]
@@ -129,6 +133,9 @@ impl Args {
         // A model that cannot be counted is refused before a server is loaded.
         if let Some(path) = &self.judgement.model {
             analysed(path, asked.batches[0], &asked.sizes, false)?;
+        }
+        if self.rounds.asked() {
+            return self.several(&asked);
         }
         let stop = interruptible()?;
         let (mut folder, mut started) = (None, None);

@@ -16,7 +16,8 @@ pub fn assessment(a: &Assessment, folder: &Path) -> String {
         closed_loop(one, &mut out);
     }
     let folder = folder.display().to_string();
-    let _ = writeln!(out, "\nreport in {}/", crate::text::shown(&folder));
+    let folder = crate::text::shown(&folder);
+    let _ = writeln!(out, "\nreport in {folder}/\nopen {folder}/report.html");
     out
 }
 

@@ -55,6 +55,11 @@ impl Share {
         }
     }
 
+    /// What remains, as `part` of `of`.
+    pub fn fraction(self) -> (u64, u64) {
+        (self.part, self.of)
+    }
+
     /// How many of `nominal` products are spared: rounded up, so that what remains is a lower bound.
     pub fn spared(self, nominal: u64) -> u64 {
         let wide = u128::from(nominal) * u128::from(self.of - self.part.min(self.of));

@@ -15,9 +15,6 @@ use crate::ir::{Graph, Model, ValueId};
 use crate::ops::Status;
 use std::collections::BTreeMap;
 
-/// Version of the JSON form, in its `schema` field.
-const SCHEMA: &str = "rooflens.analysis/1";
-
 impl ModelReport {
     /// Analyses `model` at `bindings`; symbols without a value are set to one and listed.
     pub fn new(model: &Model, file: &str, bindings: &Bindings) -> Result<Self, ReportError> {
@@ -59,7 +56,7 @@ impl ModelReport {
         }
         let named = all.iter().map(|(k, v)| (k.to_string(), u64::try_from(*v).unwrap_or(u64::MAX)));
         Ok(Self {
-            schema: SCHEMA.to_owned(),
+            schema: super::model::ANALYSIS.to_owned(),
             model: ModelInfo::of(model, file, batch, inputs),
             bindings: named.collect(),
             formulas,

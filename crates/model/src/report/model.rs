@@ -8,6 +8,9 @@ use crate::ops::{Class, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Version of the JSON form, in its `schema` field.
+pub const ANALYSIS: &str = "rooflens.analysis/1";
+
 /// Why numbers cannot be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

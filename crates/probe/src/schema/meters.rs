@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Name of the reading that is the energy of an inference, all of it.
+pub const ENERGY: &str = "energy per inference";
+
 /// A reading beside the load, joined to the window of the run.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

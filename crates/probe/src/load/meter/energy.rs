@@ -2,7 +2,7 @@
 
 use super::carbon::Grid;
 use super::{Log, unmeasured};
-use crate::schema::{MeterPart, MeterRole, MeterUnit};
+use crate::schema::{ENERGY, MeterPart, MeterRole, MeterUnit};
 use std::ops::Range;
 
 /// What energy is asked about.
@@ -21,7 +21,7 @@ pub struct Asked {
 /// Error of a counter's edges: it moves in steps of about this many seconds.
 const STEP: f64 = 0.1;
 
-const NAMES: [&str; 3] = ["energy per inference", "active energy", "carbon per inference"];
+const NAMES: [&str; 3] = [ENERGY, "active energy", "carbon per inference"];
 const UNITS: [MeterUnit; 3] = [MeterUnit::Joules, MeterUnit::Joules, MeterUnit::Carbon];
 
 /// Meters of energy and carbon an inference.
