@@ -275,8 +275,8 @@ fn a_sender_that_waits_moves_nothing_where_the_target_says_when_it_ended() {
     for i in 0..10_000u64 {
         let due = i * 1_000_000;
         record.began(due);
-        let sample = Sample { due, began: due, sent: due, ended: due + 3_000_000 };
-        record.ended(due + 3_000_000, sample, None);
+        let sample = Sample { due, began: due, sent: due, ended: due + 900_000 };
+        record.ended(due + 900_000, sample, None);
     }
     let health = [Health { wall: 10.0, cpu: 1.0, waited: 15.0 }];
     for (own_clock, open, limited) in
