@@ -105,6 +105,35 @@ pub(super) mod tests {
     use super::*;
     use std::io::Write;
 
+    /// The bytes that a text in base 64 stands for.
+    pub(in super::super) fn base64(text: &str) -> Vec<u8> {
+        let value = |c: u8| match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' => 62,
+            _ => 63,
+        };
+        let mut out = Vec::new();
+        let digits: Vec<u8> = text.bytes().filter(|c| *c != b'=').collect();
+        for four in digits.chunks(4) {
+            let all = four.iter().fold(0_u32, |n, c| n << 6 | u32::from(value(*c)));
+            let all = all << (6 * (4 - four.len()));
+            out.extend_from_slice(&all.to_be_bytes()[1..four.len()]);
+        }
+        out
+    }
+
+    /// The cases of a packed fixture.
+    pub(in super::super) fn cases(packed: &[u8]) -> Vec<serde_json::Value> {
+        serde_json::from_reader(flate2::read::GzDecoder::new(packed)).unwrap()
+    }
+
+    /// The bytes of a text whose characters stand for one each.
+    pub(in super::super) fn latin(text: &str) -> Vec<u8> {
+        text.chars().map(|c| u8::try_from(c).unwrap()).collect()
+    }
+
     /// An archive with these files, stored or packed.
     pub(in super::super) fn archive(files: &[(&str, &[u8])], packed: bool) -> Bytes {
         let mut output = Vec::new();

@@ -272,6 +272,14 @@ fn may_end(op: &str) -> bool {
 
 /// Nodes that nobody reads and that make something of the inputs.
 fn loose_ends(names: &Names<'_>) -> Vec<(String, Source)> {
+    let any = names.body.nodes.iter().any(|n| fed_by(&n.def.op));
+    let ends = ends(names, any);
+    // Of random numbers, say, which depend on no more than the sizes of an input.
+    if any && ends.is_empty() { self::ends(names, false) } else { ends }
+}
+
+/// What no node reads and, where `inputs` are needed, depends on one.
+fn ends(names: &Names<'_>, inputs: bool) -> Vec<(String, Source)> {
     let body = names.body;
     let mut read = vec![false; body.nodes.len()];
     for node in &body.nodes {
@@ -282,11 +290,10 @@ fn loose_ends(names: &Names<'_>) -> Vec<(String, Source)> {
         }
     }
     let (fed, framed) = (depending(body, fed_by), depending(body, |op| op == "Enter"));
-    let any = body.nodes.iter().any(|n| fed_by(&n.def.op));
     let mut ends = Vec::new();
     for (at, node) in body.nodes.iter().enumerate() {
         let pivot = flow::pivot(body, number(at)) || node.def.name.starts_with("gradients");
-        if read[at] || !may_end(&node.def.op) || framed[at] || pivot || (any && !fed[at]) {
+        if read[at] || !may_end(&node.def.op) || framed[at] || pivot || (inputs && !fed[at]) {
             continue;
         }
         let source = Source::Node(number(at), 0);

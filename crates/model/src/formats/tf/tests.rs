@@ -4,6 +4,7 @@
 use super::text;
 use crate::analysis::{Analysis, analyze};
 use crate::dim::Bindings;
+use crate::formats::zip::tests::{cases, latin};
 use crate::formats::{LoadError, LoadErrorKind, Wanted, load_bytes_for};
 use crate::ir::Model;
 
@@ -554,5 +555,25 @@ fn other_formats_are_not_taken() {
         [&b"\x08\x07\x12\x07pytorch"[..], b"\x0a\x07network", b"layer { }", b"{\"a\": 1}", b""]
     {
         assert_eq!(super::kind(file), None);
+    }
+}
+
+/// `tests/fixtures/tf_models.py` made these, and has the shapes from `TensorFlow` 2.21 at run time.
+#[test]
+fn outputs_are_those_of_the_framework() {
+    let cases = cases(include_bytes!("../../../../../tests/fixtures/tf.json.gz"));
+    assert!(cases.len() > 300);
+    for (i, case) in cases.iter().enumerate() {
+        let graph = latin(case["graph"].as_str().unwrap());
+        let model = load_bytes_for(&graph.into(), &Wanted::default()).unwrap();
+        let analysis = analyze(&model, &Bindings::new());
+        assert!(analysis.coverage.is_full(), "{i} {case}: {:?}", analysis.diagnostics);
+        let outputs = model.graph.outputs.iter().map(|id| &analysis.values[id.index()]);
+        let mut outputs: Vec<String> = outputs.map(ToString::to_string).collect();
+        let due = case["outputs"].as_array().unwrap().iter();
+        let mut due: Vec<&str> = due.map(|output| output.as_str().unwrap()).collect();
+        outputs.sort_unstable();
+        due.sort_unstable();
+        assert_eq!(outputs, due, "{i} {}", case["name"]);
     }
 }

@@ -5,6 +5,7 @@ mod write;
 
 use crate::analysis::{Analysis, analyze};
 use crate::dim::Bindings;
+use crate::formats::zip::tests::base64;
 use crate::formats::{LoadError, Wanted, load_bytes, load_bytes_for};
 use crate::ir::Model;
 use write::{BOOL, F32, Field, Fields, I8, I32, Net, RESOURCE, byte, float, int, ints, text};
@@ -311,24 +312,6 @@ fn halves_and_early_codes_are_read() {
     assert_eq!(analysis.weight_bytes.as_const(), Some(40));
 }
 
-fn decoded(base64: &str) -> Vec<u8> {
-    let value = |c: u8| match c {
-        b'A'..=b'Z' => c - b'A',
-        b'a'..=b'z' => c - b'a' + 26,
-        b'0'..=b'9' => c - b'0' + 52,
-        b'+' => 62,
-        _ => 63,
-    };
-    let mut out = Vec::new();
-    let digits: Vec<u8> = base64.bytes().filter(|c| *c != b'=').collect();
-    for four in digits.chunks(4) {
-        let all = four.iter().fold(0_u32, |n, c| n << 6 | u32::from(value(*c)));
-        let all = all << (6 * (4 - four.len()));
-        out.extend_from_slice(&all.to_be_bytes()[1..four.len()]);
-    }
-    out
-}
-
 /// `tests/fixtures/tflite_models.py` made these, and has the shapes from the interpreter of `TFLite` 2.3.
 #[test]
 fn outputs_are_those_of_the_interpreter() {
@@ -336,7 +319,7 @@ fn outputs_are_those_of_the_interpreter() {
     let cases: Vec<serde_json::Value> = serde_json::from_str(cases).unwrap();
     assert_eq!(cases.len(), 236);
     for (i, case) in cases.iter().enumerate() {
-        let model = load_bytes(&decoded(case["file"].as_str().unwrap()).into()).unwrap();
+        let model = load_bytes(&base64(case["file"].as_str().unwrap()).into()).unwrap();
         let analysis = analyze(&model, &Bindings::new());
         assert!(analysis.coverage.is_full(), "{i} {case}: {:?}", analysis.diagnostics);
         let outputs = model.graph.outputs.iter().map(|id| &analysis.values[id.index()]);

@@ -86,7 +86,7 @@ pub(super) const ROWS: &[Row] = &[
     by("NotEqual", "Equal, Not", not_equal),
     by("OnesLike", "ConstantOfShape", |c| c.filled(1)),
     by("Polygamma", "rooflens.Elementwise", transcendental),
-    by("PopulationCount", "rooflens.Elementwise", |c| c.each(1, 0, 0)),
+    by("PopulationCount", "rooflens.Elementwise, Cast", population),
     same("Pow", "Pow"),
     by("QuantizeAndDequantizeV2", "rooflens.Elementwise", fake),
     by("QuantizeAndDequantizeV3", "rooflens.Elementwise", fake),
@@ -101,7 +101,7 @@ pub(super) const ROWS: &[Row] = &[
     same("Rint", "Round"),
     same("Round", "Round"),
     by("Rsqrt", "Sqrt, Reciprocal", rsqrt),
-    same("Select", "Where"),
+    by("Select", "Where", select),
     same("SelectV2", "Where"),
     same("Selu", "Selu"),
     same("Sigmoid", "Sigmoid"),
@@ -264,4 +264,28 @@ fn squared_difference(call: &mut Call<'_, '_, '_>) -> Lowered {
     let (all, rank) = (call.all()?, call.widest());
     let difference = call.put("difference", Op::onnx("Sub"), &all)?;
     Ok(vec![Val::here(call.end(Op::onnx("Mul"), &[difference, difference])?).ranked(rank)])
+}
+
+/// The number of bits that are set, which fits into a byte.
+fn population(call: &mut Call<'_, '_, '_>) -> Lowered {
+    let made = call.each(1, 0, 0)?;
+    let Some(made) = made.first() else { return call.foreign() };
+    let id = call.cx.id(made)?;
+    let id = call.put("narrow", cast(DType::U8), &[id])?;
+    Ok(vec![Val::here(id).ranked(made.rank).typed(Some(DType::U8))])
+}
+
+/// A condition with one axis is one of the first axis.
+fn select(call: &mut Call<'_, '_, '_>) -> Lowered {
+    let (mut condition, a, b) = (call.x(0)?, call.x(1)?, call.x(2)?);
+    let rank = call.val(1).rank;
+    if call.val(0).rank == Some(1)
+        && let Some(rank) = rank.filter(|rank| *rank > 1)
+    {
+        let axes: Vec<i64> = (1..rank).filter_map(|axis| i64::try_from(axis).ok()).collect();
+        let axes = call.cx.draft.ints(&axes)?;
+        condition = call.put("condition", Op::onnx("Unsqueeze"), &[condition, axes])?;
+    }
+    let id = call.end(Op::onnx("Where"), &[condition, a, b])?;
+    Ok(vec![Val::here(id).ranked(rank)])
 }

@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
     by("TensorListConcatV2", "ConcatFromSequence", |c| c.joined(0, false)),
     by("TensorListElementShape", "its input", foreign),
     by("TensorListFromTensor", "SplitToSequence", |c| c.split(0)),
-    by("TensorListGather", "ConcatFromSequence", |c| c.joined(0, true)),
+    by("TensorListGather", "ConcatFromSequence, Gather", gathered),
     by("TensorListGetItem", "SequenceAt", |c| c.element(0, 1)),
     by("TensorListLength", "SequenceLength", |c| c.length(0)),
     by("TensorListPopBack", "SequenceAt, SequenceErase", pop),
@@ -80,6 +80,14 @@ impl Call<'_, '_, '_> {
         }
         self.end(op, &[count])
     }
+}
+
+/// Those of some places, stacked.
+fn gathered(call: &mut Call<'_, '_, '_>) -> Lowered {
+    let (list, places) = (call.x(0)?, call.x(1)?);
+    let op = Op::onnx("ConcatFromSequence").with("axis", 0_i64).with("new_axis", true);
+    let all = call.put("all", op, &[list])?;
+    call.one(Op::onnx("Gather").with("axis", 0_i64), &[all, places])
 }
 
 fn empty(call: &mut Call<'_, '_, '_>) -> Lowered {

@@ -57,7 +57,25 @@ fn bit_cast(call: &mut Call<'_, '_, '_>) -> Lowered {
     let x = call.x(0)?;
     let Some(to) = call.def.dtype("type") else { return call.foreign() };
     let op = Op::onnx("BitCast").with("to", i64::from(to.onnx()));
-    Ok(vec![Val::here(call.end(op, &[x])?).typed(Some(to))])
+    let from = call.val(0).dtype.unwrap_or(to);
+    let (wide, narrow) = (from.bits().max(to.bits()), from.bits().min(to.bits()));
+    if wide == narrow || narrow == 0 {
+        return Ok(vec![Val::here(call.end(op, &[x])?).typed(Some(to))]);
+    }
+    // The parts of a number are a last axis.
+    let cast = call.put("bits", op, &[x])?;
+    let rank = call.val(0).rank;
+    let (shape, rank) = if from.bits() == wide {
+        let whole = call.put("shape", Op::onnx("Shape"), &[x])?;
+        let parts = call.cx.draft.ints(&[i64::try_from(wide / narrow).unwrap_or(1)])?;
+        let op = Op::onnx("Concat").with("axis", 0_i64);
+        (call.put("sizes", op, &[whole, parts])?, rank.map(|rank| rank + 1))
+    } else {
+        let op = Op::onnx("Shape").with("end", -1_i64);
+        (call.put("shape", op, &[x])?, rank.map(|rank| rank.saturating_sub(1)))
+    };
+    let id = call.end(Op::own("View"), &[cast, shape])?;
+    Ok(vec![Val::here(id).ranked(rank).typed(Some(to))])
 }
 
 fn join(call: &mut Call<'_, '_, '_>, axis: usize) -> Lowered {

@@ -4,7 +4,7 @@ use super::{Call, Lowered, Row, by};
 use crate::formats::LoadError;
 use crate::formats::draft::Op;
 use crate::formats::tf::value::Val;
-use crate::ir::ValueId;
+use crate::ir::{DType, ValueId};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
@@ -51,6 +51,10 @@ fn batched(call: &mut Call<'_, '_, '_>) -> Lowered {
     }
     if b {
         y = call.put("y", turned(ranks.1.unwrap_or(2)), &[y])?;
+    }
+    let whole = |port: usize| call.val(port).dtype.is_some_and(|d| d.is_integer() && d.bits() == 8);
+    if whole(0) && whole(1) && call.def.dtype("Tout") == Some(DType::I32) {
+        return call.one(Op::onnx("MatMulInteger"), &[x, y]);
     }
     call.one(Op::onnx("MatMul"), &[x, y])
 }

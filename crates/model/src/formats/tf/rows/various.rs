@@ -178,10 +178,22 @@ fn evenly(call: &mut Call<'_, '_, '_>) -> Lowered {
 
 fn unique(call: &mut Call<'_, '_, '_>) -> Lowered {
     let x = call.x(0)?;
-    let op = Op::onnx("Unique").with("sorted", 0_i64);
+    let mut op = Op::onnx("Unique").with("sorted", 0_i64);
+    let mut rank = Some(1);
+    if call.inputs.len() > 1 {
+        let axes = call.val(1).ints().map(|axes| axes.to_vec());
+        match axes.as_deref() {
+            Some([]) => {}
+            Some([axis]) => {
+                op = op.with("axis", *axis);
+                rank = call.val(0).rank;
+            }
+            _ => return call.foreign(),
+        }
+    }
     let made = call.cx.draft.many(&call.def.name, op, &[Some(x)], 4)?;
     let kind = call.def.dtype("out_idx").unwrap_or(DType::I32);
-    let mut found = vec![Val::here(made[0]).ranked(1).typed(call.val(0).dtype)];
+    let mut found = vec![Val::here(made[0]).ranked(rank).typed(call.val(0).dtype)];
     for id in made.into_iter().skip(2) {
         let id = if kind == DType::I64 { id } else { call.put("index", cast(kind), &[id])? };
         found.push(Val::here(id).ranked(1).typed(Some(kind)));
