@@ -12,7 +12,7 @@ use crate::render::{json, markdown, text};
 pub(super) struct Args {
     /// Only operators whose name or domain contains this, ignoring case.
     filter: Option<String>,
-    /// List the operators of another format and what each is translated to: tf, keras, tflite, …
+    /// List the operators of another format and what each is translated to: tf, keras, tflite, aten, caffe
     #[arg(long, value_name = "FORMAT")]
     domain: Option<String>,
     /// Output format.

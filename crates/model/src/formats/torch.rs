@@ -52,8 +52,21 @@ pub(super) fn operators() -> Vec<(&'static str, &'static str)> {
     aten::operators()
 }
 
+/// The stack of the thread that reads: programs nest as deep as they may, also where the caller's stack is small.
+const STACK: usize = 32 << 20;
+
 /// Reads a model.
 pub(super) fn read(place: &Place, wanted: &Wanted<'_>) -> Result<Model, LoadError> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        match thread.spawn_scoped(scope, || parsed(place, wanted)) {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => parsed(place, wanted),
+        }
+    })
+}
+
+fn parsed(place: &Place, wanted: &Wanted<'_>) -> Result<Model, LoadError> {
     let Some(bytes) = place.bytes() else { return Err(LoadErrorKind::Directory.into()) };
     if !super::zip::begins(bytes) {
         let what = weights::bare(bytes)?;
@@ -313,6 +326,17 @@ fn collect(
                 collect(site, &inner, &format!("{name}.{attribute}"), found, depth + 1)?;
             }
         }
+        Value::Absent(why) => site.missing(name, why),
+        Value::Pieces(pieces) => match pieces.most {
+            Some(most) => {
+                let made = aten::pieces(site, pieces, most).map_err(|fault| fault.at(name))?;
+                for (at, piece) in made.into_iter().enumerate() {
+                    let value = Value::Tensor(piece);
+                    collect(site, &value, &format!("{name}.{at}"), found, depth + 1)?;
+                }
+            }
+            None => site.missing(name, "it is a list whose length follows from sizes"),
+        },
         Value::Stored(_) => {
             let present = site.present(value.clone()).map_err(|fault| fault.at(name))?;
             collect(site, &present, name, found, depth + 1)?;

@@ -14,6 +14,7 @@ mod quantized;
 mod recurrent;
 mod reduction;
 mod shape;
+mod spectral;
 
 use super::super::draft::Op;
 use super::site::Site;
@@ -173,6 +174,13 @@ struct Row {
     /// What it becomes.
     becomes: &'static str,
     how: How,
+    /// Whether that is other work than its own, about as much of it.
+    near: bool,
+}
+
+/// The row of an operator that is counted as others that are about as much work.
+const fn near(row: Row) -> Row {
+    Row { near: true, ..row }
 }
 
 const fn own(
@@ -180,27 +188,27 @@ const fn own(
     becomes: &'static str,
     how: fn(&mut Site<'_, '_>, &Args) -> Lowered<Value>,
 ) -> Row {
-    Row { name, becomes, how: How::Own(how) }
+    Row { name, becomes, how: How::Own(how), near: false }
 }
 
 const fn each(name: &'static str, becomes: &'static str) -> Row {
-    Row { name, becomes, how: How::Each(becomes) }
+    Row { name, becomes, how: How::Each(becomes), near: false }
 }
 
 const fn float(name: &'static str, becomes: &'static str) -> Row {
-    Row { name, becomes, how: How::Float(becomes) }
+    Row { name, becomes, how: How::Float(becomes), near: false }
 }
 
 const fn two(name: &'static str, becomes: &'static str) -> Row {
-    Row { name, becomes, how: How::Two(becomes) }
+    Row { name, becomes, how: How::Two(becomes), near: false }
 }
 
 const fn compare(name: &'static str, becomes: &'static str) -> Row {
-    Row { name, becomes, how: How::Compare(becomes) }
+    Row { name, becomes, how: How::Compare(becomes), near: false }
 }
 
 const fn same(name: &'static str) -> Row {
-    Row { name, becomes: "its input", how: How::Same }
+    Row { name, becomes: "its input", how: How::Same, near: false }
 }
 
 static ROWS: &[&[Row]] = &[
@@ -217,6 +225,7 @@ static ROWS: &[&[Row]] = &[
     recurrent::ROWS,
     reduction::ROWS,
     shape::ROWS,
+    spectral::ROWS,
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Row>> =
@@ -256,10 +265,16 @@ pub(super) fn known(
     arguments: &Args,
 ) -> Lowered<Option<Value>> {
     let Some((row, in_place)) = row(name) else { return Ok(None) };
+    let apart = movement::apart(site, arguments)?;
+    let arguments = apart.as_ref().unwrap_or(arguments);
     let outer = std::mem::replace(&mut site.state.label, name.trim_matches('_').into());
     let made = lower(site, row, arguments);
     site.state.label = outer;
     let made = made?;
+    if row.near {
+        let message = format!("is counted as {}, which is about as much work", row.becomes);
+        site.note(Severity::Assumption, &format!("`{}`", row.name), &message);
+    }
     if in_place
         && let (Value::Tensor(made), Some(Value::Tensor(target))) =
             (&made, arguments.get(0, "self"))

@@ -71,7 +71,9 @@ pub(super) fn read(files: &Files, path: &str, limits: &mut Limits) -> Result<Rea
         }
         let Some(name) = argument.name() else { continue };
         let value = run.value(name).cloned();
-        if let Some(Value::Tensor(tensor) | Value::Number(tensor, _)) = value {
+        if let Some(Value::Absent(why)) = value {
+            site.missing(name, why);
+        } else if let Some(Value::Tensor(tensor) | Value::Number(tensor, _)) = value {
             let id = site.id(&tensor).map_err(|fault| fault.at(name))?;
             if !outputs.iter().any(|(known, _)| *known == id) {
                 outputs.push((id, name.to_owned()));

@@ -23,6 +23,8 @@ pub(super) fn of(site: &mut Site<'_, '_>, name: &str, given: &[Value]) -> Lowere
     match given {
         [a] => one(site, name, a),
         [a, b] if is_number(a) && is_number(b) => two(site, name, a, b),
+        // Of tensors, it is asked for each element.
+        [Value::Tensor(_), _] | [_, Value::Tensor(_)] => Ok(None),
         [a, b] if matches!(name, "eq" | "ne") => {
             Ok(equal(a, b).map(|same| Value::Bool(same == (name == "eq"))))
         }

@@ -481,6 +481,10 @@ impl<'f> Script<'f> {
             let part = |name: &str| object.get(name).unwrap_or(Value::None);
             return Ok(Value::tuple(vec![part("weight"), part("bias")]));
         }
+        if matches!(method, "__init__" | "__enter__" | "__exit__") {
+            // Of a class that only says whether gradients are kept.
+            return Ok(Value::None);
+        }
         unable(format!("`{}` has no method `{method}`", object.class))
     }
 
@@ -535,6 +539,9 @@ impl<'f> Script<'f> {
         if path.starts_with("__torch__.") {
             if let Some(function) = self.function(path)? {
                 return self.call(site, &function, arguments);
+            }
+            if let Some(class) = path.strip_suffix(".__new__") {
+                return Ok(Value::Object(Rc::new(Object::new(class))));
             }
             return self.construct(site, path, arguments);
         }

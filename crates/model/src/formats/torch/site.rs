@@ -421,6 +421,11 @@ impl Site<'_, '_> {
         }
     }
 
+    /// Says that an output of the model is not among those of the graph.
+    pub(super) fn missing(&mut self, output: &str, why: &str) {
+        self.note(Severity::Incomplete, output, &format!("an output is not counted: {why}"));
+    }
+
     /// A node of an operator that is not understood.
     pub(super) fn foreign(
         &mut self,

@@ -4,7 +4,7 @@ use super::pickle::{Part, read};
 use super::source::{Expr, Statement, parse};
 use crate::analysis::analyze;
 use crate::dim::Bindings;
-use crate::formats::zip::tests::archive;
+use crate::formats::zip::tests::{archive, cases, latin};
 use crate::formats::{Given, LoadError, Wanted, load_bytes_for};
 use crate::ir::Model;
 
@@ -92,6 +92,22 @@ fn what_is_static_is_decided_and_the_rest_becomes_a_graph() {
 }
 
 #[test]
+fn objects_of_classes_are_made_and_used() {
+    let pair = "class Pair:\n  a : Tensor\n  def __init__(self: __torch__.net.Pair,\n    a: Tensor) -> NoneType:\n    self.a = a\n    return None\n";
+    let body = "pair = __torch__.net.Pair.__new__(__torch__.net.Pair)\n_0 = (pair).__init__(x, )\nreturn torch.relu(pair.a)";
+    let model = loaded(&format!("{pair}{}", with_body(body)), &module(), 1).unwrap();
+    let ops: Vec<&str> = model.graph.nodes.iter().map(|node| &*node.op_type).collect();
+    assert_eq!(ops, ["Relu"]);
+}
+
+#[test]
+fn tensors_are_equal_element_by_element() {
+    let body = "return torch.where(torch.eq(x, torch.neg(x)), x, torch.relu(x))";
+    let model = loaded(&with_body(body), &module(), 1).unwrap();
+    assert!(model.graph.nodes.iter().any(|node| &*node.op_type == "Equal"));
+}
+
+#[test]
 fn an_input_without_a_shape_is_asked_for() {
     let error = loaded(SOURCE, &module(), 0).unwrap_err().to_string();
     assert!(error.contains("states no shape for its input `x`"), "{error}");
@@ -173,8 +189,8 @@ fn what_nests_too_deep_is_refused() {
 #[test]
 fn calls_without_end_are_refused() {
     let source = with_body("return (self).forward(x, )");
-    // As much stack as the first thread of a program has.
-    let thread = std::thread::Builder::new().stack_size(8 << 20);
+    // On a thread with as little stack as this one has.
+    let thread = std::thread::Builder::new().stack_size(1 << 20);
     let error = thread.spawn(move || refused(&source, &module())).unwrap().join().unwrap();
     assert!(error.contains("nest too deep"), "{error}");
     let error = refused(&with_body("while True:\n  pass\nreturn x"), &module());
@@ -211,5 +227,42 @@ fn errors_of_a_source_name_its_line() {
         let error = parse(source.as_bytes()).unwrap_err().to_string();
         let place = format!("line {line} of a source");
         assert!(error.contains(&place) && error.contains(why), "{source}: {error}");
+    }
+}
+
+/// `tests/fixtures/torch_models.py` made these, and has what torch 2.9 makes of them at run time.
+#[test]
+fn outputs_are_those_of_torch() {
+    let cases = cases(include_bytes!("../../../../../tests/fixtures/torch.json.gz"));
+    assert!(cases.len() > 300);
+    for case in &cases {
+        let name = &case["name"];
+        let files = case["files"].as_object().unwrap().iter();
+        let files: Vec<(&String, Vec<u8>)> =
+            files.map(|(path, text)| (path, latin(text.as_str().unwrap()))).collect();
+        let files: Vec<(&str, &[u8])> =
+            files.iter().map(|(path, bytes)| (path.as_str(), &bytes[..])).collect();
+        let sizes: Vec<Vec<u64>> = serde_json::from_value(case["inputs"].clone()).unwrap();
+        let ranks: Vec<usize> = sizes.iter().map(Vec::len).collect();
+        let given = Given { first: ranks.len(), ranks: &ranks, ..Given::default() };
+        let wanted = Wanted { given, ..Wanted::default() };
+        let model = load_bytes_for(&archive(&files, false), &wanted)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut bindings = Bindings::new();
+        for (id, sizes) in model.graph.inputs.iter().zip(&sizes) {
+            for (axis, size) in sizes.iter().enumerate() {
+                let symbol = format!("{}.{axis}", model.graph.value(*id).name);
+                bindings.insert(symbol.as_str().into(), (*size).try_into().unwrap());
+            }
+        }
+        let analysis = analyze(&model, &bindings);
+        assert!(analysis.coverage.is_full(), "{name}: {:?}", analysis.diagnostics);
+        let outputs = model.graph.outputs.iter().map(|id| &analysis.values[id.index()]);
+        let outputs: Vec<String> = outputs.map(ToString::to_string).collect();
+        let due: Vec<String> = serde_json::from_value(case["outputs"].clone()).unwrap();
+        assert_eq!(outputs, due, "{name}");
+        if let Some(macs) = case["macs"].as_u64() {
+            assert_eq!(analysis.totals.macs.to_string(), macs.to_string(), "{name}");
+        }
     }
 }

@@ -267,6 +267,8 @@ pub(super) struct Pieces {
     pub(super) axis: i64,
     /// How long a piece is; none where each is one element without the axis.
     pub(super) size: Option<Value>,
+    /// How many there are, as long as each has an element.
+    pub(super) most: Option<usize>,
 }
 
 impl Value {

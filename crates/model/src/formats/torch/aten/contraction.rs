@@ -4,7 +4,7 @@ use super::super::super::draft::Op;
 use super::super::site::Site;
 use super::super::value::{Lowered, Tensor, Value, unable};
 use super::operands::{with, with_number};
-use super::{Args, Row, own};
+use super::{Args, Row, near, own};
 use crate::ir::DType;
 
 #[rustfmt::skip]
@@ -14,7 +14,7 @@ pub(super) const ROWS: &[Row] = &[
     own("conv_transpose1d", "ConvTranspose", conv_transpose::<1>), own("conv_transpose2d", "ConvTranspose", conv_transpose::<2>), own("conv_transpose3d", "ConvTranspose", conv_transpose::<3>),
     own("linear", "Gemm, MatMul, Add", linear), own("matmul", "MatMul", matmul), own("mm", "MatMul", matmul), own("bmm", "MatMul", matmul), own("mv", "MatMul", matmul), own("dot", "MatMul", matmul), own("vdot", "MatMul", matmul), own("linalg_vecdot", "Mul, ReduceSum", vecdot), own("inner", "MatMul", inner), own("outer", "Mul", outer), own("ger", "Mul", outer),
     own("addmm", "Gemm", addmm), own("_addmm_activation", "Gemm, Relu", addmm_activation), own("addmv", "MatMul, Add", added), own("baddbmm", "MatMul, Add", added), own("addbmm", "MatMul, ReduceSum, Add", addbmm), own("addr", "Mul, Add", addr),
-    own("chain_matmul", "MatMul", chain), own("linalg_multi_dot", "MatMul", chain), own("linalg_matmul", "MatMul", matmul), own("einsum", "Einsum", einsum), own("tensordot", "Einsum", tensordot), own("bilinear", "Mul, ReduceSum", bilinear), own("cdist", "Sub, Mul, ReduceSum, Sqrt", distance), own("_cdist_forward", "Sub, Mul, ReduceSum, Sqrt", distance),
+    near(own("chain_matmul", "MatMul", chain)), near(own("linalg_multi_dot", "MatMul", chain)), own("linalg_matmul", "MatMul", matmul), own("einsum", "Einsum", einsum), own("tensordot", "Einsum", tensordot), near(own("bilinear", "Mul, ReduceSum", bilinear)), own("cdist", "Sub, Mul, ReduceSum, Sqrt", distance), own("_cdist_forward", "Sub, Mul, ReduceSum, Sqrt", distance),
     own("_scaled_mm", "MatMul", scaled_mm), own("_int_mm", "MatMulInteger", int_mm), own("_weight_int8pack_mm", "MatMul, Mul", int8_mm),
     own("det", "Det", det), own("linalg_det", "Det", det), own("inverse", "Inverse", inverse), own("linalg_inv", "Inverse", inverse),
 ];
@@ -207,7 +207,7 @@ fn matmul(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 }
 
 fn vecdot(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
-    let made = with(site, "Mul", &arguments.x()?, &second(arguments)?)?;
+    let made = with(site, "Mul", &arguments.x()?, &arguments.tensor(1, "y")?)?;
     let axes = site.ints(&[arguments.int(2, "dim", -1)?])?;
     let op = Op::onnx("ReduceSum").with("keepdims", 0_i64);
     let sum = site.emit(op, &[Some(&made), Some(&axes)])?;
@@ -216,6 +216,9 @@ fn vecdot(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 
 fn inner(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let (a, b) = (arguments.x()?, second(arguments)?);
+    if a.rank() == Some(0) || b.rank() == Some(0) {
+        return tensor(with(site, "Mul", &a, &b)?);
+    }
     let b = if b.rank() == Some(2) { site.transpose(&b, &[1, 0])? } else { b };
     tensor(product(site, &a, &b)?)
 }

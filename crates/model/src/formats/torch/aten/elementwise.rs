@@ -6,7 +6,7 @@ use super::super::value::{Lowered, Tensor, Value};
 use super::operands::{
     binary, both, dtype_of, floating, operand, pair, pair_of, promoted, wider, with, with_number,
 };
-use super::{Args, Row, compare, each, float, own, same, single, two};
+use super::{Args, Row, compare, each, float, near, own, same, single, two};
 use crate::ir::DType;
 
 #[rustfmt::skip]
@@ -19,9 +19,9 @@ pub(super) const ROWS: &[Row] = &[
     own("special_expit", "Sigmoid", sigmoid), own("special_erf", "Erf", erf),
     own("add", "Add, Mul", add), own("sub", "Sub, Mul", subtract), own("subtract", "Sub, Mul", subtract), own("rsub", "Sub", reversed), own("__radd__", "Add", add),
     two("mul", "Mul"), two("multiply", "Mul"), own("div", "Div, Floor", divide), own("divide", "Div, Floor", divide), own("true_divide", "Div", divide), own("floor_divide", "Div, Floor", floor_divide),
-    own("pow", "Pow, Mul", power), own("float_power", "Pow", power), two("maximum", "Max"), two("minimum", "Min"), two("fmax", "Max"), two("fmin", "Min"), two("fmod", "Mod"), two("remainder", "Mod"),
+    own("pow", "Pow, Mul", power), own("float_power", "Pow", float_power), two("maximum", "Max"), two("minimum", "Min"), two("fmax", "Max"), two("fmin", "Min"), two("fmod", "Mod"), two("remainder", "Mod"),
     compare("eq", "Equal"), own("ne", "Equal, Not", not_equal), own("not_equal", "Equal, Not", not_equal), compare("lt", "Less"), compare("less", "Less"), compare("le", "LessOrEqual"), compare("less_equal", "LessOrEqual"),
-    compare("gt", "Greater"), compare("greater", "Greater"), compare("ge", "GreaterOrEqual"), compare("greater_equal", "GreaterOrEqual"), own("isclose", "Sub, Abs, Less", close),
+    compare("gt", "Greater"), compare("greater", "Greater"), compare("ge", "GreaterOrEqual"), compare("greater_equal", "GreaterOrEqual"), near(own("isclose", "Sub, Abs, Less", close)),
     compare("logical_and", "And"), compare("logical_or", "Or"), compare("logical_xor", "Xor"), own("logical_not", "Not", not),
     own("bitwise_and", "And, BitwiseAnd", and), own("bitwise_or", "Or, BitwiseOr", or), own("bitwise_xor", "Xor, BitwiseXor", xor), own("__and__", "And, BitwiseAnd", and), own("__or__", "Or, BitwiseOr", or), own("__xor__", "Xor, BitwiseXor", xor),
     two("bitwise_left_shift", "BitShift"), two("bitwise_right_shift", "BitShift"), two("__lshift__", "BitShift"), two("__rshift__", "BitShift"),
@@ -29,11 +29,11 @@ pub(super) const ROWS: &[Row] = &[
     own("leaky_relu", "LeakyRelu", leaky), own("rrelu", "LeakyRelu", leaky), own("prelu", "PRelu", prelu), own("_prelu_kernel", "PRelu", prelu), own("softplus", "Softplus", softplus), own("hardsigmoid", "HardSigmoid", hard_sigmoid), each("hardswish", "HardSwish"),
     own("gelu", "Gelu", gelu), own("silu", "Sigmoid, Mul", silu), own("clamp", "Clip", clamp), own("clip", "Clip", clamp), own("clamp_min", "Clip", clamp_min), own("clamp_max", "Clip", clamp_max), own("hardtanh", "Clip", hard_tanh), own("relu6", "Clip", relu6),
     own("addcmul", "Mul, Add", addcmul), own("addcdiv", "Div, Add", addcdiv), own("rsqrt", "Sqrt, Reciprocal", rsqrt), own("square", "Mul", square), own("exp2", "Pow", exp2), own("expm1", "Exp, Sub", expm1), own("log2", "Log, Div", log2), own("log10", "Log, Div", log2), own("log1p", "Add, Log", log1p),
-    own("erfc", "Erf, Sub", erfc), float("erfinv", "Erf"), float("lgamma", "Log"), float("digamma", "Log"), own("sinc", "Sin, Div", sinc), own("logit", "Div, Log", logit), each("trunc", "Floor"), each("fix", "Floor"), own("frac", "Floor, Sub", frac),
+    own("erfc", "Erf, Sub", erfc), near(float("erfinv", "Erf")), near(float("lgamma", "Log")), near(float("digamma", "Log")), own("sinc", "Sin, Div", sinc), own("logit", "Div, Log", logit), each("trunc", "Floor"), each("fix", "Floor"), own("frac", "Floor, Sub", frac),
     own("lerp", "Sub, Mul, Add", lerp), own("atan2", "Div, Atan", atan2), own("arctan2", "Div, Atan", atan2), own("hypot", "Mul, Add, Sqrt", hypot), own("tanhshrink", "Tanh, Sub", tanh_shrink), own("hardshrink", "Shrink", shrink), own("softshrink", "Shrink", shrink), own("threshold", "Greater, Where", threshold),
-    own("log_sigmoid", "Sigmoid, Log", log_sigmoid), own("log_sigmoid_forward", "Sigmoid, Log", log_sigmoid), own("logaddexp", "Exp, Add, Log", log_add), own("logaddexp2", "Exp, Add, Log", log_add), own("xlogy", "Log, Mul", xlogy), each("nan_to_num", "Clip"), two("copysign", "Mul"), two("heaviside", "Greater"),
-    own("masked_fill", "Where", masked_fill), own("glu", "Split, Sigmoid, Mul", glu), float("signbit", "Sign"), each("deg2rad", "Mul"), each("rad2deg", "Mul"), each("conj", "Identity"), same("_conj"), same("resolve_conj"), same("resolve_neg"), each("_conj_physical", "Neg"),
-    own("real", "half of a complex number", real), own("imag", "half of a complex number", real), own("view_as_real", "a last axis of 2", as_real), own("view_as_complex", "without the last axis", as_complex), own("complex", "Concat", complex), own("polar", "Cos, Sin, Mul", complex), own("angle", "Atan", real),
+    own("log_sigmoid", "Sigmoid, Log", log_sigmoid), own("log_sigmoid_forward", "Sigmoid, Log", log_sigmoid_forward), own("logaddexp", "Exp, Add, Log", log_add), own("logaddexp2", "Exp, Add, Log", log_add), own("xlogy", "Log, Mul", xlogy), near(each("nan_to_num", "Clip")), near(two("copysign", "Mul")), near(own("heaviside", "Greater, Cast", heaviside)),
+    own("masked_fill", "Where", masked_fill), own("glu", "Split, Sigmoid, Mul", glu), own("signbit", "Less", sign_bit), own("deg2rad", "Mul", degrees), own("rad2deg", "Mul", degrees), each("conj", "Identity"), same("_conj"), same("resolve_conj"), same("resolve_neg"), each("_conj_physical", "Neg"), each("conj_physical", "Neg"),
+    own("real", "half of a complex number", real), own("imag", "half of a complex number", real), own("view_as_real", "a last axis of 2", as_real), own("view_as_complex", "without the last axis", as_complex), near(own("complex", "Concat", complex)), near(own("polar", "Cos, Sin, Mul", complex)), near(own("angle", "Atan", real)),
 ];
 
 // What most rows end with.
@@ -97,6 +97,30 @@ fn power(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
         return tensor(site.unary(Op::onnx("Sqrt"), &a)?);
     }
     tensor(with(site, "Pow", &a, &b)?)
+}
+
+fn float_power(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let (a, b) = both(site, arguments)?;
+    let (a, b) = (site.cast(&a, DType::F64)?, site.cast(&b, DType::F64)?);
+    tensor(with(site, "Pow", &a, &b)?)
+}
+
+fn heaviside(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let x = arguments.x()?;
+    let values = arguments.tensor(1, "values")?;
+    let above = binary(site, Op::onnx("Greater"), &x, &values, true)?.typed(Some(DType::Bool));
+    tensor(site.cast(&above, x.dtype().unwrap_or(DType::F32))?)
+}
+
+fn sign_bit(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let x = arguments.x()?;
+    let zero = site.scalar(0.0, x.dtype().unwrap_or(DType::F32))?;
+    tensor(binary(site, Op::onnx("Less"), &x, &zero, true)?.typed(Some(DType::Bool)))
+}
+
+fn degrees(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let x = floating(site, &arguments.x()?)?;
+    tensor(with_number(site, "Mul", &x, 1.0_f64.to_radians())?)
 }
 
 fn not_equal(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
@@ -241,6 +265,18 @@ fn clipped(
         None => Ok(None),
     };
     let (least, most) = (limit(least)?, limit(most)?);
+    let wide = |limit: &Option<Tensor>| limit.as_ref().is_some_and(|limit| limit.rank() != Some(0));
+    if wide(&least) || wide(&most) {
+        // A limit for each element.
+        let mut x = x.clone();
+        if let Some(least) = &least {
+            x = with(site, "Max", &x, least)?;
+        }
+        if let Some(most) = &most {
+            x = with(site, "Min", &x, most)?;
+        }
+        return tensor(x);
+    }
     tensor(site.emit(Op::onnx("Clip"), &[Some(x), least.as_ref(), most.as_ref()])?)
 }
 
@@ -389,6 +425,11 @@ fn log_sigmoid(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     tensor(site.unary(Op::onnx("Log"), &gate)?)
 }
 
+fn log_sigmoid_forward(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let rest = Value::Absent("what a function keeps for its gradient is read");
+    Ok(Value::tuple(vec![log_sigmoid(site, arguments)?, rest]))
+}
+
 fn log_add(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let (a, b) = both(site, arguments)?;
     let (a, b) = (site.unary(Op::onnx("Exp"), &a)?, site.unary(Op::onnx("Exp"), &b)?);
@@ -429,17 +470,17 @@ fn real(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 }
 
 /// Each number as two, along a last axis.
-fn as_real(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+pub(super) fn as_real(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let x = arguments.x()?;
     let dtype = real_type(x.dtype()).unwrap_or(DType::F32);
     let part = site.cast(&x, dtype)?;
     let part = site.unsqueeze(&part, &[-1])?;
     let made = site.emit(Op::onnx("Concat").with("axis", -1_i64), &[Some(&part), Some(&part)])?;
-    tensor(made)
+    tensor(made.typed(Some(dtype)))
 }
 
 /// Two numbers along the last axis as one.
-fn as_complex(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+pub(super) fn as_complex(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let x = arguments.x()?;
     let zero = site.int(0)?;
     let part = site.emit(Op::onnx("Gather").with("axis", -1_i64), &[Some(&x), Some(&zero)])?;

@@ -4,7 +4,7 @@ use super::super::super::draft::Op;
 use super::super::site::Site;
 use super::super::value::{Lowered, Pieces, Tensor, Value, unable};
 use super::operands::operand;
-use super::{Args, Row, own, signed};
+use super::{Args, Row, near, own, signed};
 use crate::ir::DType;
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use std::rc::Rc;
 pub(super) const ROWS: &[Row] = &[
     own("index", "Gather, or own indexing", index), own("_unsafe_index", "Gather, or own indexing", index), own("index_select", "Gather", index_select), own("gather", "GatherElements", gather), own("take_along_dim", "GatherElements", take_along), own("take", "Reshape, Gather", take), own("embedding", "Gather", embedding), own("embedding_bag", "Gather, ReduceSum", embedding_bag), own("_embedding_bag", "Gather, ReduceSum", embedding_bag), own("_embedding_bag_forward_only", "Gather, ReduceSum", embedding_bag),
     own("scatter", "ScatterElements", scatter), own("scatter_add", "ScatterElements", scatter_add), own("scatter_reduce", "ScatterElements", scatter_add), own("index_put", "a write of the update", index_put), own("_unsafe_index_put", "a write of the update", index_put), own("_index_put_impl", "a write of the update", index_put), own("index_add", "a write of the update", index_write), own("index_copy", "a write of the update", index_write), own("index_fill", "a write of the update", index_fill), own("slice_scatter", "a write of the update", scatter_slice), own("select_scatter", "a write of the update", scatter_slice), own("diagonal_scatter", "a write of the update", scatter_slice), own("as_strided_scatter", "a write of the update", scatter_slice), own("masked_scatter", "a write of the update", masked_scatter),
-    own("masked_select", "own indexing", masked_select), own("nonzero", "NonZero, Transpose", nonzero), own("argwhere", "NonZero, Transpose", nonzero), own("nonzero_numpy", "NonZero", nonzero_numpy), own("one_hot", "OneHot", one_hot), own("unique", "Unique", unique), own("_unique", "Unique", unique), own("_unique2", "Unique", unique), own("unique_dim", "Unique", unique), own("unique_consecutive", "Unique", unique), own("bincount", "Unique", bincount), own("searchsorted", "Greater, ReduceSum", bucketize), own("bucketize", "Greater, ReduceSum", bucketize), own("isin", "Equal, ReduceMax", is_in), own("_pack_padded_sequence", "its input", packed), own("_pad_packed_sequence", "its input", packed),
+    own("masked_select", "own indexing", masked_select), own("nonzero", "NonZero, Transpose", nonzero), own("argwhere", "NonZero, Transpose", nonzero), own("nonzero_numpy", "NonZero", nonzero_numpy), own("one_hot", "OneHot", one_hot), own("unique", "Unique", unique), own("_unique", "Unique", unique_two), own("_unique2", "Unique", unique), own("unique_dim", "Unique", unique_along::<1>), own("unique_consecutive", "Unique", unique_along::<3>), own("bincount", "Unique", bincount), near(own("searchsorted", "Greater, ReduceSum", bucketize)), near(own("bucketize", "Greater, ReduceSum", bucketize)), near(own("isin", "Equal, ReduceMax", is_in)), own("_pack_padded_sequence", "its input", packed), own("_pad_packed_sequence", "its input", packed),
 ];
 
 // What most rows end with.
@@ -65,19 +65,50 @@ fn index(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 
 fn index_select(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let (x, place) = (arguments.x()?, arguments.tensor(2, "index")?);
+    if x.rank() == Some(0) {
+        return tensor(x);
+    }
     let op = Op::onnx("Gather").with("axis", arguments.int(1, "dim", 0)?);
+    // A place without axes is a list of one.
+    let place = if place.rank() == Some(0) { site.unsqueeze(&place, &[0])? } else { place };
     tensor(site.emit(op, &[Some(&x), Some(&place)])?.ranked(x.rank()))
 }
 
 fn gather(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let (x, place) = (arguments.x()?, arguments.tensor(2, "index")?);
+    if x.rank() == Some(0) {
+        // Its one element as often as there are places.
+        let shape = site.shape(&place)?;
+        let made = site.emit(Op::onnx("Expand"), &[Some(&x), Some(&shape)])?;
+        return tensor(made.ranked(place.rank()));
+    }
     let op = Op::onnx("GatherElements").with("axis", arguments.int(1, "dim", 0)?);
     tensor(site.emit(op, &[Some(&x), Some(&place)])?)
 }
 
 fn take_along(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
-    let (x, place) = (arguments.x()?, arguments.tensor(1, "indices")?);
-    let op = Op::onnx("GatherElements").with("axis", arguments.int(2, "dim", 0)?);
+    let (mut x, mut place) = (arguments.x()?, arguments.tensor(1, "indices")?);
+    let mut at = 0;
+    if arguments.get(2, "dim").is_none() {
+        let flat = site.ints(&[-1])?;
+        x = site.reshape(&x, &flat)?.ranked(Some(1));
+        place = site.reshape(&place, &flat)?.ranked(Some(1));
+    } else if let Some(rank) = x.rank() {
+        // Both broadcast but along the axis.
+        at = signed(super::axis(arguments.int(2, "dim", 0)?, Some(rank))?);
+        let mut of_x = Vec::new();
+        let mut of_place = Vec::new();
+        for axis in 0..signed(rank) {
+            of_place.push(if axis == at { Value::Int(1) } else { site.size(&x, axis)? });
+            of_x.push(if axis == at { Value::Int(1) } else { site.size(&place, axis)? });
+        }
+        let (of_x, of_place) = (site.list(&of_x)?, site.list(&of_place)?);
+        x = site.emit(Op::onnx("Expand"), &[Some(&x), Some(&of_x)])?;
+        place = site.emit(Op::onnx("Expand"), &[Some(&place), Some(&of_place)])?;
+    } else {
+        return unable("the number of axes is not known");
+    }
+    let op = Op::onnx("GatherElements").with("axis", at);
     tensor(site.emit(op, &[Some(&x), Some(&place)])?)
 }
 
@@ -117,6 +148,9 @@ fn embedding_bag(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 
 fn scattered(site: &mut Site<'_, '_>, arguments: &Args, reduces: bool) -> Lowered<Value> {
     let (x, place) = (arguments.x()?, arguments.tensor(2, "index")?);
+    if x.rank() == Some(0) {
+        return tensor(x);
+    }
     let source = arguments.get(3, "src").or_else(|| arguments.get(3, "value"));
     let mut source = operand(site, source, x.dtype())?;
     if source.rank() == Some(0) {
@@ -165,6 +199,9 @@ fn index_write(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 
 fn index_fill(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let (x, place) = (arguments.x()?, arguments.tensor(2, "index")?);
+    if x.rank() == Some(0) {
+        return tensor(x);
+    }
     let op = Op::onnx("Gather").with("axis", arguments.int(1, "dim", 0)?);
     let update = site.emit(op, &[Some(&x), Some(&place)])?;
     overwritten(site, &x, &update)
@@ -176,14 +213,24 @@ fn scatter_slice(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 }
 
 fn masked_scatter(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let (x, mask) = (arguments.x()?, arguments.tensor(1, "mask")?);
     let source = arguments.tensor(2, "source")?;
-    overwritten(site, &arguments.x()?, &source)
+    let (x, _) = masked(site, &x, &mask)?;
+    overwritten(site, &x, &source)
+}
+
+/// A tensor and a mask in one shape.
+fn masked(site: &mut Site<'_, '_>, x: &Tensor, mask: &Tensor) -> Lowered<(Tensor, Tensor)> {
+    let rank = x.rank().zip(mask.rank()).map(|(a, b)| a.max(b));
+    let (of_mask, of_x) = (site.shape(mask)?, site.shape(x)?);
+    let wide = site.emit(Op::onnx("Expand"), &[Some(x), Some(&of_mask)])?.ranked(rank);
+    let mask = site.emit(Op::onnx("Expand"), &[Some(mask), Some(&of_x)])?.ranked(rank);
+    Ok((wide, mask))
 }
 
 fn masked_select(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let (x, mask) = (arguments.x()?, arguments.tensor(1, "mask")?);
-    let shape = site.shape(&x)?;
-    let mask = site.emit(Op::onnx("Expand"), &[Some(&mask), Some(&shape)])?.ranked(x.rank());
+    let (x, mask) = masked(site, &x, &mask)?;
     let made = site.emit(Op::own("Index").with("axes", vec![0]), &[Some(&x), Some(&mask)])?;
     tensor(made.ranked(Some(1)))
 }
@@ -194,14 +241,18 @@ fn found(site: &mut Site<'_, '_>, x: &Tensor) -> Lowered<Tensor> {
 }
 
 fn nonzero(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
-    let found = found(site, &arguments.x()?)?;
+    let x = arguments.x()?;
+    if x.rank() == Some(0) {
+        return unable("a number without axes has no places");
+    }
+    let found = found(site, &x)?;
     tensor(site.transpose(&found, &[1, 0])?)
 }
 
 /// The places where a condition holds, along each axis.
 pub(super) fn places(site: &mut Site<'_, '_>, condition: &Tensor) -> Lowered<Value> {
     let whole = found(site, condition)?;
-    Ok(Value::Pieces(Rc::new(Pieces { whole, axis: 0, size: None })))
+    Ok(Value::Pieces(Rc::new(Pieces { whole, axis: 0, size: None, most: None })))
 }
 
 fn nonzero_numpy(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
@@ -220,25 +271,67 @@ fn one_hot(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     tensor(made.ranked(x.rank().map(|rank| rank + 1)).typed(Some(DType::I64)))
 }
 
-fn unique(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+/// The different elements, or the different parts along an axis; then, where they are asked for by these arguments,
+/// which of them each is and how many there are.
+fn different(
+    site: &mut Site<'_, '_>,
+    arguments: &Args,
+    along: Option<i64>,
+    asked: [(usize, &str); 2],
+) -> Lowered<Vec<Value>> {
     let x = arguments.x()?;
-    let made = site.several(Op::onnx("Unique"), &[Some(&x)], 4)?;
-    let mut made = made.into_iter();
-    let (Some(values), Some(_), Some(inverse), Some(counts)) =
-        (made.next(), made.next(), made.next(), made.next())
-    else {
-        return unable("no outputs");
+    let op = match along {
+        Some(at) => Op::onnx("Unique").with("axis", at),
+        None => Op::onnx("Unique"),
     };
-    let number = |tensor: Tensor| tensor.ranked(Some(1)).typed(Some(DType::I64));
-    Ok(Value::tensors(vec![values.ranked(Some(1)), number(inverse), number(counts)]))
+    let made = site.several(op, &[Some(&x)], 4)?;
+    let [values, _, inverse, counts] = &made[..] else { return unable("no outputs") };
+    let number = |tensor: &Tensor| tensor.clone().ranked(Some(1)).typed(Some(DType::I64));
+    let values = values.clone().ranked(if along.is_some() { x.rank() } else { Some(1) });
+    let mut inverse = number(inverse);
+    let wanted = |(at, name): (usize, &str)| arguments.flag(at, name);
+    if along.is_none() && wanted(asked[0]) {
+        let shape = site.shape(&x)?;
+        inverse = site.reshape(&inverse, &shape)?.ranked(x.rank());
+    }
+    let rest = Value::Absent("what was not asked of `unique` is read");
+    let given =
+        |wanted: bool, value: Tensor| if wanted { Value::Tensor(value) } else { rest.clone() };
+    let counts = number(counts);
+    Ok(vec![
+        Value::Tensor(values),
+        given(wanted(asked[0]), inverse),
+        given(wanted(asked[1]), counts),
+    ])
 }
 
-fn bincount(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
-    let x = arguments.x()?;
-    let made = site.several(Op::onnx("Unique"), &[Some(&x)], 4)?;
-    let counts = made.into_iter().next_back();
-    counts
-        .map_or_else(|| unable("no outputs"), |t| tensor(t.ranked(Some(1)).typed(Some(DType::I64))))
+const INVERSE: &str = "return_inverse";
+const COUNTS: &str = "return_counts";
+
+fn unique(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    Ok(Value::tuple(different(site, arguments, None, [(2, INVERSE), (3, COUNTS)])?))
+}
+
+/// Without numbers of each.
+fn unique_two(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let mut made = different(site, arguments, None, [(2, INVERSE), (usize::MAX, COUNTS)])?;
+    made.truncate(2);
+    Ok(Value::tuple(made))
+}
+
+/// Along an axis, which is this argument.
+fn unique_along<const AXIS: usize>(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let along = match arguments.get(AXIS, "dim") {
+        Some(_) => Some(arguments.int(AXIS, "dim", 0)?),
+        None => None,
+    };
+    let first = if AXIS == 1 { 3 } else { 1 };
+    let made = different(site, arguments, along, [(first, INVERSE), (first + 1, COUNTS)])?;
+    Ok(Value::tuple(made))
+}
+
+fn bincount(_: &mut Site<'_, '_>, _: &Args) -> Lowered<Value> {
+    unable("the number of bins is that of the data")
 }
 
 /// How many bounds lie below.
@@ -251,9 +344,10 @@ fn bucketize(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     };
     let (x, bounds) =
         if x.rank() == Some(1) && bounds.rank() != Some(1) { (bounds, x) } else { (x, bounds) };
+    let dtype = if arguments.flag(2, "out_int32") { DType::I32 } else { DType::I64 };
     let column = site.unsqueeze(&x, &[-1])?;
     let above = site.emit(Op::onnx("Greater"), &[Some(&column), Some(&bounds)])?;
-    let above = site.cast(&above.typed(Some(DType::Bool)), DType::I64)?;
+    let above = site.cast(&above.typed(Some(DType::Bool)), dtype)?;
     let axes = site.ints(&[-1])?;
     let op = Op::onnx("ReduceSum").with("keepdims", 0_i64);
     tensor(site.emit(op, &[Some(&above), Some(&axes)])?.ranked(x.rank()))

@@ -1,17 +1,18 @@
 //! Operators that make tensors.
 
 use super::super::super::draft::Op;
+use super::super::numbers;
 use super::super::site::Site;
 use super::super::value::{Lowered, Tensor, Value, unable};
-use super::{Args, Row, own, same};
+use super::{Args, Row, near, own, same};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, TensorInfo};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
     own("zeros", "ConstantOfShape", zeros), own("ones", "ConstantOfShape", ones), own("empty", "ConstantOfShape", zeros), own("empty_strided", "ConstantOfShape", zeros), own("empty_permuted", "ConstantOfShape", zeros), own("full", "Expand", full), own("zeros_like", "ConstantOfShape", zeros_like), own("ones_like", "ConstantOfShape", ones_like), own("empty_like", "ConstantOfShape", zeros_like), own("full_like", "Expand", full_like), own("new_zeros", "ConstantOfShape", new_zeros), own("new_ones", "ConstantOfShape", new_ones), own("new_empty", "ConstantOfShape", new_zeros), own("new_empty_strided", "ConstantOfShape", new_zeros), own("new_full", "Expand", new_full),
-    own("zero", "ConstantOfShape", zeros_like), own("fill", "Expand", fill), own("arange", "Range", arange), own("range", "Range", arange), own("linspace", "Range, Mul, Add", linspace), own("logspace", "Range, Mul, Add", linspace), own("eye", "EyeLike", eye), own("scalar_tensor", "a constant", scalar_tensor), own("tensor", "a constant", literal), own("as_tensor", "a constant", literal), own("NumToTensor", "its input", scalar_tensor), own("tril_indices", "ConstantOfShape", triangle), own("triu_indices", "ConstantOfShape", triangle),
-    own("rand", "RandomUniformLike", rand), own("randn", "RandomNormalLike", randn), own("rand_like", "RandomUniformLike", rand_like), own("randn_like", "RandomNormalLike", randn_like), own("randint", "RandomUniformLike", randint), own("randint_like", "RandomUniformLike", rand_like), own("randperm", "Range", randperm), own("normal", "RandomNormalLike", normal), own("uniform", "RandomUniformLike", rand_like), own("bernoulli", "Bernoulli", bernoulli), own("multinomial", "Multinomial", multinomial), own("exponential", "RandomUniformLike", rand_like),
+    own("zero", "ConstantOfShape", zeros_like), own("fill", "Expand", fill), own("arange", "Range", arange), own("range", "Range", inclusive), own("linspace", "Range, Mul, Add", linspace), own("logspace", "Range, Mul, Add", linspace), own("eye", "EyeLike", eye), own("scalar_tensor", "a constant", scalar_tensor), own("tensor", "a constant", literal), own("as_tensor", "a constant", literal), own("NumToTensor", "its input", scalar_tensor), own("tril_indices", "ConstantOfShape", triangle), own("triu_indices", "ConstantOfShape", triangle),
+    own("rand", "RandomUniformLike", rand), own("randn", "RandomNormalLike", randn), own("rand_like", "RandomUniformLike", rand_like), own("randn_like", "RandomNormalLike", randn_like), own("randint", "RandomUniformLike", randint), own("randint_like", "RandomUniformLike", rand_like), own("randperm", "Range", randperm), own("normal", "RandomNormalLike", normal), own("uniform", "RandomUniformLike", rand_like), own("bernoulli", "Bernoulli", bernoulli), own("multinomial", "Multinomial", multinomial), near(own("exponential", "RandomUniformLike", rand_like)),
     same("dropout"), same("feature_dropout"), same("alpha_dropout"), same("feature_alpha_dropout"), own("native_dropout", "its input", native_dropout), own("hann_window", "HannWindow", hann), own("hamming_window", "HammingWindow", hamming), own("blackman_window", "BlackmanWindow", blackman),
 ];
 
@@ -186,6 +187,21 @@ fn arange(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     tensor(site.cast(&made, dtype)?)
 }
 
+/// With its end.
+fn inclusive(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let end = arguments.get(1, "end").cloned().unwrap_or(Value::Int(0));
+    let step = arguments.get(2, "step").cloned().unwrap_or(Value::Int(1));
+    let start = arguments.get(0, "start").cloned().unwrap_or(Value::Int(0));
+    let more = numbers::needed(site, "mul", &[step.clone(), Value::Float(1e-6)])?;
+    let end = numbers::needed(site, "add", &[end, more])?;
+    let dtype = arguments.dtype(3, "dtype").unwrap_or(DType::F32);
+    let made = arange(site, &Args::of(vec![start, end, step]))?;
+    match made {
+        Value::Tensor(made) => tensor(site.cast(&made, dtype)?),
+        other => Ok(other),
+    }
+}
+
 fn linspace(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let Some(steps) = arguments.get(2, "steps").cloned() else {
         return unable("no steps are given");
@@ -318,9 +334,15 @@ fn randperm(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 }
 
 fn normal(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
-    match arguments.get(0, "mean") {
-        Some(Value::Tensor(_)) | None => randn_like(site, arguments),
-        Some(_) => {
+    match (arguments.get(0, "mean").or_else(|| arguments.get(0, "self")), arguments.get(1, "std")) {
+        (Some(Value::Tensor(mean)), Some(Value::Tensor(deviation))) => {
+            let wide = super::operands::with(site, "Add", mean, deviation)?;
+            random(site, &wide, "RandomNormalLike", wide.dtype().unwrap_or(DType::F32))
+        }
+        (Some(Value::Tensor(x)), _) | (_, Some(Value::Tensor(x))) => {
+            random(site, &x.clone(), "RandomNormalLike", x.dtype().unwrap_or(DType::F32))
+        }
+        _ => {
             let (shape, rank) = shape(site, arguments, 2)?;
             match constant(site, &shape, rank, 0.0, DType::F32)? {
                 Value::Tensor(like) => random(site, &like, "RandomNormalLike", DType::F32),
@@ -337,7 +359,13 @@ fn bernoulli(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 fn multinomial(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let op = Op::onnx("Multinomial").with("sample_size", arguments.int(1, "num_samples", 1)?);
     let op = op.with("dtype", i64::from(DType::I64.onnx()));
-    tensor(site.unary(op, &arguments.x()?)?.typed(Some(DType::I64)))
+    let x = arguments.x()?;
+    if x.rank() != Some(1) {
+        return tensor(site.unary(op, &x)?.typed(Some(DType::I64)));
+    }
+    let row = site.unsqueeze(&x, &[0])?;
+    let made = site.unary(op, &row)?.typed(Some(DType::I64));
+    tensor(site.squeeze(&made, &[0])?)
 }
 
 fn native_dropout(_: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {

@@ -11,13 +11,13 @@ use std::rc::Rc;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
-    own("cat", "Concat", cat), own("concat", "Concat", cat), own("concatenate", "Concat", cat), own("stack", "Unsqueeze, Concat", stack), own("hstack", "Concat", hstack), own("vstack", "Concat", vstack), own("dstack", "Concat", dstack), own("column_stack", "Concat", hstack),
-    own("split", "Split", split), own("unsafe_split", "Split", split), own("split_with_sizes", "Split", split), own("unsafe_split_with_sizes", "Split", split), own("split_with_sizes_copy", "Split", split), own("split_copy", "Split", split), own("chunk", "Split", chunk), own("unsafe_chunk", "Split", chunk), own("tensor_split", "Split", chunk), own("hsplit", "Split", chunk), own("unbind", "Gather", unbind), own("unbind_copy", "Gather", unbind),
+    own("cat", "Concat", cat), own("concat", "Concat", cat), own("concatenate", "Concat", cat), own("stack", "Unsqueeze, Concat", stack), own("hstack", "Concat", hstack), own("vstack", "Concat", vstack), own("dstack", "Concat", dstack), own("column_stack", "Unsqueeze, Concat", column_stack),
+    own("split", "Split", split), own("unsafe_split", "Split", split), own("split_with_sizes", "Split", split), own("unsafe_split_with_sizes", "Split", split), own("split_with_sizes_copy", "Split", split), own("split_copy", "Split", split), own("chunk", "Split", chunk), own("unsafe_chunk", "Split", chunk), own("tensor_split", "Slice", tensor_split), own("hsplit", "Slice", tensor_split_of::<1>), own("vsplit", "Slice", tensor_split_of::<0>), own("dsplit", "Slice", tensor_split_of::<2>), own("unbind", "Gather", unbind), own("unbind_copy", "Gather", unbind),
     own("slice", "Slice", slice), own("slice_copy", "Slice", slice), own("narrow", "Slice", narrow), own("narrow_copy", "Slice", narrow), own("select", "Gather", select), own("select_copy", "Gather", select),
     own("repeat", "Tile", repeat), own("tile", "Tile", repeat), own("repeat_interleave", "Unsqueeze, Tile, Reshape", repeat_interleave), own("roll", "Slice, Concat", roll), own("flip", "Slice", flip), own("fliplr", "Slice", flip_of::<1>), own("flipud", "Slice", flip_of::<0>), own("rot90", "Transpose, Slice", rot90),
     own("pad", "Pad", pad), own("constant_pad_nd", "Pad", constant_pad), own("reflection_pad1d", "Pad", reflect), own("reflection_pad2d", "Pad", reflect), own("reflection_pad3d", "Pad", reflect), own("replication_pad1d", "Pad", replicate), own("replication_pad2d", "Pad", replicate), own("replication_pad3d", "Pad", replicate), own("_pad_circular", "Pad", circular), own("_pad_enum", "Pad", constant_pad),
-    own("tril", "Trilu", tril), own("triu", "Trilu", triu), own("meshgrid", "Expand", meshgrid), own("cartesian_prod", "Expand, Concat", meshgrid), own("unfold", "Slice, Concat", unfold), own("unfold_copy", "Slice, Concat", unfold), own("as_strided", "a view with given sizes", as_strided), own("as_strided_copy", "a view with given sizes", as_strided),
-    own("diagonal", "a diagonal", diagonal), own("diag", "a diagonal", diagonal), own("diag_embed", "a matrix of a diagonal", diag_embed), own("copy", "the other tensor", copy), own("_to_copy", "Cast", to), own("to", "Cast", to), own("type_as", "Cast", type_as), own("_autocast_to_reduced_precision", "Cast", to), own("_autocast_to_full_precision", "its input", first), own("type", "Cast", to),
+    own("tril", "Trilu", tril), own("triu", "Trilu", triu), own("meshgrid", "Expand", meshgrid), own("cartesian_prod", "Expand, Concat", cartesian), own("unfold", "Slice, Concat", unfold), own("unfold_copy", "Slice, Concat", unfold), own("as_strided", "a view with given sizes", as_strided), own("as_strided_copy", "a view with given sizes", as_strided),
+    own("diagonal", "a diagonal", diagonal), own("diagonal_copy", "a diagonal", diagonal), own("linalg_diagonal", "a diagonal", linalg_diagonal), own("diag", "a diagonal", diagonal), own("diag_embed", "Expand, a write of the diagonal", diag_embed), own("copy", "the other tensor", copy), own("_to_copy", "Cast", to), own("to", "Cast", to), own("type_as", "Cast", type_as), own("_autocast_to_reduced_precision", "Cast", reduced), own("_autocast_to_full_precision", "Cast", full), own("type", "Cast", to),
     own("float", "Cast", cast_f32), own("half", "Cast", cast_f16), own("double", "Cast", cast_f64), own("bfloat16", "Cast", cast_bf16), own("int", "Cast", cast_i32), own("long", "Cast", cast_i64), own("bool", "Cast", cast_bool), own("short", "Cast", cast_i16), own("char", "Cast", cast_i8), own("byte", "Cast", cast_u8),
     own("_cast_Float", "Cast", cast_f32), own("_cast_Half", "Cast", cast_f16), own("_cast_Long", "Cast", cast_i64), own("_cast_Int", "Cast", cast_i32), own("convert_element_type", "Cast", to),
 ];
@@ -80,16 +80,39 @@ fn stack(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     tensor(joined(site, &all, at)?)
 }
 
+/// With at least so many axes, which come first.
+fn at_least(site: &mut Site<'_, '_>, x: Tensor, rank: usize) -> Lowered<Tensor> {
+    let missing = rank.saturating_sub(x.rank().unwrap_or(rank));
+    let axes: Vec<i64> = (0..signed(missing)).collect();
+    if axes.is_empty() { Ok(x) } else { site.unsqueeze(&x, &axes) }
+}
+
 fn hstack(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
-    let all = listed(arguments)?;
+    let mut all = Vec::new();
+    for each in listed(arguments)? {
+        all.push(at_least(site, each, 1)?);
+    }
     let at = i64::from(all.first().and_then(Tensor::rank) != Some(1));
     tensor(joined(site, &all, at)?)
+}
+
+/// Vectors as columns.
+fn column_stack(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let mut all = Vec::new();
+    for each in listed(arguments)? {
+        all.push(match each.rank() {
+            Some(0) => site.unsqueeze(&each, &[0, 1])?,
+            Some(1) => site.unsqueeze(&each, &[1])?,
+            _ => each,
+        });
+    }
+    tensor(joined(site, &all, 1)?)
 }
 
 fn vstack(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let mut all = Vec::new();
     for each in listed(arguments)? {
-        all.push(if each.rank() == Some(1) { site.unsqueeze(&each, &[0])? } else { each });
+        all.push(at_least(site, each, 2)?);
     }
     tensor(joined(site, &all, 0)?)
 }
@@ -97,6 +120,7 @@ fn vstack(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 fn dstack(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let mut all = Vec::new();
     for each in listed(arguments)? {
+        let each = at_least(site, each, 2)?;
         all.push(if each.rank() == Some(2) { site.unsqueeze(&each, &[2])? } else { each });
     }
     tensor(joined(site, &all, 2)?)
@@ -108,7 +132,8 @@ fn split(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let size = arguments.get(1, "split_size").or_else(|| arguments.get(1, "split_sizes"));
     let Some(size) = size else { return unable("no size of the parts is given") };
     let Some(sizes) = size.members() else {
-        return Ok(Value::Pieces(Rc::new(Pieces { whole: x, axis: at, size: Some(size.clone()) })));
+        let size = Some(size.clone());
+        return Ok(Value::Pieces(Rc::new(Pieces { whole: x, axis: at, size, most: None })));
     };
     let count = sizes.len();
     let sizes = site.list(&sizes)?;
@@ -121,16 +146,86 @@ fn chunk(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let x = arguments.x()?;
     let count = arguments.int(1, "chunks", 1).or_else(|_| arguments.int(1, "sections", 1))?;
     let at = arguments.int(2, "dim", 0)?;
-    let outputs = usize::try_from(count).ok().filter(|count| (1..=4096).contains(count));
-    let Some(outputs) = outputs else { return unable(format!("{count} parts")) };
-    let op = Op::onnx("Split").with("axis", at).with("num_outputs", count);
-    let made = site.several(op, &[Some(&x)], outputs)?;
-    Ok(Value::list(made.into_iter().map(|part| Value::Tensor(part.view_of(&x))).collect()))
+    let most = usize::try_from(count).ok().filter(|count| (1..=4096).contains(count));
+    if most.is_none() {
+        return unable(format!("{count} parts"));
+    }
+    let length = site.size(&x, at)?;
+    let size = Some(numbers::parts(site, &length, &Value::Int(count))?);
+    Ok(Value::Pieces(Rc::new(Pieces { whole: x, axis: at, size, most })))
+}
+
+/// The arguments, in which parts whose number is known are a list.
+pub(super) fn apart(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Option<Args>> {
+    let known = |value: &Value| matches!(value, Value::Pieces(pieces) if pieces.most.is_some());
+    if !arguments.positional.iter().any(known) {
+        return Ok(None);
+    }
+    let mut positional = Vec::new();
+    for value in &arguments.positional {
+        positional.push(match value {
+            Value::Pieces(parts) => match parts.most {
+                Some(most) => {
+                    let made = pieces(site, parts, most)?;
+                    Value::list(made.into_iter().map(Value::Tensor).collect())
+                }
+                None => value.clone(),
+            },
+            other => other.clone(),
+        });
+    }
+    Ok(Some(Args { positional, named: arguments.named.clone() }))
+}
+
+/// Parts of nearly one size, the first ones longer by one; or between these places.
+fn tensor_split(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let at = arguments.int(2, "dim", 0)?;
+    split_at(site, &arguments.x()?, arguments, at)
+}
+
+fn tensor_split_of<const AXIS: i64>(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let x = arguments.x()?;
+    // A vector is split along its only axis.
+    let at = if AXIS == 1 && x.rank() == Some(1) { 0 } else { AXIS };
+    split_at(site, &x, arguments, at)
+}
+
+fn split_at(site: &mut Site<'_, '_>, x: &Tensor, arguments: &Args, at: i64) -> Lowered<Value> {
+    let places =
+        arguments.list(1, "indices").or_else(|| arguments.list(1, "tensor_indices_or_sections"));
+    let mut ends = match places {
+        Some(places) => places,
+        None => {
+            let count = arguments.int(1, "sections", 1)?;
+            if !(1..=4096).contains(&count) {
+                return unable(format!("{count} parts"));
+            }
+            let size = site.size(x, at)?;
+            let each = numbers::needed(site, "floordiv", &[size.clone(), Value::Int(count)])?;
+            let longer = numbers::needed(site, "mod", &[size, Value::Int(count)])?;
+            let mut ends = Vec::new();
+            for part in 1..count {
+                let even = numbers::needed(site, "mul", &[each.clone(), Value::Int(part)])?;
+                let more = numbers::needed(site, "min", &[longer.clone(), Value::Int(part)])?;
+                ends.push(numbers::needed(site, "add", &[even, more])?);
+            }
+            ends
+        }
+    };
+    ends.push(Value::Int(i64::MAX));
+    let mut start = Value::Int(0);
+    let mut made = Vec::new();
+    for end in ends {
+        made.push(Value::Tensor(cut(site, x, at, &start, &end, 1)?));
+        start = end;
+    }
+    Ok(Value::list(made))
 }
 
 fn unbind(_: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let at = arguments.int(1, "dim", 0)?;
-    Ok(Value::Pieces(Rc::new(Pieces { whole: arguments.x()?, axis: at, size: None })))
+    let whole = arguments.x()?;
+    Ok(Value::Pieces(Rc::new(Pieces { whole, axis: at, size: None, most: None })))
 }
 
 /// All parts of a tensor, which are so many.
@@ -215,8 +310,19 @@ fn narrow(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
         Some(value) => value.clone(),
         None => Value::Int(0),
     };
-    let start = number(arguments.get(2, "start"));
     let length = number(arguments.get(3, "length"));
+    if let (Some(Value::Tensor(_)), Some(rank)) = (arguments.get(2, "start"), x.rank()) {
+        // Where it begins is data, how much it is, is not.
+        let place = axis(at, Some(rank))?;
+        let mut sizes = Vec::new();
+        for other in 0..rank {
+            sizes.push(if other == place { length.clone() } else { site.size(&x, signed(other))? });
+        }
+        let shape = site.list(&sizes)?;
+        let made = site.emit(Op::own("View"), &[Some(&x), Some(&shape)])?;
+        return tensor(made.ranked(Some(rank)).view_of(&x));
+    }
+    let start = number(arguments.get(2, "start"));
     let end = numbers::needed(site, "add", &[start.clone(), length])?;
     tensor(cut(site, &x, at, &start, &end, 1)?)
 }
@@ -282,7 +388,15 @@ fn roll(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     else {
         return unable("no shifts are given");
     };
-    let axes = arguments.ints(2, "dims")?.unwrap_or_default();
+    let mut axes = arguments.ints(2, "dims")?.unwrap_or_default();
+    let shape = if axes.is_empty() { Some(site.shape(&x)?) } else { None };
+    let rank = x.rank();
+    if shape.is_some() {
+        // Without axes, all elements are one row.
+        let flat = site.ints(&[-1])?;
+        x = site.reshape(&x, &flat)?.ranked(Some(1));
+        axes.push(0);
+    }
     let start = Value::Int(0);
     for (shift, at) in shifts.iter().zip(axes) {
         let end = Value::Int(i64::MAX);
@@ -291,7 +405,10 @@ fn roll(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
         let front = cut(site, &x, at, &start, &middle, 1)?;
         x = joined(site, &[back, front], at)?;
     }
-    tensor(x)
+    tensor(match shape {
+        Some(shape) => site.reshape(&x, &shape)?.ranked(rank),
+        None => x,
+    })
 }
 
 fn flipped(site: &mut Site<'_, '_>, x: &Tensor, axes: &[i64]) -> Lowered<Tensor> {
@@ -410,7 +527,7 @@ fn meshgrid(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let turned = arguments.text(1, "indexing") == Some("xy") && all.len() >= 2;
     let mut sizes = Vec::new();
     for each in &all {
-        sizes.push(site.size(each, 0)?);
+        sizes.push(if each.rank() == Some(0) { Value::Int(1) } else { site.size(each, 0)? });
     }
     if turned {
         sizes.swap(0, 1);
@@ -433,9 +550,27 @@ fn meshgrid(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     Ok(Value::list(made))
 }
 
+/// All combinations of elements, a row each.
+fn cartesian(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    if let [only] = &arguments.tensors(0, "tensors")?[..] {
+        return tensor(only.clone());
+    }
+    let column = site.ints(&[-1, 1])?;
+    let mut all = Vec::new();
+    for each in meshgrid(site, arguments)?.members().unwrap_or_default() {
+        if let Value::Tensor(each) = each {
+            all.push(site.reshape(&each, &column)?.ranked(Some(2)));
+        }
+    }
+    tensor(joined(site, &all, 1)?)
+}
+
 /// Windows along an axis, as a last axis.
 fn unfold(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let x = arguments.x()?;
+    if x.rank() == Some(0) {
+        return tensor(site.unsqueeze(&x, &[0])?);
+    }
     let op = Op::own("Unfold")
         .with("axis", arguments.int(1, "dimension", 0)?)
         .with("size", arguments.int(2, "size", 1)?)
@@ -460,7 +595,13 @@ fn diagonal(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     }
     let a = axis(arguments.int(2, "dim1", 0)?, Some(rank))?;
     let b = axis(arguments.int(3, "dim2", 1)?, Some(rank))?;
-    let (first, second) = (site.size(&x, signed(a))?, site.size(&x, signed(b))?);
+    let offset = offset(arguments)?;
+    let (mut first, mut second) = (site.size(&x, signed(a))?, site.size(&x, signed(b))?);
+    if offset < 0 {
+        first = numbers::needed(site, "add", &[first, Value::Int(offset)])?;
+    } else if offset > 0 {
+        second = numbers::needed(site, "sub", &[second, Value::Int(offset)])?;
+    }
     let length = numbers::needed(site, "min", &[first, second])?;
     let mut sizes = Vec::new();
     for at in (0..rank).filter(|at| *at != a && *at != b) {
@@ -471,6 +612,18 @@ fn diagonal(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     tensor(site.emit(Op::own("View"), &[Some(&x), Some(&shape)])?.ranked(Some(rank - 1)))
 }
 
+/// How far a diagonal is from the main one.
+fn offset(arguments: &Args) -> Lowered<i64> {
+    let named = arguments.get(99, "diagonal").is_some();
+    arguments.int(1, if named { "diagonal" } else { "offset" }, 0)
+}
+
+fn linalg_diagonal(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let number = |at, name, default| arguments.int(at, name, default).map(Value::Int);
+    let (offset, a, b) = (number(1, "offset", 0)?, number(2, "dim1", -2)?, number(3, "dim2", -1)?);
+    diagonal(site, &Args::of(vec![Value::Tensor(arguments.tensor(0, "A")?), offset, a, b]))
+}
+
 fn diag_embed(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let x = arguments.x()?;
     let Some(rank) = x.rank() else { return unable("the number of axes is not known") };
@@ -478,10 +631,27 @@ fn diag_embed(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     for at in 0..rank {
         sizes.push(site.size(&x, signed(at))?);
     }
-    sizes.extend(sizes.last().cloned());
-    let shape = site.list(&sizes)?;
-    let column = site.unsqueeze(&x, &[-1])?;
-    tensor(site.emit(Op::onnx("Expand"), &[Some(&column), Some(&shape)])?.ranked(Some(rank + 1)))
+    let offset = offset(arguments)?;
+    let Some(length) = sizes.pop() else { return unable("a number has no diagonal") };
+    let side = numbers::needed(site, "add", &[length, Value::Int(offset.saturating_abs())])?;
+    let (a, b) = if arguments.get(2, "dim1").is_some() || arguments.get(3, "dim2").is_some() {
+        let place = |at| axis(at, Some(rank + 1));
+        (place(arguments.int(2, "dim1", -2)?)?, place(arguments.int(3, "dim2", -1)?)?)
+    } else {
+        (rank - 1, rank)
+    };
+    let mut rest = sizes.into_iter();
+    let shape: Vec<Value> =
+        (0..=rank)
+            .map(|at| {
+                if at == a || at == b { side.clone() } else { rest.next().unwrap_or(side.clone()) }
+            })
+            .collect();
+    let shape = site.list(&shape)?;
+    let zero = site.scalar(0.0, x.dtype().unwrap_or(DType::F32))?;
+    let whole = site.emit(Op::onnx("Expand"), &[Some(&zero), Some(&shape)])?;
+    let made = site.emit(Op::own("Overwrite"), &[Some(&whole), Some(&x)])?;
+    tensor(made.ranked(Some(rank + 1)).typed(x.dtype()))
 }
 
 /// The other tensor in the type and shape of the first.
@@ -523,12 +693,33 @@ fn to(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     tensor(x)
 }
 
-fn first(_: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
-    tensor(arguments.x()?)
+/// `x, whether on CUDA, whether on the CPU, type there, type here`.
+fn reduced(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let x = arguments.x()?;
+    let at = if arguments.flag(2, "cpu_enabled") { 4 } else { 3 };
+    let dtype = arguments.dtype(at, if at == 4 { "cpu_dtype" } else { "cuda_dtype" });
+    match dtype {
+        Some(dtype) if x.dtype().is_none_or(|known| known == DType::F32) => {
+            tensor(site.cast(&x, dtype)?)
+        }
+        _ => tensor(x),
+    }
+}
+
+fn full(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let x = arguments.x()?;
+    match x.dtype() {
+        Some(DType::F16 | DType::BF16) => tensor(site.cast(&x, DType::F32)?),
+        _ => tensor(x),
+    }
 }
 
 fn type_as(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
-    to(site, arguments)
+    let x = arguments.x()?;
+    match arguments.tensor(1, "other")?.dtype() {
+        Some(dtype) => tensor(site.cast(&x, dtype)?),
+        None => tensor(x),
+    }
 }
 
 macro_rules! casts {

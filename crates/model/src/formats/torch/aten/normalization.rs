@@ -10,10 +10,10 @@ use crate::ir::{DType, Elem, TensorInfo};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
-    own("batch_norm", "BatchNormalization", batch_norm::<7>), own("native_batch_norm", "BatchNormalization", native_batch_norm), own("_native_batch_norm_legit", "BatchNormalization", native_batch_norm), own("_native_batch_norm_legit_no_training", "BatchNormalization", legit), own("_batch_norm_with_update", "BatchNormalization", legit), own("_batch_norm_impl_index", "BatchNormalization", native_batch_norm), own("cudnn_batch_norm", "BatchNormalization", native_batch_norm), own("miopen_batch_norm", "BatchNormalization", native_batch_norm),
+    own("batch_norm", "BatchNormalization", batch_norm::<7>), own("native_batch_norm", "BatchNormalization", native_batch_norm::<2>), own("_native_batch_norm_legit", "BatchNormalization", native_batch_norm::<2>), own("_native_batch_norm_legit_no_training", "BatchNormalization", legit::<2>), own("_batch_norm_with_update", "BatchNormalization", legit::<3>), own("_batch_norm_impl_index", "BatchNormalization", native_batch_norm::<4>), own("cudnn_batch_norm", "BatchNormalization", native_batch_norm::<3>), own("miopen_batch_norm", "BatchNormalization", native_batch_norm::<2>),
     own("instance_norm", "InstanceNormalization", instance_norm), own("layer_norm", "LayerNormalization", layer_norm), own("native_layer_norm", "LayerNormalization", native_layer_norm), own("group_norm", "GroupNormalization", group_norm), own("native_group_norm", "GroupNormalization", native_group_norm),
     own("rms_norm", "RMSNormalization", rms_norm), own("_fused_rms_norm", "RMSNormalization", fused_rms_norm), own("local_response_norm", "LRN", lrn),
-    own("softmax", "Softmax", softmax), own("_softmax", "Softmax", softmax), own("_safe_softmax", "Softmax", softmax), own("special_softmax", "Softmax", softmax), own("log_softmax", "LogSoftmax", log_softmax), own("_log_softmax", "LogSoftmax", log_softmax), own("special_log_softmax", "LogSoftmax", log_softmax), own("softmin", "Neg, Softmax", softmin), own("_weight_norm", "Mul, ReduceSum, Sqrt, Div", weight_norm), own("_weight_norm_interface", "Mul, ReduceSum, Sqrt, Div", weight_norm), own("_masked_softmax", "Add, Softmax", masked_softmax),
+    own("softmax", "Softmax", softmax), own("_softmax", "Softmax", softmax), own("_safe_softmax", "Softmax", softmax), own("special_softmax", "Softmax", softmax), own("log_softmax", "LogSoftmax", log_softmax), own("_log_softmax", "LogSoftmax", log_softmax), own("special_log_softmax", "LogSoftmax", log_softmax), own("softmin", "Neg, Softmax", softmin), own("_weight_norm", "Mul, ReduceSum, Sqrt, Div", weight_norm), own("_weight_norm_interface", "Mul, ReduceSum, Sqrt, Div", weight_norm_interface), own("_masked_softmax", "Add, Softmax", masked_softmax),
 ];
 
 fn beside(made: Tensor, more: usize) -> Value {
@@ -71,15 +71,26 @@ fn batch_norm<const EPSILON: usize>(site: &mut Site<'_, '_>, arguments: &Args) -
     Ok(Value::Tensor(batch(site, &arguments.x()?, parts(arguments)?, epsilon)?))
 }
 
-fn native_batch_norm(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
-    let epsilon = arguments.float(7, "eps", 1e-5);
-    Ok(beside(batch(site, &arguments.x()?, parts(arguments)?, epsilon)?, 4))
+/// With so many more outputs.
+fn native_batch_norm<const MORE: usize>(
+    site: &mut Site<'_, '_>,
+    arguments: &Args,
+) -> Lowered<Value> {
+    // One form has no running statistics: the flag for training stands there.
+    let bare = matches!(arguments.get(3, "training"), Some(Value::Bool(_)));
+    let epsilon = arguments.float(if bare { 5 } else { 7 }, "eps", 1e-5);
+    let given = if bare {
+        [arguments.maybe(1, "weight")?, arguments.maybe(2, "bias")?, None, None]
+    } else {
+        parts(arguments)?
+    };
+    Ok(beside(batch(site, &arguments.x()?, given, epsilon)?, MORE))
 }
 
 /// Without a flag for training.
-fn legit(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+fn legit<const MORE: usize>(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let epsilon = arguments.float(6, "eps", 1e-5);
-    Ok(beside(batch(site, &arguments.x()?, parts(arguments)?, epsilon)?, 3))
+    Ok(beside(batch(site, &arguments.x()?, parts(arguments)?, epsilon)?, MORE))
 }
 
 fn instance_norm(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
@@ -188,7 +199,10 @@ fn lrn(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 
 fn soft(site: &mut Site<'_, '_>, op: &str, x: &Tensor, arguments: &Args) -> Lowered<Value> {
     let x = match arguments.dtype(2, "dtype") {
-        Some(dtype) if arguments.get(2, "half_to_float").is_none() => site.cast(x, dtype)?,
+        // What says that halves become f32 may stand there.
+        Some(dtype) if !matches!(arguments.get(2, "half_to_float"), Some(Value::Bool(_))) => {
+            site.cast(x, dtype)?
+        }
         _ => super::operands::floating(site, x)?,
     };
     let op = Op::onnx(op).with("axis", arguments.int(1, "dim", -1)?);
@@ -216,6 +230,15 @@ fn masked_softmax(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 
 /// A direction times a length, both of the weights.
 fn weight_norm(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    Ok(Value::Tensor(weight_and_length(site, arguments)?.0))
+}
+
+fn weight_norm_interface(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let (weight, length) = weight_and_length(site, arguments)?;
+    Ok(Value::tensors(vec![weight, length]))
+}
+
+fn weight_and_length(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<(Tensor, Tensor)> {
     let (v, g) = (arguments.tensor(0, "v")?, arguments.tensor(1, "g")?);
     let Some(rank) = v.rank() else { return unable("weights of an unknown number of axes") };
     let kept = super::axis(arguments.int(2, "dim", 0)?, Some(rank)).unwrap_or(rank);
@@ -226,6 +249,5 @@ fn weight_norm(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let sum = site.emit(op, &[Some(&square), Some(&axes)])?;
     let length = site.unary(Op::onnx("Sqrt"), &sum)?;
     let unit = with(site, "Div", &v, &length)?;
-    let made = with(site, "Mul", &unit, &g)?;
-    Ok(Value::Tensor(made))
+    Ok((with(site, "Mul", &unit, &g)?, length))
 }

@@ -3,14 +3,14 @@
 use super::super::super::draft::Op;
 use super::super::site::Site;
 use super::super::value::{Lowered, Tensor, Value, unable};
-use super::{Args, Row, own};
+use super::{Args, Row, near, own};
 use crate::ir::DType;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
     own("max_pool1d", "MaxPool", max_pool::<1>), own("max_pool2d", "MaxPool", max_pool::<2>), own("max_pool3d", "MaxPool", max_pool::<3>), own("mkldnn_max_pool2d", "MaxPool", max_pool::<2>), own("quantized_max_pool2d", "MaxPool", max_pool::<2>), own("max_pool1d_with_indices", "MaxPool", max_pool_indices::<1>), own("max_pool2d_with_indices", "MaxPool", max_pool_indices::<2>), own("max_pool3d_with_indices", "MaxPool", max_pool_indices::<3>), own("_low_memory_max_pool2d_with_offsets", "MaxPool", max_pool_indices::<2>),
     own("avg_pool1d", "AveragePool", avg_pool::<1>), own("avg_pool2d", "AveragePool", avg_pool::<2>), own("avg_pool3d", "AveragePool", avg_pool::<3>), own("adaptive_avg_pool1d", "GlobalAveragePool, or own", adaptive::<1>), own("adaptive_avg_pool2d", "GlobalAveragePool, or own", adaptive::<2>), own("adaptive_avg_pool3d", "GlobalAveragePool, or own", adaptive::<3>), own("_adaptive_avg_pool2d", "GlobalAveragePool, or own", adaptive::<2>), own("_adaptive_avg_pool3d", "GlobalAveragePool, or own", adaptive::<3>), own("mkldnn_adaptive_avg_pool2d", "GlobalAveragePool, or own", adaptive::<2>),
-    own("adaptive_max_pool1d", "GlobalMaxPool, or own", adaptive_max::<1>), own("adaptive_max_pool2d", "GlobalMaxPool, or own", adaptive_max::<2>), own("adaptive_max_pool3d", "GlobalMaxPool, or own", adaptive_max::<3>), own("lp_pool1d", "LpPool", lp_pool::<1>), own("lp_pool2d", "LpPool", lp_pool::<2>), own("max_unpool2d", "MaxUnpool", max_unpool), own("fractional_max_pool2d", "own", fractional),
+    own("adaptive_max_pool1d", "GlobalMaxPool, or own", adaptive_max::<1>), own("adaptive_max_pool2d", "GlobalMaxPool, or own", adaptive_max::<2>), own("adaptive_max_pool3d", "GlobalMaxPool, or own", adaptive_max::<3>), own("lp_pool1d", "LpPool", lp_pool::<1>), own("lp_pool2d", "LpPool", lp_pool::<2>), own("max_unpool2d", "MaxUnpool", max_unpool), near(own("fractional_max_pool2d", "own", fractional)),
 ];
 
 /// `kernel, stride, padding` from argument 1 on; without strides, windows touch.

@@ -11,6 +11,7 @@ use std::rc::Rc;
 pub(super) const ROWS: &[Row] = &[
     own("quantize_per_tensor", "QuantizeLinear", quantize), own("quantize_per_channel", "QuantizeLinear", quantize_channel), own("quantize_per_tensor_dynamic", "DynamicQuantizeLinear", quantize_dynamic), own("dequantize", "DequantizeLinear", dequantize), same("int_repr"), own("q_scale", "a constant", q_scale), own("q_zero_point", "a constant", q_zero), own("_choose_qparams_per_tensor", "constants", choose),
     own("quantized_decomposed::quantize_per_tensor", "QuantizeLinear", quantize_decomposed), own("quantized_decomposed::quantize_per_channel", "QuantizeLinear", quantize_decomposed), own("quantized_decomposed::dequantize_per_tensor", "DequantizeLinear", dequantize_decomposed), own("quantized_decomposed::dequantize_per_channel", "DequantizeLinear", dequantize_decomposed), own("quantized_decomposed::choose_qparams", "constants", choose),
+    own("fake_quantize_per_tensor_affine", "QuantizeLinear, DequantizeLinear", fake), own("fake_quantize_per_channel_affine", "QuantizeLinear, DequantizeLinear", fake),
     own("quantized::conv1d", "QLinearConv", conv), own("quantized::conv2d", "QLinearConv", conv), own("quantized::conv3d", "QLinearConv", conv), own("quantized::conv1d_relu", "QLinearConv", conv), own("quantized::conv2d_relu", "QLinearConv", conv), own("quantized::conv3d_relu", "QLinearConv", conv), own("quantized::conv2d_add", "QLinearConv, QLinearAdd", conv), own("quantized::conv2d_dynamic", "DynamicQuantizeLinear, ConvInteger", conv_dynamic), own("quantized::conv1d_dynamic", "DynamicQuantizeLinear, ConvInteger", conv_dynamic),
     own("quantized::linear", "QGemm", linear), own("quantized::linear_relu", "QGemm", linear), own("quantized::linear_dynamic", "DynamicQuantizeMatMul", linear_dynamic), own("quantized::linear_relu_dynamic", "DynamicQuantizeMatMul, Relu", linear_dynamic), own("quantized::linear_dynamic_fp16", "MatMul", linear_half),
     own("quantized::add", "QLinearAdd", add), own("quantized::add_relu", "QLinearAdd", add), own("quantized::mul", "QLinearMul", mul), own("quantized::mul_relu", "QLinearMul", mul), own("quantized::add_scalar", "its input", scalar), own("quantized::mul_scalar", "its input", scalar), own("quantized::cat", "QLinearConcat", cat), own("quantized::relu6", "Clip", relu6), own("quantized::hardswish", "HardSwish", hardswish), own("quantized::sigmoid", "QLinearSigmoid", sigmoid), own("quantized::leaky_relu", "QLinearLeakyRelu", leaky), own("quantized::batch_norm2d", "BatchNormalization", unread), own("quantized::embedding_byte", "Gather", unread), own("quantized::softmax", "QLinearSoftmax", softmax),
@@ -60,7 +61,9 @@ fn quantize(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 fn quantize_channel(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let (x, scale) = (arguments.x()?, arguments.tensor(1, "scales")?);
     let dtype = arguments.dtype(4, "dtype").unwrap_or(DType::I8);
-    let op = Op::onnx("QuantizeLinear").with("axis", arguments.int(3, "axis", 0)?);
+    let op = Op::onnx("QuantizeLinear")
+        .with("axis", arguments.int(3, "axis", 0)?)
+        .with("output_dtype", i64::from(dtype.onnx()));
     let made = site.emit(op, &[Some(&x), Some(&scale)])?;
     tensor(marked(made, (1.0, 0), dtype))
 }
@@ -115,6 +118,17 @@ fn dequantize_decomposed(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<V
     let scale = site.number(&scale.unwrap_or(Value::Float(1.0)))?;
     let op = Op::onnx("DequantizeLinear").with("axis", arguments.int(99, "axis", 0)?);
     tensor(site.emit(op, &[Some(&x), Some(&scale)])?.typed(Some(DType::F32)))
+}
+
+/// To whole numbers and back.
+fn fake(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    let x = arguments.x()?;
+    let (scale, zero) = (site.scalar(1.0, DType::F32)?, site.scalar(0.0, DType::U8)?);
+    let op = Op::onnx("QuantizeLinear");
+    let whole = site.emit(op, &[Some(&x), Some(&scale), Some(&zero)])?.typed(Some(DType::U8));
+    let op = Op::onnx("DequantizeLinear");
+    let made = site.emit(op, &[Some(&whole), Some(&scale), Some(&zero)])?;
+    tensor(made.typed(x.dtype()))
 }
 
 /// What packed weights hold.

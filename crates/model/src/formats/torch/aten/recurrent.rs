@@ -71,8 +71,10 @@ fn one(
         None
     };
     let hidden = of(1).first().and_then(|r| r.sizes()).and_then(|sizes| sizes.get(1).copied());
-    let Some(hidden) = hidden else { return unable("the size of the state is not known") };
-    let mut op = Op::onnx(layers.op).with("hidden_size", hidden);
+    let mut op = Op::onnx(layers.op);
+    if let Some(hidden) = hidden {
+        op = op.with("hidden_size", hidden);
+    }
     if layers.both_ways {
         op = op.with("direction", "bidirectional");
     }

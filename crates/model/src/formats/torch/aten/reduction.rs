@@ -4,14 +4,14 @@ use super::super::super::draft::Op;
 use super::super::site::Site;
 use super::super::value::{Lowered, Tensor, Value, unable};
 use super::operands::{floating, pair, with};
-use super::{Args, Row, own, signed};
+use super::{Args, Row, near, own, signed};
 use crate::ir::DType;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
-    own("sum", "ReduceSum", sum), own("nansum", "ReduceSum", sum), own("mean", "ReduceMean", mean), own("nanmean", "ReduceMean", mean), own("amax", "ReduceMax", amax), own("amin", "ReduceMin", amin), own("max", "ReduceMax, ArgMax, Max", max), own("min", "ReduceMin, ArgMin, Min", min), own("prod", "ReduceProd", prod), own("all", "ReduceMin", all), own("any", "ReduceMax", any), own("argmax", "ArgMax", argmax), own("argmin", "ArgMin", argmin), own("aminmax", "ReduceMin, ReduceMax", aminmax),
-    own("std", "ReduceMean, Sub, Mul, ReduceMean, Sqrt", std), own("var", "ReduceMean, Sub, Mul, ReduceMean", var), own("std_mean", "ReduceMean, Sub, Mul, ReduceMean, Sqrt", std_mean), own("var_mean", "ReduceMean, Sub, Mul, ReduceMean", var_mean), own("norm", "ReduceL2, ReduceL1", norm), own("frobenius_norm", "ReduceL2", frobenius), own("linalg_vector_norm", "ReduceL2, ReduceL1", norm), own("linalg_norm", "ReduceL2, ReduceL1", norm), own("logsumexp", "ReduceLogSumExp", logsumexp), own("cumsum", "CumSum", cumsum), own("cumprod", "CumProd", cumprod), own("logcumsumexp", "Exp, CumSum, Log", logcumsumexp), own("cummax", "CumSum", cummax), own("cummin", "CumSum", cummax), own("count_nonzero", "Cast, ReduceSum", count_nonzero),
-    own("median", "TopK", median), own("nanmedian", "TopK", median), own("kthvalue", "TopK", kthvalue), own("mode", "TopK", median), own("topk", "TopK", topk), own("sort", "TopK", sort), own("msort", "TopK", msort), own("argsort", "TopK", argsort), own("trace", "a diagonal, ReduceSum", trace), own("diff", "Slice, Sub", diff),
+    own("sum", "ReduceSum", sum), near(own("nansum", "ReduceSum", sum)), own("mean", "ReduceMean", mean), near(own("nanmean", "ReduceMean", mean)), own("amax", "ReduceMax", amax), own("amin", "ReduceMin", amin), own("max", "ReduceMax, ArgMax, Max", max), own("min", "ReduceMin, ArgMin, Min", min), own("prod", "ReduceProd", prod), own("all", "ReduceMin", all), own("any", "ReduceMax", any), own("argmax", "ArgMax", argmax), own("argmin", "ArgMin", argmin), own("aminmax", "ReduceMin, ReduceMax", aminmax),
+    own("std", "ReduceMean, Sub, Mul, ReduceMean, Sqrt", std), own("var", "ReduceMean, Sub, Mul, ReduceMean", var), own("std_mean", "ReduceMean, Sub, Mul, ReduceMean, Sqrt", std_mean), own("var_mean", "ReduceMean, Sub, Mul, ReduceMean", var_mean), own("norm", "ReduceL2, ReduceL1", norm), own("frobenius_norm", "ReduceL2", frobenius), own("linalg_vector_norm", "ReduceL2, ReduceL1", norm), own("linalg_norm", "ReduceL2, ReduceL1", norm), own("logsumexp", "ReduceLogSumExp", logsumexp), own("cumsum", "CumSum", cumsum), near(own("cumprod", "CumProd", cumprod)), own("logcumsumexp", "Exp, CumSum, Log", logcumsumexp), near(own("cummax", "CumSum", cummax)), near(own("cummin", "CumSum", cummax)), own("count_nonzero", "Cast, ReduceSum", count_nonzero),
+    near(own("median", "TopK", median)), near(own("nanmedian", "TopK", median)), near(own("kthvalue", "TopK", kthvalue)), near(own("mode", "TopK", mode)), own("topk", "TopK", topk), own("sort", "TopK", sort), own("msort", "TopK", msort), own("argsort", "TopK", argsort), own("trace", "a diagonal, ReduceSum", trace), own("diff", "Slice, Sub", diff),
     own("mse_loss", "Sub, Mul, ReduceMean", mse_loss), own("l1_loss", "Sub, Abs, ReduceMean", mse_loss), own("cosine_similarity", "Mul, ReduceSum, Div", cosine), own("pairwise_distance", "Sub, Mul, ReduceSum, Sqrt", pairwise), own("dist", "Sub, ReduceL2", dist),
 ];
 
@@ -103,6 +103,9 @@ fn any(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 
 /// The place of the extreme along an axis.
 fn place(site: &mut Site<'_, '_>, op: &str, x: &Tensor, at: i64, keep: bool) -> Lowered<Tensor> {
+    if x.rank() == Some(0) {
+        return site.cast(x, DType::I64);
+    }
     let op = Op::onnx(op).with("axis", at).with("keepdims", i64::from(keep));
     Ok(site.unary(op, x)?.ranked(left(x, Some(&[at]), keep)).typed(Some(DType::I64)))
 }
@@ -238,6 +241,9 @@ fn running(site: &mut Site<'_, '_>, op: &str, x: &Tensor, arguments: &Args) -> L
         None if x.is_bool() => site.cast(x, DType::I64)?,
         None => x.clone(),
     };
+    if x.rank() == Some(0) {
+        return Ok(x);
+    }
     let at = site.int(arguments.int(1, "dim", 0)?)?;
     site.emit(Op::onnx(op), &[Some(&x), Some(&at)])
 }
@@ -278,6 +284,9 @@ fn best(
     at: i64,
     largest: bool,
 ) -> Lowered<Vec<Tensor>> {
+    if x.rank() == Some(0) {
+        return Ok(vec![x.clone(), site.cast(x, DType::I64)?]);
+    }
     let count = match count {
         Value::Tensor(tensor) | Value::Number(tensor, _) => {
             let flat = site.ints(&[1])?;
@@ -301,7 +310,7 @@ fn topk(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 }
 
 fn sorted(site: &mut Site<'_, '_>, x: &Tensor, at: i64, descending: bool) -> Lowered<Vec<Tensor>> {
-    let count = site.size(x, at)?;
+    let count = if x.rank() == Some(0) { Value::Int(1) } else { site.size(x, at)? };
     best(site, x, &count, at, descending)
 }
 
@@ -331,6 +340,9 @@ fn argsort(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 /// Sorts half of an axis, and takes one.
 fn one_of(site: &mut Site<'_, '_>, x: &Tensor, at: i64, keep: bool) -> Lowered<Value> {
     let made = sorted(site, x, at, false)?;
+    if x.rank() == Some(0) {
+        return Ok(Value::tensors(made));
+    }
     let mut taken = Vec::new();
     for each in made {
         let place = site.int(0)?;
@@ -353,6 +365,10 @@ fn median(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     Ok(made.members().and_then(|members| members.into_iter().next()).unwrap_or(Value::None))
 }
 
+fn mode(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    one_of(site, &arguments.x()?, arguments.int(1, "dim", -1)?, arguments.flag(2, "keepdim"))
+}
+
 fn kthvalue(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     one_of(site, &arguments.x()?, arguments.int(2, "dim", -1)?, arguments.flag(3, "keepdim"))
 }
@@ -366,14 +382,33 @@ fn trace(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 }
 
 fn diff(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
-    let x = arguments.x()?;
+    let mut x = arguments.x()?;
     let at = arguments.int(2, "dim", -1)?;
+    let (before, after) = (arguments.maybe(3, "prepend")?, arguments.maybe(4, "append")?);
+    if before.is_some() || after.is_some() {
+        let all = [before.as_ref(), Some(&x), after.as_ref()];
+        let all: Vec<Option<&Tensor>> = all.into_iter().filter(Option::is_some).collect();
+        let joined = site.emit(Op::onnx("Concat").with("axis", at), &all)?;
+        x = joined.ranked(x.rank()).typed(x.dtype());
+    }
+    let rounds = arguments.int(1, "n", 1)?;
+    if !(0..=64).contains(&rounds) {
+        return unable(format!("{rounds} rounds"));
+    }
+    for _ in 0..rounds {
+        x = difference(site, &x, at)?;
+    }
+    tensor(x)
+}
+
+/// Of each element and the one before it.
+fn difference(site: &mut Site<'_, '_>, x: &Tensor, at: i64) -> Lowered<Tensor> {
     let at = site.ints(&[at])?;
     let (zero, one) = (site.ints(&[0])?, site.ints(&[1])?);
     let (most, last) = (site.ints(&[i64::MAX])?, site.ints(&[-1])?);
-    let later = site.emit(Op::onnx("Slice"), &[Some(&x), Some(&one), Some(&most), Some(&at)])?;
-    let before = site.emit(Op::onnx("Slice"), &[Some(&x), Some(&zero), Some(&last), Some(&at)])?;
-    tensor(with(site, "Sub", &later, &before)?)
+    let later = site.emit(Op::onnx("Slice"), &[Some(x), Some(&one), Some(&most), Some(&at)])?;
+    let before = site.emit(Op::onnx("Slice"), &[Some(x), Some(&zero), Some(&last), Some(&at)])?;
+    with(site, "Sub", &later, &before)
 }
 
 fn mse_loss(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {

@@ -10,9 +10,9 @@ pub(super) const ROWS: &[Row] = &[
     own("view", "Reshape", view), own("reshape", "Reshape", view), own("_unsafe_view", "Reshape", view), own("_reshape_alias", "Reshape", view), own("view_copy", "Reshape", view), own("view_as", "Reshape", view_as), own("reshape_as", "Reshape", view_as),
     own("flatten", "Reshape", flatten), own("ravel", "Reshape", flatten), own("unflatten", "Reshape", unflatten), own("squeeze", "Squeeze", squeeze), own("squeeze_copy", "Squeeze", squeeze), own("unsqueeze", "Unsqueeze", unsqueeze), own("unsqueeze_copy", "Unsqueeze", unsqueeze),
     own("expand", "Expand", expand), own("expand_copy", "Expand", expand), own("broadcast_to", "Expand", expand), own("expand_as", "Expand", expand_as), own("broadcast_tensors", "Expand", broadcast_tensors),
-    own("permute", "Transpose", permute), own("permute_copy", "Transpose", permute), own("transpose", "Transpose", transpose), own("transpose_copy", "Transpose", transpose), own("swapaxes", "Transpose", transpose), own("swapdims", "Transpose", transpose), own("t", "Transpose", turned), own("t_copy", "Transpose", turned), own("numpy_T", "Transpose", turned), own("mT", "Transpose", last), own("adjoint", "Transpose", last), own("mH", "Transpose", last), own("movedim", "Transpose", movedim), own("moveaxis", "Transpose", movedim),
-    own("atleast_1d", "Unsqueeze", atleast::<1>), own("atleast_2d", "Unsqueeze", atleast::<2>), own("atleast_3d", "Unsqueeze", atleast::<3>), own("_shape_as_tensor", "Shape", shape_as_tensor),
-    same("contiguous"), same("clone"), same("alias"), same("alias_copy"), same("detach"), same("detach_copy"), same("lift_fresh_copy"), same("lift_fresh"), same("lift"), same("to_dense"), same("to_mkldnn"), same("positive"), same("fake_quantize_per_tensor_affine"), same("fake_quantize_per_channel_affine"), same("set_data"), same("requires_grad"), same("pin_memory"), same("cpu"), same("cuda"), same("_assert_tensor_metadata"), same("_to_cpu"), same("data"), same("_nested_tensor_from_mask_left_aligned"),
+    own("permute", "Transpose", permute), own("permute_copy", "Transpose", permute), own("transpose", "Transpose", transpose), own("transpose_copy", "Transpose", transpose), own("swapaxes", "Transpose", transpose), own("swapdims", "Transpose", transpose), own("t", "Transpose", turned), own("t_copy", "Transpose", turned), own("numpy_T", "Transpose", turned), own("mT", "Transpose", last), own("adjoint", "Transpose", last), own("mH", "Transpose", last), own("matrix_H", "Transpose", last), own("movedim", "Transpose", movedim), own("moveaxis", "Transpose", movedim),
+    own("atleast_1d", "Unsqueeze", atleast::<1>), own("atleast_2d", "Unsqueeze", atleast::<2>), own("atleast_3d", "Unsqueeze", atleast::<3>), own("_to_cpu", "its input", each), own("_shape_as_tensor", "Shape", shape_as_tensor),
+    same("contiguous"), same("clone"), same("alias"), same("alias_copy"), same("detach"), same("detach_copy"), same("lift_fresh_copy"), same("lift_fresh"), same("lift"), same("to_dense"), same("to_mkldnn"), same("positive"), same("set_data"), same("requires_grad"), same("pin_memory"), same("cpu"), same("cuda"), same("_assert_tensor_metadata"), same("data"), same("_nested_tensor_from_mask_left_aligned"),
 ];
 
 fn viewed(made: Tensor, base: &Tensor) -> Value {
@@ -45,6 +45,7 @@ fn flatten(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let x = arguments.x()?;
     let (start, end) = (arguments.int(1, "start_dim", 0)?, arguments.int(2, "end_dim", -1)?);
     let shape = match x.rank() {
+        Some(0) => site.ints(&[1])?,
         Some(rank) => {
             let (start, end) = (axis(start, Some(rank))?, axis(end, Some(rank))?);
             if start == end && rank > 0 {
@@ -236,10 +237,29 @@ fn movedim(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
 }
 
 fn atleast<const RANK: usize>(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    if let Some(all) = arguments.list(0, "tensors") {
+        let mut made = Vec::new();
+        for each in all {
+            made.push(atleast::<RANK>(site, &Args::of(vec![each]))?);
+        }
+        return Ok(Value::list(made));
+    }
     let x = arguments.x()?;
-    let missing = RANK.saturating_sub(x.rank().unwrap_or(RANK));
-    let axes: Vec<i64> = (0..signed(missing)).collect();
-    Ok(if axes.is_empty() { Value::Tensor(x) } else { viewed(site.unsqueeze(&x, &axes)?, &x) })
+    // The rows of two axes stay first among three.
+    let axes: &[i64] = match (RANK, x.rank()) {
+        (1, Some(0)) | (2, Some(1)) => &[0],
+        (2, Some(0)) => &[0, 1],
+        (3, Some(0)) => &[0, 1, 2],
+        (3, Some(1)) => &[0, 2],
+        (3, Some(2)) => &[2],
+        _ => &[],
+    };
+    Ok(if axes.is_empty() { Value::Tensor(x) } else { viewed(site.unsqueeze(&x, axes)?, &x) })
+}
+
+/// Tensors on the processor.
+fn each(_: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
+    arguments.get(0, "tensors").cloned().map_or_else(|| unable("no tensors are given"), Ok)
 }
 
 fn shape_as_tensor(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {

@@ -126,6 +126,25 @@ pub(super) struct Named {
     pub(super) name: String,
 }
 
+/// A number with a fraction; what JSON has no number for is a text: `Infinity`, `-Infinity` or `NaN`.
+#[derive(Clone, Copy)]
+pub(super) struct Number(pub(super) f64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Number(f64),
+            Text(String),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Number(number) => Ok(Self(number)),
+            Either::Text(text) => text.parse().map(Self).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
 /// A number, or the name of one.
 #[derive(Deserialize)]
 pub(super) enum Symbolic {
@@ -134,7 +153,7 @@ pub(super) enum Symbolic {
     #[serde(rename = "as_int")]
     Int(i64),
     #[serde(rename = "as_float")]
-    Float(f64),
+    Float(Number),
     #[serde(rename = "as_bool")]
     Bool(bool),
 }
@@ -168,9 +187,9 @@ pub(super) enum Argument {
     #[serde(rename = "as_ints")]
     Ints(Vec<i64>),
     #[serde(rename = "as_float")]
-    Float(f64),
+    Float(Number),
     #[serde(rename = "as_floats")]
-    Floats(Vec<f64>),
+    Floats(Vec<Number>),
     #[serde(rename = "as_string")]
     Text(String),
     #[serde(rename = "as_strings")]

@@ -4,7 +4,7 @@ use super::super::super::draft::Op;
 use super::super::aten::{self, Args};
 use super::super::numbers;
 use super::super::site::{Site, body};
-use super::super::value::{Kind, Lowered, Tensor, Value, unable};
+use super::super::value::{Fault, Kind, Lowered, Tensor, Value, unable};
 use super::program::{Argument, Graph, Meta, Named, Node, Optional, Symbolic};
 use crate::ir::DType;
 use std::collections::HashMap;
@@ -55,8 +55,15 @@ impl<'p> Run<'p> {
         if domain == "higher_order" {
             return self.higher(site, node, name);
         }
-        let arguments = self.arguments(node)?;
-        let made = Self::made(site, domain, name, &arguments, node)?;
+        let made = match self.arguments(node) {
+            Ok(arguments) => Self::made(site, domain, name, &arguments, node)?,
+            // It reads what is not followed.
+            Err(Fault::Unable(why)) => {
+                let whole = format!("{domain}::{name}");
+                aten::unknown(site, &whole, &Args::of(Vec::new()), Some(&why), count(node))?
+            }
+            Err(error) => return Err(error),
+        };
         self.outputs(site, node, made)
     }
 
@@ -103,17 +110,13 @@ impl<'p> Run<'p> {
         let (value, why) = match aten::known(site, &whole, arguments) {
             Ok(Some(value)) => (Some(value), None),
             Ok(None) => (None, None),
-            Err(super::super::value::Fault::Unable(why)) => (None, Some(why)),
+            Err(Fault::Unable(why)) => (None, Some(why)),
             Err(error) => return Err(error),
         };
         if let Some(value) = value {
             return Ok(value);
         }
-        let outputs = node.outputs.iter().map(|output| match output {
-            Argument::Tensors(list) => list.len(),
-            _ => 1,
-        });
-        aten::unknown(site, &whole, arguments, why.as_deref(), outputs.sum())
+        aten::unknown(site, &whole, arguments, why.as_deref(), count(node))
     }
 
     /// Names what a node has made, and states what the file says of it.
@@ -195,7 +198,7 @@ impl<'p> Run<'p> {
         Ok(match value {
             Symbolic::Name(name) => self.read(name)?,
             Symbolic::Int(number) => Value::Int(*number),
-            Symbolic::Float(number) => Value::Float(*number),
+            Symbolic::Float(number) => Value::Float(number.0),
             Symbolic::Bool(truth) => Value::Bool(*truth),
         })
     }
@@ -222,8 +225,10 @@ impl<'p> Run<'p> {
             }
             Argument::Int(number) => Value::Int(*number),
             Argument::Ints(list) => Value::ints(list),
-            Argument::Float(number) => Value::Float(*number),
-            Argument::Floats(list) => Value::list(list.iter().copied().map(Value::Float).collect()),
+            Argument::Float(number) => Value::Float(number.0),
+            Argument::Floats(list) => {
+                Value::list(list.iter().map(|number| Value::Float(number.0)).collect())
+            }
             Argument::Text(text) => Value::Text(text.as_str().into()),
             Argument::Bool(truth) => Value::Bool(*truth),
             Argument::Bools(list) => Value::list(list.iter().copied().map(Value::Bool).collect()),
@@ -268,12 +273,8 @@ impl<'p> Run<'p> {
             ("while_loop", [condition, step]) => self.rounds(site, condition, step, &flat)?,
             ("scan" | "map_impl" | "associative_scan" | "map", _) | (_, []) => {
                 let arguments = Args::of(flat);
-                let outputs = node.outputs.iter().map(|output| match output {
-                    Argument::Tensors(list) => list.len(),
-                    _ => 1,
-                });
                 let whole = format!("higher_order::{name}");
-                aten::unknown(site, &whole, &arguments, None, outputs.sum())?
+                aten::unknown(site, &whole, &arguments, None, count(node))?
             }
             (_, [inner, ..]) => {
                 // Flags before the graph are no inputs of it.
@@ -373,6 +374,15 @@ impl<'p> Run<'p> {
         let made = site.several(Op::onnx("Loop").with("body", body(graph)), &inputs, count)?;
         Ok(Value::tensors(typed(made, &like)))
     }
+}
+
+/// How many values a node makes.
+fn count(node: &Node) -> usize {
+    let outputs = node.outputs.iter().map(|output| match output {
+        Argument::Tensors(list) => list.len(),
+        _ => 1,
+    });
+    outputs.sum()
 }
 
 fn typed(made: Vec<Tensor>, like: &[(Option<usize>, Option<DType>)]) -> Vec<Tensor> {

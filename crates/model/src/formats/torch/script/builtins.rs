@@ -78,6 +78,7 @@ fn constant(name: &str, given: &[Value]) -> Lowered<Option<Value>> {
             Some(Value::Text(text)) => Value::Text(text.clone()),
             _ => Value::Text("cpu".into()),
         },
+        "dict" if given.is_empty() => Value::dict(Vec::new()),
         "get_device" => Value::Int(-1),
         "layout" => Value::Int(0),
         "grad"
@@ -215,6 +216,10 @@ fn listed(site: &mut Site<'_, '_>, name: &str, given: &[Value]) -> Lowered<Optio
         Value::Sequence(whole) => sequence(site, name, whole, given),
         Value::Pieces(pieces) => match (name, given.get(1)) {
             ("__getitem__", Some(at)) => aten::piece(site, pieces, at).map(Value::Tensor).map(Some),
+            ("len", _) if pieces.most.is_some() => {
+                let most = pieces.most.and_then(|most| i64::try_from(most).ok());
+                Ok(most.map(Value::Int))
+            }
             ("len", _) => {
                 let size = site.size(&pieces.whole, pieces.axis)?;
                 let Some(each) = &pieces.size else { return Ok(Some(size)) };
@@ -230,11 +235,26 @@ fn listed(site: &mut Site<'_, '_>, name: &str, given: &[Value]) -> Lowered<Optio
                 Ok(Some(whole(picked.ranked(Some(0)))))
             }
             ("len", _) => site.size(list, 0).map(Some),
+            ("slice", Some(_)) => part(site, list, given).map(Some),
             ("list" | "copy", _) => Ok(Some(first.clone())),
             _ => Ok(None),
         },
         _ => Ok(None),
     }
+}
+
+/// Some of the sizes, in their order.
+fn part(site: &mut Site<'_, '_>, list: &Tensor, given: &[Value]) -> Lowered<Value> {
+    let bound = |at: usize, default: i64| match given.get(at) {
+        None | Some(Value::None) => Some(default),
+        Some(value) => value.as_int(),
+    };
+    let (Some(start), Some(end), Some(1)) = (bound(1, 0), bound(2, i64::MAX), bound(3, 1)) else {
+        return unable("part of a list of sizes is taken in a way not known");
+    };
+    let (start, end, axis) = (site.ints(&[start])?, site.ints(&[end])?, site.ints(&[0])?);
+    let inputs = [Some(list), Some(&start), Some(&end), Some(&axis)];
+    Ok(Value::Numbers(site.emit(Op::onnx("Slice"), &inputs)?))
 }
 
 fn list(
@@ -317,14 +337,15 @@ fn selected(
             }
         }
         ("__getitem__", [_, Value::Number(at, _)]) => chosen(site, items, at)?,
-        ("slice", [_, start, end, rest @ ..]) => {
+        ("slice", [_, start, rest @ ..]) => {
+            let end = rest.first().unwrap_or(&Value::None);
             let all = items.all();
             let bound = |value: &Value, default: usize| match value.as_int() {
                 Some(at) => place(at, all.len()).unwrap_or(0).min(all.len()),
                 None => default,
             };
             let (start, end) = (bound(start, 0), bound(end, all.len()));
-            let step = rest.first().and_then(Value::as_int).unwrap_or(1).max(1);
+            let step = rest.get(1).and_then(Value::as_int).unwrap_or(1).max(1);
             let step = usize::try_from(step).unwrap_or(1);
             let taken = all.get(start..end.max(start)).unwrap_or_default();
             Value::list(taken.iter().step_by(step).cloned().collect())
