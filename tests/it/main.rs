@@ -40,6 +40,7 @@ mod servers;
 mod snapshots;
 mod source;
 mod startup;
+mod stripes;
 mod study;
 mod suite;
 mod suite_sizes;

@@ -20,6 +20,7 @@ pub mod http;
 pub mod judge;
 pub(crate) mod local;
 pub mod measurement;
+pub mod meeting;
 pub mod meter;
 pub mod metric;
 pub(crate) mod pacer;

@@ -21,11 +21,14 @@ pub use batching::{
 };
 pub use measurement::{
     BodyEncoding, ErrorPart, FindingPart, InputOrder, InputsPart, InputsSent, IntervalsPart,
-    MEASUREMENT, MeasurementFile, MetricPart, ModelPart, PercentilePart, PlanPart, RunPart,
-    SenderPart, SloOutcome, SloPart, SlotPart, StageRows, TargetPart, Verdict, VerdictPart,
-    WindowPart, percentile,
+    MEASUREMENT, MeasurementFile, MeetingPart, MetricPart, ModelPart, PercentilePart, PlanPart,
+    RunPart, SenderPart, SloOutcome, SloPart, SlotPart, StageRows, TargetPart, Verdict,
+    VerdictPart, WindowPart, percentile,
 };
-pub use meters::{ENERGY, MeterPart, MeterRole, MeterUnit, ScrapePart, SeriesKind, SeriesPart};
+pub use meters::{
+    ENERGY, MeterCovers, MeterPart, MeterRole, MeterUnit, ScrapePart, SeriesKind, SeriesPart,
+    SourcePart,
+};
 pub use pipeline::{BottleneckPart, PipePart, PipelinePart, Role, StagePart, StageSource};
 pub use start_up::{
     CachePart, DefinitionPart, FigureUnit, PageCache, PollsPart, START_UP, SpreadPart, StartPart,

@@ -1,7 +1,7 @@
-//! Words of the command line that describe a load: `--load`, `--slo`, `--stripe`, `--input`.
+//! Words of the command line that describe a load: `--load`, `--slo`, `--input`.
 
 use super::hinted;
-use crate::probe::arrival::{Arrival, Load, Stripe};
+use crate::probe::arrival::{Arrival, Load};
 use crate::probe::data::Order;
 use crate::probe::target::DataSet;
 use crate::probe::target::tensor::{Dtype, Given, npy};
@@ -136,32 +136,6 @@ pub(super) fn tolerance(text: &str) -> Result<f64> {
             "for example --until 10%",
         )
     })
-}
-
-/// Reads `--stripe 2/8`, or `auto` from the variables of an indexed job or a job array.
-pub(super) fn stripe(text: &str) -> Result<Stripe> {
-    let usage = |what: &str| {
-        hinted(
-            format!("`--stripe {text}` {what}"),
-            "for example --stripe 0/4 for the first of four, or --stripe auto/4 in a job that numbers its tasks",
-        )
-    };
-    let (index, of) = text.split_once('/').ok_or_else(|| usage("is not K/N"))?;
-    let of: u64 = of.parse().ok().filter(|n| *n > 0).ok_or_else(|| usage("is not K/N"))?;
-    let index: u64 = if index == "auto" {
-        let found = ["JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID"]
-            .iter()
-            .find_map(|v| std::env::var(v).ok());
-        found
-            .and_then(|v| v.parse().ok())
-            .ok_or_else(|| usage("finds neither JOB_COMPLETION_INDEX nor SLURM_ARRAY_TASK_ID"))?
-    } else {
-        index.parse().map_err(|_| usage("is not K/N"))?
-    };
-    if index >= of {
-        return Err(usage("counts from zero: K must be below N"));
-    }
-    Ok(Stripe { index, of })
 }
 
 /// Reads `--input NAME=SPEC`: a shape, a type and a shape, a `.npy` file, or a text.

@@ -9,6 +9,7 @@ mod rounds;
 mod run;
 mod schedule;
 mod spawn;
+mod stripes;
 mod target;
 
 use super::load::{self, Wanted};
@@ -16,6 +17,7 @@ use super::{Exit, emit, hinted};
 use crate::probe::arrival::{Arrival, Load};
 use crate::probe::drive::Plan;
 use crate::probe::measurement::{Aims, holds};
+use crate::probe::meeting::Meeting;
 use crate::probe::study::{Goal, Search, Single, StudyError, Sweep, first_answer};
 use crate::render::{json, text};
 use crate::schema::{MeasurementFile, StartUpPart};
@@ -126,6 +128,7 @@ struct Asked {
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let asked = self.asked()?;
+        let meeting = self.meeting(&asked)?;
         if self.load.dry_run {
             return dry_run(&asked.plan, asked.goal);
         }
@@ -158,6 +161,7 @@ impl Args {
         let folder = folder.map_or_else(|| super::new_folder(&self.output), Ok)?;
         for run in &mut runs {
             run.interim = Some(folder.clone());
+            run.meeting.clone_from(&meeting);
         }
         let bar = &mut Bar::default();
         if let [run] = &mut runs[..] {
@@ -174,6 +178,20 @@ impl Args {
         emit(&json::pretty(&swept.file)?, Some(&folder.join("sweep.json")))?;
         emit(&text::sweep(&swept.file, &folder), None)?;
         Ok(if swept.holds { Exit::Good } else { Exit::Failed })
+    }
+
+    /// Where this stripe meets the others.
+    fn meeting(&self, asked: &Asked) -> Result<Option<Meeting>> {
+        let meeting = self.load.meeting()?;
+        let single = asked.batches.len() == 1 && !self.rounds.asked();
+        let several = !single || matches!(asked.goal, Goal::Highest(_));
+        if meeting.is_some() && several {
+            return Err(hinted(
+                "`--meet` is for one load: not for `--load max`, nor for several runs",
+                "run them one after another",
+            ));
+        }
+        Ok(meeting)
     }
 
     fn asked(&self) -> Result<Asked> {
@@ -234,6 +252,7 @@ impl Args {
             notes,
             start_up: start_up.cloned(),
             interim: None,
+            meeting: None,
         })
     }
 
@@ -270,6 +289,7 @@ impl Args {
             timeout: client.timeout()?,
             max_in_flight: client.max_in_flight(),
             start_at: self.load.start_at()?,
+            met: None,
         })
     }
 }

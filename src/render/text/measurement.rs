@@ -271,7 +271,12 @@ fn meters(file: &MeasurementFile, out: &mut String) {
         let of = meter.of.filter(|_| meter.unit != MeterUnit::Share);
         let of = of.map_or(String::new(), |of| format!(" of {}", shown(of, meter.unit)));
         let text = match (meter.value, &meter.unmeasured) {
-            (Some(value), _) => format!("{}{of}{note}", shown(value, meter.unit)),
+            (Some(value), _) => {
+                let ends = meter.low.zip(meter.high).map_or(String::new(), |(low, high)| {
+                    format!(", {} to {}", shown(low, meter.unit), shown(high, meter.unit))
+                });
+                format!("{}{of}{ends}{note}", shown(value, meter.unit))
+            }
             (None, why) => format!("UNMEASURED: {}", why.as_deref().unwrap_or("not read")),
         };
         let _ = writeln!(out, "  meter      {:<20} {text}", meter.name);
@@ -284,7 +289,7 @@ fn shown(value: f64, unit: MeterUnit) -> String {
         MeterUnit::Share => format!("{:.1} %", 100.0 * value),
         MeterUnit::Cores if value < 0.1 => format!("{value:.4} cores"),
         MeterUnit::Cores => format!("{value:.2} cores"),
-        MeterUnit::Carbon => format!("{value:.3} mg CO2e"),
+        MeterUnit::Carbon => si(value * 1e-3, "g CO2e"),
         _ => si(value, unit.name()),
     }
 }

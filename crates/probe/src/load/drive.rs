@@ -51,6 +51,8 @@ pub struct Plan {
     pub max_in_flight: usize,
     /// When to start, so that several machines start together.
     pub start_at: Option<SystemTime>,
+    /// The name of the run, where its stripes met and agreed on the start.
+    pub met: Option<String>,
 }
 
 /// An inference in this process is waited for, however long it takes.
@@ -69,6 +71,7 @@ impl Plan {
             timeout: PATIENCE,
             max_in_flight: workers,
             start_at: None,
+            met: None,
         }
     }
 }

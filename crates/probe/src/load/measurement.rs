@@ -7,6 +7,7 @@
 
 mod batching;
 mod parts;
+mod sets;
 mod start_up;
 mod sweep;
 
@@ -19,10 +20,11 @@ use super::record::{Fault, FaultRow, Interval, Opened, Record, Stage};
 use super::target::Prepared;
 use super::{arrival, hlog};
 use crate::schema::{
-    ErrorPart, FindingPart, InputsSent, IntervalsPart, MEASUREMENT, MeasurementFile, MeterPart,
-    MeterRole, MetricPart, PipelinePart, PlanPart, RunPart, ScrapePart, SenderPart, SloOutcome,
-    SloPart, StagePart, StageRows, TOOL, TargetPart, Verdict, VerdictPart, WindowPart,
+    ErrorPart, FindingPart, InputsSent, IntervalsPart, MEASUREMENT, MeasurementFile, MeetingPart,
+    MeterPart, MeterRole, MetricPart, PipelinePart, PlanPart, RunPart, ScrapePart, SenderPart,
+    SloOutcome, SloPart, StagePart, StageRows, TOOL, TargetPart, Verdict, VerdictPart, WindowPart,
 };
+pub use sets::newest_complete;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -32,6 +34,16 @@ pub const FILES: [&str; 2] = ["measurement.json", "intervals.hlog"];
 
 /// Folders in it of what was measured so far while a run goes on: in full, and while it is written.
 const INTERIM: [&str; 2] = ["interim", ".interim.part"];
+
+/// Whether a folder holds a measurement, or what a run that was killed had written.
+pub fn is_measurement(folder: &Path) -> bool {
+    let kept = INTERIM.map(|name| folder.join(name));
+    let mut places = std::iter::once(folder).chain(kept.iter().map(PathBuf::as_path));
+    places.any(|place| place.join(FILES[0]).exists())
+}
+
+/// Stripes that begin more than this share of the time apart are noted.
+const APART: f64 = 0.05;
 
 fn io(path: &Path, error: std::io::Error) -> FileError {
     FileError::Io(path.display().to_string(), error)
@@ -133,7 +145,7 @@ impl Measured {
         first_answer: Option<Duration>,
         beside: impl FnOnce(&WindowPart) -> Beside,
     ) -> Self {
-        let run = RunPart::new(&outcome);
+        let run = RunPart { meeting: MeetingPart::of(plan), ..RunPart::new(&outcome) };
         let target = TargetPart::new(target, first_answer);
         let processors = outcome.processors;
         let (record, started) = (outcome.record, outcome.started);
@@ -232,13 +244,11 @@ impl Measured {
         };
         let (mut plan, mut run) = (first.file.plan.clone(), first.file.run.clone());
         let (mut target, mut record) = (first.file.target.clone(), first.record.clone());
-        let mut latest = run.started_unix_seconds;
         for part in &parts[1..] {
             part.belongs(&plan, &target)?;
             let theirs = &part.file.run;
             plan.stripes.extend(&part.file.plan.stripes);
             record.merge(&part.record);
-            latest = latest.max(theirs.started_unix_seconds);
             run.started_unix_seconds = run.started_unix_seconds.min(theirs.started_unix_seconds);
             run.seconds = run.seconds.min(theirs.seconds);
             run.stopped |= theirs.stopped;
@@ -253,7 +263,7 @@ impl Measured {
             }
         }
         plan.stripes.sort_unstable();
-        run.start_spread_seconds = latest - run.started_unix_seconds;
+        run.start_spread_seconds = spread(parts);
         run.count(&record);
         let aims = Aims {
             headline: plan.headline_quantile,
@@ -264,10 +274,17 @@ impl Measured {
         let since = Duration::try_from_secs_f64(run.started_unix_seconds).unwrap_or_default();
         let missing = plan.stripes_of.saturating_sub(plan.stripes.len() as u64);
         let of = plan.stripes_of;
+        let (spread, plan_seconds) = (run.start_spread_seconds, plan.seconds);
         let teller = teller(parts);
         let beside = |_: &WindowPart| gather(parts, teller);
         let mut file = compose(target, plan, run, &record, &aims, beside);
         let notes = &mut file.verdict.notes;
+        if spread > APART * plan_seconds {
+            notes.push(format!(
+                "the stripes began within {} s of each other, so that they did not load the server together all the time",
+                (spread * 10.0).round() / 10.0
+            ));
+        }
         if missing > 0 {
             notes.push(format!("{missing} of {of} stripes are missing"));
         }
@@ -335,6 +352,21 @@ fn gather(parts: &[Measured], teller: Option<&Measured>) -> Beside {
         beside.scrapes.clone_from(&teller.file.scrapes);
     }
     beside
+}
+
+/// Time between the first and the last start of stripes. Of those that met under one name, by what each is later than
+/// agreed, so that their clocks need not agree.
+fn spread(parts: &[Measured]) -> f64 {
+    let name = |p: &Measured| p.file.run.meeting.as_ref().map(|m| m.name.clone());
+    let first = parts.first().and_then(name);
+    let met = first.is_some() && parts.iter().all(|p| name(p) == first);
+    let agreed = |p: &Measured| p.file.run.meeting.as_ref().map_or(0.0, |m| m.start_unix_seconds);
+    let start = |p: &Measured| p.file.run.started_unix_seconds - if met { agreed(p) } else { 0.0 };
+    let (low, high) = parts
+        .iter()
+        .map(start)
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), s| (l.min(s), h.max(s)));
+    (high - low).max(0.0)
 }
 
 /// The larger of two, as far as they are known.

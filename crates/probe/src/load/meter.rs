@@ -4,27 +4,35 @@
 //! them to the part of the run that counts. What cannot be read is absent with the reason and what
 //! to do about it; nothing is estimated.
 
+mod amd;
+mod battery;
+#[cfg(test)]
+mod boards;
 pub mod carbon;
 mod cpu_energy;
 mod energy;
 mod gpu;
+mod heat;
 mod host;
 mod log;
 pub mod prometheus;
 pub mod scrape;
+mod sensors;
 
 use super::target::question::Question;
-use crate::schema::{MeterPart, MeterUnit};
-use cpu_energy::{CPU_ENERGY, CpuEnergy};
+use crate::schema::{MeterCovers, MeterPart, MeterUnit};
+use cpu_energy::CPU_ENERGY;
 pub use energy::{Asked, energy};
-use gpu::{Gpus, Nvidia};
-use host::{Capacity, Client, Host, SERVER, Server};
-use log::{Absent, Column};
+use gpu::GPU;
+pub use log::joules::Amount;
+use log::{Absent, Column, Role};
 pub use log::{Log, unmeasured};
+use rooflens_ground::os::power::Covers;
 use rooflens_ground::os::proc::Proc;
-use rooflens_ground::os::rapl::{self, Rapl};
+use rooflens_ground::os::tree::{ReadError, Tree};
+use sensors::POWER_SENSORS;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -50,8 +58,8 @@ pub struct Setup {
     pub every: Duration,
     /// Where the kernel shows processes.
     pub proc: Proc,
-    /// Where the kernel shows energy.
-    pub powercap: PathBuf,
+    /// Where the kernel shows devices, their power and their heat.
+    pub sys: Tree,
     /// Where the server is.
     pub place: Place,
     /// GPUs by position; all where empty.
@@ -65,7 +73,7 @@ impl Default for Setup {
         Self {
             every: Duration::from_millis(250),
             proc: Proc::default(),
-            powercap: rapl::POWERCAP.into(),
+            sys: Tree::at(Path::new("/sys")),
             place: Place::Elsewhere,
             gpus: Vec::new(),
             questions: Vec::new(),
@@ -120,12 +128,55 @@ impl Row<'_> {
         self.values.push(value.unwrap_or(f64::NAN));
     }
 
-    /// That the next column cannot be read from now on, and why.
-    fn fail(&mut self, why: String) {
+    /// That the next column cannot be read now, and why; the first reason is kept.
+    fn miss(&mut self, why: String) {
         self.failures.entry(self.values.len()).or_insert(why);
         self.push(None);
     }
+
+    /// The reading of the next column, or why there is none.
+    fn take(&mut self, read: Result<f64, ReadError>) {
+        match read {
+            Ok(value) => self.push(Some(value)),
+            Err(why) => self.miss(why.to_string()),
+        }
+    }
 }
+
+/// What opening a kind of meter gave.
+#[derive(Default)]
+struct Found {
+    meters: Vec<Box<dyn Meter>>,
+    absent: Vec<Absent>,
+}
+
+impl Found {
+    fn meter(meter: impl Meter + 'static) -> Self {
+        Self { meters: vec![Box::new(meter)], absent: Vec::new() }
+    }
+
+    fn absent(name: &'static str, unit: MeterUnit, why: String) -> Self {
+        Self { meters: Vec::new(), absent: vec![Absent { name, unit, why }] }
+    }
+}
+
+/// The kinds of meters of processes, which are read wherever the server is.
+const OF_PROCESSES: [fn(&Setup) -> Found; 1] = [host::open];
+
+/// The kinds of meters of devices, which say something of the server only on its own machine.
+const OF_DEVICES: [fn(&Setup) -> Found; 7] = [
+    gpu::open,
+    amd::open,
+    cpu_energy::open,
+    cpu_energy::open_platform,
+    sensors::open,
+    battery::open,
+    heat::open,
+];
+
+/// What devices are called where they are on another machine.
+const DEVICES: [(&str, MeterUnit); 3] =
+    [(GPU, MeterUnit::None), (CPU_ENERGY, MeterUnit::Joules), (POWER_SENSORS, MeterUnit::None)];
 
 /// Everything that is read, by one thread.
 struct Sampler {
@@ -209,49 +260,35 @@ impl Sampler {
 
 /// The meters that can be read, and why others cannot.
 fn open(setup: &Setup) -> (Vec<Box<dyn Meter>>, Vec<Absent>) {
-    let (proc, capacity) = (setup.proc.clone(), Capacity::of(&setup.proc));
     let away = setup.place == Place::Elsewhere;
-    let whose = if away { ", of the machine that sends" } else { "" };
-    let within = setup.place == Place::Within;
-    let note = if within { "this process, with the runtime in it" } else { "this process" };
-    let client = Client::new(&proc, capacity, note);
-    let mut meters: Vec<Box<dyn Meter>> =
-        vec![Box::new(Host { proc, capacity, whose }), Box::new(client)];
-    let mut absent = Vec::new();
-    match server(setup, capacity) {
-        Ok(server) => meters.extend(server.map(|s| Box::new(s) as Box<dyn Meter>)),
-        Err(why) => {
-            absent.extend(SERVER.map(|(name, unit)| Absent { name, unit, why: why.into() }));
-        }
+    let devices: &[fn(&Setup) -> Found] = if away { &[] } else { &OF_DEVICES };
+    let (mut meters, mut absent) = (Vec::new(), Vec::new());
+    for open in OF_PROCESSES.iter().chain(devices) {
+        let found = open(setup);
+        meters.extend(found.meters);
+        absent.extend(found.absent);
     }
-    let gpus = if away { Err(ELSEWHERE.into()) } else { Nvidia::open(&setup.gpus) };
-    match gpus {
-        Ok(boards) => meters.push(Box::new(Gpus(Box::new(boards)))),
-        Err(why) => absent.push(Absent { name: "GPU", unit: MeterUnit::None, why }),
+    // Where another source gives energy, a board without a sensor lacks nothing.
+    let is_energy = |c: &Column| matches!(c.role, Role::Energy(_));
+    if meters.iter().any(|m: &Box<dyn Meter>| m.columns().iter().any(is_energy)) {
+        absent.retain(|a| a.name != POWER_SENSORS);
     }
-    let read = |path: &std::path::Path| std::fs::read_to_string(path);
-    let rapl = if away {
-        Err(ELSEWHERE.into())
-    } else {
-        Rapl::open(&setup.powercap, read).map_err(|e| e.to_string())
-    };
-    match rapl {
-        Ok(rapl) => meters.push(Box::new(CpuEnergy::new(rapl))),
-        Err(why) => absent.push(Absent { name: CPU_ENERGY, unit: MeterUnit::Joules, why }),
+    if away {
+        absent.extend(DEVICES.map(|(name, unit)| Absent { name, unit, why: ELSEWHERE.into() }));
     }
     (meters, absent)
 }
 
-/// The server's processes: none where it is this one, or why they cannot be read.
-fn server(setup: &Setup, capacity: Capacity) -> Result<Option<Server>, &str> {
-    match &setup.place {
-        Place::Within => Ok(None),
-        Place::Elsewhere => Err(ELSEWHERE),
-        Place::Hidden(why) => Err(why),
-        Place::Here(pid) => {
-            let server = Server::open(&setup.proc, *pid, capacity);
-            server.map(Some).ok_or("there is no such process; give the server's with --pid")
-        }
+/// What a source includes, as files say it.
+fn covers(covers: Covers) -> MeterCovers {
+    match covers {
+        Covers::Machine => MeterCovers::Machine,
+        Covers::Platform => MeterCovers::Platform,
+        Covers::Board => MeterCovers::Board,
+        Covers::Processor => MeterCovers::Processor,
+        Covers::Package => MeterCovers::Package,
+        Covers::Gpu => MeterCovers::Gpu,
+        Covers::Rail => MeterCovers::Rail,
     }
 }
 
@@ -260,7 +297,7 @@ const ASK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use super::gpu::Boards;
+    use super::gpu::{Boards, Gpus};
     use super::*;
     use rooflens_ground::os::nvml::{Slowdown, SlowdownKind, State};
 
@@ -324,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_slowed_board_throttles_the_run_and_what_it_hides_is_absent() {
-        let setup = Setup { powercap: "/nowhere".into(), ..Setup::default() };
+        let setup = Setup { sys: Tree::at(Path::new("/nowhere")), ..Setup::default() };
         let (mut meters, absent) = open(&setup);
         meters.push(Box::new(Gpus(Box::new(Hot))));
         let mut sampler = Sampler::of(meters);
@@ -344,7 +381,7 @@ mod tests {
         let setup = Setup {
             every: Duration::from_millis(20),
             place: Place::Here(std::process::id()),
-            powercap: "/nowhere".into(),
+            sys: Tree::at(Path::new("/nowhere")),
             ..Setup::default()
         };
         let on_processor = || Proc::default().thread().unwrap().running;

@@ -18,6 +18,7 @@ mod sweep;
 mod until;
 
 use super::measurement::FileError;
+use super::meeting::MeetingError;
 use super::record::Fault;
 use super::target::{self, Prepared, TargetError, Url};
 pub use batching::{BatchingStudy, Row};
@@ -78,6 +79,9 @@ pub enum StudyError {
     /// The thread that reads meters.
     #[error("no thread for the meters: {0}")]
     Meters(std::io::Error),
+    /// Stripes did not meet.
+    #[error(transparent)]
+    Meeting(#[from] MeetingError),
     /// A measurement could not be written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -104,6 +108,7 @@ impl StudyError {
             Self::Target(error) => &error.hint,
             Self::Load(_) => "lower --senders or --max-in-flight",
             Self::Meters(_) => "--no-meters measures without them",
+            Self::Meeting(error) => error.hint(),
             Self::File(_) => "choose another folder with --output",
             Self::NoAnswer => "see why with `rooflens probe … --load closed:1`",
             Self::NoAttempt => "run it again, and let the first attempt end",

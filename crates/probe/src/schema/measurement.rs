@@ -226,14 +226,28 @@ pub struct PlanPart {
     pub headline_quantile: f64,
 }
 
+/// What stripes agreed on before they began.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MeetingPart {
+    /// A name of the run that no other run has; the same in all its stripes.
+    pub name: String,
+    /// Unix time at which the schedule was to begin, by this machine's clock.
+    pub start_unix_seconds: f64,
+}
+
 /// How the run went, from its start to its end.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunPart {
     /// Unix time at which the schedule began.
     pub started_unix_seconds: f64,
-    /// Time between the first and the last start of the merged stripes; 0 for one machine.
+    /// Time between the first and the last start of the merged stripes; 0 for one machine. By the clocks of their machines,
+    /// or where they met, by what each is later than agreed.
     pub start_spread_seconds: f64,
+    /// What the stripes of this run agreed on; null where they did not meet.
+    #[serde(default)]
+    pub meeting: Option<MeetingPart>,
     /// Length of the schedule that was carried out; less than planned where the run ended early.
     pub seconds: f64,
     /// Whether the run was interrupted.

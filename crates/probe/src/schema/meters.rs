@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub const ENERGY: &str = "energy per inference";
 
 /// A reading beside the load, joined to the window of the run.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MeterPart {
     /// What was read: `server CPU`, `GPU 0 power`; with its stripe in front after a merge.
@@ -16,6 +16,13 @@ pub struct MeterPart {
     pub unit: MeterUnit,
     /// The reading; null where it could not be taken.
     pub value: Option<f64>,
+    /// Lower end of the interval in which the true value lies, as far as readings show: what happened between them, and
+    /// the steps of the sensor. The sensor's own accuracy is not in it. Null where the readings give no interval.
+    #[serde(default)]
+    pub low: Option<f64>,
+    /// Upper end of that interval; null where `low` is.
+    #[serde(default)]
+    pub high: Option<f64>,
     /// Upper bound of `value`, such as the cores of the machine; null where there is none.
     #[serde(default)]
     pub of: Option<f64>,
@@ -23,9 +30,48 @@ pub struct MeterPart {
     pub unmeasured: Option<String>,
     /// How the value is to be read, such as whose it is; null where there is nothing to say.
     pub note: Option<String>,
+    /// Where power or energy was read, and what it includes; null for other readings.
+    #[serde(default)]
+    pub source: Option<SourcePart>,
     /// What it says of the pipeline; known only where it was read, so that it is not in the file.
     #[serde(skip)]
     pub role: MeterRole,
+}
+
+/// Where power or energy was read, and what it includes.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SourcePart {
+    /// The file of the kernel, or the library that was asked.
+    pub path: String,
+    /// What is included. Sources of which one includes another are never added.
+    pub covers: MeterCovers,
+    /// Smallest difference between two readings, in the unit of the meter: as the device is documented, else the smallest
+    /// that was seen. Null where neither is known.
+    pub resolution: Option<f64>,
+    /// Time over which the device averages, or after which it has a new value, as far as that is documented; else null.
+    pub refreshed_seconds: Option<f64>,
+}
+
+rooflens_ground::words! {
+    /// What a source of power or energy includes.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    pub enum MeterCovers {
+        /// All that the machine draws from its battery or its supply.
+        Machine = "machine",
+        /// Processor, memory and what else the board's own regulators feed; a graphics card may not be in it.
+        Platform = "platform",
+        /// A board or computer module at its input; what its carrier feeds besides is not in it.
+        Board = "board",
+        /// Processor packages, and memory where it has a counter of its own.
+        Processor = "processor",
+        /// A package with processor and GPU in it.
+        Package = "package",
+        /// A graphics card or its chip.
+        Gpu = "GPU",
+        /// A part of a board.
+        Rail = "rail",
+    }
 }
 
 /// What a reading says of the pipeline of this machine's server.

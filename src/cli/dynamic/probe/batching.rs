@@ -179,6 +179,7 @@ impl Args {
             timeout: client.timeout()?,
             max_in_flight: client.max_in_flight(),
             start_at: None,
+            met: None,
         })
     }
 

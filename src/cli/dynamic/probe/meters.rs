@@ -128,7 +128,7 @@ impl MeterFlags {
         if prepared.is_local() {
             servers.push(("compute".into(), instances.into()));
         }
-        Ok(Some(Meters { setup, grid: self.grid()?, idle: None, servers }))
+        Ok(Some(Meters { setup, grid: self.grid()?, idle: Vec::new(), servers }))
     }
 
     fn grid(&self) -> Result<Option<Grid>> {

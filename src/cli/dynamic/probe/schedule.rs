@@ -1,9 +1,10 @@
 //! Flags of the load of `rooflens probe`: when requests are sent, for how long, and by how many machines.
 
 use super::hinted;
-use super::load;
+use super::stripes;
 use super::time;
 use crate::probe::arrival::{Arrival, Load, Stripe};
+use crate::probe::meeting::Meeting;
 use crate::probe::study::Goal;
 use anyhow::Result;
 use std::time::{Duration, SystemTime};
@@ -38,9 +39,18 @@ pub(super) struct LoadFlags {
     pub(super) until: Option<String>,
     /// Send only every N-th request, starting with number K: K/N, or auto/N.
     ///
-    /// auto takes K from the index of a Kubernetes Indexed Job or a Slurm array. `rooflens merge` joins the parts.
+    /// auto takes K from the engine that numbers the tasks (Kubernetes Indexed Job, srun, Slurm array, mpirun), and
+    /// auto without /N also takes N from it (not from Kubernetes). `rooflens merge` joins the parts.
     #[arg(long, value_name = "K/N")]
     pub(super) stripe: Option<String>,
+    /// Wait until all stripes are there, and start together.
+    ///
+    /// Stripe 0 listens on this port, and the others connect to it at this host. Their clocks need not agree.
+    #[arg(long, value_name = "HOST:PORT", requires = "stripe", conflicts_with_all = ["start_at", "until"])]
+    meet: Option<String>,
+    /// Seconds that stripes wait for each other.
+    #[arg(long, value_name = "S", default_value_t = 600.0, requires = "meet")]
+    meet_patience: f64,
     /// Start at this Unix time, so that stripes on several machines start together.
     #[arg(long, value_name = "SECONDS")]
     start_at: Option<f64>,
@@ -52,7 +62,13 @@ pub(super) struct LoadFlags {
 impl LoadFlags {
     /// The share of every N-th request that is sent from here.
     pub(super) fn stripe(&self) -> Result<Stripe> {
-        self.stripe.as_deref().map_or(Ok(Stripe::WHOLE), load::stripe)
+        self.stripe.as_deref().map_or(Ok(Stripe::WHOLE), stripes::stripe)
+    }
+
+    /// Where this stripe meets the others, where it does.
+    pub(super) fn meeting(&self) -> Result<Option<Meeting>> {
+        let Some(text) = &self.meet else { return Ok(None) };
+        stripes::meeting(text, time("--meet-patience", self.meet_patience)?).map(Some)
     }
 
     /// The instant at which the load starts, where one is given.

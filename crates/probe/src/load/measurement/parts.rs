@@ -9,8 +9,8 @@ use crate::metric::Metric;
 use crate::record::{Fault, FaultRow, Record, Stage};
 use crate::schema::{
     BodyEncoding, ErrorPart, FindingPart, InputOrder, InputsPart, InputsSent, MeasurementFile,
-    MeterRole, MetricPart, PercentilePart, PlanPart, RunPart, SenderPart, SlotPart, StagePart,
-    StageRows, StageSource, TargetPart, VerdictPart, WindowPart,
+    MeetingPart, MeterRole, MetricPart, PercentilePart, PlanPart, RunPart, SenderPart, SlotPart,
+    StagePart, StageRows, StageSource, TargetPart, VerdictPart, WindowPart,
 };
 use crate::stats::Percentile;
 use crate::target::requests::Drawn;
@@ -114,12 +114,21 @@ impl PlanPart {
     }
 }
 
+impl MeetingPart {
+    /// Of a plan whose stripes met.
+    pub(super) fn of(plan: &Plan) -> Option<Self> {
+        let start = plan.start_at?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Some(Self { name: plan.met.clone()?, start_unix_seconds: start.as_secs_f64() })
+    }
+}
+
 impl RunPart {
     pub(super) fn new(outcome: &Outcome) -> Self {
         let since = outcome.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut run = Self {
             started_unix_seconds: since.as_secs_f64(),
             start_spread_seconds: 0.0,
+            meeting: None,
             seconds: outcome.seconds,
             stopped: outcome.stopped,
             schedule_fingerprint: String::new(),

@@ -26,6 +26,7 @@ fn run_with(stripe: Stripe, warm_up: Option<f64>, throttled: Option<String>) -> 
         timeout: Duration::from_secs(1),
         max_in_flight: 10,
         start_at: None,
+        met: None,
     };
     let mut record = Record::new(plan.duration);
     let arrival::Load::Open(arrival) = &plan.load else { unreachable!() };

@@ -1,8 +1,8 @@
 //! GPUs under load: what is read of each, and why none can be.
 
 use super::log::{Column, Role, Show};
-use super::{Meter, Row};
-use crate::schema::MeterUnit;
+use super::{Found, Meter, Row, Setup, amd};
+use crate::schema::{MeterCovers, MeterUnit, SourcePart};
 use rooflens_ground::os::nvml::{Driver, DriverError, Gpu, SlowdownKind, State};
 
 /// GPUs that are read again and again.
@@ -13,15 +13,31 @@ pub(super) trait Boards: Send {
     fn read(&self, place: usize) -> State;
 }
 
+/// The counter of energy moves about every 100 ms, in steps of a millijoule.
+const REFRESHED: f64 = 0.1;
+const STEP: f64 = 1e-3;
+
+/// What GPUs are called where there are none.
+pub(super) const GPU: &str = "GPU";
+
+/// NVIDIA's GPUs of this machine. One whose GPUs are AMD's is not told that it has no driver of NVIDIA.
+pub(super) fn open(setup: &Setup) -> Found {
+    match Nvidia::open(&setup.gpus) {
+        Ok(boards) => Found::meter(Gpus(Box::new(boards))),
+        Err(_) if amd::any(&setup.sys) => Found::default(),
+        Err(why) => Found::absent(GPU, MeterUnit::None, why),
+    }
+}
+
 /// GPUs that the NVIDIA driver knows.
-pub(super) struct Nvidia {
+struct Nvidia {
     driver: Driver,
     boards: Vec<(u32, String)>,
 }
 
 impl Nvidia {
     /// Loads the driver's library; says what to do where there is none. `only` keeps some.
-    pub(super) fn open(only: &[u32]) -> Result<Self, String> {
+    fn open(only: &[u32]) -> Result<Self, String> {
         let open = || -> Result<(Driver, Vec<Gpu>), DriverError> {
             let driver = Driver::open()?;
             let gpus = driver.gpus()?;
@@ -106,7 +122,13 @@ fn board(index: u32, name: &str) -> [Column; 7] {
         column("memory", MeterUnit::Bytes, Show::Peak, "peak, of all processes"),
         column("power", MeterUnit::Watts, Show::Mean, "as the driver averages it"),
         Column {
-            role: Role::Energy,
+            role: Role::Energy(MeterCovers::Gpu),
+            source: Some(SourcePart {
+                path: "NVML".into(),
+                covers: MeterCovers::Gpu,
+                resolution: Some(STEP),
+                refreshed_seconds: Some(REFRESHED),
+            }),
             ..column(
                 "energy",
                 MeterUnit::Joules,

@@ -1,14 +1,47 @@
 //! Processor time and memory: of the machine, of this process, and of the server's processes.
 
 use super::log::{Column, Role, Show};
-use super::{Meter, Row};
+use super::{ELSEWHERE, Found, Meter, Place, Row, Setup};
 use crate::schema::MeterUnit;
 use rooflens_ground::os::proc::Proc;
 use rooflens_ground::os::processes::{ProcessTree, ticks_per_second};
 
+/// Processors and memory of the machine, of this process and of the server's.
+pub(super) fn open(setup: &Setup) -> Found {
+    let (proc, capacity) = (setup.proc.clone(), Capacity::of(&setup.proc));
+    let away = setup.place == Place::Elsewhere;
+    let whose = if away { ", of the machine that sends" } else { "" };
+    let within = setup.place == Place::Within;
+    let note = if within { "this process, with the runtime in it" } else { "this process" };
+    let client = Client::new(&proc, capacity, note);
+    let mut found = Found::meter(Host { proc, capacity, whose });
+    found.meters.push(Box::new(client));
+    match server(setup, capacity) {
+        Ok(server) => found.meters.extend(server.map(|s| Box::new(s) as Box<dyn Meter>)),
+        Err(why) => {
+            let absent = SERVER.map(|(name, unit)| Found::absent(name, unit, why.into()).absent);
+            found.absent.extend(absent.into_iter().flatten());
+        }
+    }
+    found
+}
+
+/// The server's processes: none where it is this one, or why they cannot be read.
+fn server(setup: &Setup, capacity: Capacity) -> Result<Option<Server>, &str> {
+    match &setup.place {
+        Place::Within => Ok(None),
+        Place::Elsewhere => Err(ELSEWHERE),
+        Place::Hidden(why) => Err(why),
+        Place::Here(pid) => {
+            let server = Server::open(&setup.proc, *pid, capacity);
+            server.map(Some).ok_or("there is no such process; give the server's with --pid")
+        }
+    }
+}
+
 /// What readings are shown against.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Capacity {
+struct Capacity {
     /// Processors of the machine.
     cores: Option<f64>,
     /// Main memory, bytes.
@@ -16,7 +49,7 @@ pub(super) struct Capacity {
 }
 
 impl Capacity {
-    pub(super) fn of(proc: &Proc) -> Self {
+    fn of(proc: &Proc) -> Self {
         Self {
             cores: proc.ticks().map(|t| t.processors as f64),
             memory: proc.memory().map(|m| m.total as f64),
@@ -35,11 +68,11 @@ impl Capacity {
 }
 
 /// The whole machine.
-pub(super) struct Host {
-    pub(super) proc: Proc,
-    pub(super) capacity: Capacity,
+struct Host {
+    proc: Proc,
+    capacity: Capacity,
     /// Which machine, where there are two.
-    pub(super) whose: &'static str,
+    whose: &'static str,
 }
 
 impl Meter for Host {
@@ -58,14 +91,14 @@ impl Meter for Host {
 }
 
 /// This process.
-pub(super) struct Client {
+struct Client {
     tree: ProcessTree,
     capacity: Capacity,
     note: &'static str,
 }
 
 impl Client {
-    pub(super) fn new(proc: &Proc, capacity: Capacity, note: &'static str) -> Self {
+    fn new(proc: &Proc, capacity: Capacity, note: &'static str) -> Self {
         Self { tree: ProcessTree::within(proc, std::process::id()), capacity, note }
     }
 }
@@ -82,19 +115,19 @@ impl Meter for Client {
 }
 
 /// A process of this machine that serves, with everything it started.
-pub(super) struct Server {
+struct Server {
     tree: ProcessTree,
     capacity: Capacity,
 }
 
 /// What a server's readings are called, with their units, where there are none too.
-pub(super) const SERVER: [(&str, MeterUnit); 2] =
+const SERVER: [(&str, MeterUnit); 2] =
     [("server CPU", MeterUnit::Cores), ("server memory", MeterUnit::Bytes)];
 const ENDED: &str = "the server's process ended during the run";
 
 impl Server {
     /// `None` where there is no such process.
-    pub(super) fn open(proc: &Proc, pid: u32, capacity: Capacity) -> Option<Self> {
+    fn open(proc: &Proc, pid: u32, capacity: Capacity) -> Option<Self> {
         let mut tree = ProcessTree::within(proc, pid);
         tree.read().then_some(Self { tree, capacity })
     }

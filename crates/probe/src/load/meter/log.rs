@@ -1,8 +1,11 @@
 //! Readings in time, and what a part of a run makes of them.
 
+pub(super) mod joules;
+
 use super::MeterPart;
 use super::scrape::{self, Answers, Told};
-use crate::schema::{MeterRole, MeterUnit};
+use crate::schema::{MeterCovers, MeterRole, MeterUnit, SourcePart};
+use joules::Amount;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::SystemTime;
@@ -29,8 +32,8 @@ pub(super) enum Role {
     ServerCpu,
     /// The share of time in which a board ran kernels.
     Busy,
-    /// A counter of energy, J, that no other counter contains.
-    Energy,
+    /// A counter of energy, J, or a sensor of power, W, of what it covers.
+    Energy(MeterCovers),
     /// Whether the hardware of the board of this name lowered its clocks: 1 or 0.
     Slowed(String),
 }
@@ -45,6 +48,11 @@ pub(super) struct Column {
     /// Its upper bound.
     pub(super) of: Option<f64>,
     pub(super) role: Role,
+    /// Where it is read.
+    pub(super) source: Option<SourcePart>,
+    /// Whether values come seldom and in large steps, as those of batteries: then the steps that are seen are its
+    /// resolution, and some must be seen.
+    pub(super) coarse: bool,
     /// Why there is no number, where the meter gave no reason.
     pub(super) missing: &'static str,
 }
@@ -59,6 +67,8 @@ impl Column {
             note: String::new(),
             of: None,
             role: Role::Plain,
+            source: None,
+            coarse: false,
             missing: "the system does not tell it here",
         }
     }
@@ -83,7 +93,7 @@ pub struct Log {
     pub(super) absent: Vec<Absent>,
     /// Seconds since the session began, and one reading for each column; NaN where there is none.
     pub(super) rows: Vec<(f64, Vec<f64>)>,
-    /// Why the readings of a column stopped, by its place.
+    /// Why readings of a column are missing, by its place.
     pub(super) failures: BTreeMap<usize, String>,
     pub(super) answers: Vec<Answers>,
     /// Seconds of processor time that reading took; NaN where the system does not account threads.
@@ -107,25 +117,8 @@ impl Log {
 
     /// A meter a column, and one for each that cannot be read.
     pub fn readings(&self, window: &Range<f64>) -> Vec<MeterPart> {
-        let mut all: Vec<MeterPart> = Vec::new();
-        for (i, column) in self.columns.iter().enumerate() {
-            let (value, failure) = (self.value(i, window), self.failures.get(&i));
-            let why = failure.map_or(column.missing, String::as_str);
-            let later = failure.map_or(String::new(), |f| format!("; not read to the end: {f}"));
-            all.push(MeterPart {
-                name: column.name.clone(),
-                unit: column.unit,
-                value,
-                of: value.and(column.of),
-                unmeasured: value.is_none().then(|| why.into()),
-                note: value.is_some().then(|| format!("{}{later}", column.note)),
-                role: match column.role {
-                    Role::ServerCpu => MeterRole::ServerCpu,
-                    Role::Busy => MeterRole::GpuBusy,
-                    Role::Plain | Role::Energy | Role::Slowed(_) => MeterRole::Plain,
-                },
-            });
-        }
+        let columns = self.columns.iter().enumerate();
+        let mut all: Vec<MeterPart> = columns.map(|(i, c)| self.reading(i, c, window)).collect();
         all.extend(self.absent.iter().map(|a| unmeasured(a.name, a.unit, &a.why)));
         let wall = self.rows.last().map_or(0.0, |r| r.0);
         let share = (self.cpu.is_finite() && wall > 0.0).then_some(self.cpu / wall);
@@ -133,12 +126,47 @@ impl Log {
             name: "meters themselves".into(),
             unit: MeterUnit::Cores,
             value: share,
-            of: None,
             unmeasured: share.is_none().then(|| "the system does not account threads".into()),
             note: share.map(|_| format!("{} readings, one in {} s", self.rows.len(), self.every)),
-            role: MeterRole::Plain,
+            ..MeterPart::default()
         });
         all
+    }
+
+    fn reading(&self, i: usize, column: &Column, window: &Range<f64>) -> MeterPart {
+        let value = self.value(i, window);
+        let why = self.failures.get(&i).map_or(column.missing, String::as_str);
+        let source = column
+            .source
+            .clone()
+            .map(|s| SourcePart { resolution: joules::resolution(self, i), ..s });
+        MeterPart {
+            name: column.name.clone(),
+            unit: column.unit,
+            value,
+            of: value.and(column.of),
+            unmeasured: value.is_none().then(|| why.into()),
+            note: value.is_some().then(|| format!("{}{}", column.note, self.gaps(i))),
+            source,
+            role: match column.role {
+                Role::ServerCpu => MeterRole::ServerCpu,
+                Role::Busy => MeterRole::GpuBusy,
+                Role::Plain | Role::Energy(_) | Role::Slowed(_) => MeterRole::Plain,
+            },
+            ..MeterPart::default()
+        }
+    }
+
+    /// What is to be said of readings of a column that are missing; nothing where none is.
+    fn gaps(&self, column: usize) -> String {
+        let Some(why) = self.failures.get(&column) else { return String::new() };
+        let missing = self.rows.iter().filter(|(_, row)| !row[column].is_finite()).count();
+        let last = self.rows.last().is_some_and(|(_, row)| row[column].is_finite());
+        if last {
+            format!("; {missing} of {} readings are missing: {why}", self.rows.len())
+        } else {
+            format!("; not read to the end: {why}")
+        }
     }
 
     /// Keeps a row of readings; every other one is dropped where there are too many.
@@ -170,32 +198,34 @@ impl Log {
         })
     }
 
-    fn energies(&self) -> impl Iterator<Item = (usize, &Column)> {
-        self.columns.iter().enumerate().filter(|(_, c)| c.role == Role::Energy)
+    /// The places of columns that give power or energy, and what they include.
+    pub(super) fn energies(&self) -> impl Iterator<Item = (usize, &Column, MeterCovers)> {
+        self.columns.iter().enumerate().filter_map(|(i, c)| match c.role {
+            Role::Energy(covers) => Some((i, c, covers)),
+            _ => None,
+        })
     }
 
-    /// Joules in a part of the log by source.
-    pub(super) fn joules(&self, window: &Range<f64>) -> Vec<(&str, f64)> {
-        self.energies()
-            .filter_map(|(i, c)| Some((c.name.as_str(), self.value(i, window)?)))
-            .collect()
-    }
-
-    /// Whether there is a counter of energy.
+    /// Whether there is a source of power or energy that is read to the end.
     pub fn has_energy(&self) -> bool {
         let last = self.rows.last();
-        self.energies().any(|(i, _)| last.is_some_and(|(_, row)| row[i].is_finite()))
+        self.energies().any(|(i, ..)| last.is_some_and(|(_, row)| row[i].is_finite()))
     }
 
-    /// W that a part of the log took, by the counters of energy.
-    pub fn watts(&self, window: &Range<f64>) -> Option<f64> {
-        let joules = self.joules(window);
-        let seconds = window.end - window.start;
-        (!joules.is_empty() && seconds > 0.0)
-            .then(|| joules.iter().map(|j| j.1).sum::<f64>() / seconds)
+    /// W over the whole log by source, of those that give it.
+    pub fn watts(&self) -> Vec<(String, Amount)> {
+        let (Some(first), Some(last)) = (self.rows.first(), self.rows.last()) else {
+            return Vec::new();
+        };
+        let (window, seconds) = (first.0..last.0, last.0 - first.0);
+        let of = |(i, column, _): (usize, &Column, MeterCovers)| {
+            let joules = joules::joules(self, i, &window).ok()?;
+            Some((column.name.clone(), joules.times(1.0 / seconds)))
+        };
+        if seconds > 0.0 { self.energies().filter_map(of).collect() } else { Vec::new() }
     }
 
-    fn value(&self, column: usize, window: &Range<f64>) -> Option<f64> {
+    pub(super) fn value(&self, column: usize, window: &Range<f64>) -> Option<f64> {
         let seconds = window.end - window.start;
         if seconds <= 0.0 {
             return None;
@@ -236,15 +266,7 @@ impl Log {
 
 /// A meter that could not be read.
 pub fn unmeasured(name: &str, unit: MeterUnit, why: &str) -> MeterPart {
-    MeterPart {
-        name: name.into(),
-        unit,
-        value: None,
-        of: None,
-        unmeasured: Some(why.into()),
-        note: None,
-        role: MeterRole::Plain,
-    }
+    MeterPart { name: name.into(), unit, unmeasured: Some(why.into()), ..MeterPart::default() }
 }
 
 #[cfg(test)]
@@ -254,7 +276,11 @@ mod tests {
     fn log(unit: MeterUnit, show: Show, points: &[(f64, f64)]) -> Log {
         Log {
             began: SystemTime::UNIX_EPOCH,
-            columns: vec![Column { show, role: Role::Energy, ..Column::new("x", unit) }],
+            columns: vec![Column {
+                show,
+                role: Role::Energy(MeterCovers::Processor),
+                ..Column::new("x", unit)
+            }],
             absent: Vec::new(),
             rows: points.iter().map(|(t, v)| (*t, vec![*v])).collect(),
             failures: BTreeMap::new(),
@@ -270,7 +296,8 @@ mod tests {
         let log = log(MeterUnit::Joules, Show::Total, &points);
         // Half of four, and half of ten.
         assert!((log.value(0, &(0.5..1.5)).unwrap() - 7.0).abs() < 1e-9);
-        assert!((log.watts(&(0.5..2.5)).unwrap() - 6.0).abs() < 1e-9);
+        let all = log.watts();
+        assert!((all[0].1.value - 14.0 / 3.0).abs() < 1e-9, "{all:?}");
         assert_eq!(log.value(0, &(0.5..90.0)), None);
         assert_eq!(log.value(0, &(1.0..1.0)), None);
     }

@@ -4,7 +4,7 @@ use super::{Observer, StudyError, Switch};
 use crate::drive::Outcome;
 use crate::measurement::Beside;
 use crate::meter::carbon::Grid;
-use crate::meter::{self, Asked, Log, Session, Setup};
+use crate::meter::{self, Amount, Asked, Log, Session, Setup};
 use crate::schema::{MeasurementFile, MeterUnit, WindowPart};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,8 +16,8 @@ pub struct Meters {
     pub setup: Setup,
     /// Where the electricity comes from; carbon is not reported where omitted.
     pub grid: Option<Grid>,
-    /// Power without load, W, with the server ready; [`Meters::rest`] measures it.
-    pub idle: Option<f64>,
+    /// Power without load by source, W, with the server ready; [`Meters::rest`] measures it.
+    pub idle: Vec<(String, Amount)>,
     /// Stages whose number of workers is known, by name.
     pub servers: Vec<(String, u64)>,
 }
@@ -32,7 +32,7 @@ impl Meters {
         Session::start(&self.setup).map_err(StudyError::Meters)
     }
 
-    /// Measures the power without load for `time`, where there is a counter of energy.
+    /// Measures the power without load for `time`, where there is a source of energy.
     pub fn rest(
         &mut self,
         time: Duration,
@@ -49,8 +49,7 @@ impl Meters {
             std::thread::sleep(Duration::from_millis(20));
             observer.progress(begin.elapsed().as_secs_f64() / time.as_secs_f64());
         }
-        let seconds = begin.elapsed().as_secs_f64();
-        self.idle = session.finish().and_then(|log| log.watts(&(0.0..seconds)));
+        self.idle = session.finish().map_or(Vec::new(), |log| log.watts());
         observer.end();
         Ok(())
     }
@@ -73,7 +72,7 @@ impl Meters {
         let window = log.window(started, w.from_seconds, w.seconds);
         let asked = Asked {
             inferences: w.good as f64 * batch as f64,
-            idle: self.idle,
+            idle: self.idle.clone(),
             grid: self.grid.clone(),
             shared: stripes > 1,
         };
@@ -112,7 +111,7 @@ mod tests {
     #[test]
     fn meters_that_ended_early_leave_a_note() {
         let meters =
-            Meters { setup: Setup::default(), grid: None, idle: None, servers: Vec::new() };
+            Meters { setup: Setup::default(), grid: None, idle: Vec::new(), servers: Vec::new() };
         let mut file = run(Stripe::WHOLE).file;
         let noted = |file: &MeasurementFile| {
             file.verdict

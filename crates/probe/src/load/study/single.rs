@@ -4,6 +4,7 @@
 use super::{Meters, Observer, Run, Search, StudyError, Switch, highest};
 use crate::drive::Plan;
 use crate::measurement::{Aims, Measured};
+use crate::meeting::{Agreed, Meeting};
 use crate::schema::{ModelPart, StartUpPart};
 use crate::target::Prepared;
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ pub struct Single<'a> {
     pub start_up: Option<StartUpPart>,
     /// The folder for what was measured so far, written while a run goes on; it is not written where omitted.
     pub interim: Option<PathBuf>,
+    /// Where this stripe meets the others before it begins; it does not wait for them where omitted.
+    pub meeting: Option<Meeting>,
 }
 
 impl Single<'_> {
@@ -56,6 +59,8 @@ impl Single<'_> {
         if let Some(meters) = &mut self.meters {
             meters.rest(self.rest, stop, observer)?;
         }
+        let agreed = self.agreed(stop, observer)?;
+        let plan = agreed.as_ref().unwrap_or(self.plan);
         let run = Run {
             prepared: &self.prepared,
             aims: self.aims.clone(),
@@ -64,7 +69,6 @@ impl Single<'_> {
             first_answer: self.first_answer,
             interim: self.interim.as_deref(),
         };
-        let plan = self.plan;
         let mut measured = match self.goal {
             Goal::Load => run.measure(plan, &plan.load.to_string(), stop, observer),
             Goal::Highest(wanted) => highest(wanted, &run, plan, stop, observer),
@@ -77,5 +81,22 @@ impl Single<'_> {
         file.verdict.notes.extend(self.notes.iter().cloned());
         file.start_up.clone_from(&self.start_up);
         Ok(measured)
+    }
+
+    /// The plan with the start that all stripes agreed on; `None` where they do not meet.
+    fn agreed(
+        &self,
+        stop: &Switch,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Plan>, StudyError> {
+        let Some(meeting) = &self.meeting else { return Ok(None) };
+        let Plan { load, seed, duration, requests, stripe, .. } = self.plan;
+        let shared = format!("{load} {seed} {duration:?} {requests:?} {}", stripe.of);
+        observer.begin("waiting for the other stripes");
+        let mut seen = |there: u64| observer.progress(there as f64 / stripe.of as f64);
+        let agreed = meeting.attend(*stripe, &shared, stop, &mut seen);
+        observer.end();
+        let Agreed { start, name } = agreed?;
+        Ok(Some(Plan { start_at: Some(start), met: Some(name), ..self.plan.clone() }))
     }
 }

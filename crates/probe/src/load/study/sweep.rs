@@ -115,6 +115,7 @@ mod tests {
             notes: vec!["as noted".into()],
             start_up: None,
             interim: None,
+            meeting: None,
         };
         let runs = vec![run(1), run(4)];
         let mut sweep = Sweep { target: "test:", load: "closed:1", folder, runs };
