@@ -8,16 +8,13 @@ mod cpu;
 mod device;
 mod figure;
 mod gpu;
-mod kernels;
-mod product;
 mod quick;
-mod streams;
 mod survey;
 
+pub use crate::kernels::streams::Pattern;
 pub use cpu::{Cache, Cpu, cpu, cpu_name, threads};
 pub use device::{HOST, HOST_ONE_THREAD};
 pub use figure::Figure;
 pub use gpu::{Gpu, GpuError, GpuProduct, GpuState, GpuSurvey, gpu_surveys, gpus};
 pub use quick::{HostCeilings, MeasurePlan, measure, pace};
-pub use streams::Pattern;
 pub use survey::{Reading, Subject, Survey, SurveyPlan, survey};

@@ -28,6 +28,7 @@ pub mod runtime;
 pub mod views;
 
 pub use rooflens_ground::{os, text, units};
+use rooflens_kernels::kernels;
 pub use rooflens_model::{analysis, dim, formats, hwdb, ir, ops, report, roofline};
 pub use rooflens_probe as probe;
 pub use rooflens_probe::schema;

@@ -3,9 +3,9 @@
 
 use super::cpu::{cpu_name, threads};
 use super::figure::{Figure, repetitions, together};
-use super::kernels;
-use super::streams::{Arrays, Pattern};
 use super::survey::{NOISY, arithmetic};
+use crate::kernels::arithmetic::f32_kernel;
+use crate::kernels::streams::{Arrays, Pattern};
 use std::time::Duration;
 
 /// How long and how large to measure.
@@ -28,7 +28,7 @@ impl Default for MeasurePlan {
 /// f32 operations a second that one thread does right now, in about a millisecond: less than the
 /// ceiling while the clock is down or a neighbour shares the core.
 pub fn pace() -> f64 {
-    arithmetic(kernels::f32(), 1, Duration::from_micros(300), 3).most
+    arithmetic(f32_kernel(), 1, Duration::from_micros(300), 3).most
 }
 
 /// Ceilings of this machine.
@@ -71,7 +71,7 @@ impl HostCeilings {
 /// Measures the ceilings of this machine; `progress` gets the finished share.
 pub fn measure(plan: &MeasurePlan, progress: &mut dyn FnMut(f64)) -> HostCeilings {
     let all = threads();
-    let kernel = kernels::f32();
+    let kernel = f32_kernel();
     let mut step = 0.0;
     let mut tick = || {
         step += 0.25;

@@ -3,10 +3,10 @@
 
 use super::cpu::{Cache, Cpu, cpu};
 use super::figure::{Figure, repetitions, together};
-use super::kernels::{self, Kernel};
-use super::product::{self, Product};
-use super::streams::{Arrays, LINE, Pattern};
 use crate::hwdb::{CeilingType, LevelName};
+use crate::kernels::arithmetic::{DTYPES, Kernel, best};
+use crate::kernels::product::{self, Product};
+use crate::kernels::streams::{Arrays, LINE, Pattern};
 use crate::os::proc::Proc;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -148,8 +148,8 @@ fn tasks(cpu: &Cpu, plan: &SurveyPlan, absent: &mut Vec<String>) -> Vec<(usize, 
     let mut threads = vec![1, cpu.threads];
     threads.dedup();
     let mut tasks = Vec::new();
-    for dtype in kernels::DTYPES {
-        match kernels::best(dtype) {
+    for dtype in DTYPES {
+        match best(dtype) {
             Some(kernel) => tasks.extend(threads.iter().map(|n| (*n, Task::Arithmetic(kernel)))),
             None => absent.push(format!("{dtype}: no supported dot-product instruction")),
         }

@@ -5,14 +5,14 @@
 //! a library.
 
 /// Rows, columns and depth of the square product that is timed; a multiple of every tile.
-pub(super) const SIZE: usize = 1152;
+pub const SIZE: usize = 1152;
 /// Depth of a packed panel: a sliver of B stays in L1.
 const DEPTH: usize = 288;
 /// Rows of a packed block of A: it stays in L2.
 const ROWS: usize = 96;
 
 /// A square product with operands of its own.
-pub(super) struct Product {
+pub struct Product {
     size: usize,
     a: Vec<f32>,
     b: Vec<f32>,
@@ -30,13 +30,13 @@ struct Tile {
 }
 
 /// Instructions the product is computed with.
-pub(super) fn simd() -> &'static str {
+pub fn simd() -> &'static str {
     best().simd
 }
 
 impl Product {
     /// A product of two matrices of `size`, a multiple of [`DEPTH`].
-    pub(super) fn new(size: usize) -> Self {
+    pub fn new(size: usize) -> Self {
         let matrix = |step: f32| (0..size * size).map(|i| (i % 7) as f32 * step - 1.0).collect();
         Self {
             size,
@@ -49,12 +49,12 @@ impl Product {
     }
 
     /// Operations of one product.
-    pub(super) fn flops(&self) -> f64 {
+    pub fn flops(&self) -> f64 {
         2.0 * (self.size as f64).powi(3)
     }
 
     /// `C += A·B`; all matrices hold columns one after another.
-    pub(super) fn run(&mut self) {
+    pub fn run(&mut self) {
         let (n, tile) = (self.size, best());
         for depth in (0..n).step_by(DEPTH) {
             self.pack_b(depth, tile.columns);

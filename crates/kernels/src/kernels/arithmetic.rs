@@ -9,23 +9,23 @@ mod neon;
 mod x86;
 
 /// An arithmetic kernel.
-pub(super) struct Kernel {
+pub struct Kernel {
     /// Type of the factors.
-    pub(super) dtype: &'static str,
+    pub dtype: &'static str,
     /// Type of the sums.
-    pub(super) accumulate: &'static str,
+    pub accumulate: &'static str,
     /// Instructions it uses.
-    pub(super) simd: &'static str,
+    pub simd: &'static str,
     /// Operations a round does, a multiply–add counted as two.
-    pub(super) ops_per_round: u32,
+    pub ops_per_round: u32,
     /// Runs this many rounds.
-    pub(super) run: fn(u32),
+    pub run: fn(u32),
     /// Whether this CPU has the instructions.
     detected: fn() -> bool,
 }
 
 /// Types a kernel is looked for.
-pub(super) const DTYPES: &[&str] = &["f64", "f32", "bf16", "i8"];
+pub const DTYPES: &[&str] = &["f64", "f32", "bf16", "i8"];
 
 #[cfg(target_arch = "x86_64")]
 const NATIVE: &[Kernel] = x86::KERNELS;
@@ -35,7 +35,7 @@ const NATIVE: &[Kernel] = neon::KERNELS;
 const NATIVE: &[Kernel] = &[];
 
 /// The widest kernel for `dtype` that this CPU runs.
-pub(super) fn best(dtype: &str) -> Option<&'static Kernel> {
+pub fn best(dtype: &str) -> Option<&'static Kernel> {
     let all = NATIVE.iter().chain([&PORTABLE]);
     all.filter(|k| k.dtype == dtype).find(|k| (k.detected)())
 }
@@ -47,7 +47,7 @@ fn detected() -> impl Iterator<Item = &'static Kernel> {
 }
 
 /// The widest f32 kernel; every CPU has one.
-pub(super) fn f32() -> &'static Kernel {
+pub fn f32_kernel() -> &'static Kernel {
     best("f32").unwrap_or(&PORTABLE)
 }
 
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_f32_kernel_is_always_there_and_an_unknown_type_never() {
-        assert_eq!(super::f32().dtype, "f32");
+        assert_eq!(super::f32_kernel().dtype, "f32");
         assert!(super::best("f4").is_none());
     }
 }

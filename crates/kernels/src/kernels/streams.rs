@@ -6,10 +6,10 @@
 /// A cache line of f32.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct Line([f32; 16]);
+struct Line([f32; 16]);
 
 /// Bytes of a [`Line`].
-pub(super) const LINE: usize = 64;
+pub const LINE: usize = 64;
 
 /// What is done to memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -37,7 +37,7 @@ impl Pattern {
     }
 
     /// Arrays it goes over.
-    pub(super) fn arrays(self) -> usize {
+    fn arrays(self) -> usize {
         match self {
             Self::Read => 1,
             Self::Copy => 2,
@@ -48,7 +48,7 @@ impl Pattern {
 
 /// Arrays of one thread, in one allocation and apart by less than a page, so that a load never
 /// waits for a store to the same offset of another page.
-pub(super) struct Arrays {
+pub struct Arrays {
     lines: Vec<Line>,
     each: usize,
     pattern: Pattern,
@@ -61,19 +61,19 @@ const GRAIN: usize = 64;
 
 impl Arrays {
     /// Arrays for `pattern` of about `bytes` together.
-    pub(super) fn new(pattern: Pattern, bytes: usize) -> Self {
+    pub fn new(pattern: Pattern, bytes: usize) -> Self {
         let arrays = pattern.arrays();
         let each = (bytes / LINE / arrays / GRAIN).max(1) * GRAIN;
         Self { lines: vec![Line([1.0; 16]); arrays * (each + GAP)], each, pattern }
     }
 
     /// Bytes that a pass moves.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.each * LINE * self.pattern.arrays()
     }
 
     /// Goes over the arrays this many times.
-    pub(super) fn pass(&mut self, times: u32) {
+    pub fn pass(&mut self, times: u32) {
         let each = self.each;
         let (a, rest) = self.lines.split_at_mut(each + GAP);
         let a = &mut a[..each];
