@@ -229,11 +229,12 @@ fn bodies(known: &Known<'_>, node: &Node, uses: &mut Uses, total: &mut Stored) {
         let inside = self::uses(&inner, &ends, total);
         let captured =
             body.captures.iter().filter_map(|(name, v)| Some((place.graph.find_value(name)?, *v)));
-        let given = node.inputs.iter().zip(&body.inputs).enumerate();
+        let ahead = Bodies::of(node).ahead(node);
+        let given = node.inputs.iter().skip(ahead).zip(&body.inputs).enumerate();
         let given = given.filter_map(|(i, (outer, v))| Some((i, (*outer)?, *v)));
         let captured = captured.map(|(outer, v)| (None, outer, v));
-        for (port, outer, v) in captured.chain(given.map(|(i, outer, v)| (Some(i), outer, v))) {
-            if port.is_some_and(|i| changes(node, body, i)) {
+        for (input, outer, v) in captured.chain(given.map(|(i, outer, v)| (Some(i), outer, v))) {
+            if input.is_some_and(|i| changes(node, body, i)) {
                 uses.add(outer, Use(Use::CONSTANT));
                 continue;
             }
@@ -245,15 +246,15 @@ fn bodies(known: &Known<'_>, node: &Node, uses: &mut Uses, total: &mut Stored) {
 
 /// Whether what a loop carries at an input is another value after a round: then what it begins with is an initial
 /// state.
-fn changes(node: &Node, body: &Graph, port: usize) -> bool {
-    let Some(mut next) = Bodies::of(node).next(node, body, port) else { return false };
+fn changes(node: &Node, body: &Graph, input: usize) -> bool {
+    let Some(mut next) = Bodies::of(node).next(node, body, input) else { return false };
     while let Some(id) = body.value(next).producer {
         match (Role::of(body.node(id)), body.node(id).inputs.first()) {
             (Role::Identity, Some(Some(source))) => next = *source,
             _ => return true,
         }
     }
-    body.inputs.get(port) != Some(&next)
+    body.inputs.get(input) != Some(&next)
 }
 
 /// Which values come from stored integers alone and still stand for them: they are quantised numbers whose

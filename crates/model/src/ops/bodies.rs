@@ -94,12 +94,16 @@ impl Bodies {
         }
     }
 
-    /// The output of a body that is carried into its next run in the place of what the node reads at `port`; none
-    /// where nothing is.
-    pub fn next(self, node: &Node, body: &Graph, port: usize) -> Option<ValueId> {
+    /// How many inputs of a node come before those that its body is given in their order.
+    pub fn ahead(self, node: &Node) -> usize {
+        if self == Self::Slices { lengths(node) } else { 0 }
+    }
+
+    /// The output of a body that is carried into its next run in the place of an input; none where nothing is.
+    pub fn next(self, node: &Node, body: &Graph, input: usize) -> Option<ValueId> {
         let output = match self {
-            Self::Rounds => port.checked_sub(1).filter(|_| port >= 2),
-            Self::Slices => Some(port).filter(|port| port + sliced(node) < node.inputs.len()),
+            Self::Rounds => input.checked_sub(1).filter(|_| input >= 2),
+            Self::Slices => Some(input).filter(|i| i + sliced(node) < body.inputs.len()),
             Self::Branches | Self::Elements | Self::None => None,
         };
         output.and_then(|output| body.outputs.get(output).copied())
@@ -154,6 +158,9 @@ mod tests {
             assert_eq!(bodies.views(&node, &body), [ValueId(1)]);
             assert_eq!(bodies.becomes(&node, 0), Becomes::Output(0));
             assert_eq!(bodies.becomes(&node, 1), Becomes::Part(1));
+            assert_eq!(bodies.ahead(&node), state);
+            assert_eq!(bodies.next(&node, &body, 0), Some(ValueId(2)));
+            assert_eq!(bodies.next(&node, &body, 1), None);
         }
     }
 
