@@ -159,7 +159,7 @@ fn tasks(cpu: &Cpu, plan: &SurveyPlan, absent: &mut Vec<String>) -> Vec<(usize, 
     }
     tasks.extend(threads.iter().map(|n| (*n, Task::Product)));
     if cpu.caches.is_empty() {
-        absent.push("caches: the system does not tell their sizes".into());
+        absent.push("caches: the system does not report their sizes".into());
     }
     let sets = working_sets(cpu, plan, absent);
     for (level, bytes) in sets {

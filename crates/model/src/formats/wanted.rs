@@ -52,7 +52,7 @@ impl Wanted<'_> {
     pub(super) fn suits(&self, format: &Format) -> Result<(), LoadError> {
         let refuse = |flag: &str, what: &str| {
             let message = format!("is a {} model, which has no {what} to choose", format.name);
-            let known = format!("leave out {flag}");
+            let known = format!("omit {flag}");
             Err(LoadErrorKind::Choice { message, known }.into())
         };
         if self.signature.is_some() && !format.signatures {

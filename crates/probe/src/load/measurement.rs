@@ -272,22 +272,20 @@ impl Measured {
             throttled: throttled(parts),
         };
         let since = Duration::try_from_secs_f64(run.started_unix_seconds).unwrap_or_default();
-        let missing = plan.stripes_of.saturating_sub(plan.stripes.len() as u64);
-        let of = plan.stripes_of;
+        let missing = missing(&plan);
         let (spread, plan_seconds) = (run.start_spread_seconds, plan.seconds);
         let teller = teller(parts);
         let beside = |_: &WindowPart| gather(parts, teller);
         let mut file = compose(target, plan, run, &record, &aims, beside);
         let notes = &mut file.verdict.notes;
+        notes.extend(notes_of_stripes(parts, notes));
         if spread > APART * plan_seconds {
             notes.push(format!(
                 "the stripes began within {} s of each other, so that they did not load the server together all the time",
                 (spread * 10.0).round() / 10.0
             ));
         }
-        if missing > 0 {
-            notes.push(format!("{missing} of {of} stripes are missing"));
-        }
+        notes.extend(missing);
         if let Some(teller) = teller {
             notes.push(format!(
                 "the server's own metrics are those that stripe {} saw; they count the requests of all",
@@ -367,6 +365,24 @@ fn spread(parts: &[Measured]) -> f64 {
         .map(start)
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), s| (l.min(s), h.max(s)));
     (high - low).max(0.0)
+}
+
+/// What is noted where stripes of a plan are missing.
+fn missing(plan: &PlanPart) -> Option<String> {
+    let of = plan.stripes_of;
+    let missing = of.saturating_sub(plan.stripes.len() as u64);
+    (missing > 0).then(|| format!("{missing} of {of} stripes are missing"))
+}
+
+/// What the stripes note and the whole does not, each with its stripe: a lost meter is lost to the whole too.
+fn notes_of_stripes(parts: &[Measured], known: &[String]) -> Vec<String> {
+    let of_stripe = |part: &Measured| {
+        let (stripes, missing) = (part.stripes(", "), missing(&part.file.plan));
+        let notes = part.file.verdict.notes.iter();
+        let new = notes.filter(|note| !known.contains(note) && missing.as_ref() != Some(*note));
+        new.map(|note| format!("stripe {stripes}: {note}")).collect::<Vec<_>>()
+    };
+    parts.iter().flat_map(of_stripe).collect()
 }
 
 /// The larger of two, as far as they are known.

@@ -370,12 +370,12 @@ fn bring_page_cache(cache: PageCache, known: &[PathBuf]) -> (Option<Cached>, Opt
         return (seen, None);
     }
     let Some(part) = seen else {
-        return (None, Some("no file of the server is known, or mincore does not tell".into()));
+        return (None, Some("no file of the server is known, or mincore is not available".into()));
     };
     let share = part.resident_bytes as f64 / part.bytes as f64;
     let unverified = match cache {
         PageCache::Cold if share > 0.05 => Some(format!(
-            "{:.0} % of the known files stayed in memory: other processes use them, or mincore does not tell",
+            "{:.0} % of the known files stayed in memory: other processes use them, or mincore is not available",
             100.0 * share
         )),
         _ => None,
@@ -386,7 +386,7 @@ fn bring_page_cache(cache: PageCache, known: &[PathBuf]) -> (Option<Cached>, Opt
 /// Why it is not sure that a start found its files in memory: some are never read whole, so that what
 /// was fetched from storage tells, not what is there.
 fn not_warm(seen: Option<Cached>, read: Option<u64>) -> Option<String> {
-    let Some(read) = read else { return Some("/proc does not tell what was read".into()) };
+    let Some(read) = read else { return Some("/proc does not report what was read".into()) };
     let known = seen.map_or(0, |s| s.bytes);
     let many = read > (known / 20).max(1 << 20);
     many.then(|| format!("{read} bytes came from storage all the same"))

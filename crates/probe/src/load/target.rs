@@ -521,7 +521,14 @@ pub fn explain(url: &Url, (fault, text): &Failure) -> TargetError {
         Fault::Http(404) | Fault::Grpc(5) => "check the path or the model's name".to_owned(),
         _ => "check the model's inputs with --input, or the body".to_owned(),
     };
-    TargetError::new(format!("`{}` gave an unexpected response: {fault}: {text}", url.text), hint)
+    let what = match fault {
+        Fault::Resolve | Fault::Refused | Fault::Connect | Fault::Tls => {
+            "could not be connected to"
+        }
+        Fault::Timeout | Fault::Closed => "gave no response",
+        _ => "gave an unexpected response",
+    };
+    TargetError::new(format!("`{}` {what}: {fault}: {text}", url.text), hint)
 }
 
 /// Any text as a `Location`.

@@ -52,5 +52,5 @@ fn options(name: RuntimeName, library: Option<&Path>) -> RuntimeOptions {
 }
 
 fn refused(error: &ProbeError) -> anyhow::Error {
-    hinted(error.to_string(), error.hint().unwrap_or("leave out --calibrate"))
+    hinted(error.to_string(), error.hint().unwrap_or("omit --calibrate"))
 }

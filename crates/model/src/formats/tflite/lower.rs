@@ -79,7 +79,7 @@ fn entry(file: &File<'_>, wanted: &Wanted<'_>) -> Result<Entry, LoadError> {
     let known: Vec<String> = all.map(|name| format!("`{name}`")).collect();
     let message = format!("has no signature and no subgraph `{name}`");
     let known = if known.is_empty() {
-        "leave out --signature: its one subgraph has no name".to_owned()
+        "omit --signature: its one subgraph has no name".to_owned()
     } else {
         format!("--signature takes {}", known.join(", "))
     };

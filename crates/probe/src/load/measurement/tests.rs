@@ -110,6 +110,21 @@ fn stages_are_of_the_window_that_durations_are_of() {
 }
 
 #[test]
+fn what_a_stripe_notes_is_noted_of_the_whole_once() {
+    let stripe = |index| Stripe { index, of: 3 };
+    let mut parts = [run(stripe(0)), run(stripe(1))];
+    parts[1].file.verdict.notes.push("the meters were lost".into());
+    let merged = Measured::merge(&parts).unwrap();
+    let notes = &merged.file.verdict.notes;
+    assert!(notes.contains(&"stripe 1: the meters were lost".into()), "{notes:?}");
+    let again = Measured::merge(&[merged.clone(), run(stripe(2))]).unwrap();
+    let lost = again.file.verdict.notes.iter().filter(|n| n.contains("the meters were lost"));
+    assert_eq!(lost.count(), 1, "{:?}", again.file.verdict.notes);
+    let missing = |m: &Measured| m.file.verdict.notes.iter().any(|n| n.contains("are missing"));
+    assert!(missing(&merged) && !missing(&again), "{:?}", again.file.verdict.notes);
+}
+
+#[test]
 fn a_throttled_stripe_makes_the_whole_throttled() {
     let stripe = |index| Stripe { index, of: 2 };
     let slow = run_with(stripe(1), None, Some("GPU 0 slowed for 3.0 s".into()));

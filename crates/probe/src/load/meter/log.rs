@@ -69,7 +69,7 @@ impl Column {
             role: Role::Plain,
             source: None,
             coarse: false,
-            missing: "the system does not tell it here",
+            missing: "the system does not report it",
         }
     }
 }

@@ -83,7 +83,7 @@ impl<'a> Asker<'a> {
         }
         if slots.is_empty() {
             return Err(TargetError::new(
-                "the server does not tell the model's inputs",
+                "the server does not report the model's inputs",
                 "name them: --input NAME=FP32:1x3x224x224",
             ));
         }

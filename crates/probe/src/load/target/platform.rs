@@ -98,7 +98,7 @@ pub(crate) struct CounterStage {
 const UNKNOWN: OwnBatching = OwnBatching {
     control: Control::Fixed {
         message: "only Triton's own batching can be changed from here",
-        hint: "leave out --server-batching; --batch varies what the client sends",
+        hint: "omit --server-batching; --batch varies what the client sends",
     },
     note: None,
 };

@@ -130,8 +130,8 @@ impl<'a> Batching<'a> {
         let body = self.asker.get(&configuration(&self.model))?;
         body.and_then(|b| serde_json::from_slice(&b).ok()).ok_or_else(|| {
             TargetError::new(
-                format!("Triton does not tell the configuration of `{}`", self.model),
-                "leave out --server-batching",
+                format!("Triton does not report the configuration of `{}`", self.model),
+                "omit --server-batching",
             )
         })
     }
