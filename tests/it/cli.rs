@@ -27,11 +27,12 @@ fn file(folder: &Path, name: &str, bytes: &[u8]) -> String {
 fn files_that_are_not_models() {
     let folder = tempfile::tempdir().unwrap();
     let whole = std::fs::read(format!("{}/{RESNET}", crate::run::ROOT)).unwrap();
-    let cases: [(&str, &[u8], &str); 4] = [
+    let cases: [(&str, &[u8], &str); 5] = [
         ("empty.onnx", b"", "is empty"),
         ("photo.onnx", b"\xff\xd8\xff\xe0\0\x10JFIF", "is a JPEG image"),
         ("short.onnx", &whole[..whole.len() / 2], "is cut short"),
-        ("noise.onnx", b"not a model at all", "is not a valid ONNX model"),
+        ("noise.onnx", b"\x08\x09\xfe\0\x91", "is not a valid ONNX model"),
+        ("README.md", "# Was w\u{e4}re wenn\n".as_bytes(), "is a text, not a model"),
     ];
     for (name, bytes, message) in cases {
         refused(&rooflens(&["analyze", &file(folder.path(), name, bytes)]), message);

@@ -107,7 +107,23 @@ fn other_file(file: &[u8]) -> Result<(), LoadError> {
     if is_paddle(file) {
         return Err(refused("a PaddlePaddle program", PADDLE));
     }
+    if is_text(file) {
+        return Err(LoadErrorKind::NotAModel("a text").into());
+    }
     Ok(())
+}
+
+/// Nothing but characters that are printed, as far as one looks: the messages of a model begin with tags, which are
+/// control characters.
+fn is_text(file: &[u8]) -> bool {
+    let start = &file[..file.len().min(512)];
+    let printed = |b: &u8| *b >= b' ' && *b != 0x7f || b"\t\n\r".contains(b);
+    let whole = match std::str::from_utf8(start) {
+        Ok(_) => true,
+        // A character that the end of what is looked at cuts in two.
+        Err(error) => error.error_len().is_none() && start.len() < file.len(),
+    };
+    !start.is_empty() && whole && start.iter().all(printed)
 }
 
 /// A program is a list of blocks, the first of which has number 0 and, as its parent, number −1 or 0.
