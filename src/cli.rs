@@ -31,7 +31,7 @@ use form::Form;
 ///
 /// Exit codes: 0 success; 1 done, but a check such as --strict failed; 2 error.
 #[derive(Debug, Parser)]
-#[command(name = "rooflens", version, max_term_width = 100)]
+#[command(name = "rooflens", version, max_term_width = 100, mut_subcommands(listed))]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -61,6 +61,16 @@ enum Command {
 struct Completions {
     /// Shell to complete for.
     shell: clap_complete::Shell,
+}
+
+/// A command as lists of commands show it, and its own commands alike: without a full stop.
+fn listed(command: clap::Command) -> clap::Command {
+    let about = command.get_about().map(|about| about.to_string());
+    let command = match about.as_deref().and_then(|about| about.strip_suffix('.')) {
+        Some(about) => command.about(about.to_owned()),
+        None => command,
+    };
+    command.mut_subcommands(listed)
 }
 
 impl Cli {
@@ -182,4 +192,24 @@ fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Opt
         .into_iter()
         .map(|c| (strsim::levenshtein(&name.to_lowercase(), &c.to_lowercase()), c));
     scored.min().filter(|(d, c)| *d <= 1 + c.len().max(name.len()) / 3).map(|(_, c)| c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn stops(command: &clap::Command) -> Vec<String> {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        let own = (about.is_empty() || about.ends_with('.')).then(|| command.get_name().to_owned());
+        own.into_iter().chain(command.get_subcommands().flat_map(stops)).collect()
+    }
+
+    #[test]
+    fn lists_of_commands_have_no_full_stops() {
+        let command = Cli::command();
+        assert!(command.get_subcommands().count() >= 8);
+        let wrong: Vec<String> = command.get_subcommands().flat_map(stops).collect();
+        assert_eq!(wrong, Vec::<String>::new());
+    }
 }

@@ -12,22 +12,35 @@
 //! assert_eq!(analysis.totals.macs.to_string(), "4089184256·batch");
 //! # Ok::<(), rooflens::formats::LoadError>(())
 //! ```
+//!
+//! The modules listed here are the library. The others are public only for the `rooflens` command and its tests: they are
+//! not documented here and may change in any version.
 
+#[doc(hidden)]
 pub mod assess;
 #[cfg(feature = "load")]
+#[doc(hidden)]
 pub mod calibrate;
+#[doc(hidden)]
 pub mod chart;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
 pub mod host;
+#[doc(hidden)]
 pub mod page;
+#[doc(hidden)]
 pub mod render;
+#[doc(hidden)]
 pub mod results;
 #[cfg(feature = "load")]
+#[doc(hidden)]
 pub mod runtime;
+#[doc(hidden)]
 pub mod views;
 
-pub use rooflens_ground::{os, text, units};
+pub use rooflens_ground::{files, os, text, units};
 use rooflens_kernels::kernels;
 pub use rooflens_model::{analysis, dim, formats, hwdb, ir, ops, report, roofline};
 pub use rooflens_probe as probe;

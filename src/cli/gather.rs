@@ -207,14 +207,8 @@ fn label(path: &Path) -> String {
 
 /// The text of a file, which may be a pipe but does not go on without end.
 pub(super) fn text_of(path: &Path) -> std::io::Result<String> {
-    use std::io::Read;
-    const MOST: u64 = 1 << 30;
-    let mut text = String::new();
-    let read = std::fs::File::open(path)?.take(MOST).read_to_string(&mut text)?;
-    if u64::try_from(read).is_ok_and(|read| read < MOST) {
-        return Ok(text);
-    }
-    Err(std::io::Error::other("it is longer than 1 GiB"))
+    const LARGEST: u64 = 1 << 30;
+    crate::files::text(path, LARGEST)
 }
 
 /// What all our files have in common.

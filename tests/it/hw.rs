@@ -224,6 +224,18 @@ fn check_all_finds_no_problem_and_shows_both_bases() {
 }
 
 #[test]
+fn a_device_file_has_a_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.toml");
+    std::fs::File::create(&path).unwrap().set_len((1 << 20) + 1).unwrap();
+    let mut catalogue = Catalogue::default();
+    let alone = catalogue.load_file(&path).unwrap_err().to_string();
+    let in_folder = catalogue.load(folder.path()).unwrap_err().to_string();
+    assert!(alone.ends_with("large.toml` cannot be read: it is larger than 1 MiB"), "{alone}");
+    assert_eq!(alone, in_folder);
+}
+
+#[test]
 fn check_says_what_is_wrong_with_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let good = std::fs::read_to_string(Path::new(ROOT).join("hwdb/nvidia-t4.toml")).unwrap();

@@ -12,6 +12,7 @@ mod contrib;
 mod corpus;
 mod data_dependent;
 mod decisions;
+mod documents;
 mod estimates;
 mod exports;
 mod formulas;

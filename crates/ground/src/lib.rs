@@ -1,6 +1,7 @@
-//! What both halves of rooflens stand on: quantities and names as they are shown, and this machine as its
-//! kernel and drivers show it. Knows neither models nor servers.
+//! What both halves of rooflens stand on: quantities and names as they are shown, files read up to a limit, and this
+//! machine as its kernel and drivers show it. Knows neither models nor servers.
 
+pub mod files;
 pub mod os;
 pub mod text;
 pub mod units;

@@ -192,9 +192,12 @@ pub(super) fn output(text: &str) -> Result<(String, Given)> {
     }
 }
 
+/// Bytes that a `.npy` file may have.
+const LARGEST_ARRAY: u64 = 1 << 30;
+
 /// Contents of a `.npy` file.
 fn array(path: &str) -> Result<Given> {
-    let bytes = std::fs::read(path)
+    let bytes = crate::files::bytes(path.as_ref(), LARGEST_ARRAY)
         .map_err(|e| hinted(format!("`{path}` cannot be read: {e}"), "check the path"))?;
     npy(&bytes).map_err(|e| hinted(format!("`{path}` {e}"), "save it with numpy.save"))
 }

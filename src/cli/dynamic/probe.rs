@@ -44,7 +44,8 @@ use std::time::Duration;
 ///   closed:N                 N requests in flight, each sending the next when answered
 ///   steady:RATE              constant rate: a request every 1/RATE seconds
 ///   poisson:RATE             independent users, with a mean of RATE requests per second
-///   burst:BASE,PEAK,PERIOD,DUTY   poisson, at PEAK for DUTY (0 to 1) of every PERIOD seconds, else at BASE
+///   burst:BASE,PEAK,PERIOD,DUTY   poisson, at PEAK for the share DUTY (0 to 1) of every PERIOD
+///                            seconds, else at BASE
 ///   ramp:FROM,TO             poisson, with the rate moving linearly
 ///   trace:FILE[,speed=X][,keep=SHARE][,unit=ms]   recorded arrivals: Azure Functions 2019 and 2021,
 ///                            Azure LLM, BurstGPT or a column of times (CSV), Mooncake or a member

@@ -14,7 +14,7 @@ pub(super) struct Args {
     /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Form,
-    /// Folder of your own device files, among which GPUs are looked up, too.
+    /// Folder of your own device files; GPUs of this machine are matched with these, too.
     #[arg(long, value_name = "DIR")]
     hwdb: Option<PathBuf>,
 }

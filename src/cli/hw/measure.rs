@@ -22,9 +22,9 @@ enum RuntimeName {
 
 /// Measure the ceilings of this machine, in about half a minute.
 ///
-/// Measured are arithmetic in registers for each data type, a real matrix product, and the bandwidth
-/// of every cache and of main memory, on one thread and on all. Of NVIDIA GPUs, where a driver is found:
-/// cuBLAS products for each data type, copies and launches. Run nothing else meanwhile.
+/// It measures arithmetic in registers for each data type, a real matrix product, and the bandwidth of
+/// every cache and of main memory, on one thread and on all; of NVIDIA GPUs with a driver, cuBLAS
+/// products for each data type, copies and launches. Run nothing else meanwhile.
 ///
 /// Examples:
 ///   rooflens hw measure --save          then: rooflens analyze MODEL --on host

@@ -2,6 +2,7 @@
 
 use super::{Device, DeviceKind};
 use include_dir::{Dir, include_dir};
+use rooflens_ground::files;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,9 @@ pub struct Catalogue {
 /// The file of a folder that says what the keys of sources stand for.
 const SOURCES: &str = "sources.toml";
 
+/// Bytes that a device file may have; the largest that is shipped has some 10,000.
+const LARGEST: u64 = 1 << 20;
+
 impl Catalogue {
     /// The shipped devices.
     pub fn builtin() -> Result<Self, HwdbError> {
@@ -99,7 +103,7 @@ impl Catalogue {
         for entry in std::fs::read_dir(folder).map_err(|e| fail(folder, e))? {
             let path = entry.map_err(|e| fail(folder, e))?.path();
             if path.extension().is_some_and(|e| e == "toml") {
-                let text = std::fs::read_to_string(&path).map_err(|e| fail(&path, e))?;
+                let text = files::text(&path, LARGEST).map_err(|e| fail(&path, e))?;
                 self.add(&text, &path)?;
             }
         }
@@ -123,7 +127,7 @@ impl Catalogue {
 
     /// Adds one device file.
     pub fn load_file(&mut self, path: &Path) -> Result<&Device, HwdbError> {
-        let text = std::fs::read_to_string(path)
+        let text = files::text(path, LARGEST)
             .map_err(|source| HwdbError::Io { file: path.display().to_string(), source })?;
         let device: Device = parse(&text, path)?;
         let id = device.id.clone();

@@ -33,21 +33,21 @@ use std::time::{Duration, Instant, SystemTime};
 /// What to send, and for how long.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// When requests are due.
+    /// When requests are scheduled.
     pub load: Load,
-    /// Of the schedule.
+    /// Seed of the schedule; the same seed, load and duration give the same instants.
     pub seed: u64,
-    /// In which requests are due.
+    /// Length of the schedule.
     pub duration: Duration,
     /// A closed loop ends with so many requests, of all its senders together, if it does not end before by its time.
     pub requests: Option<u64>,
     /// This machine's share of the schedule.
     pub stripe: Stripe,
-    /// Sender threads.
+    /// The number of sender threads, 1 or more.
     pub senders: usize,
-    /// From due to answered, at most.
+    /// Longest time from scheduled to answered; a request that takes longer has failed.
     pub timeout: Duration,
-    /// Requests in flight, at most; more are dropped and counted as such.
+    /// Largest number of requests in flight; one that would exceed it is not sent and counts as dropped.
     pub max_in_flight: usize,
     /// When to start, so that several machines start together.
     pub start_at: Option<SystemTime>,
@@ -90,9 +90,9 @@ const SOME: Duration = Duration::from_secs(20);
 /// What a watcher of a run sees.
 #[derive(Debug, Default)]
 pub struct Live {
-    /// Good answers.
+    /// Successful requests so far.
     pub good: AtomicU64,
-    /// Other ends.
+    /// Failed and dropped requests so far.
     pub lost: AtomicU64,
     recent: Mutex<Counts>,
     /// Set by a watcher: enough was seen, and the run may end before its time.
@@ -139,25 +139,25 @@ impl Live {
 /// What a run left behind.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// What was counted.
+    /// The counts of the run, by interval.
     pub record: Record,
     /// The sender threads; empty where they ran the inferences themselves, and are no client apart from the target.
     pub health: Vec<Health>,
-    /// Share of processor time that the hypervisor gave to others.
+    /// Share of processor time, 0 to 1, that the hypervisor gave to others; `None` where the system does not show it.
     pub stolen: Option<f64>,
-    /// Stops of the control groups for their quota.
+    /// Stops of the control groups for their quota; `None` where the system does not show them.
     pub quota_stops: Option<QuotaStops>,
     /// Cores that other processes of this machine used; `None` where the system does not show it.
     pub others: Option<f64>,
-    /// Processors of this machine.
+    /// The number of processors of this machine.
     pub processors: usize,
     /// When the schedule began.
     pub started: SystemTime,
-    /// Seconds of the schedule; fewer than planned when it was stopped.
+    /// Length of the schedule in seconds; shorter than planned where it was stopped.
     pub seconds: f64,
-    /// Stopped before its time.
+    /// Whether it was stopped before its time.
     pub stopped: bool,
-    /// Ended before its time because enough was seen.
+    /// Whether it ended before its time because its percentile was known closely enough.
     pub enough: bool,
 }
 

@@ -14,9 +14,9 @@ use std::ops::Range;
 /// Why a verdict was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What follows from it.
+    /// The verdict that the finding alone would lead to.
     pub verdict: Verdict,
-    /// With numbers.
+    /// What was found, in a sentence with its numbers and limits.
     pub evidence: String,
 }
 
@@ -34,7 +34,7 @@ pub struct Health {
 /// Stops of the client's control groups because a CPU quota was used up.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct QuotaStops {
-    /// How many.
+    /// The number of stops.
     pub count: u64,
     /// Seconds that threads were stopped, added up over processors.
     pub seconds: f64,
@@ -43,26 +43,26 @@ pub struct QuotaStops {
 /// What there is to judge by.
 #[derive(Clone, Debug)]
 pub struct Case<'a> {
-    /// What was counted.
+    /// The counts of the run, by interval.
     pub record: &'a Record,
-    /// Seconds of the schedule.
+    /// Length of the schedule in seconds.
     pub seconds: f64,
-    /// Whether requests were due at instants of their own.
+    /// Whether the load was open: requests scheduled at instants that no answer moves.
     pub open: bool,
-    /// Whether the rate was meant to stay the same.
+    /// Whether the rate was constant by plan, so that a trend speaks against the run.
     pub level: bool,
-    /// The percentile that must be supported.
+    /// The quantile, between 0 and 1, that needs enough requests beyond it.
     pub headline: f64,
-    /// Cut this many seconds at the start instead of looking for the end of the warm-up.
+    /// Seconds to cut at the start; `None` looks for the end of the warm-up.
     pub warm_up: Option<f64>,
     /// The sender threads; empty where they ran the inferences themselves, so that there is no client that could
     /// hold the target up.
     pub health: &'a [Health],
-    /// Share of processor time that the hypervisor gave to others, where the system shows it.
+    /// Share of processor time, 0 to 1, that the hypervisor gave to others; `None` where the system does not show it.
     pub stolen: Option<f64>,
-    /// Stops of the client's control groups for their quota, where the system shows them.
+    /// Stops of the client's control groups for their quota; `None` where the system does not show them.
     pub quota_stops: Option<QuotaStops>,
-    /// Evidence that a device lowered its clocks.
+    /// The sentence that says which device lowered its clocks; `None` where none did.
     pub throttled: Option<String>,
     /// Whether the target itself says when a request ended, as a runtime in this process does: a sender that sees it
     /// later moves nothing.
@@ -71,34 +71,34 @@ pub struct Case<'a> {
     pub unit: &'static str,
 }
 
-/// What came of it.
+/// The judgement of a run, and the numbers it rests on.
 #[derive(Clone, Debug)]
 pub struct Judgement {
-    /// The verdict.
+    /// The verdict of the run: that of the worst finding, VALID without one.
     pub verdict: Verdict,
     /// All findings, worst first.
     pub findings: Vec<Finding>,
-    /// What is worth knowing and no reason against the run.
+    /// Sentences on what a reader should know and what is no reason against the run.
     pub notes: Vec<String>,
-    /// The intervals that count.
+    /// The intervals of the record that count, those of the warm-up cut off.
     pub window: Range<usize>,
-    /// Their sum.
+    /// The sum of the counts of these intervals.
     pub sum: Interval,
-    /// Seconds of them.
+    /// Length of these intervals in seconds.
     pub seconds: f64,
-    /// Requests due a second; in a closed loop, each by its share of time in the window.
+    /// Requests scheduled per second; in a closed loop, each by its share of time in the window.
     pub offered: f64,
-    /// Good answers a second, by when they ended.
+    /// Successful requests per second, by when they ended.
     pub completed: f64,
-    /// Good answers a second, by when they were due; in a closed loop, each by its share of time in the window.
+    /// Successful requests per second, by when they were scheduled; in a closed loop, each by its share of time in the window.
     pub goodput: f64,
-    /// Mean number in flight, from the counter.
+    /// Mean number of requests in flight, from a counter that knows no times.
     pub in_flight: f64,
-    /// |L − λW| over L.
+    /// How far Little's law is missed: |L − λW| over L, with L in flight, λ completed per second and W seconds in flight.
     pub little: f64,
     /// Seconds that the client's lateness adds to the headline percentile of the response time.
     pub late: f64,
-    /// Growth of the number in flight, a second.
+    /// Growth of the number in flight, requests per second.
     pub growth: f64,
     /// Quantiles of each metric, in rising order.
     pub quantiles: PerMetric<Vec<Percentile>>,
@@ -436,7 +436,7 @@ fn samples(case: &Case<'_>, j: &Judgement, found: &mut impl FnMut(Verdict, Strin
         found(
             Verdict::TooFewSamples,
             format!(
-                "{:.0} {unit} lie beyond the {name} of {}; it takes {TAIL:.0}",
+                "{:.0} of {} {unit} are beyond the {name}; {TAIL:.0} are needed",
                 head.beyond.floor(),
                 j.sum.due
             ),

@@ -35,6 +35,9 @@ pub const FILES: [&str; 2] = ["measurement.json", "intervals.hlog"];
 /// Folders in it of what was measured so far while a run goes on: in full, and while it is written.
 const INTERIM: [&str; 2] = ["interim", ".interim.part"];
 
+/// Bytes that either file may have.
+pub const LARGEST: u64 = 1 << 30;
+
 /// Whether a folder holds a measurement, or what a run that was killed had written.
 pub fn is_measurement(folder: &Path) -> bool {
     let kept = INTERIM.map(|name| folder.join(name));
@@ -52,11 +55,11 @@ fn io(path: &Path, error: std::io::Error) -> FileError {
 /// What judging takes beside the outcome.
 #[derive(Clone, Debug)]
 pub struct Aims {
-    /// Percentile that must be supported.
+    /// Quantile between 0 and 1 that needs enough requests beyond it; set by `--percentile` or an SLO.
     pub headline: f64,
-    /// Percentile and seconds that must be met.
+    /// The quantile, between 0 and 1, and the seconds of the latency objective; `None` without `--slo`.
     pub slo: Option<(f64, f64)>,
-    /// Seconds to cut at the start; found where left out.
+    /// Seconds to cut at the start; `None` looks for the end of the warm-up.
     pub warm_up: Option<f64>,
     /// Evidence that a device lowered its clocks.
     pub throttled: Option<String>,
@@ -65,11 +68,11 @@ pub struct Aims {
 /// A measurement with everything that was counted.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// As written.
+    /// The contents of `measurement.json`.
     pub file: MeasurementFile,
-    /// As counted.
+    /// The counts that the file is computed from.
     pub record: Record,
-    /// When it began.
+    /// When the schedule began, by this machine's clock.
     pub started: SystemTime,
 }
 
@@ -90,13 +93,13 @@ pub struct Beside {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// A file.
+    /// A file cannot be read or written.
     #[error("`{0}`: {1}")]
     Io(String, std::io::Error),
-    /// Its contents.
+    /// A file's contents are not those of a measurement.
     #[error("`{0}` is not a measurement: {1}")]
     Content(String, String),
-    /// Two that do not belong together.
+    /// Measurements that do not belong together.
     #[error("{0}")]
     Apart(String),
 }
@@ -166,7 +169,7 @@ impl Measured {
         let folder = kept.filter(|_| !whole).map_or(folder, PathBuf::as_path);
         let read = |name: &str| {
             let path = folder.join(name);
-            std::fs::read(&path).map_err(|e| FileError::Io(path.display().to_string(), e))
+            rooflens_ground::files::bytes(&path, LARGEST).map_err(|e| io(&path, e))
         };
         let name = folder.join(FILES[0]).display().to_string();
         let content = |text: String| FileError::Content(name.clone(), text);

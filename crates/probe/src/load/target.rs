@@ -150,31 +150,31 @@ pub struct Body {
 pub struct Options {
     /// Headers, or gRPC metadata, of every request.
     pub headers: Vec<(String, String)>,
-    /// What was said of inputs.
+    /// Inputs by name, with the shape or the contents that the user gave.
     pub inputs: Vec<(String, Given)>,
     /// What requests are made of, in place of generated inputs and bodies.
     pub data: Option<DataSet>,
-    /// The first axis, where the model leaves it open.
+    /// Size of the first axis where that is dynamic, 1 or more.
     pub batch: i64,
-    /// Of made-up contents.
+    /// Seed of generated contents.
     pub seed: u64,
-    /// Different requests that are encoded beforehand and sent in turn.
+    /// The number of different requests, 1 or more, that are encoded beforehand and sent in turn.
     pub variants: u64,
-    /// For the Open Inference Protocol over HTTP.
+    /// How the Open Inference Protocol sends tensors over HTTP.
     pub encoding: Encoding,
-    /// Of plain HTTP requests.
+    /// The body of plain HTTP requests; `None` sends none.
     pub body: Option<Body>,
-    /// Method of plain HTTP requests; POST with a body and GET without where left out.
+    /// Method of plain HTTP requests; POST with a body and GET without where omitted.
     pub method: Option<String>,
-    /// What a good answer of a plain HTTP server contains.
+    /// Text that every correct answer of a plain HTTP server contains.
     pub expect: Option<String>,
-    /// What no good answer of a plain HTTP server contains.
+    /// Text that no correct answer of a plain HTTP server contains.
     pub reject: Option<String>,
     /// Whether the load goes where a plain HTTP server redirects to.
     pub follow: bool,
-    /// Values of outputs, or of members of the JSON answers of a plain HTTP server.
+    /// Expected values of outputs, or of members of the JSON answers of a plain HTTP server.
     pub expected: Vec<(String, Given)>,
-    /// Requests of a sequence, for models with a state.
+    /// The number of requests in a sequence, for models with a state; `None` sends requests on their own.
     pub sequence: Option<u64>,
     /// Whether inputs are in memory that the server maps.
     pub shared_memory: bool,
@@ -184,13 +184,13 @@ pub struct Options {
     pub answers_vary: bool,
     /// Outputs of a batch may have any number of rows, as those of detectors do.
     pub any_rows: bool,
-    /// How far from them is still right, relative to their size where that is above one.
+    /// Largest distance from the expected values, relative for values above one and absolute below.
     pub tolerance: f64,
-    /// Certificates.
+    /// Certificates that a server is checked against.
     pub trust: Trust,
-    /// Bytes of an answer, at most.
+    /// Largest answer in bytes; a larger one is a failed request.
     pub largest: usize,
-    /// For questions before the load, and the first answer.
+    /// Longest wait for each answer before the load, the first inference among them.
     pub patience: Duration,
 }
 

@@ -30,7 +30,7 @@ pub(super) struct ClientFlags {
     /// its own threads, unless this or --stripe is given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) senders: Option<u16>,
-    /// Maximum number of requests in flight; more are dropped, and counted as dropped.
+    /// Maximum number of requests in flight; a request beyond it is not sent and counts as dropped.
     #[arg(long, value_name = "N", default_value_t = 4096)]
     max_in_flight: usize,
     /// Concurrent inferences of an in-process runtime.

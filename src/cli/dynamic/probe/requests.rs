@@ -60,8 +60,8 @@ pub(super) struct RequestFlags {
     body: Option<PathBuf>,
     /// JSON text to send as the body (plain HTTP).
     ///
-    /// {{i}} becomes the number of the variant, {{random}} a number between 0 and 1. What stands between {{row}} and
-    /// {{/row}} is repeated once per row of --batch.
+    /// {{i}} becomes the number of the variant, {{random}} a number between 0 and 1. The text between {{row}}
+    /// and {{/row}} is repeated for each row of --batch.
     #[arg(long, value_name = "TEXT")]
     json: Option<String>,
     /// Request method (plain HTTP) [default: POST with a body, else GET].

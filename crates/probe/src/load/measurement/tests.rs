@@ -125,6 +125,15 @@ fn what_a_stripe_notes_is_noted_of_the_whole_once() {
 }
 
 #[test]
+fn a_file_has_a_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILES[0]);
+    std::fs::File::create(&path).unwrap().set_len(LARGEST + 1).unwrap();
+    let error = Measured::load(folder.path()).unwrap_err().to_string();
+    assert!(error.ends_with("measurement.json`: it is larger than 1 GiB"), "{error}");
+}
+
+#[test]
 fn a_throttled_stripe_makes_the_whole_throttled() {
     let stripe = |index| Stripe { index, of: 2 };
     let slow = run_with(stripe(1), None, Some("GPU 0 slowed for 3.0 s".into()));

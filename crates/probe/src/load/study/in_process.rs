@@ -159,7 +159,7 @@ mod tests {
         assert!((w.goodput_per_second * mean - w.in_flight_mean).abs() < 1e-3, "{w:?}, {mean} s");
         assert!(w.goodput_per_second < 7.0, "{w:?}");
         let evidence = &m.file.verdict.findings[0].evidence;
-        assert!(evidence.starts_with("0 inferences lie beyond the p50 of 1;"), "{evidence}");
+        assert!(evidence.starts_with("0 of 1 inferences are beyond the p50;"), "{evidence}");
         assert_eq!(m.file.verdict.verdict, Verdict::TooFewSamples);
     }
 
