@@ -38,7 +38,7 @@ impl Args {
     pub(super) fn run(self) -> Result<Exit> {
         let gathered = Gathered::read(&self.files, &self.sizes)?;
         if gathered.models.is_empty() && !self.on.is_empty() {
-            let hint = "name a model's file beside the measurements, or leave out --on";
+            let hint = "name a model's file beside the measurements, or omit --on";
             return Err(hinted("there is no model to hold against a device", hint));
         }
         let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;

@@ -176,7 +176,7 @@ fn place(url: &Url) -> Place {
         return match Socket::Unix(path.clone()).process() {
             Some(pid) => Place::Here(pid),
             None => Place::Hidden(
-                "the system does not tell who listens at the socket; give the server's with --pid"
+                "the system does not show who listens at the socket; give the server's with --pid"
                     .into(),
             ),
         };

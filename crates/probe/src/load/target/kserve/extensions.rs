@@ -93,7 +93,7 @@ impl Region {
         if !asker.url.is_here() {
             return Err(TargetError::new(
                 format!("`{}` is not this machine, and shares no memory with it", asker.url.host),
-                "run the probe on the server's host, or leave out --shared-memory",
+                "run the probe on the server's host, or omit --shared-memory",
             ));
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -102,7 +102,7 @@ impl Region {
         let file = File::create_new(&path).map_err(|e| {
             TargetError::new(
                 format!("there is no memory to share: `{path}`: {e}"),
-                "leave out --shared-memory",
+                "omit --shared-memory",
             )
         })?;
         let (state, registered) = (Mutex::new(Open { file, size: 0 }), Mutex::new(false));
@@ -116,7 +116,7 @@ impl Region {
         state.file.write_all(data).map_err(|e| {
             TargetError::new(
                 format!("the shared memory cannot hold the inputs: {e}"),
-                "leave out --shared-memory, or give fewer --variants or a smaller data set",
+                "omit --shared-memory, or give fewer --variants or a smaller data set",
             )
         })?;
         state.size += length;
@@ -147,7 +147,7 @@ impl Region {
             }
             Err((Fault::Grpc(12), _)) => Err(TargetError::new(
                 "the server has no system shared memory (SystemSharedMemoryRegister)",
-                "Triton has; leave out --shared-memory for other servers",
+                "Triton has; omit --shared-memory for other servers",
             )),
             Err((_, text)) => Err(TargetError::new(
                 format!("the server did not map the shared memory: {text}"),
