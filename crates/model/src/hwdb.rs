@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 /// A device file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Device {
     /// Unique, lower case; the file's name.
@@ -58,6 +59,7 @@ pub struct Device {
     /// The highest clock that the device runs as sold, in MHz, where it is above that of the peaks: bounds
     /// are taken there.
     #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("exclusiveMinimum" = 0)))]
     pub boost_mhz: Option<f64>,
     /// Key into `sources.toml`, of the highest clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,6 +83,7 @@ pub struct Device {
     pub power_modes: Vec<PowerMode>,
     /// Least time from one small kernel to the next, in microseconds.
     #[serde(default, deserialize_with = "positive::some", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("exclusiveMinimum" = 0)))]
     pub launch_us: Option<f64>,
     /// What an hour cost on a day, somewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -92,6 +95,7 @@ pub struct Device {
 
 /// How near the kernels of a runtime come to the ceilings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// `tract` or `ort`.
@@ -145,6 +149,7 @@ pub struct Calibration {
 
 /// The efficiency of a kind of kernel at a shape.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CalibrationPoint {
     /// What ran, at which shape.
@@ -165,6 +170,7 @@ pub struct CalibrationPoint {
 
 /// A compute ceiling.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Peak {
     /// `f32`, `tf32`, `f16`, `bf16`, `f8`, `i8` …
@@ -210,6 +216,7 @@ pub struct Peak {
 
 /// A memory level.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MemoryLevel {
     /// `DRAM`, `L2`, `L3` …
@@ -247,6 +254,7 @@ pub struct MemoryLevel {
 
 /// A figure that another source gives for the same thing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rival {
     /// The figure, in the unit of the one it contests.
@@ -261,6 +269,7 @@ pub struct Rival {
 
 /// A link to other devices or to the host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// `NVLink 4`, `ICI`, `PCIe 5 x16` …
@@ -279,6 +288,7 @@ pub struct Link {
 
 /// A power limit, and what is left under it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PowerMode {
     /// Watts.
@@ -294,12 +304,14 @@ pub struct PowerMode {
 
 /// A snapshot of a price: true of its day.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// Who lets it.
     pub provider: String,
     /// US dollars an hour of one device, on demand.
     #[serde(deserialize_with = "positive::one")]
+    #[cfg_attr(test, schemars(extend("exclusiveMinimum" = 0)))]
     pub usd_per_hour: f64,
     /// Day, as `2026-11-25`.
     pub date: String,

@@ -13,3 +13,5 @@ pub mod ir;
 pub mod ops;
 pub mod report;
 pub mod roofline;
+#[cfg(test)]
+mod schemas;

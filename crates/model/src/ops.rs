@@ -65,21 +65,35 @@ use std::sync::OnceLock;
 
 rooflens_ground::words! {
     /// What kind of work an operator is: the colour of its point and the row of its efficiency.
-    #[allow(missing_docs)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum Class {
+        /// Convolutions, transposed ones included.
         Convolution = "convolution",
+        /// Matrix products.
         MatrixProduct = "matrix product",
+        /// Attention in one node.
         Attention = "attention",
+        /// Recurrent layers, such as LSTM and GRU.
         Recurrent = "recurrent",
+        /// Functions of each element by itself.
         Elementwise = "element-wise",
+        /// Norms and softmax.
         Normalization = "normalization",
+        /// Sums, means and extremes along axes.
         Reduction = "reduction",
+        /// Pooling over windows, and resizing of images.
         Pooling = "pooling",
+        /// Conversions to quantised numbers and back.
         Quantization = "quantization",
+        /// Elements copied to other places.
         Movement = "data movement",
+        /// The same bytes under another shape: nothing moves.
         View = "view",
+        /// Branches, loops and calls.
         Control = "control flow",
+        /// Random numbers.
         Random = "random",
+        /// An operator that is not understood.
         Unknown = "unknown",
     }
 }

@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 rooflens_ground::words! {
     /// Why nodes are one kernel.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum Rule {
         /// One node.
         Alone = "alone",

@@ -2,6 +2,7 @@
 
 rooflens_ground::open_words! {
     /// What a device is.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum DeviceKind {
         /// A processor.
         Cpu = "cpu",
@@ -16,6 +17,8 @@ rooflens_ground::open_words! {
 
 rooflens_ground::open_words! {
     /// What a figure rests on.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    #[cfg_attr(test, schemars(extend("enum" = ["theoretical", "measured"])))]
     pub enum Basis {
         /// A datasheet, or arithmetic on one.
         Theoretical = "theoretical",
@@ -26,6 +29,7 @@ rooflens_ground::open_words! {
 
 rooflens_ground::open_words! {
     /// How sure a number is: `measured`, or in the words of whoever wrote the file, such as `vendor-doc`.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum Confidence {
         /// Measured on the device.
         Measured = "measured",
@@ -34,6 +38,7 @@ rooflens_ground::open_words! {
 
 rooflens_ground::open_words! {
     /// A memory level: main memory, or a cache by its name, such as `L2`.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum LevelName {
         /// Main memory, of whatever kind.
         Dram = "DRAM",
@@ -42,6 +47,7 @@ rooflens_ground::open_words! {
 
 rooflens_ground::open_words! {
     /// Which way the bandwidth of a link is counted.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum Direction {
         /// One way.
         OneWay = "one way",
@@ -52,6 +58,7 @@ rooflens_ground::open_words! {
 
 rooflens_ground::open_words! {
     /// The part of a device that computes.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum Engine {
         /// Vector units.
         Vector = "vector",
@@ -66,6 +73,7 @@ rooflens_ground::open_words! {
 
 rooflens_ground::open_words! {
     /// The data type of a ceiling, as device files spell it.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum CeilingType {
         /// 64-bit floats.
         F64 = "f64",

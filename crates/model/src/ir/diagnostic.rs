@@ -4,6 +4,7 @@ use std::fmt;
 
 rooflens_ground::words! {
     /// How much a diagnostic matters.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum Severity {
         /// A choice made for the user, such as a symbol taken as one.
         Assumption = "assumption",

@@ -14,11 +14,10 @@ pub const MAX_RANK: usize = 64;
 pub type Shape = Vec<Dim>;
 
 macro_rules! dtypes {
-    ($($name:ident = $onnx:literal, $text:literal, $bits:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $onnx:literal, $text:literal, $bits:literal;)*) => {
         /// Element types, with ONNX's `TensorProto.DataType` numbers.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[allow(missing_docs)]
-        pub enum DType { $($name,)* }
+        pub enum DType { $($(#[$doc])* $name,)* }
 
         impl DType {
             /// The type with this `TensorProto.DataType` number.
@@ -50,31 +49,57 @@ macro_rules! dtypes {
 }
 
 dtypes! {
+    /// 32-bit floats.
     F32 = 1, "f32", 32;
+    /// 8-bit integers without sign.
     U8 = 2, "u8", 8;
+    /// 8-bit integers with sign.
     I8 = 3, "i8", 8;
+    /// 16-bit integers without sign.
     U16 = 4, "u16", 16;
+    /// 16-bit integers with sign.
     I16 = 5, "i16", 16;
+    /// 32-bit integers with sign.
     I32 = 6, "i32", 32;
+    /// 64-bit integers with sign.
     I64 = 7, "i64", 64;
+    /// Texts, of no fixed size.
     String = 8, "string", 0;
+    /// Truth values, a byte each.
     Bool = 9, "bool", 8;
+    /// 16-bit floats of IEEE 754.
     F16 = 10, "f16", 16;
+    /// 64-bit floats.
     F64 = 11, "f64", 64;
+    /// 32-bit integers without sign.
     U32 = 12, "u32", 32;
+    /// 64-bit integers without sign.
     U64 = 13, "u64", 64;
+    /// Complex numbers of two 32-bit floats.
     C64 = 14, "c64", 64;
+    /// Complex numbers of two 64-bit floats.
     C128 = 15, "c128", 128;
+    /// 16-bit floats with 8 bits of exponent.
     BF16 = 16, "bf16", 16;
+    /// 8-bit floats with 4 bits of exponent and no infinities.
     F8E4M3FN = 17, "f8e4m3fn", 8;
+    /// 8-bit floats with 4 bits of exponent, no infinities and no negative zero.
     F8E4M3FNUZ = 18, "f8e4m3fnuz", 8;
+    /// 8-bit floats with 5 bits of exponent.
     F8E5M2 = 19, "f8e5m2", 8;
+    /// 8-bit floats with 5 bits of exponent, no infinities and no negative zero.
     F8E5M2FNUZ = 20, "f8e5m2fnuz", 8;
+    /// 4-bit integers without sign.
     U4 = 21, "u4", 4;
+    /// 4-bit integers with sign.
     I4 = 22, "i4", 4;
+    /// 4-bit floats with 2 bits of exponent.
     F4E2M1 = 23, "f4e2m1", 4;
+    /// 8-bit powers of two, as scales of blocks.
     F8E8M0 = 24, "f8e8m0", 8;
+    /// 2-bit integers without sign.
     U2 = 25, "u2", 2;
+    /// 2-bit integers with sign.
     I2 = 26, "i2", 2;
 }
 

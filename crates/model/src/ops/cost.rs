@@ -5,6 +5,7 @@ use crate::dim::Dim;
 
 rooflens_ground::words! {
     /// How sure a cost is.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum Status {
         /// Follows from the graph.
         Exact = "exact",

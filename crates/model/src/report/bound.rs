@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 rooflens_ground::words! {
     /// What takes most of a time.
     #[derive(Default)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum Binds {
         /// The arithmetic units, from 60 % on.
         Compute = "compute",
@@ -24,6 +25,7 @@ rooflens_ground::words! {
 rooflens_ground::words! {
     /// A way to run a model.
     #[derive(Default)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum RunKind {
         /// Compulsory traffic.
         #[default]
@@ -37,6 +39,7 @@ rooflens_ground::words! {
 
 /// What a device allows a model at best.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BoundReport {
     /// The device.
     pub device: String,
@@ -50,18 +53,24 @@ pub struct BoundReport {
     pub unit: String,
     /// Clock of the compute ceiling in MHz, where the device boosts above that of its listed figures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("exclusiveMinimum" = 0)))]
     pub boost_mhz: Option<f64>,
     /// Whether the ceilings were measured; from datasheets otherwise.
     pub measured: bool,
     /// Compute ceiling in FLOP/s.
+    #[cfg_attr(test, schemars(extend("exclusiveMinimum" = 0)))]
     pub peak_flops: f64,
     /// Memory ceiling in B/s.
+    #[cfg_attr(test, schemars(extend("exclusiveMinimum" = 0)))]
     pub bandwidth_bytes_per_second: f64,
     /// Where the ceilings cross.
+    #[cfg_attr(test, schemars(extend("exclusiveMinimum" = 0)))]
     pub ridge_flop_per_byte: f64,
     /// Compulsory intensity: operations per byte when inputs, weights and outputs move once.
+    #[cfg_attr(test, schemars(with = "Option<f64>"))]
     pub intensity_flop_per_byte: f64,
     /// FLOP/s allowed at that intensity.
+    #[cfg_attr(test, schemars(with = "Option<f64>"))]
     pub attainable_flops: f64,
     /// What takes most of the time of the fused kernels.
     pub bound: Binds,
@@ -104,6 +113,7 @@ pub struct BoundReport {
 
 /// One way to run a model: its least time, and what that is made of.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunReport {
     /// Which.
     pub name: RunKind,
@@ -121,12 +131,16 @@ pub struct RunReport {
 
 /// Shares of a time by what binds, from 0 to 1; all zero where no time is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Shares {
     /// Of kernels that arithmetic binds.
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub compute: f64,
     /// Of kernels that memory binds.
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub memory: f64,
     /// Of kernels that are shorter than the time from one launch to the next, where that is known.
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub launches: f64,
 }
 
@@ -155,6 +169,7 @@ impl Shares {
 
 /// What a model needs of a device's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FitReport {
     /// Weights and peak activations in bytes; the cache is part of the peak.
     pub needed_bytes: u64,
@@ -167,6 +182,7 @@ pub struct FitReport {
 /// The nodes that one ceiling binds when a node's data lie in the innermost level that holds all of
 /// them, as after a run that left them there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LevelReport {
     /// `compute`, or a memory level such as `L2` or `DRAM`.
     pub ceiling: String,
@@ -178,12 +194,15 @@ pub struct LevelReport {
 
 /// A likely time, apart from any bound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EstimateReport {
     /// `tract` or `ort`.
+    #[cfg_attr(test, schemars(extend("enum" = ["tract", "ort"])))]
     pub runtime: String,
     /// Its version.
     pub version: String,
     /// Threads of the inference.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub threads: u32,
     /// Seconds of one run.
     pub seconds: f64,
@@ -203,10 +222,12 @@ pub struct EstimateReport {
 
 /// The kernels of one kind in an estimate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EstimatePart {
     /// A class of kernels, or the operator type of what was not calibrated.
     pub kind: String,
-    /// How many.
+    /// How many, at least 1.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub kernels: usize,
     /// Seconds of all of them in one run.
     pub seconds: f64,

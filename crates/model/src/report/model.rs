@@ -28,10 +28,13 @@ pub enum ReportError {
     TooLarge(String),
 }
 
-/// A static report on a model.
+/// What `rooflens analyze --format json` prints: what a model costs. Counts are exact integers, FLOPs count a fused
+/// multiply-add as two, bytes are those of every node run alone, times are seconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ModelReport {
     /// Name and version of this form.
+    #[cfg_attr(test, schemars(extend("const" = ANALYSIS)))]
     pub schema: String,
     /// The file.
     pub model: ModelInfo,
@@ -75,28 +78,40 @@ pub(super) struct Counts {
 
 /// What the file is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ModelInfo {
+    /// Name of the graph as the file gives it; empty where it gives none.
     pub name: String,
-    /// Where the numbers are as if the model were cast.
+    /// The type that the numbers are for as if the model were cast to it, as `--dtype` names it; null where they are for
+    /// the types of the file.
     pub precision: Option<String>,
-    /// The symbol of the batch, as [`batch_symbol`](super::batch_symbol) finds it.
+    /// The symbol of the batch: the one that is named so, or that operators treat so, or the first open axis of an input;
+    /// null where no size is open or none can be said to be the batch.
     pub batch_symbol: Option<String>,
+    /// Path of the file as it was typed.
     pub file: String,
+    /// Bytes of the model file itself, without files of weights beside it.
     pub file_bytes: u64,
+    /// Format and version of the file, such as `ONNX IR 8`.
     pub format: String,
+    /// The program that wrote the file, as the file says; empty where it says nothing.
     pub producer: String,
+    /// Operator sets that the file imports, with the version of each; empty where the format has none.
     pub opsets: BTreeMap<String, i64>,
+    /// Nodes of the graph, without those of bodies.
     pub nodes: usize,
+    /// What a run takes, without weights.
     pub inputs: Vec<TensorReport>,
 }
 
 /// A symbol that nobody gave a value: taken as one, or, where it is data-dependent and something limits
 /// it, as large as it can be.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Assumption {
+    /// The symbol.
     pub symbol: String,
+    /// What it was taken as.
     pub value: u64,
     /// Whether only the contents of tensors determine it.
     pub data_dependent: bool,
@@ -105,8 +120,9 @@ pub struct Assumption {
 /// Counts; FLOPs count an FMA as two, bytes are DRAM traffic of every node run alone. Each is the sum over
 /// the nodes whose cost is known; `None` where some are not and nothing is known that adds to it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Totals {
+    /// Multiply-accumulates of products and convolutions, taps on padding and masked scores included.
     pub macs: Option<u64>,
     /// MACs without taps on padding and scores that a causal mask hides.
     pub effective_macs: Option<u64>,
@@ -114,37 +130,46 @@ pub struct Totals {
     /// kernel, stride and type (Winograd, FFT): a lower bound, without the transforms.
     #[serde(default)]
     pub least_macs: Option<u64>,
+    /// Floating-point operations; a multiply-accumulate counts as two.
     pub flops: Option<u64>,
     /// Of `flops` and `int_ops`, those of nodes whose cost is a bound.
     pub bound_ops: u64,
+    /// Integer operations of quantised arithmetic; a multiply-accumulate counts as two.
     pub int_ops: Option<u64>,
+    /// Transcendental functions evaluated, such as exponentials; one each, also in `flops`.
     pub transcendentals: Option<u64>,
+    /// Comparisons and selections; also in `flops` where the type is floating.
     pub comparisons: Option<u64>,
+    /// Elements of the weights, each stored tensor once.
     pub params: u64,
     /// Scales and zero points of quantised numbers; not in `params`.
     #[serde(default)]
     pub quantization_params: u64,
+    /// Bytes of the weights, packed, each stored tensor once.
     pub weight_bytes: u64,
+    /// Bytes that nodes read, every node run alone.
     pub bytes_read: Option<u64>,
+    /// Bytes that nodes write, every node run alone.
     pub bytes_written: Option<u64>,
+    /// Bytes of the activations that are alive together at most, nodes in file order.
     pub peak_activation_bytes: Option<u64>,
     /// Bytes of kernels that take their epilogues, chains, norms and attention along.
     pub fused_bytes: Option<u64>,
-    /// Inputs, weights and outputs once: what no runtime can avoid moving.
+    /// Inputs, weights and outputs once, in bytes: what no runtime can avoid moving.
     pub compulsory_bytes: Option<u64>,
-    /// Of these, those that only nodes move whose cost is a bound.
+    /// Of `compulsory_bytes`, those that only nodes move whose cost is a bound.
     #[serde(default)]
     pub bound_bytes: u64,
-    /// Unfused intensity: `(flops + int_ops) / (bytes_read + bytes_written)`; absent when nothing moves.
+    /// Unfused intensity: `(flops + int_ops) / (bytes_read + bytes_written)`; null when nothing moves.
     pub intensity: Option<f64>,
 }
 
 /// Bytes to hold; absent where no size is known, or where a graph is too large to lay out. Lower bounds where
 /// some sizes are not known.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MemoryReport {
-    /// Packed, each stored tensor once.
+    /// Weights, packed, each stored tensor once.
     pub weight_bytes: u64,
     /// Of a decoder's cache, after the run; zero for other models.
     pub kv_cache_bytes: Option<u64>,
@@ -157,11 +182,13 @@ pub struct MemoryReport {
     /// An arena in which each activation has one place.
     pub arena_bytes: Option<u64>,
     /// How many activations, those of bodies included, are in none of these sums, because their size is not
-    /// known.
+    /// known; left out for none.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub activations_of_unknown_size: usize,
-    /// How many tensors of the cache are not in `kv_cache_bytes`, because their size is not known.
+    /// How many tensors of the cache are not in `kv_cache_bytes`, because their size is not known; left out for none.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub caches_of_unknown_size: usize,
 }
 
@@ -174,17 +201,23 @@ impl MemoryReport {
 
 /// Counts as formulas, of the nodes whose cost is known; absent like the sums.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Formulas {
+    /// Multiply-accumulates.
     pub macs: Option<String>,
+    /// Floating-point operations.
     pub flops: Option<String>,
+    /// Integer operations.
     pub int_ops: Option<String>,
-    /// Every node alone.
+    /// Bytes read and written, every node run alone.
     pub bytes: Option<String>,
+    /// Bytes of the fused kernels.
     pub fused_bytes: Option<String>,
+    /// Bytes of inputs, weights and outputs once.
     pub compulsory_bytes: Option<String>,
+    /// Bytes of a decoder's cache after the run.
     pub kv_cache_bytes: Option<String>,
-    /// `peak` where it is the largest of too many forms to write.
+    /// Bytes alive together at most; `peak` where it is the largest of too many forms to write.
     pub peak_activation_bytes: Option<String>,
     /// Which of these give other numbers at `bindings` than the model has there: they may hold for other
     /// sizes.
@@ -194,21 +227,29 @@ pub struct Formulas {
 
 /// How many nodes the sums stand for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CoverageReport {
+    /// Nodes of the graph, without those of bodies.
     pub nodes: usize,
+    /// Of these, nodes whose cost is known.
     pub known: usize,
+    /// `known` of `nodes` in percent, from 0 to 100; 100 where there are no nodes.
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 100.0)))]
     pub percent: f64,
     /// Of the bytes of all weights, those that no node of unknown cost reads, in percent.
     #[serde(default = "whole")]
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 100.0)))]
     pub weights_percent: f64,
-    /// Of the elements that files without a graph store, those that the configuration accounts for, in percent.
+    /// Of the elements that files without a graph store, those that the configuration accounts for, in percent; left
+    /// out for files with a graph.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 100.0)))]
     pub tensors_percent: Option<f64>,
-    /// Of a model whose files hold no graph, what became of their tensors.
+    /// Of a model whose files hold no graph, what became of their tensors; left out for files with a graph.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tensors: Option<AccountReport>,
     /// Operators whose cost is missing, with how often each occurs.
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, std::num::NonZeroUsize>"))]
     pub unknown: BTreeMap<String, usize>,
 }
 
@@ -219,34 +260,51 @@ fn whole() -> f64 {
 
 /// A node; its counts are absent where its cost is not known.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OpReport {
+    /// Name of the node as the file gives it; empty where it gives none.
     pub name: String,
+    /// Its operator, behind its domain and a dot where that is not `ai.onnx`.
     pub op_type: String,
+    /// What kind of work it is.
     pub class: Class,
+    /// Multiply-accumulates, taps on padding and masked scores included.
     pub macs: Option<u64>,
+    /// Floating-point operations; a multiply-accumulate counts as two.
     pub flops: Option<u64>,
+    /// Integer operations; a multiply-accumulate counts as two.
     pub int_ops: Option<u64>,
+    /// Transcendental functions evaluated, one each; also in `flops`.
     pub transcendentals: Option<u64>,
+    /// Comparisons and selections; also in `flops` where the type is floating.
     pub comparisons: Option<u64>,
+    /// Bytes of what it reads, weights included.
     pub bytes_read: Option<u64>,
+    /// Bytes of what it writes.
     pub bytes_written: Option<u64>,
+    /// Of `bytes_read`, those of weights.
     pub weight_bytes_read: Option<u64>,
+    /// Operations per byte read and written; null when nothing moves.
     pub intensity: Option<f64>,
     /// How sure its counts are.
     pub status: Status,
+    /// What it reads, in the operator's order, weights included.
+    #[cfg_attr(test, schemars(with = "Vec<TensorReport>"))]
     pub inputs: Vec<SharedTensor>,
+    /// What it writes, in the operator's order.
+    #[cfg_attr(test, schemars(with = "Vec<TensorReport>"))]
     pub outputs: Vec<SharedTensor>,
-    /// How many bodies it lies in; what nodes of bodies cost is also in the row of their parent.
+    /// How many bodies it lies in, left out for 0; what nodes of bodies cost is also in the row of their parent, so that
+    /// sums are over rows without a depth.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub depth: usize,
-    /// Position in `ops` of the node whose body it is in.
+    /// Position in `ops` of the node whose body it is in; left out where it is in none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<usize>,
-    /// The attribute of the parent that holds the body.
+    /// The attribute of the parent that holds the body; left out where it is in none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// How often it runs, where it is in a body; its counts are of all runs.
+    /// How often it runs, where it is in a body and this is known; its counts are of all runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
 }
@@ -258,39 +316,52 @@ fn is_zero(number: &usize) -> bool {
 
 /// A kernel; its counts are absent where the cost of its nodes is not known.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GroupReport {
     /// Why its nodes are one kernel.
     pub rule: Rule,
     /// Positions in `ops`.
     pub nodes: Vec<usize>,
+    /// Floating-point operations of its nodes.
     pub flops: Option<u64>,
+    /// Integer operations of its nodes.
     pub int_ops: Option<u64>,
+    /// Bytes of what comes from outside, each tensor once.
     pub bytes_read: Option<u64>,
+    /// Bytes of what is used outside.
     pub bytes_written: Option<u64>,
 }
 
 /// All nodes of one operator type; sums over those whose cost is known, absent where it is of none.
 #[derive(Debug, Clone, Default)]
-#[allow(missing_docs)]
 pub struct TypeReport {
+    /// The operator.
     pub op_type: String,
+    /// Its nodes.
     pub count: usize,
     /// Of these, nodes whose cost is not known.
     pub unknown: usize,
+    /// Multiply-accumulates.
     pub macs: Option<u64>,
+    /// Floating-point operations.
     pub flops: Option<u64>,
+    /// Integer operations.
     pub int_ops: Option<u64>,
+    /// Bytes read and written, every node run alone.
     pub bytes: Option<u64>,
 }
 
 /// A remark.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DiagnosticReport {
+    /// How much it matters.
     pub severity: Severity,
+    /// The node, tensor or symbol that it is of.
     pub place: String,
+    /// What is the matter, as it follows on the place.
     pub message: String,
+    /// What can be done; null where nothing is known to help.
     pub hint: Option<String>,
 }
 

@@ -11,6 +11,7 @@ const TYPICAL: i128 = 128;
 
 rooflens_ground::words! {
     /// A phase of a decoder.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum PhaseKind {
         /// Nothing is kept yet, or many tokens are new.
         Prefill = "prefill",
@@ -21,17 +22,20 @@ rooflens_ground::words! {
 
 /// One phase: what it costs in formulas, and at the report's bindings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PhaseReport {
     /// Which.
     pub name: PhaseKind,
-    /// The symbol that the phase fixes, and at what.
+    /// The symbol that the phase fixes.
     pub symbol: String,
+    /// The value that the phase fixes it at.
     pub value: u64,
     /// Sizes that the numbers are for although none was given, with their values.
     #[serde(default)]
     pub assumed: BTreeMap<String, u64>,
+    /// Operations, floating and integer; a multiply-accumulate counts as two.
     pub flops: u64,
+    /// Bytes of inputs, weights and outputs once.
     pub compulsory_bytes: u64,
     /// Of `flops`, what no kernel can skip: without padding, masked scores, products that fast convolutions
     /// spare, and data-dependent work.
@@ -42,7 +46,9 @@ pub struct PhaseReport {
     pub least_bytes: u64,
     /// Operations per compulsory byte.
     pub intensity: Option<f64>,
+    /// `flops` in the model's symbols.
     pub flops_formula: String,
+    /// `compulsory_bytes` in the model's symbols.
     pub compulsory_bytes_formula: String,
 }
 

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 /// A tensor; sizes that are not known are null.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TensorReport {
+    /// Name as the file gives it.
     pub name: String,
+    /// Element type, such as `f32`; null where it is not known.
     pub dtype: Option<String>,
+    /// Sizes along each axis, outermost first; null where the number of axes is not known.
     pub shape: Option<Vec<Option<u64>>>,
     /// The shape in the model's symbols.
     pub symbolic: String,
@@ -52,10 +55,13 @@ impl<'de> Deserialize<'de> for SharedTensor {
 
 /// So many tensors, elements as stored, and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TallyReport {
+    /// How many tensors.
     pub tensors: u64,
+    /// Their elements as stored: packed numbers count as the file counts them.
     pub elements: u64,
+    /// Their bytes as stored.
     pub bytes: u64,
 }
 
@@ -67,6 +73,7 @@ impl From<crate::ir::Tally> for TallyReport {
 
 /// What became of the tensors of files that hold no graph.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AccountReport {
     /// Whether there are files, and not a configuration alone.
     pub checked: bool,

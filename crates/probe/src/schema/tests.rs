@@ -27,7 +27,8 @@ fn schema<T: JsonSchema>(title: &str) -> Value {
     schema.to_value()
 }
 
-/// The schema of assessments, whose analysis and bound are written by hand, with the parts of this module in it.
+/// The schema of assessments with the parts of this module in it; the analysis and the bound are of the model half,
+/// whose test holds them.
 fn assessment(path: &str) -> Value {
     let mut whole: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     for (name, part) in

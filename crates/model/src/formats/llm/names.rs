@@ -4,46 +4,76 @@
 //! braces stand for its number; those of an expert follow [`Names::expert`] and its number.
 
 /// Names by role; empty where a library has no such tensor.
-#[allow(missing_docs, reason = "the fields are roles, which the blocks explain")]
 pub(super) struct Names {
     /// Whether matrices are stored as they multiply from the right, `[K, N]`, and not `[N, K]`.
     pub(super) turned: bool,
+    /// What stands before the names of a layer; braces stand for its number.
     pub(super) layer: &'static str,
+    /// Embedding of tokens.
     pub(super) embed: &'static str,
+    /// Embedding of positions.
     pub(super) positions: &'static str,
+    /// Embedding of token types.
     pub(super) types: &'static str,
+    /// Norm behind the embeddings.
     pub(super) embed_norm: &'static str,
+    /// From the width of the embeddings to that of the layers, where the two differ.
     pub(super) project_in: &'static str,
+    /// Back from the width of the layers to that of the embeddings.
     pub(super) project_out: &'static str,
+    /// Norm behind the last layer.
     pub(super) norm: &'static str,
+    /// Product that gives the logits.
     pub(super) head: &'static str,
     /// Before the mixer, behind it, before the feed-forward part, behind it.
     pub(super) norms: [&'static str; 4],
+    /// Queries, keys and values in one product.
     pub(super) qkv: &'static str,
+    /// Queries.
     pub(super) q: &'static str,
+    /// Keys.
     pub(super) k: &'static str,
+    /// Values.
     pub(super) v: &'static str,
+    /// Product behind the attention.
     pub(super) o: &'static str,
+    /// Norm of the queries of each head.
     pub(super) q_norm: &'static str,
+    /// Norm of the keys of each head.
     pub(super) k_norm: &'static str,
     /// With its suffix: it is no matrix.
     pub(super) sinks: &'static str,
+    /// Latent attention: queries to their low rank.
     pub(super) q_a: &'static str,
+    /// Norm of the queries of low rank.
     pub(super) q_a_norm: &'static str,
+    /// Queries from their low rank.
     pub(super) q_b: &'static str,
+    /// Latent attention: keys and values to their low rank, with the part of keys that is rotated.
     pub(super) kv_a: &'static str,
+    /// Norm of keys and values of low rank.
     pub(super) kv_a_norm: &'static str,
+    /// Keys and values from their low rank.
     pub(super) kv_b: &'static str,
+    /// Gate and up in one product.
     pub(super) gate_up: &'static str,
+    /// Gate of the feed-forward part.
     pub(super) gate: &'static str,
+    /// Up of the feed-forward part: to its inner width.
     pub(super) up: &'static str,
+    /// Down of the feed-forward part: back to the width of the layers.
     pub(super) down: &'static str,
+    /// Product that chooses among experts.
     pub(super) router: &'static str,
+    /// What stands before the number of an expert.
     pub(super) expert: &'static str,
-    /// Of one expert, gate, up and down; and of all experts together, with gate and up in one first.
+    /// Of one expert: gate, up and down.
     pub(super) experts: [&'static str; 3],
+    /// Of all experts together: gate and up in one, gate, up and down.
     pub(super) stacks: [&'static str; 4],
+    /// Of the experts that every token takes: gate, up and down.
     pub(super) shared: [&'static str; 3],
+    /// Gate of the shared expert: one number for each token.
     pub(super) shared_gate: &'static str,
     /// In, convolution, steps and vectors, steps, logarithms of decays, skip, norm, out.
     pub(super) scan: [&'static str; 8],
