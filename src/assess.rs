@@ -2,7 +2,7 @@
 
 use crate::report::{BoundReport, ModelReport, place};
 use crate::roofline::Roof;
-use crate::schema::{GapPart, LoopPart, MachinePart, MeasurementFile, PercentilePart};
+use crate::schema::{GapPart, LoopPart, MachinePart, MeasurementFile, PercentilePart, RefusalPart};
 use serde::{Deserialize, Serialize};
 
 /// Version of the JSON form, in its `schema` field.
@@ -17,16 +17,25 @@ pub struct Assessment {
     pub machine: MachinePart,
     /// What all threads allow.
     pub bound: BoundReport,
-    /// What was reached.
+    /// What was reached; empty where nothing was measured.
     pub measured: Vec<LoopPart>,
-    /// The program that ran the model.
-    pub runtime: String,
-    /// Where the weights came from.
-    pub weights: String,
-    /// Reading, optimising and planning.
-    pub load_seconds: f64,
-    /// The first inference.
-    pub first_inference_seconds: f64,
+    /// Why nothing was measured, as a sentence; none where something was.
+    #[serde(default)]
+    pub not_measured: Option<String>,
+    /// The runtimes that did not run the model, and why, in the order in which they were tried.
+    #[serde(default)]
+    pub refusals: Vec<RefusalPart>,
+    /// The command that measures the model where nothing here does; none where something was measured.
+    #[serde(default)]
+    pub advice: Option<String>,
+    /// The program that ran the model; none where none did.
+    pub runtime: Option<String>,
+    /// Where the weights came from; none where the model was not run.
+    pub weights: Option<String>,
+    /// Reading, optimising and planning; none where the model was not run.
+    pub load_seconds: Option<f64>,
+    /// The first inference; none where the model was not run.
+    pub first_inference_seconds: Option<f64>,
     /// What the model costs.
     pub analysis: ModelReport,
 }

@@ -2,22 +2,25 @@
 //! runtime, and fitted as efficiencies by kind and shape.
 
 mod benchmarks;
+mod networks;
+mod run;
+mod settle;
 
-use crate::dim::Bindings;
-use crate::host::pace;
-use crate::hwdb::{Calibration, CalibrationPoint};
-use crate::probe::{ProbeError, Target};
-use crate::report::{Kernel, ModelReport, efficiency, kernels};
-use crate::runtime::{Loaded, RuntimeOptions};
-use benchmarks::{Benchmark, bare_products, chain, with_look_up, with_residual};
-use std::time::{Duration, Instant};
+use crate::hwdb::{Calibration, CalibrationNetwork, CalibrationPoint};
+use crate::probe::ProbeError;
+use crate::report::{EstimateReport, Kernel, efficiency};
+use crate::runtime::RuntimeOptions;
+use benchmarks::{bare_products, chain, with_look_up, with_residual};
+use run::{Job, Role, Run};
+use settle::Settled;
+use std::time::Duration;
 
 /// How to calibrate.
 #[derive(Clone, Debug)]
 pub struct CalibrationPlan {
     /// Runtime, library and threads.
     pub options: RuntimeOptions,
-    /// Time for each micro-benchmark.
+    /// Time of each timing of a micro-benchmark, of which there are three or more.
     pub slice: Duration,
     /// Compute ceiling of one thread, in 10^12 operations a second.
     pub peak_tflops: f64,
@@ -27,39 +30,23 @@ pub struct CalibrationPlan {
     pub cache_bytes: Option<u64>,
 }
 
-/// What a micro-benchmark took.
-struct Timed {
-    kernels: Vec<Kernel>,
-    seconds: f64,
-    /// Whether the machine was as fast as its ceiling meanwhile.
-    undisturbed: bool,
-}
-
-/// Share of the ceiling below which the machine counts as disturbed: throttled, or a core shared.
-const PACE: f64 = 0.93;
-/// Times that a disturbed micro-benchmark is taken at most.
-const ATTEMPTS: usize = 6;
+/// Layers of the chains that show what a run and what a kernel costs beyond its work.
+const FEW: usize = 8;
+const MANY: usize = 64;
 /// Rows and columns of weights that no cache keeps.
 const COLD: i64 = 4096;
+/// How many such weights.
+const COLD_LAYERS: usize = 4;
 /// Words of a look-up and what is looked up of each: no powers of two, whose rows fall on each other in caches.
 const TABLE: [i64; 2] = [20_000, 640];
-
-/// A calibration under way.
-struct Run<'p> {
-    plan: &'p CalibrationPlan,
-    /// A small product, which is run before each run that is timed, as networks run products between
-    /// whatever else they do. tract 0.23 leaves the upper halves of x86's vector registers in use after a
-    /// product, and what it has no vector code for, as depthwise convolutions over every other pixel,
-    /// takes up to three times as long from then on.
-    product: Loaded,
-    version: String,
-    disturbed: u32,
-}
 
 /// Whether a runtime can be calibrated at all, which is worth knowing before minutes of measurements.
 pub fn ready(options: &RuntimeOptions) -> Result<(), ProbeError> {
     bare_products(16, 16, 1).load(options)?.target.infer()
 }
+
+/// Share of micro-benchmarks that may not settle.
+const UNSETTLED: f64 = 0.1;
 
 /// Calibrates a runtime; a micro-benchmark that it refuses is left out and named.
 pub fn calibrate(
@@ -68,128 +55,116 @@ pub fn calibrate(
 ) -> Result<Calibration, ProbeError> {
     let mut run = Run::new(plan)?;
     let tiny = |layers| chain("Tanh", &[1, 16], layers, |s, x, _| s.node("Tanh", &[x], &[]));
-    let (few, many) = (run.time(&tiny(8))?, run.time(&tiny(64))?);
-    let per_kernel = ((many.seconds - few.seconds) / 56.0).max(0.0);
-    let per_run = (few.seconds - 8.0 * per_kernel).max(0.0);
+    run.add(Role::Few, tiny(FEW))?;
+    run.add(Role::Many, tiny(MANY))?;
+    run.add(Role::Weights, bare_products(1, COLD, COLD_LAYERS))?;
+    run.add(Role::SharedWeights, with_look_up(true, TABLE))?;
+    run.add(Role::OwnWeights, with_look_up(false, TABLE))?;
+    run.add(Role::ConvolutionsAndSums, with_residual(true, true))?;
+    run.add(Role::Convolutions, with_residual(false, true))?;
+    run.add(Role::ProductsAndSums, with_residual(true, false))?;
+    run.add(Role::Products, with_residual(false, false))?;
+    benchmarks::all().into_iter().try_for_each(|b| run.add(Role::Point, b))?;
+    networks::all().into_iter().try_for_each(|b| run.add(Role::Network, b))?;
+    run.rounds(progress);
+    fitted(&run, plan)
+}
+
+/// The calibration that the timings make.
+fn fitted(run: &Run<'_>, plan: &CalibrationPlan) -> Result<Calibration, ProbeError> {
+    let (few, many) = (run.only(Role::Few)?.1, run.only(Role::Many)?.1);
+    let per_kernel = ((many - few) / (MANY - FEW) as f64).max(0.0);
+    let per_run = (few - FEW as f64 * per_kernel).max(0.0);
+    let cold_bytes = (COLD * COLD) as f64 * 4.0 * COLD_LAYERS as f64;
     let mut calibration = Calibration {
         runtime: plan.options.runtime.name().into(),
+        version: run.version.clone(),
         threads: 1,
         peak_tflops: plan.peak_tflops,
         bandwidth_gb_s: plan.bandwidth_gb_s,
         cache_bytes: plan.cache_bytes,
         per_run_us: per_run * 1e6,
         per_kernel_us: per_kernel * 1e6,
-        weights_gb_s: run.weights_gb_s()?,
+        weights_gb_s: cold_bytes / run.only(Role::Weights)?.1 * 1e-9,
+        shared_weights_gb_s: shared_weights_gb_s(run)?,
         sum_after_convolution: 1.0,
         sum_after_product: 1.0,
+        settled: true,
         ..Calibration::default()
     };
-    let all = benchmarks::all();
-    let total = all.len() as f64;
-    for (i, benchmark) in all.iter().enumerate() {
-        progress(i as f64 / total);
-        if i == all.len() / 2 {
-            // Neighbours take bandwidth for a while, and never give any: the most of three moments counts.
-            calibration.weights_gb_s = calibration.weights_gb_s.max(run.weights_gb_s()?);
-        }
-        match run.time(benchmark) {
-            Ok(timed) => calibration.points.extend(point(&calibration, benchmark, &timed)),
-            Err(error) => calibration.left_out.push(format!("{}: {error}", benchmark.name)),
+    for job in run.jobs.iter().filter(|job| job.role == Role::Point) {
+        match (run.settled(job), &job.refused) {
+            (Some(settled), None) => {
+                calibration.points.extend(point(&calibration, job, settled.seconds));
+            }
+            (_, reason) => {
+                let reason = reason.as_deref().unwrap_or("it took no time");
+                calibration.left_out.push(format!("{}: {reason}", job.benchmark.name));
+            }
         }
     }
     if calibration.points.is_empty() {
         let reason = calibration.left_out.first().cloned().unwrap_or_default();
         return Err(ProbeError::Load(format!("no micro-benchmark ran: {reason}")));
     }
-    calibration.weights_gb_s = calibration.weights_gb_s.max(run.weights_gb_s()?);
-    let sums = [run.sum_after(true, &calibration)?, run.sum_after(false, &calibration)?];
+    let sums = [
+        sum_after(run, Role::ConvolutionsAndSums, Role::Convolutions, &calibration)?,
+        sum_after(run, Role::ProductsAndSums, Role::Products, &calibration)?,
+    ];
     [calibration.sum_after_convolution, calibration.sum_after_product] = sums;
-    calibration.shared_weights_gb_s = run.shared_weights_gb_s()?;
-    calibration.held_out_error = held_out_error(&calibration.points);
     calibration.benchmarks = u32::try_from(calibration.points.len()).unwrap_or(0);
-    calibration.version = run.version;
-    calibration.disturbed = run.disturbed;
+    calibration.kernel_error = kernel_error(&calibration.points);
+    calibration.networks = held_out(run, &calibration);
+    trust(run, &mut calibration);
     Ok(calibration)
 }
 
-impl<'p> Run<'p> {
-    fn new(plan: &'p CalibrationPlan) -> Result<Self, ProbeError> {
-        let product = bare_products(16, 16, 1).load(&plan.options)?;
-        Ok(Self { plan, version: product.name.clone(), product, disturbed: 0 })
-    }
+/// The networks that are held out: what the calibration makes of them, and what they took.
+fn held_out(run: &Run<'_>, c: &Calibration) -> Vec<CalibrationNetwork> {
+    let network = |job: &Job| {
+        let measured = run.settled(job).filter(|_| job.refused.is_none())?;
+        Some(CalibrationNetwork {
+            name: job.benchmark.name.clone(),
+            estimated_us: EstimateReport::new(c, &job.report).seconds * 1e6,
+            measured_us: measured.seconds * 1e6,
+        })
+    };
+    run.jobs.iter().filter(|job| job.role == Role::Network).filter_map(network).collect()
+}
 
-    /// Loads and runs a micro-benchmark: its kernels, and the median time of a run. It is taken
-    /// again while the machine is slower than its ceiling; the fastest counts.
-    fn time(&mut self, benchmark: &Benchmark) -> Result<Timed, ProbeError> {
-        let load = |e: &dyn std::fmt::Display| ProbeError::Load(e.to_string());
-        let model = crate::formats::load_bytes(&benchmark.file.clone().into());
-        let model = model.map_err(|e| load(&e))?;
-        let report = ModelReport::new(&model, "micro-benchmark", &Bindings::new());
-        let report = report.map_err(|e| load(&e))?;
-        let loaded = benchmark.load(&self.plan.options)?;
-        let mut timed =
-            Timed { kernels: kernels(&report), seconds: f64::INFINITY, undisturbed: false };
-        let fast = || pace() >= PACE * self.plan.peak_tflops * 1e12;
-        for _ in 0..ATTEMPTS {
-            let before = fast();
-            timed.seconds = timed.seconds.min(self.median_seconds(&*loaded.target)?);
-            timed.undisturbed = before && fast();
-            if timed.undisturbed {
-                break;
-            }
-        }
-        self.disturbed += u32::from(!timed.undisturbed);
-        Ok(timed)
-    }
+/// The error that estimates are given with: that of the networks held out. Where too many timings did not settle, the
+/// calibration says so, and the error is wider by what those differ, as far as they are a part of all.
+fn trust(run: &Run<'_>, c: &mut Calibration) {
+    let errors = c.networks.iter().map(|n| (n.estimated_us / n.measured_us - 1.0).abs());
+    let error = middle(errors.collect()).unwrap_or(c.kernel_error);
+    let timed: Vec<Settled> =
+        run.jobs.iter().filter(|j| j.refused.is_none()).filter_map(|j| run.settled(j)).collect();
+    let open: Vec<f64> = timed.iter().filter(|s| !s.settled).map(|s| s.spread).collect();
+    let share = open.len() as f64 / timed.len().max(1) as f64;
+    c.disturbed = u32::try_from(open.len()).unwrap_or(u32::MAX);
+    c.settled = share <= UNSETTLED;
+    let more = if c.settled { 0.0 } else { share * middle(open).unwrap_or(0.0) };
+    c.held_out_error = error + more;
+}
 
-    /// 10^9 bytes a second at which weights come from main memory into a product of one row.
-    fn weights_gb_s(&mut self) -> Result<f64, ProbeError> {
-        let layers = 4;
-        let large = bare_products(1, COLD, layers);
-        let bytes = (COLD * COLD) as f64 * 4.0 * layers as f64;
-        Ok(bytes / self.time(&large)?.seconds * 1e-9)
-    }
+/// 10^9 bytes a second at which weights that a look-up reads too are laid out for a product; nothing
+/// where that takes no time.
+fn shared_weights_gb_s(run: &Run<'_>) -> Result<Option<f64>, ProbeError> {
+    let shared = run.only(Role::SharedWeights)?.1;
+    let apart = run.only(Role::OwnWeights)?.1;
+    let bytes = (TABLE[0] * TABLE[1]) as f64 * 4.0;
+    // Less than a quarter is noise: the look-up takes other rows from memory, or the same.
+    Ok((shared > 1.25 * apart).then(|| bytes / (shared - apart) * 1e-9))
+}
 
-    /// 10^9 bytes a second at which weights that a look-up reads too are laid out for a product; nothing
-    /// where that takes no time.
-    fn shared_weights_gb_s(&mut self) -> Result<Option<f64>, ProbeError> {
-        let shared = self.time(&with_look_up(true, TABLE))?.seconds;
-        let apart = self.time(&with_look_up(false, TABLE))?.seconds;
-        let bytes = (TABLE[0] * TABLE[1]) as f64 * 4.0;
-        // Less than a quarter is noise: the look-up takes other rows from memory, or the same.
-        Ok((shared > 1.25 * apart).then(|| bytes / (shared - apart) * 1e-9))
-    }
-
-    /// The time of a sum that follows a convolution or a product, as a share of its time alone.
-    fn sum_after(&mut self, convolution: bool, c: &Calibration) -> Result<f64, ProbeError> {
-        let with = self.time(&with_residual(true, convolution))?;
-        let without = self.time(&with_residual(false, convolution))?;
-        let sums = with.kernels.iter().filter(|k| k.follows.is_some());
-        let alone: f64 = sums.map(|k| k.seconds(c, false).0).sum();
-        // What a runtime adds on the way may even cost less than nothing, within the noise.
-        let share = if alone > 0.0 { (with.seconds - without.seconds) / alone } else { 1.0 };
-        Ok(share.clamp(0.0, 20.0))
-    }
-
-    /// The median of the runs that fit into the slice of time, five at least.
-    fn median_seconds(&self, target: &dyn Target) -> Result<f64, ProbeError> {
-        let slice = self.plan.slice;
-        let timed = || {
-            self.product.target.infer()?;
-            let run = Instant::now();
-            target.infer()?;
-            Ok(run.elapsed().as_secs_f64())
-        };
-        let warm_up = Instant::now();
-        while warm_up.elapsed() < slice / 4 {
-            timed()?;
-        }
-        let (start, mut times) = (Instant::now(), Vec::new());
-        while start.elapsed() < slice || times.len() < 5 {
-            times.push(timed()?);
-        }
-        Ok(middle(times).unwrap_or(0.0))
-    }
+/// The time of a sum that follows a convolution or a product, as a share of its time alone.
+fn sum_after(run: &Run<'_>, with: Role, without: Role, c: &Calibration) -> Result<f64, ProbeError> {
+    let ((job, with), (_, without)) = (run.only(with)?, run.only(without)?);
+    let sums = job.kernels.iter().filter(|k| k.follows.is_some());
+    let alone: f64 = sums.map(|k| k.seconds(c, false).0).sum();
+    // What a runtime adds on the way may even cost less than nothing, within the noise.
+    let share = if alone > 0.0 { (with - without) / alone } else { 1.0 };
+    Ok(share.clamp(0.0, 20.0))
 }
 
 /// The greater of the two in the middle, where there are two.
@@ -199,18 +174,18 @@ fn middle(mut values: Vec<f64>) -> Option<f64> {
 }
 
 /// The kernels of a micro-benchmark are alike: their mean shape and their common efficiency.
-fn point(c: &Calibration, benchmark: &Benchmark, timed: &Timed) -> Option<CalibrationPoint> {
-    let first = timed.kernels.first()?;
+fn point(c: &Calibration, job: &Job, took: f64) -> Option<CalibrationPoint> {
+    let first = job.kernels.first()?;
     let class = first.class?;
-    let alike: Vec<&Kernel> = timed.kernels.iter().filter(|k| k.class == first.class).collect();
+    let alike: Vec<&Kernel> = job.kernels.iter().filter(|k| k.class == first.class).collect();
     let n = alike.len() as f64;
-    let overhead = c.per_run_us * 1e-6 + timed.kernels.len() as f64 * c.per_kernel_us * 1e-6;
+    let overhead = c.per_run_us * 1e-6 + job.kernels.len() as f64 * c.per_kernel_us * 1e-6;
     let least: f64 = alike.iter().map(|k| k.least(c)).sum();
-    let seconds = (timed.seconds - overhead).max(0.1 * timed.seconds);
+    let seconds = (took - overhead).max(0.1 * took);
     let axes = first.shape.len();
     let mean = |axis: usize| alike.iter().map(|k| k.shape[axis]).sum::<f64>() / n;
     Some(CalibrationPoint {
-        name: benchmark.name.clone(),
+        name: job.benchmark.name.clone(),
         class: class.name().into(),
         shape: (0..axes).map(mean).collect(),
         efficiency: least / seconds,
@@ -219,7 +194,7 @@ fn point(c: &Calibration, benchmark: &Benchmark, timed: &Timed) -> Option<Calibr
 }
 
 /// Each point predicted from the others of its class: the median relative error of its time.
-fn held_out_error(points: &[CalibrationPoint]) -> f64 {
+fn kernel_error(points: &[CalibrationPoint]) -> f64 {
     let error = |(i, p): (usize, &CalibrationPoint)| {
         let others = points.iter().enumerate().filter(|(j, o)| *j != i && o.class == p.class);
         let others: Vec<&CalibrationPoint> = others.map(|(_, o)| o).collect();
@@ -230,8 +205,10 @@ fn held_out_error(points: &[CalibrationPoint]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::benchmarks::Benchmark;
     use super::*;
-    use crate::report::KernelClass;
+    use crate::dim::Bindings;
+    use crate::report::{KernelClass, ModelReport, kernels};
     use crate::runtime::Runtime;
     use std::collections::BTreeSet;
 
@@ -296,19 +273,65 @@ mod tests {
         let plan = plan();
         let mut run = Run::new(&plan).unwrap();
         let benchmark = chain("Tanh", &[1, 4096], 3, |s, x, _| s.node("Tanh", &[x], &[]));
-        let timed = run.time(&benchmark).unwrap();
-        assert!(timed.undisturbed && timed.seconds > 0.0 && run.version.contains("tract"));
+        run.add(Role::Point, benchmark).unwrap();
+        run.rounds(&mut |_| ());
+        let (job, seconds) = run.only(Role::Point).unwrap();
+        assert!(seconds > 0.0 && run.version.contains("tract"));
         let c = Calibration {
             peak_tflops: plan.peak_tflops,
             bandwidth_gb_s: plan.bandwidth_gb_s,
             weights_gb_s: 10.0,
             ..Calibration::default()
         };
-        let point = point(&c, &benchmark, &timed).unwrap();
-        assert_eq!((point.class.as_str(), timed.kernels.len()), ("tanh", 3));
+        let point = point(&c, job, seconds).unwrap();
+        assert_eq!((point.class.as_str(), job.kernels.len()), ("tanh", 3));
         let c = Calibration { points: vec![point], ..c };
-        let estimate: f64 = timed.kernels.iter().map(|k| k.seconds(&c, true).0).sum();
-        assert!((estimate / timed.seconds - 1.0).abs() < 1e-9, "{estimate} {}", timed.seconds);
+        let estimate: f64 = job.kernels.iter().map(|k| k.seconds(&c, true).0).sum();
+        assert!((estimate / seconds - 1.0).abs() < 1e-9, "{estimate} {seconds}");
+    }
+
+    /// Shapes that are micro-benchmarks would be estimated at what they took, and show nothing.
+    #[test]
+    fn networks_are_complete_and_run_and_no_point_has_their_shapes() {
+        let plan = plan();
+        let mut run = Run::new(&plan).unwrap();
+        let measured: BTreeSet<Vec<i64>> = benchmarks::all().into_iter().map(|b| b.input).collect();
+        for network in networks::all() {
+            assert!(!measured.contains(&network.input), "{}", network.name);
+            run.add(Role::Network, network).unwrap();
+        }
+        for job in &run.jobs {
+            assert!(job.report.is_complete() && job.kernels.len() > 3, "{}", job.benchmark.name);
+            job.benchmark.load(&plan.options).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_error_is_that_of_networks_and_wider_where_timings_did_not_settle() {
+        let network = |estimated_us| CalibrationNetwork {
+            name: "n".into(),
+            estimated_us,
+            measured_us: 100.0,
+        };
+        let plan = plan();
+        let mut run = Run::new(&plan).unwrap();
+        let mut c = Calibration {
+            kernel_error: 0.5,
+            networks: vec![network(110.0), network(80.0), network(100.0)],
+            ..Calibration::default()
+        };
+        trust(&run, &mut c);
+        assert!((c.held_out_error - 0.1).abs() < 1e-9 && c.settled, "{c:?}");
+        // One timing of one job, which agrees with no other.
+        let benchmark = chain("Tanh", &[1, 64], 1, |s, x, _| s.node("Tanh", &[x], &[]));
+        run.add(Role::Point, benchmark).unwrap();
+        run.sample(0).unwrap();
+        trust(&run, &mut c);
+        assert!((c.held_out_error - 0.15).abs() < 1e-9 && !c.settled, "{c:?}");
+        assert_eq!(c.disturbed, 1);
+        c.networks.clear();
+        trust(&run, &mut c);
+        assert!((c.held_out_error - 0.55).abs() < 1e-9, "{c:?}");
     }
 
     #[test]
@@ -336,11 +359,11 @@ mod tests {
             efficiency,
             ..CalibrationPoint::default()
         };
-        assert!(held_out_error(&[point(0.5), point(0.5), point(0.5)]).abs() < 1e-12);
-        let error = held_out_error(&[point(0.5), point(1.0)]);
+        assert!(kernel_error(&[point(0.5), point(0.5), point(0.5)]).abs() < 1e-12);
+        let error = kernel_error(&[point(0.5), point(1.0)]);
         // Half the time and twice the time: the greater error of the two.
         assert!((error - 1.0).abs() < 1e-12, "{error}");
         let other = CalibrationPoint { class: "exp".into(), ..point(0.1) };
-        assert!(held_out_error(&[point(0.5), point(0.5), other]).abs() < 1e-12);
+        assert!(kernel_error(&[point(0.5), point(0.5), other]).abs() < 1e-12);
     }
 }

@@ -101,6 +101,20 @@ pub struct MeasuredPoint {
     pub achieved: f64,
     /// FLOP/s the roof allows.
     pub attainable: f64,
+    /// How it stands to the roof that it is drawn under.
+    pub standing: Standing,
+}
+
+/// How a measured point stands to a roof.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// Both are of one machine, as far as is known.
+    #[default]
+    Own,
+    /// Both are of one machine, whose ceilings varied while they were measured.
+    Rough,
+    /// It was measured on this other machine, so that its distance to the roof says nothing.
+    Elsewhere(String),
 }
 
 /// Why a chart cannot be drawn.
@@ -253,6 +267,7 @@ mod tests {
             intensity: 9.0,
             achieved,
             attainable: 2e11,
+            standing: Standing::Own,
         };
         Chart {
             title: "a <model> & a machine".into(),

@@ -18,6 +18,7 @@ mod hw;
 mod ops;
 mod plot;
 mod report;
+mod runtimes;
 mod sizes;
 mod study;
 
@@ -129,6 +130,14 @@ fn complain(reasons: &[String]) -> anyhow::Result<()> {
         lines.push('\n');
     }
     Ok(std::io::stderr().lock().write_all(crate::text::lines(&lines).as_bytes())?)
+}
+
+/// A line on standard error, beside the output.
+fn remark(line: &str) {
+    use std::io::Write;
+    let line = format!("{line}\n");
+    // Whoever closed it does not want it.
+    let _ = std::io::stderr().lock().write_all(crate::text::lines(&line).as_bytes());
 }
 
 /// Writes data to standard output or a file.

@@ -1,12 +1,16 @@
 //! The runtimes that models are run with in this process, behind one interface.
 
+mod feed;
 #[cfg_attr(not(feature = "ort"), path = "runtime/ort/absent.rs")]
 pub mod ort;
+mod refusal;
 #[cfg_attr(not(feature = "tract"), path = "runtime/tract/absent.rs")]
 pub mod tract;
 pub mod weights;
 
 use crate::probe::{ProbeError, Target};
+pub use feed::{Feed, Number};
+pub use refusal::{refusal, untranslated};
 use std::path::PathBuf;
 use std::sync::Arc;
 pub use weights::WeightsOrigin;
@@ -25,6 +29,14 @@ impl Runtime {
     /// The runtime of this name.
     pub fn named(word: &str) -> Option<Self> {
         [Self::Tract, Self::Ort].into_iter().find(|r| r.name() == word)
+    }
+
+    /// What people call it.
+    pub fn product(self) -> &'static str {
+        match self {
+            Self::Tract => "tract",
+            Self::Ort => "onnxruntime",
+        }
     }
 }
 
@@ -65,15 +77,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Loads the ONNX model `file`, its inputs at `shapes` (in the model's order).
-    pub fn new(
-        file: &[u8],
-        shapes: &[Vec<usize>],
-        options: &RuntimeOptions,
-    ) -> Result<Self, ProbeError> {
+    /// Loads the ONNX model `file`, its inputs fed with `feeds` (in the model's order).
+    pub fn new(file: &[u8], feeds: &[Feed], options: &RuntimeOptions) -> Result<Self, ProbeError> {
         match options.runtime {
-            Runtime::Tract => tract::loaded(file, shapes, options),
-            Runtime::Ort => ort::loaded(file, shapes, options),
+            Runtime::Tract => tract::loaded(file, feeds, options),
+            Runtime::Ort => ort::loaded(file, feeds, options),
         }
     }
 }

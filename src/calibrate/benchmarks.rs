@@ -17,8 +17,9 @@ pub(super) struct Benchmark {
 impl Benchmark {
     /// Loads it into a runtime.
     pub(super) fn load(&self, options: &RuntimeOptions) -> Result<Loaded, ProbeError> {
-        let shape = self.input.iter().map(|n| usize::try_from(*n).unwrap_or(1)).collect();
-        Loaded::new(&self.file, &[shape], options)
+        let shape: Vec<usize> =
+            self.input.iter().map(|n| usize::try_from(*n).unwrap_or(1)).collect();
+        Loaded::new(&self.file, &[shape.into()], options)
     }
 }
 
@@ -53,7 +54,13 @@ fn turn(a: i64, b: i64, i: usize) -> (i64, i64) {
 }
 
 /// A convolution of square windows with the epilogue that most have.
-fn convolution(s: &mut Sketch, x: &str, weight: [i64; 4], group: i64, stride: i64) -> String {
+pub(super) fn convolution(
+    s: &mut Sketch,
+    x: &str,
+    weight: [i64; 4],
+    group: i64,
+    stride: i64,
+) -> String {
     let (w, bias) = (s.weight(&weight), s.weight(&weight[..1]));
     let ints: [(&str, &[i64]); 3] =
         [("pads", &[weight[2] / 2; 4]), ("group", &[group]), ("strides", &[stride; 2])];
@@ -163,7 +170,7 @@ fn norm(s: &mut Sketch, x: &str, width: i64) -> String {
 }
 
 /// GELU by the error function, written out.
-fn gelu(s: &mut Sketch, x: &str) -> String {
+pub(super) fn gelu(s: &mut Sketch, x: &str) -> String {
     let (root, one, half) = (s.scalar(std::f32::consts::SQRT_2), s.scalar(1.0), s.scalar(0.5));
     let y = s.node("Div", &[x, &root], &[]);
     let y = s.node("Erf", &[&y], &[]);

@@ -1,7 +1,7 @@
 //! Lines, points, arrows and the legend, and where each one's label would like to stand.
 
 use super::labels::{self, Anchor, Labels, Spot};
-use super::{Ceiling, Chart, Drawn, INK, MeasuredPoint, ModelPoint, Point, RoofLine};
+use super::{Ceiling, Chart, Drawn, INK, MeasuredPoint, ModelPoint, Point, RoofLine, Standing};
 use crate::units::si;
 use plotters::coord::Shift;
 use plotters::element::DashedPathElement;
@@ -48,12 +48,19 @@ impl Scene<'_, '_> {
         let models: Vec<_> = self.models(labels)?;
         let arrows = self.arrows(labels)?;
         for (m, spots, factor) in &arrows {
-            let text = format!("{} {}", m.label, si(m.achieved, "FLOP/s"));
+            let achieved = si(m.achieved, "FLOP/s");
+            let (about, on) = match &m.standing {
+                Standing::Own => (Some(""), String::new()),
+                Standing::Rough => (Some("≈ "), String::new()),
+                Standing::Elsewhere(machine) => (None, format!(", measured on {machine}")),
+            };
+            let text = format!("{} {achieved}{on}", m.label);
             labels.place(&text, 15.0, MEASURED, spots);
+            let Some(about) = about else { continue };
             let gap = m.attainable / m.achieved;
             let text = match gap {
-                100.0.. => format!("×{gap:.0}"),
-                1.0.. => format!("×{gap:.1}"),
+                100.0.. => format!("{about}×{gap:.0}"),
+                1.0.. => format!("{about}×{gap:.1}"),
                 _ => "above the roof".to_owned(),
             };
             labels.place(&text, 16.0, MEASURED, factor);
@@ -238,12 +245,15 @@ impl Scene<'_, '_> {
             let (_, high) = (self.at)(m.intensity, m.attainable);
             let x = x + shift;
             let style = MEASURED.stroke_width(2);
+            let own = !matches!(m.standing, Standing::Elsewhere(_));
+            let high = if own { high } else { low };
             self.root.draw(&PathElement::new(vec![pixel((x, low)), pixel((x, high))], style))?;
             if low - high > 16.0 {
                 let head = [(x, high), (x - 6.0, high + 13.0), (x + 6.0, high + 13.0)];
                 self.root.draw(&Polygon::new(head.map(pixel).to_vec(), MEASURED.filled()))?;
             }
-            self.root.draw(&Circle::new(pixel((x, low)), 7, MEASURED.filled()))?;
+            let style = if own { MEASURED.filled() } else { style };
+            self.root.draw(&Circle::new(pixel((x, low)), 7, style))?;
             labels.block((x, low), 8.0);
             labels.block_line((x, low), (x, high), 3.0);
             let first_left = all > 1 && earlier == 0;

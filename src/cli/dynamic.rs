@@ -7,8 +7,9 @@ mod probe;
 
 use super::{Exit, charts, emit, given, hinted, permille, progress_bar};
 use crate::dim::{Bindings, Dim};
-use crate::ir::{Model, ValueId};
+use crate::ir::{Elem, Model, ValueId};
 use crate::report::ModelReport;
+use crate::runtime::{Feed, Number};
 use anyhow::Result;
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
@@ -50,14 +51,24 @@ fn new_folder(wanted: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Shapes of the inputs at the sizes of a report.
-fn shapes(model: &Model, report: &ModelReport) -> Vec<Vec<usize>> {
+/// What the inputs are fed at the sizes of a report: values that were given, in shapes that these sizes make.
+fn feeds(model: &Model, report: &ModelReport) -> Vec<Feed> {
     let at: Bindings =
         report.bindings.iter().map(|(k, v)| (k.as_str().into(), i128::from(*v))).collect();
     let size = |d: &Dim| d.bind(&at).as_usize().unwrap_or(1);
-    let shape =
-        |id: &ValueId| model.graph.value(*id).info.shape.iter().flatten().map(size).collect();
-    model.graph.inputs.iter().map(shape).collect()
+    let number = |elem: &Elem| match elem {
+        Elem::Int(n) => i64::try_from(n.bind(&at).as_const()?).ok().map(Number::Int),
+        Elem::Float(x) => Some(Number::Float(*x)),
+        Elem::Ratio(..) | Elem::Unknown => None,
+    };
+    let feed = |id: &ValueId| {
+        let info = &model.graph.value(*id).info;
+        Feed {
+            shape: info.shape.iter().flatten().map(size).collect(),
+            numbers: info.value.as_ref().and_then(|value| value.iter().map(number).collect()),
+        }
+    };
+    model.graph.inputs.iter().map(feed).collect()
 }
 
 /// The ONNX file that runtimes load in place of a model of another format; none for one that is ONNX. Its weights

@@ -153,7 +153,9 @@ impl Counted {
                 achieved_flops: part.achieved_flops?,
             })
         };
-        let one = |part: &LoopPart| crate::study::closed_loop(part, &a.runtime, cost(part));
+        let one = |part: &LoopPart| {
+            crate::study::closed_loop(part, a.runtime.as_deref().unwrap_or_default(), cost(part))
+        };
         a.measured.iter().map(one).collect()
     }
 

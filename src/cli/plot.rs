@@ -12,6 +12,7 @@ use crate::chart::{Chart, RoofLine};
 use crate::formats::{Given, Wanted};
 use crate::ir::{Model, ValueId};
 use crate::render;
+use crate::render::chart::Under;
 use crate::report::ModelReport;
 use crate::roofline::Roof;
 use crate::schema::MEASUREMENT;
@@ -109,7 +110,7 @@ impl Args {
         let dtypes = self.dtypes()?;
         let own = sources.first().map_or("f32", |s: &Source| s.analysis.main_dtype()).to_owned();
         let dtype = dtypes.first().map_or(own.as_str(), String::as_str);
-        let (lines, roof) = if self.on.is_empty() {
+        let (lines, roof, under) = if self.on.is_empty() {
             let machine = sources.iter().find_map(|s| s.assessment.as_ref());
             let Some(machine) = machine else {
                 let hint = "name a device with --on; `rooflens hw list` shows them";
@@ -122,7 +123,8 @@ impl Args {
         if !self.on.is_empty() {
             in_type(&mut sources, measurements.is_empty(), roof.dtype.name())?;
         }
-        let drawn = Drawn { sources: &sources, measurements: &measurements, roof: &roof };
+        let drawn =
+            Drawn { sources: &sources, measurements: &measurements, roof: &roof, under: &under };
         let devices = match self.on.len() {
             0 | 1 => roof.device.clone(),
             _ => lines.iter().map(|l| l.label.as_str()).collect::<Vec<_>>().join(", "),
@@ -174,7 +176,7 @@ impl Args {
     }
 
     /// The lines of the devices asked for, and the roof that places points.
-    fn device_roofs(&self, dtype: &str, asked: &[String]) -> Result<(Vec<RoofLine>, Roof)> {
+    fn device_roofs(&self, dtype: &str, asked: &[String]) -> Result<(Vec<RoofLine>, Roof, Under)> {
         let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;
         let mut lines = Vec::new();
         let mut first = None;
@@ -195,9 +197,11 @@ impl Args {
             let roof = Roof::of(device, dtype).map_err(|e| super::hw::no_roof(&e))?;
             let label = if self.on.len() == 1 { "" } else { &device.name };
             lines.extend(render::chart::device_roof(device, &dtypes, label));
-            first.get_or_insert(roof);
+            first.get_or_insert((roof, Under::device(device)));
         }
-        first.map(|roof| (lines, roof)).ok_or_else(|| hinted("no device", "name one with --on"))
+        first
+            .map(|(roof, under)| (lines, roof, under))
+            .ok_or_else(|| hinted("no device", "name one with --on"))
     }
 }
 
@@ -207,6 +211,8 @@ struct Drawn<'a> {
     measurements: &'a [Measurement],
     /// Places the points.
     roof: &'a Roof,
+    /// Whose it is.
+    under: &'a Under,
 }
 
 impl Drawn<'_> {
@@ -227,8 +233,8 @@ impl Drawn<'_> {
                 .map(|s| render::chart::model_point(&label(s), &s.analysis, roof))
                 .collect(),
             measured: assessed
-                .flat_map(render::chart::measured)
-                .chain(self.measurements.iter().map(|m| m.point(roof)))
+                .flat_map(|a| render::chart::measured(a, self.under))
+                .chain(self.measurements.iter().map(|m| m.point(roof, self.under)))
                 .collect(),
         }
     }
@@ -263,7 +269,7 @@ impl Drawn<'_> {
     }
 }
 
-fn machine_roof(a: &Assessment) -> (Vec<RoofLine>, Roof) {
+fn machine_roof(a: &Assessment) -> (Vec<RoofLine>, Roof, Under) {
     let roof = Roof {
         device: a.machine.cpu.clone(),
         dtype: "f32".into(),
@@ -276,7 +282,7 @@ fn machine_roof(a: &Assessment) -> (Vec<RoofLine>, Roof) {
         // Points are placed here; least times are `assess`'s.
         cached: Bytes(0.0),
     };
-    (render::chart::machine_roofs(a), roof)
+    (render::chart::machine_roofs(a), roof, Under::assessed(a))
 }
 
 /// Counts every model again in the type of the roof, where that is not its own: bytes and ceilings of two

@@ -3,16 +3,17 @@
 use super::given::{Choice, bindings, every_symbol, load, set_sizes, set_value, shapes};
 use super::{hinted, nearest};
 use crate::analysis::Precision;
+use crate::dim::Bindings;
 use crate::ir::{Model, Severity};
 use crate::report::{DiagnosticReport, ModelReport, batch_symbol};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Sizes, values and types of a model.
+/// What a model leaves open: sizes, values of inputs, and which graph of its file is meant.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[allow(clippy::doc_markdown, reason = "the text is for terminals")]
-pub(super) struct Sizes {
+pub(super) struct Open {
     /// Set a symbol: SYMBOL=N. Repeatable.
     #[arg(long, value_name = "SYMBOL=N")]
     pub(super) dim: Vec<String>,
@@ -27,16 +28,23 @@ pub(super) struct Sizes {
     /// Set the value of a small input, such as a flag or a size: NAME=V or NAME=V,V. Repeatable.
     #[arg(long, value_name = "NAME=V")]
     pub(super) value: Vec<String>,
-    /// Count as if the model were cast: f16, bf16, tf32, int8, int4, or separate types as in w4a16 (weights 4,
-    /// activations 16 bits).
-    #[arg(long, value_name = "TYPE")]
-    pub(super) dtype: Option<Precision>,
     /// Model to read where the file holds several: a signature of a SavedModel or TFLite file.
     #[arg(long, value_name = "NAME")]
     pub(super) signature: Option<String>,
     /// Node to use as an output where the file names none, as in frozen TensorFlow graphs. Repeatable.
     #[arg(long, value_name = "NODE")]
     pub(super) output_node: Vec<String>,
+}
+
+/// What a model leaves open, and the types that it is counted in.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Sizes {
+    #[command(flatten)]
+    pub(super) open: Open,
+    /// Count as if the model were cast: f16, bf16, tf32, int8, int4, or separate types as in w4a16 (weights 4,
+    /// activations 16 bits).
+    #[arg(long, value_name = "TYPE")]
+    pub(super) dtype: Option<Precision>,
 }
 
 /// What a model leaves open, by name.
@@ -59,6 +67,40 @@ impl Names {
     }
 }
 
+impl Open {
+    /// The model at `path`.
+    pub(super) fn load(&self, path: &Path) -> Result<Model> {
+        let choice = Choice {
+            shapes: &self.shape,
+            signature: self.signature.as_deref(),
+            outputs: &self.output_node,
+        };
+        load(path, &choice)
+    }
+
+    /// Gives the model's inputs their shapes and values; what its symbols are.
+    pub(super) fn set(&self, model: &mut Model) -> Result<Bindings> {
+        let given = shapes(model, &self.shape)?;
+        set_sizes(model, &given, "--shape")?;
+        for text in &self.value {
+            set_value(model, text)?;
+        }
+        bindings(model, &self.dim, self.batch)
+    }
+
+    /// A warning where `--batch` sets a size that only a convention says is the batch.
+    pub(super) fn by_convention(&self, model: &Model) -> Option<DiagnosticReport> {
+        self.batch?;
+        let batch = batch_symbol(model).filter(|b| b.by_convention)?;
+        Some(DiagnosticReport {
+            severity: Severity::Warning,
+            place: batch.symbol.to_string(),
+            message: "taken as the batch, because it is the first dynamic axis: neither a name nor an operator says so".into(),
+            hint: Some(format!("set sizes by their names with --dim, as in --dim {}=8", batch.symbol)),
+        })
+    }
+}
+
 impl Sizes {
     /// Analyses the model at `path` at these sizes.
     pub(super) fn report(&self, path: &Path) -> Result<ModelReport> {
@@ -70,7 +112,7 @@ impl Sizes {
 
     /// The same with the model, in the types that it was counted in.
     pub(super) fn counted(&self, path: &Path) -> Result<(Model, ModelReport)> {
-        self.count(path, load(path, &self.choice())?)
+        self.count(path, self.open.load(path)?)
     }
 
     /// The same where a symbol, an input or the batch may be missing from this model, and what it has.
@@ -82,12 +124,13 @@ impl Sizes {
 
     /// The same with the model.
     pub(super) fn shared(&self, path: &Path) -> Result<((Model, ModelReport), Names)> {
-        let model = load(path, &self.choice())?;
+        let open = &self.open;
+        let model = open.load(path)?;
         let inputs = model.graph.inputs.iter().map(|id| model.graph.value(*id).name.clone());
         let names = Names {
             inputs: inputs.collect(),
-            symbols: every_symbol(&model, &self.dim).iter().map(ToString::to_string).collect(),
-            batch: self.batch.is_some() && batch_symbol(&model).is_some(),
+            symbols: every_symbol(&model, &open.dim).iter().map(ToString::to_string).collect(),
+            batch: open.batch.is_some() && batch_symbol(&model).is_some(),
         };
         let of_input = |text: &&String| {
             text.rsplit_once('=').is_none_or(|(name, _)| names.inputs.contains(name))
@@ -96,33 +139,21 @@ impl Sizes {
             text.split_once('=').is_none_or(|(name, _)| names.symbols.contains(name.trim()))
         };
         let own = Self {
-            dim: self.dim.iter().filter(of_symbol).cloned().collect(),
-            batch: self.batch.filter(|_| names.batch),
-            shape: self.shape.iter().filter(of_input).cloned().collect(),
-            value: self.value.iter().filter(of_input).cloned().collect(),
+            open: Open {
+                dim: open.dim.iter().filter(of_symbol).cloned().collect(),
+                batch: open.batch.filter(|_| names.batch),
+                shape: open.shape.iter().filter(of_input).cloned().collect(),
+                value: open.value.iter().filter(of_input).cloned().collect(),
+                ..Open::default()
+            },
             dtype: self.dtype,
-            signature: None,
-            output_node: Vec::new(),
         };
         Ok((own.count(path, model)?, names))
     }
 
-    fn choice(&self) -> Choice<'_> {
-        Choice {
-            shapes: &self.shape,
-            signature: self.signature.as_deref(),
-            outputs: &self.output_node,
-        }
-    }
-
     fn count(&self, path: &Path, mut model: Model) -> Result<(Model, ModelReport)> {
-        let given = shapes(&model, &self.shape)?;
-        set_sizes(&mut model, &given, "--shape")?;
-        for text in &self.value {
-            set_value(&mut model, text)?;
-        }
-        let bindings = bindings(&model, &self.dim, self.batch)?;
-        let by_convention = self.by_convention(&model);
+        let bindings = self.open.set(&mut model)?;
+        let by_convention = self.open.by_convention(&model);
         if let Some(precision) = self.dtype {
             model = crate::analysis::recast(&model, precision);
         }
@@ -131,18 +162,6 @@ impl Sizes {
         report.model.precision = self.dtype.map(|p| p.to_string());
         report.diagnostics.extend(by_convention);
         Ok((model, report))
-    }
-
-    /// A warning where `--batch` sets a size that only a convention says is the batch.
-    fn by_convention(&self, model: &Model) -> Option<DiagnosticReport> {
-        self.batch?;
-        let batch = batch_symbol(model).filter(|b| b.by_convention)?;
-        Some(DiagnosticReport {
-            severity: Severity::Warning,
-            place: batch.symbol.to_string(),
-            message: "taken as the batch, because it is the first dynamic axis: neither a name nor an operator says so".into(),
-            hint: Some(format!("set sizes by their names with --dim, as in --dim {}=8", batch.symbol)),
-        })
     }
 }
 
@@ -168,15 +187,15 @@ impl Sizes {
             };
             hinted(format!("{none} has {one} `{name}`"), hint)
         };
-        if let Some(name) = missing(&self.dim, &symbols, false) {
+        if let Some(name) = missing(&self.open.dim, &symbols, false) {
             return Err(refuse(("a symbol", "symbols"), &name, &symbols));
         }
-        for texts in [&self.shape, &self.value] {
+        for texts in [&self.open.shape, &self.open.value] {
             if let Some(name) = missing(texts, &inputs, true) {
                 return Err(refuse(("an input", "inputs"), &name, &inputs));
             }
         }
-        if self.batch.is_some() && !batch {
+        if self.open.batch.is_some() && !batch {
             let message = format!("--batch: {none} has a dimension that is known to be the batch");
             let hint = if symbols.is_empty() {
                 "omit --batch: all sizes of these models are fixed"

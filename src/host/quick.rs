@@ -6,7 +6,7 @@ use super::figure::{Figure, repetitions, together};
 use super::survey::{NOISY, arithmetic};
 use crate::kernels::arithmetic::f32_kernel;
 use crate::kernels::streams::{Arrays, Pattern};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long and how large to measure.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +27,43 @@ impl Default for MeasurePlan {
 
 /// f32 operations a second that one thread does right now, in about a millisecond: less than the
 /// ceiling while the clock is down or a neighbour shares the core.
-pub fn pace() -> f64 {
+pub(super) fn pace() -> f64 {
     arithmetic(f32_kernel(), 1, Duration::from_micros(300), 3).most
+}
+
+/// Looks at how fast one thread is right now, in arithmetic and in memory, each in about a millisecond.
+pub struct Gauge {
+    /// Read one after the other, so that none is still in a cache when its turn comes again.
+    windows: Vec<Arrays>,
+    next: usize,
+}
+
+/// Bytes of a window.
+const WINDOW: usize = 8 << 20;
+
+impl Gauge {
+    /// A gauge beside a last cache of this size.
+    pub fn new(cache_bytes: Option<u64>) -> Self {
+        let cache = usize::try_from(cache_bytes.unwrap_or(32 << 20)).unwrap_or(usize::MAX);
+        let count = (2 * (cache / WINDOW)).clamp(8, 64);
+        let windows = (0..count).map(|_| Arrays::new(Pattern::Read, WINDOW)).collect();
+        Self { windows, next: 0 }
+    }
+
+    /// f32 operations a second.
+    pub fn compute(&self) -> f64 {
+        pace()
+    }
+
+    /// Bytes a second from main memory.
+    pub fn memory(&mut self) -> f64 {
+        let count = self.windows.len();
+        let Some(window) = self.windows.get_mut(self.next % count.max(1)) else { return 0.0 };
+        self.next = (self.next + 1) % count;
+        let start = Instant::now();
+        window.pass(1);
+        window.bytes() as f64 / start.elapsed().as_secs_f64()
+    }
 }
 
 /// Ceilings of this machine.
@@ -113,6 +148,14 @@ fn triad(threads: usize, plan: &MeasurePlan) -> Figure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gauge_reads_rates() {
+        let mut gauge = Gauge::new(Some(1 << 20));
+        for _ in 0..20 {
+            assert!(gauge.compute() > 1e6 && gauge.memory() > 1e6);
+        }
+    }
 
     #[test]
     fn a_short_measurement_is_sane() {

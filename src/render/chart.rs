@@ -3,10 +3,11 @@
 pub mod batching;
 
 use crate::assess::Assessment;
-use crate::chart::{Ceiling, MeasuredPoint, ModelPoint, Point, RoofLine};
+use crate::chart::{Ceiling, MeasuredPoint, ModelPoint, Point, RoofLine, Standing};
 use crate::hwdb::{Confidence, Device, LevelName};
 use crate::report::{BoundReport, ModelReport, op_time};
 use crate::roofline::Roof;
+use crate::schema::HostPart;
 use std::path::Path;
 
 /// The operators of a report under a roof.
@@ -67,14 +68,57 @@ pub fn machine_roofs(a: &Assessment) -> Vec<RoofLine> {
     roofs
 }
 
-/// The runs of an assessment.
-pub fn measured(a: &Assessment) -> Vec<MeasuredPoint> {
+/// A roof that measured points are drawn under: whose it is.
+pub struct Under {
+    /// Name of the device.
+    name: String,
+    /// The machine that its ceilings were measured on, where they were.
+    machine: Option<String>,
+    /// Whether they varied.
+    restless: bool,
+}
+
+impl Under {
+    /// The roof of a device.
+    pub fn device(device: &Device) -> Self {
+        let (name, machine) = (device.name.clone(), device.machine.clone());
+        Self { name, machine, restless: device.restless }
+    }
+
+    /// The roof of the machine of an assessment.
+    pub fn assessed(a: &Assessment) -> Self {
+        let m = &a.machine;
+        let machine = m.host.as_ref().map(|host| host.id.clone());
+        Self { name: m.cpu.clone(), machine, restless: !m.doubts.is_empty() }
+    }
+
+    /// How what was measured in a process on one of `hosts` stands to it.
+    pub fn standing(&self, hosts: &[HostPart]) -> Standing {
+        let same = |host: &HostPart| match (&self.machine, &host.cpu) {
+            (Some(id), _) => *id == host.id,
+            (None, Some(cpu)) => cpu.contains(&self.name) || self.name.contains(cpu),
+            (None, None) => true,
+        };
+        match hosts.iter().find(|host| !same(host)) {
+            Some(other) => {
+                Standing::Elsewhere(other.cpu.clone().unwrap_or("another machine".into()))
+            }
+            None if self.restless => Standing::Rough,
+            None => Standing::Own,
+        }
+    }
+}
+
+/// The runs of an assessment under a roof.
+pub fn measured(a: &Assessment, under: &Under) -> Vec<MeasuredPoint> {
+    let standing = under.standing(a.machine.host.as_slice());
     let point = |s: &crate::schema::LoopPart| {
         Some(MeasuredPoint {
             label: format!("{}: {:.1}/s,", s.name, s.throughput_per_second),
             intensity: a.bound.intensity_flop_per_byte,
             achieved: s.achieved_flops.filter(|a| *a > 0.0)?,
             attainable: s.attainable_flops,
+            standing: standing.clone(),
         })
     };
     a.measured.iter().filter_map(point).collect()
@@ -105,4 +149,36 @@ pub fn device_roof(device: &Device, dtypes: &[String], label: &str) -> Option<Ro
         slopes,
         measured: device.confidence == Confidence::Measured,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_measured_elsewhere_is_not_held_against_a_roof() {
+        let host = |id: &str, cpu: &str| HostPart {
+            id: id.into(),
+            cpu: Some(cpu.into()),
+            threads: 2,
+            gpus: Vec::new(),
+            kernel: None,
+            virtual_machine: None,
+        };
+        let of = |machine: Option<&str>, restless| Under {
+            name: "AMD EPYC 7763".into(),
+            machine: machine.map(str::to_owned),
+            restless,
+        };
+        let one = [host("1", "AMD EPYC 7763 64-Core Processor")];
+        assert_eq!(of(Some("1"), false).standing(&one), Standing::Own);
+        assert_eq!(of(Some("1"), true).standing(&one), Standing::Rough);
+        // By its name, where the ceilings are from a data sheet; nothing is known of older files.
+        assert_eq!(of(None, false).standing(&one), Standing::Own);
+        assert_eq!(of(None, false).standing(&[]), Standing::Own);
+        let other = Standing::Elsewhere("AMD EPYC 7763 64-Core Processor".into());
+        assert_eq!(of(Some("2"), false).standing(&one), other);
+        let laptop = [host("3", "A laptop")];
+        assert_eq!(of(None, true).standing(&laptop), Standing::Elsewhere("A laptop".into()));
+    }
 }

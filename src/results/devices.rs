@@ -1,7 +1,8 @@
 //! Devices that were checked, and this machine as it was detected or measured.
 
-use crate::host::{Cpu, Gpu, GpuSurvey, Survey};
+use crate::host::{Cpu, Gpu, GpuSurvey, Survey, Waited};
 use crate::hwdb::{Calibration, Catalogue, Device, Disagreement, PeakCheck};
+use crate::schema::HostPart;
 use serde::Serialize;
 
 /// What `rooflens hw check` finds of a device.
@@ -71,6 +72,12 @@ pub struct SurveyResult<'a> {
     /// Those of GPUs.
     #[serde(flatten)]
     pub gpus: &'a GpuSurveys,
+    /// Which machine it is.
+    pub machine: &'a HostPart,
+    /// How long was waited for it to become quiet; none where that was not wanted.
+    pub waited: Option<&'a Waited>,
+    /// Why the ceilings were not kept, as clauses; empty where they were, or where that was not asked for.
+    pub not_saved: &'a [String],
     /// Calibrations of runtimes, where they were asked for.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub calibrations: &'a [Calibration],

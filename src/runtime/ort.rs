@@ -1,7 +1,7 @@
 //! onnxruntime in this process, from a library that is found at run time.
 
 use super::weights::{WeightsOrigin, with_weights};
-use super::{Loaded, RuntimeOptions};
+use super::{Feed, Loaded, RuntimeOptions};
 use crate::probe::random::Random;
 use crate::probe::{ProbeError, Target};
 use ort::session::builder::GraphOptimizationLevel;
@@ -17,10 +17,10 @@ const INSTALL: &str = "pip install onnxruntime, in the environment that is activ
 
 pub(super) fn loaded(
     file: &[u8],
-    shapes: &[Vec<usize>],
+    feeds: &[Feed],
     options: &RuntimeOptions,
 ) -> Result<Loaded, ProbeError> {
-    let target = OrtTarget::load(file, shapes, options)?;
+    let target = OrtTarget::load(file, feeds, options)?;
     Ok(Loaded {
         weights: target.weights,
         load_seconds: target.load_seconds,
@@ -59,13 +59,9 @@ pub struct OrtTarget {
 }
 
 impl OrtTarget {
-    /// Loads the ONNX model `file`, its inputs at `shapes` (in the model's order); weights that the
+    /// Loads the ONNX model `file`, its inputs fed with `feeds` (in the model's order); weights that the
     /// file does not hold become random numbers.
-    pub fn load(
-        file: &[u8],
-        shapes: &[Vec<usize>],
-        options: &RuntimeOptions,
-    ) -> Result<Self, ProbeError> {
+    pub fn load(file: &[u8], feeds: &[Feed], options: &RuntimeOptions) -> Result<Self, ProbeError> {
         let library = find_library(options.library.as_deref())?;
         let missing = |e: &dyn std::fmt::Display| ProbeError::Runtime {
             message: format!("`{}` cannot be used as onnxruntime: {e}", library.display()),
@@ -77,7 +73,7 @@ impl OrtTarget {
         let start = Instant::now();
         let first = session(&bytes, options.threads)?;
         let load_seconds = start.elapsed().as_secs_f64();
-        let inputs = inputs(&first, shapes, options.seed)?;
+        let inputs = inputs(&first, feeds, options.seed)?;
         let mut sessions = vec![Mutex::new(first)];
         for _ in 1..options.instances {
             sessions.push(Mutex::new(session(&bytes, options.threads)?));
@@ -143,54 +139,88 @@ fn session(bytes: &[u8], threads: usize) -> Result<Session, ProbeError> {
     builder.commit_from_memory(bytes).map_err(|e| fail(&e))
 }
 
-/// Random numbers where floats are wanted; ones, which are valid as token ids, masks and flags alike,
-/// where integers are.
+/// The inputs of a session, in its order.
 fn inputs(
     session: &Session,
-    shapes: &[Vec<usize>],
+    feeds: &[Feed],
     seed: u64,
 ) -> Result<Vec<(String, DynValue)>, ProbeError> {
     let mut random = Random::new(seed ^ 0x9e37_79b9_7f4a_7c15);
-    let mut make = |outlet: &ort::value::Outlet, shape: &Vec<usize>| {
-        let count = shape.iter().product();
-        let dims: Vec<i64> = shape.iter().map(|d| i64::try_from(*d).unwrap_or(i64::MAX)).collect();
+    let mut make = |outlet: &ort::value::Outlet, feed: &Feed| {
+        let name = outlet.name();
         let dtype = match outlet.dtype() {
             ValueType::Tensor { ty, .. } => *ty,
-            other => return Err(ProbeError::Load(format!("an input is {other}, not a tensor"))),
-        };
-        let value = match dtype {
-            TensorElementType::Float32 => {
-                let numbers: Vec<f32> = (0..count).map(|_| random.symmetric()).collect();
-                Tensor::from_array((dims, numbers)).map(Tensor::into_dyn)
-            }
-            TensorElementType::Float64 => {
-                let numbers: Vec<f64> = (0..count).map(|_| random.symmetric().into()).collect();
-                Tensor::from_array((dims, numbers)).map(Tensor::into_dyn)
-            }
-            TensorElementType::Int64 => {
-                Tensor::from_array((dims, vec![1i64; count])).map(Tensor::into_dyn)
-            }
-            TensorElementType::Int32 => {
-                Tensor::from_array((dims, vec![1i32; count])).map(Tensor::into_dyn)
-            }
-            TensorElementType::Int8 => {
-                Tensor::from_array((dims, vec![1i8; count])).map(Tensor::into_dyn)
-            }
-            TensorElementType::Uint8 => {
-                Tensor::from_array((dims, vec![1u8; count])).map(Tensor::into_dyn)
-            }
-            TensorElementType::Bool => {
-                Tensor::from_array((dims, vec![true; count])).map(Tensor::into_dyn)
-            }
             other => {
-                let text = format!("{other} inputs are not supported with onnxruntime");
-                return Err(ProbeError::Load(text));
+                let text = format!("input `{name}` is {other}, not a tensor");
+                return Err(ProbeError::Input(text));
             }
         };
-        let value = value.map_err(|e| ProbeError::Load(e.to_string()))?;
-        Ok((outlet.name().to_owned(), value))
+        Ok((name.to_owned(), tensor(name, dtype, feed, &mut random)?))
     };
-    session.inputs().iter().zip(shapes).map(|(outlet, shape)| make(outlet, shape)).collect()
+    session.inputs().iter().zip(feeds).map(|(outlet, feed)| make(outlet, feed)).collect()
+}
+
+/// A tensor of this type with what an input is fed.
+fn tensor(
+    name: &str,
+    dtype: TensorElementType,
+    feed: &Feed,
+    random: &mut Random,
+) -> Result<DynValue, ProbeError> {
+    use TensorElementType as T;
+    let dims: Vec<i64> = feed.shape.iter().map(|d| i64::try_from(*d).unwrap_or(i64::MAX)).collect();
+    let value = match dtype {
+        T::Float64 => array(dims, feed.floats(random)?),
+        T::Float32 => array(dims, singles(feed, random)?),
+        T::Float16 => {
+            let numbers = singles(feed, random)?;
+            array(dims, numbers.into_iter().map(half::f16::from_f32).collect())
+        }
+        T::Bfloat16 => {
+            let numbers = singles(feed, random)?;
+            array(dims, numbers.into_iter().map(half::bf16::from_f32).collect())
+        }
+        T::Int64 => array(dims, feed.integers()?),
+        T::Int32 => array(dims, whole::<i32>(name, feed)?),
+        T::Int16 => array(dims, whole::<i16>(name, feed)?),
+        T::Int8 => array(dims, whole::<i8>(name, feed)?),
+        T::Uint64 => array(dims, whole::<u64>(name, feed)?),
+        T::Uint32 => array(dims, whole::<u32>(name, feed)?),
+        T::Uint16 => array(dims, whole::<u16>(name, feed)?),
+        T::Uint8 => array(dims, whole::<u8>(name, feed)?),
+        T::Bool => array(dims, feed.integers()?.into_iter().map(|n| n != 0).collect()),
+        T::String => {
+            let texts: Vec<String> = feed.integers()?.iter().map(i64::to_string).collect();
+            Tensor::from_string_array((dims, texts.as_slice())).map(Tensor::into_dyn)
+        }
+        other => {
+            let text = format!("no contents of type {other} are generated for input `{name}`");
+            return Err(ProbeError::Input(text));
+        }
+    };
+    value.map_err(|e| ProbeError::Load(e.to_string()))
+}
+
+fn array<T>(dims: Vec<i64>, numbers: Vec<T>) -> ort::Result<DynValue>
+where
+    T: ort::value::PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static,
+{
+    Tensor::from_array((dims, numbers)).map(Tensor::into_dyn)
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "an input of 32 bits holds no more")]
+fn singles(feed: &Feed, random: &mut Random) -> Result<Vec<f32>, ProbeError> {
+    Ok(feed.floats(random)?.into_iter().map(|x| x as f32).collect())
+}
+
+/// Integers of a narrower type; an error where one does not fit.
+fn whole<T: TryFrom<i64>>(name: &str, feed: &Feed) -> Result<Vec<T>, ProbeError> {
+    let fit = |n: i64| {
+        T::try_from(n).map_err(|_| {
+            ProbeError::Input(format!("input `{name}` is given {n}, which its type cannot hold"))
+        })
+    };
+    feed.integers()?.into_iter().map(fit).collect()
 }
 
 /// The version in the library's name, or in its description of its build.

@@ -1,11 +1,12 @@
 //! tract, in this process.
 
 use super::weights::{WeightsOrigin, with_weights};
-use super::{Loaded, RuntimeOptions};
+use super::{Feed, Loaded, RuntimeOptions};
 use crate::probe::random::Random;
 use crate::probe::{ProbeError, Target};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Instant;
 use tract_onnx::pb;
 use tract_onnx::prelude::{
@@ -20,10 +21,10 @@ const TRACT: &str = "tract 0.23";
 
 pub(super) fn loaded(
     file: &[u8],
-    shapes: &[Vec<usize>],
+    feeds: &[Feed],
     options: &RuntimeOptions,
 ) -> Result<Loaded, ProbeError> {
-    let target = TractTarget::load(file, shapes, options.seed)?;
+    let target = TractTarget::load(file, feeds, options.seed)?;
     Ok(Loaded {
         weights: target.weights,
         load_seconds: target.load_seconds,
@@ -48,16 +49,16 @@ pub struct TractTarget {
 }
 
 impl TractTarget {
-    /// Loads the ONNX model `file`, its inputs at `shapes` (in the model's order); weights that the
+    /// Loads the ONNX model `file`, its inputs fed with `feeds` (in the model's order); weights that the
     /// file does not hold become random numbers from `seed`.
-    pub fn load(file: &[u8], shapes: &[Vec<usize>], seed: u64) -> Result<Self, ProbeError> {
-        guard(ProbeError::Load, || load(file, shapes, seed))
+    pub fn load(file: &[u8], feeds: &[Feed], seed: u64) -> Result<Self, ProbeError> {
+        guard(|| load(file, feeds, seed))
     }
 }
 
 impl Target for TractTarget {
     fn infer(&self) -> Result<(), ProbeError> {
-        guard(ProbeError::Infer, || {
+        guard(|| {
             let outputs = self.plan.run(self.inputs.clone());
             std::hint::black_box(outputs.map_err(|e| ProbeError::Infer(format!("{e:#}")))?);
             Ok(())
@@ -65,19 +66,38 @@ impl Target for TractTarget {
     }
 }
 
+thread_local! {
+    /// Whether this thread runs the runtime's code, whose panics are errors of ours and print nothing.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps the panics of guarded threads from printing; all others go where they went before.
+fn hush() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !GUARDED.get() {
+                before(info);
+            }
+        }));
+    });
+}
+
 /// Runs `work`; a panic of the runtime becomes an error.
-fn guard<T>(
-    error: impl FnOnce(String) -> ProbeError,
-    work: impl FnOnce() -> Result<T, ProbeError>,
-) -> Result<T, ProbeError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+fn guard<T>(work: impl FnOnce() -> Result<T, ProbeError>) -> Result<T, ProbeError> {
+    hush();
+    let outer = GUARDED.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(outer);
+    done.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-        Err(error(text.unwrap_or_else(|| "the runtime panicked".into())))
+        Err(ProbeError::Panic(text.unwrap_or_else(|| "it said nothing".into())))
     })
 }
 
-fn load(file: &[u8], shapes: &[Vec<usize>], seed: u64) -> Result<TractTarget, ProbeError> {
+fn load(file: &[u8], feeds: &[Feed], seed: u64) -> Result<TractTarget, ProbeError> {
     let start = Instant::now();
     let fail = |e: tract_onnx::prelude::TractError| ProbeError::Load(format!("{e:#}"));
     let (file, weights) = with_weights(file, seed)?;
@@ -88,20 +108,17 @@ fn load(file: &[u8], shapes: &[Vec<usize>], seed: u64) -> Result<TractTarget, Pr
     let mut model = tract_onnx::onnx().model_for_proto_model(&proto).map_err(fail)?;
     drop(proto);
     let mut random = Random::new(seed ^ 0x9e37_79b9_7f4a_7c15);
-    for (i, shape) in shapes.iter().enumerate() {
+    for (i, feed) in feeds.iter().enumerate() {
+        let shape = &feed.shape;
         let fact = model.input_fact(i).map_err(fail)?;
         let dtype = fact.datum_type.concretize().unwrap_or(DatumType::F32);
         let fact = InferenceFact::dt_shape(dtype, shape.clone());
         model.set_input_fact(i, fact).map_err(fail)?;
-        let count = shape.iter().product();
         let tensor = if dtype.is_float() {
-            let values: Vec<f32> = (0..count).map(|_| random.symmetric()).collect();
-            Tensor::from_shape(shape, &values)
+            Tensor::from_shape(shape, &feed.floats(&mut random)?)
                 .and_then(|t| t.cast_to_dt(dtype).map(std::borrow::Cow::into_owned))
         } else {
-            // Ones are valid as token ids, masks and flags alike.
-            let values = vec![1i64; count];
-            Tensor::from_shape(shape, &values)
+            Tensor::from_shape(shape, &feed.integers()?)
                 .and_then(|t| t.cast_to_dt(dtype).map(std::borrow::Cow::into_owned))
         };
         inputs.push(tensor.map_err(fail)?.into_tvalue());
@@ -113,4 +130,20 @@ fn load(file: &[u8], shapes: &[Vec<usize>], seed: u64) -> Result<TractTarget, Pr
     plan.run(inputs.clone()).map_err(|e| ProbeError::Infer(format!("{e:#}")))?;
     let first_seconds = first.elapsed().as_secs_f64();
     Ok(TractTarget { plan, inputs, weights, load_seconds, first_seconds })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_and_prints_nothing() {
+        let numbers: Vec<u8> = Vec::new();
+        let error = guard(|| Ok(numbers[std::hint::black_box(3)])).unwrap_err();
+        assert!(
+            matches!(&error, ProbeError::Panic(text) if text.contains("out of bounds")),
+            "{error}"
+        );
+        assert!(!GUARDED.get());
+    }
 }

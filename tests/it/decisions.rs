@@ -23,6 +23,8 @@ const READERS: &[&str] = &[
     "crates/probe/src/load/meeting.rs",
     "crates/probe/src/load/meter/prometheus.rs",
     "crates/probe/src/load/target/",
+    // What runtimes say.
+    "src/runtime/refusal.rs",
     // Arguments, endings of files, and libraries by their names.
     "src/cli/charts.rs",
     "src/cli/dynamic/load.rs",

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod answers;
+mod assess;
 mod batching;
 mod bodies;
 mod bounds;

@@ -50,7 +50,7 @@ fn limits_and_differences() {
 fn a_measured_machine() {
     steadily(|| {
         let config = tempfile::tempdir().unwrap();
-        let args = ["hw", "measure", "--save", "--repeats", "3", "--format", "json"];
+        let args = ["hw", "measure", "--save", "--anyway", "--repeats", "3", "--format", "json"];
         let run = rooflens_with(&[("XDG_CONFIG_HOME", config.path())], &args);
         assert_eq!(run.code, 0, "{}", run.stderr);
         follows("survey", &serde_json::from_str(&run.stdout).unwrap());

@@ -259,7 +259,7 @@ fn onnxruntime_in_process_gives_what_the_model_promises() {
     use rooflens::runtime::{Runtime, RuntimeOptions, WeightsOrigin};
     let options = RuntimeOptions { instances: 2, ..RuntimeOptions::new(Runtime::Ort) };
     let model = |name: &str| std::fs::read(format!("{}/{name}", crate::run::ROOT)).unwrap();
-    let (bytes, shapes) = (model("models/mobilenet_v2.onnx"), [vec![1, 3, 224, 224]]);
+    let (bytes, shapes) = (model("models/mobilenet_v2.onnx"), [vec![1, 3, 224, 224].into()]);
     let target = OrtTarget::load(&bytes, &shapes, &options).unwrap();
     assert!(matches!(target.weights, WeightsOrigin::Random { tensors: 258, .. }));
     assert_eq!(target.outputs.len(), 1);
@@ -270,7 +270,7 @@ fn onnxruntime_in_process_gives_what_the_model_promises() {
             s.spawn(|| (0..3).for_each(|_| target.infer().unwrap()));
         }
     });
-    let wrong = OrtTarget::load(&bytes, &[vec![1, 3, 224, 0]], &options);
+    let wrong = OrtTarget::load(&bytes, &[vec![1, 3, 224, 0].into()], &options);
     assert!(wrong.is_err(), "an image without pixels");
     assert!(OrtTarget::load(b"no model", &[], &options).is_err());
 

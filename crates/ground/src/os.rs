@@ -8,6 +8,7 @@ pub mod battery;
 pub mod cgroup;
 pub mod heat;
 pub mod hwmon;
+pub mod machine;
 pub mod nvml;
 pub mod page_cache;
 pub mod power;

@@ -88,6 +88,12 @@ pub struct Device {
     /// What an hour cost on a day, somewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prices: Vec<Price>,
+    /// The machine that was measured: the `id` of a host in measurements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// Whether its ceilings were kept although they varied by more than 10 % between repeats.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restless: bool,
     /// How near runtimes come to the ceilings, measured on the device.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calibrations: Vec<Calibration>,
@@ -132,19 +138,48 @@ pub struct Calibration {
     /// The same after a matrix product.
     #[serde(deserialize_with = "positive::or_zero")]
     pub sum_after_product: f64,
-    /// Median relative error of a kernel's time, predicted from the other benchmarks of its class.
+    /// Median relative error of the networks that were held out, wider where the calibration did not settle; that of
+    /// single kernels where there are none.
     #[serde(deserialize_with = "positive::or_zero")]
     pub held_out_error: f64,
+    /// Median relative error of a kernel's time, predicted from the other benchmarks of its class.
+    #[serde(default, deserialize_with = "positive::or_zero")]
+    pub kernel_error: f64,
+    /// Whether undisturbed timings agreed for nine of ten micro-benchmarks or more.
+    #[serde(default = "yes")]
+    pub settled: bool,
     /// Micro-benchmarks that the fit is of.
     pub benchmarks: u32,
-    /// Micro-benchmarks taken while the machine was slower than its ceiling.
+    /// Micro-benchmarks whose undisturbed timings were too few or did not agree.
     #[serde(default)]
     pub disturbed: u32,
     /// Micro-benchmarks that the runtime refused, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+    /// Small networks that were held out: what the points make of them, and what they took.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<CalibrationNetwork>,
     /// What they measured.
     pub points: Vec<CalibrationPoint>,
+}
+
+/// For a calibration that does not say otherwise.
+fn yes() -> bool {
+    true
+}
+
+/// A small network that was held out of a calibration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationNetwork {
+    /// What it is made of.
+    pub name: String,
+    /// Estimated time in microseconds.
+    #[serde(deserialize_with = "positive::or_zero")]
+    pub estimated_us: f64,
+    /// Measured time in microseconds.
+    #[serde(deserialize_with = "positive::one")]
+    pub measured_us: f64,
 }
 
 /// The efficiency of a kind of kernel at a shape.

@@ -46,6 +46,12 @@ pub enum ProbeError {
     /// The runtime failed on an inference.
     #[error("an inference failed: {0}")]
     Infer(String),
+    /// No contents can be generated for an input.
+    #[error("{0}")]
+    Input(String),
+    /// The runtime panicked.
+    #[error("the runtime panicked: {0}")]
+    Panic(String),
     /// Too much memory would be needed.
     #[error("filling in missing weights would take {0} bytes, more than half of the free memory")]
     Memory(u64),

@@ -7,6 +7,7 @@
 
 mod assessment;
 mod batching;
+mod machine;
 mod measurement;
 mod meters;
 mod pipeline;
@@ -15,10 +16,11 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub use assessment::{GapPart, LoopPart, MachinePart};
+pub use assessment::{GapPart, LoopPart, MachinePart, RefusalKind, RefusalPart};
 pub use batching::{
     Against, BATCHING, BatchingFile, CellPart, Column, LossKind, LossPart, PlateauPart,
 };
+pub use machine::HostPart;
 pub use measurement::{
     BodyEncoding, ErrorPart, FindingPart, InputOrder, InputsPart, InputsSent, IntervalsPart,
     MEASUREMENT, MeasurementFile, MeetingPart, MetricPart, ModelPart, PercentilePart, PlanPart,

@@ -1,25 +1,26 @@
 //! `rooflens assess`: what a model costs, what this machine allows, and what it really reaches.
 
-use super::super::gather::{Counted, Gathered};
-use super::probe::{Bar, interruptible};
+mod attempt;
+
+use super::super::gather::{self, Gathered};
+use super::probe::interruptible;
 use super::{Exit, charts, emit, hinted};
-use crate::assess::{ASSESSMENT_SCHEMA, Assessment, loop_part};
+use crate::assess::{ASSESSMENT_SCHEMA, Assessment};
 use crate::chart::Chart;
+use crate::cli::runtimes::RuntimeName;
+use crate::cli::sizes::Open;
+use crate::dim::Bindings;
 use crate::host::{HostCeilings, MeasurePlan, measure};
 use crate::ir::Model;
-use crate::probe::measurement::Measured;
-use crate::probe::study::{ClosedLoop, InProcess, Switch};
-use crate::probe::target::Prepared;
+use crate::os::machine::Machine;
 use crate::render;
 use crate::report::{BoundReport, ModelReport};
 use crate::roofline::Roof;
-use crate::runtime::{Loaded, Runtime, RuntimeOptions, WeightsOrigin};
 use crate::schema::MachinePart;
-use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond, si};
+use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond};
 use anyhow::Result;
-use std::borrow::Cow;
+use attempt::Attempts;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The model that is assessed when none is named: `MobileNetV2`, 224×224, graph only.
 const EMBEDDED: &[u8] = include_bytes!("../../../models/mobilenet_v2.onnx");
@@ -29,111 +30,128 @@ const EMBEDDED: &[u8] = include_bytes!("../../../models/mobilenet_v2.onnx");
 /// Without MODEL, a built-in `MobileNetV2` is assessed. Nothing is installed and nothing leaves the
 /// machine. The report goes to a new folder; existing ones are kept.
 ///
+/// The model runs in tract or, where tract refuses it, in onnxruntime, if its library is found. Where
+/// neither runs it, the counts, the ceilings and the chart are written all the same, with the reasons.
+///
 /// Examples:
 ///   rooflens assess
 ///   rooflens assess resnet50.onnx --batch 4 --seconds 10
+///   rooflens assess decoder.onnx --dim past=128 --value use_cache=true --runtime ort
+///
+/// Exit codes: 0 measured; 1 counted, but the model was not measured or inferences failed; 2 could
+/// not assess.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[allow(clippy::doc_markdown, reason = "the text is for terminals")]
 pub(in crate::cli) struct Args {
-    /// Model file [default: a built-in MobileNetV2].
+    /// Model file or folder [default: a built-in MobileNetV2].
     model: Option<PathBuf>,
-    /// Set a symbol: SYMBOL=N. Repeatable; other symbols are set to one.
-    #[arg(long, value_name = "SYMBOL=N")]
-    dim: Vec<String>,
-    /// Set the batch size.
-    #[arg(long, value_name = "N")]
-    batch: Option<u64>,
-    /// Seconds to run the model, single stream and again on all cores.
-    #[arg(long, value_name = "S", default_value_t = 3.0)]
-    seconds: f64,
+    #[command(flatten, next_help_heading = "Model")]
+    open: Open,
+    /// Runtime to run the model in; the next one is tried where one refuses it. Repeatable [default: tract, then ort].
+    #[arg(long, value_name = "RUNTIME", help_heading = "Run")]
+    runtime: Vec<RuntimeName>,
+    /// Path of onnxruntime's library [default: searched for, as by `rooflens probe ort:`].
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    ort_library: Option<PathBuf>,
+    /// Seconds to run the model, single stream and again on all cores [default: 3 to 10, as long as a p99 needs].
+    #[arg(long, value_name = "S", help_heading = "Run")]
+    seconds: Option<f64>,
     /// Folder for the report; an existing one is kept, and a number appended.
-    #[arg(short, long, value_name = "DIR", default_value = "rooflens-report")]
+    #[arg(
+        short,
+        long,
+        value_name = "DIR",
+        default_value = "rooflens-report",
+        help_heading = "Run"
+    )]
     output: PathBuf,
 }
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        if !(0.1..=3600.0).contains(&self.seconds) {
+        if self.seconds.is_some_and(|s| !(0.1..=3600.0).contains(&s)) {
             return Err(hinted("`--seconds` must be 0.1 to 3600", "for example --seconds 5"));
         }
         let stop = interruptible()?;
-        let (name, model) = self.model()?;
-        let bindings = super::given::bindings(&model, &self.dim, self.batch)?;
-        let report = ModelReport::new(&model, &name, &bindings)
-            .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim"))?;
+        let Counted { model, bindings, report } = self.counted()?;
         let folder = super::new_folder(&self.output)?;
         let host = ceilings();
-        let bytes = self.file(&model, &bindings)?;
-        let loaded = loaded(&bytes, &super::shapes(&model, &report))?;
-        let measured = self.measure(&loaded, host.threads, &stop)?;
-        let (roof_one, roof_all) = roofs(&host);
-        let (roofs, loops) = ([&roof_one, &roof_all], loops(host.threads));
-        let of = |((measured, (name, workers)), roof): ((&Measured, (&str, usize)), &Roof)| {
-            loop_part(name, workers, &measured.file, roof, &report)
-        };
-        let assessment = Assessment {
+        let [roof_one, roof_all] = roofs(&host);
+        let mut assessment = Assessment {
             schema: ASSESSMENT_SCHEMA.to_owned(),
             bound: BoundReport::new(&roof_all, &report),
             machine: machine(&host),
-            measured: measured.iter().zip(loops).zip(roofs).map(of).collect(),
-            runtime: "tract, in process".to_owned(),
-            weights: weights(loaded.weights, model.translated),
-            load_seconds: loaded.load_seconds,
-            first_inference_seconds: loaded.first_seconds,
+            measured: Vec::new(),
+            not_measured: Some("the command ended before the model was measured".into()),
+            refusals: Vec::new(),
+            advice: Some(self.advice()),
+            runtime: None,
+            weights: None,
+            load_seconds: None,
+            first_inference_seconds: None,
             analysis: report,
         };
+        // Whatever a runtime does to this process, what is known so far is kept.
         save(&assessment, &roof_all, &folder)?;
+        let attempts = Attempts {
+            model: &model,
+            bindings: &bindings,
+            feeds: super::feeds(&model, &assessment.analysis),
+            path: self.model.as_deref(),
+            name: &assessment.analysis.model.file,
+            library: self.ort_library.as_deref(),
+            seconds: self.seconds,
+            threads: host.threads,
+        };
+        let outcome = attempts.run(&self.runtimes(), &stop)?;
+        outcome.into_report(&mut assessment, [&roof_one, &roof_all]);
+        save(&assessment, &roof_all, &folder)?;
+        pictured(&assessment, &roof_all, &folder)?;
         page(&assessment, model, &folder)?;
         emit(&render::text::assessment(&assessment, &folder), None)?;
-        let failed = assessment.measured.iter().any(|m| m.errors > 0);
-        Ok(if failed { Exit::Failed } else { Exit::Good })
+        let failed = assessment.measured.iter().any(|m| m.errors > 0 || m.interrupted);
+        let measured = assessment.not_measured.is_none();
+        Ok(if failed || !measured { Exit::Failed } else { Exit::Good })
     }
 
-    /// Runs the model, on one thread and on all.
-    fn measure(&self, loaded: &Loaded, threads: usize, stop: &Switch) -> Result<Vec<Measured>> {
-        let name = self.model.as_ref().map_or("built in".into(), |p| p.display().to_string());
-        let study = InProcess {
-            prepared: &Prepared::inline(&name, &loaded.name, &loaded.target, 1),
-            loops: &loops(threads).map(|(label, workers)| ClosedLoop { label, workers }),
-            warm_up: Duration::from_secs_f64(self.seconds / 6.0),
-            duration: Duration::from_secs_f64(self.seconds),
-            first_answer: Duration::try_from_secs_f64(loaded.first_seconds).unwrap_or_default(),
-        };
-        study.measure(stop, &mut Bar::default()).map_err(|e| {
-            hinted(e.to_string(), "`rooflens analyze` works without running the model")
-        })
+    fn runtimes(&self) -> Vec<RuntimeName> {
+        match &self.runtime[..] {
+            [] => vec![RuntimeName::Tract, RuntimeName::Ort],
+            given => given.to_vec(),
+        }
     }
 
-    /// The model and its name.
-    fn model(&self) -> Result<(String, Model)> {
-        match &self.model {
-            Some(path) => {
-                let model = super::given::loaded(path, &crate::formats::Wanted::default())?;
-                Ok((path.display().to_string(), model))
-            }
+    /// The command that measures the model where it is served.
+    fn advice(&self) -> String {
+        let file = self.model.as_ref().map_or("MODEL".into(), |path| path.display().to_string());
+        format!("rooflens probe kserve+http://HOST:PORT/NAME --model {file}")
+    }
+
+    /// The model at the sizes that are given, counted.
+    fn counted(&self) -> Result<Counted> {
+        let (name, mut model) = match &self.model {
+            Some(path) => (path.display().to_string(), self.open.load(path)?),
             None => {
                 let bytes = bytes::Bytes::from_static(EMBEDDED);
                 let model = crate::formats::load_bytes(&bytes);
                 let model = model.map_err(|e| super::given::refused(&e))?;
-                Ok(("mobilenet_v2.onnx (built in)".into(), model))
+                ("mobilenet_v2.onnx (built in)".into(), model)
             }
-        }
-    }
-
-    /// The ONNX file that is run.
-    fn file(&self, model: &Model, bindings: &crate::dim::Bindings) -> Result<Cow<'static, [u8]>> {
-        let Some(path) = &self.model else { return Ok(Cow::Borrowed(EMBEDDED)) };
-        match super::translated(model, bindings)? {
-            Some(bytes) => Ok(bytes.into()),
-            None => Ok(super::probe::read(path)?.into()),
-        }
+        };
+        let bindings = self.open.set(&mut model)?;
+        let mut report = ModelReport::new(&model, &name, &bindings)
+            .map_err(|e| hinted(e.to_string(), "give smaller sizes with --dim or --shape"))?;
+        report.diagnostics.extend(self.open.by_convention(&model));
+        Ok(Counted { model, bindings, report })
     }
 }
 
-/// What is run, by name: how many inferences at a time.
-fn loops(threads: usize) -> [(&'static str, usize); 2] {
-    [("single stream", 1), ("all cores", threads)]
+/// A model at its sizes.
+struct Counted {
+    model: Model,
+    bindings: Bindings,
+    report: ModelReport,
 }
 
 /// The ceilings of this machine, measured.
@@ -144,40 +162,25 @@ fn ceilings() -> HostCeilings {
     host
 }
 
-/// The model in tract, its first inference done.
-fn loaded(bytes: &[u8], shapes: &[Vec<usize>]) -> Result<Loaded> {
-    let bar = super::progress_bar("loading the model");
-    let loaded = Loaded::new(bytes, shapes, &RuntimeOptions::new(Runtime::Tract));
-    bar.finish_and_clear();
-    loaded.map_err(|e| hinted(e.to_string(), "`rooflens analyze` works without running the model"))
-}
-
-fn weights(origin: WeightsOrigin, translated: bool) -> String {
-    match origin {
-        _ if translated => "random: the graph is a translation of the file into ONNX".into(),
-        WeightsOrigin::File => "from the file".into(),
-        WeightsOrigin::Random { tensors, bytes } => {
-            format!("random: the file lacks {tensors} tensors ({})", si(bytes as f64, "B"))
-        }
-    }
-}
-
 /// Writes the report and its chart.
 fn save(assessment: &Assessment, roof: &Roof, folder: &Path) -> Result<()> {
     let json = render::json::pretty(assessment)?;
     emit(&json, Some(&folder.join("report.json")))?;
-    let chart = chart(assessment, roof);
-    charts::write(&chart, &folder.join("roofline.svg"))?;
-    if crate::chart::MAKES_PNG {
-        charts::write(&chart, &folder.join("roofline.png"))?;
+    charts::write(&chart(assessment, roof), &folder.join("roofline.svg"))
+}
+
+/// Writes the chart as a picture, where this build makes pictures.
+fn pictured(assessment: &Assessment, roof: &Roof, folder: &Path) -> Result<()> {
+    if !crate::chart::MAKES_PNG {
+        return Ok(());
     }
-    Ok(())
+    charts::write(&chart(assessment, roof), &folder.join("roofline.png"))
 }
 
 /// Writes the page that says it all.
 fn page(assessment: &Assessment, model: Model, folder: &Path) -> Result<()> {
     let (report, assessment) = (assessment.analysis.clone(), Some(assessment.clone()));
-    let counted = Counted { report, model: Some(model), assessment };
+    let counted = gather::Counted { report, model: Some(model), assessment };
     let study = Gathered { models: vec![counted], runs: Vec::new() }.study(&[])?;
     emit(&crate::cli::report::html(&study), Some(&folder.join("report.html")))
 }
@@ -188,18 +191,20 @@ fn chart(a: &Assessment, roof: &Roof) -> Chart {
     Chart {
         title: format!("{} on {}", render::chart::file_name(&a.analysis), m.cpu),
         subtitle: format!(
-            "{} threads, {}; ceilings measured; a point is an operator, its area the share of the time bound",
-            m.threads, m.simd
+            "{} threads, {}; ceilings measured{}; a point is an operator, its area the share of the time bound",
+            m.threads,
+            m.simd,
+            if a.measured.is_empty() { ", the model was not" } else { "" }
         ),
         roofs: render::chart::machine_roofs(a),
         points: render::chart::op_points(&a.analysis, roof),
         models: vec![render::chart::model_point("whole model, at best", &a.analysis, roof)],
-        measured: render::chart::measured(a),
+        measured: render::chart::measured(a, &render::chart::Under::assessed(a)),
     }
 }
 
 /// Roofs of one thread and of all.
-fn roofs(host: &HostCeilings) -> (Roof, Roof) {
+fn roofs(host: &HostCeilings) -> [Roof; 2] {
     let cached = Bytes(crate::host::cpu().last_cache_bytes().unwrap_or(0) as f64);
     let roof = |peak: f64, bandwidth: f64| Roof {
         device: host.cpu.clone(),
@@ -212,10 +217,10 @@ fn roofs(host: &HostCeilings) -> (Roof, Roof) {
         measured: true,
         cached,
     };
-    (
+    [
         roof(host.flops_one.median, host.triad_one.median),
         roof(host.flops_all.median, host.triad_all.median),
-    )
+    ]
 }
 
 fn machine(host: &HostCeilings) -> MachinePart {
@@ -228,5 +233,6 @@ fn machine(host: &HostCeilings) -> MachinePart {
         triad_bytes_per_second_one_thread: host.triad_one.median,
         triad_bytes_per_second_all_threads: host.triad_all.median,
         doubts: host.doubts(),
+        host: Some(Machine::this().into()),
     }
 }

@@ -3,28 +3,27 @@
 #[cfg_attr(not(feature = "load"), path = "measure/calibration/absent.rs")]
 mod calibration;
 mod gpu;
+mod quiet;
 
 use super::{Exit, Form, catalogue, emit, hinted, print_json};
+use crate::cli::runtimes::RuntimeName;
 use crate::host::{HOST, HOST_ONE_THREAD, SurveyPlan, survey};
 use crate::hwdb::{Catalogue, Device};
-use crate::results::SurveyResult;
+use crate::os::machine::Machine;
+use crate::results::{GpuSurveys, SurveyResult};
+use crate::schema::HostPart;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-
-/// A runtime that can be calibrated.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum RuntimeName {
-    /// tract, which is built in.
-    Tract,
-    /// An installed onnxruntime.
-    Ort,
-}
 
 /// Measure the ceilings of this machine, in about half a minute.
 ///
 /// It measures arithmetic in registers for each data type, a real matrix product, and the bandwidth of
 /// every cache and of main memory, on one thread and on all; of NVIDIA GPUs with a driver, cuBLAS
-/// products for each data type, copies and launches. Run nothing else meanwhile.
+/// products for each data type, copies and launches.
+///
+/// Run nothing else meanwhile. It first waits, up to a minute, until other processes and the hypervisor
+/// leave the processors alone and a core keeps its pace. Ceilings that vary by more than 10 % between
+/// repetitions are printed and not saved, except with --anyway.
 ///
 /// Examples:
 ///   rooflens hw measure --save          then: rooflens analyze MODEL --on host
@@ -44,6 +43,9 @@ pub(super) struct Args {
     /// Save the result as the devices `host`, `host-one-thread` and, for GPUs, `host-gpu0`, … for other commands.
     #[arg(long)]
     save: bool,
+    /// Measure at once, however busy the machine is, and save ceilings that vary.
+    #[arg(long)]
+    anyway: bool,
     /// Repetitions of each measurement, of which the median counts; three or more.
     #[arg(long, value_name = "N", default_value_t = 9)]
     repeats: usize,
@@ -74,6 +76,7 @@ impl Args {
         if self.calibrate {
             calibration::ready(&self.runtime, self.ort_library.as_deref())?;
         }
+        let waited = (!self.anyway).then(quiet::wait_for_quiet);
         let plan = SurveyPlan { repeats: self.repeats, ..SurveyPlan::default() };
         let bar = crate::cli::progress_bar("measuring this machine");
         let survey = survey(&plan, &mut |x| bar.set_position(crate::cli::permille(x)));
@@ -82,12 +85,59 @@ impl Args {
         bar.finish_and_clear();
 
         let one = survey.device_of_one_thread();
-        let calibrations = if self.calibrate {
+        let noisy = survey.noisy();
+        let (asked, kept) = (self.output.is_some() || self.save, self.anyway || noisy.is_empty());
+        let not_saved = if asked && !kept { noisy.clone() } else { Vec::new() };
+        // What is not saved is not worth its minutes.
+        let calibrations = if self.calibrate && not_saved.is_empty() {
             calibration::calibrations(&self.runtime, self.ort_library.as_deref(), &one)?
         } else {
             Vec::new()
         };
 
+        let machine = HostPart::from(Machine::this());
+        let mut written = Vec::new();
+        if kept {
+            let of_this = |device: Device| Device {
+                machine: Some(machine.id.clone()),
+                restless: !noisy.is_empty(),
+                calibrations: calibrations.clone(),
+                ..device
+            };
+            let kept = Kept { all: of_this(survey.device()), one: of_this(one), gpus: &gpus };
+            written = kept.write(output.as_ref().map(|(path, id)| (*path, id.as_str())), folder)?;
+        }
+        let result = SurveyResult {
+            survey: &survey,
+            gpus: &gpus,
+            machine: &machine,
+            waited: waited.as_ref(),
+            not_saved: &not_saved,
+            calibrations: &calibrations,
+        };
+        if self.format == Form::Json {
+            print_json(&result)?;
+        } else {
+            emit(&crate::render::text::surveyed(&result, &written), None)?;
+        }
+        Ok(if not_saved.is_empty() { Exit::Good } else { Exit::Failed })
+    }
+}
+
+/// What is kept of a measurement.
+struct Kept<'a> {
+    all: Device,
+    one: Device,
+    gpus: &'a GpuSurveys,
+}
+
+impl Kept<'_> {
+    /// Writes the device files: of an id to a path, and as the host's to a folder. What was written.
+    fn write(
+        &self,
+        output: Option<(&Path, &str)>,
+        folder: Option<PathBuf>,
+    ) -> Result<Vec<PathBuf>> {
         let mut written = Vec::new();
         let mut write = |device: &Device, path: PathBuf| {
             emit(&toml::to_string_pretty(device)?, Some(&path))?;
@@ -96,29 +146,20 @@ impl Args {
         };
         if let Some((path, id)) = output {
             // An id of one's own takes no alias away from `host`.
-            let aliases = if id == HOST { survey.device().aliases } else { Vec::new() };
-            for device in gpu::devices(&gpus, &id, &catalogue(None)?) {
+            let aliases = if id == HOST { self.all.aliases.clone() } else { Vec::new() };
+            for device in gpu::devices(self.gpus, id, &catalogue(None)?) {
                 write(&device, path.with_file_name(format!("{}.toml", device.id)))?;
             }
-            let calibrations = calibrations.clone();
-            write(&Device { id, aliases, calibrations, ..survey.device() }, path.to_owned())?;
+            write(&Device { id: id.to_owned(), aliases, ..self.all.clone() }, path.to_owned())?;
         }
         if let Some(folder) = folder {
-            let all = Device { calibrations: calibrations.clone(), ..survey.device() };
-            write(&all, folder.join(format!("{HOST}.toml")))?;
-            let one = Device { calibrations: calibrations.clone(), ..one };
-            write(&one, folder.join(format!("{HOST_ONE_THREAD}.toml")))?;
-            for device in gpu::devices(&gpus, HOST, &catalogue(None)?) {
+            write(&self.all, folder.join(format!("{HOST}.toml")))?;
+            write(&self.one, folder.join(format!("{HOST_ONE_THREAD}.toml")))?;
+            for device in gpu::devices(self.gpus, HOST, &catalogue(None)?) {
                 write(&device, folder.join(format!("{}.toml", device.id)))?;
             }
         }
-        let result = SurveyResult { survey: &survey, gpus: &gpus, calibrations: &calibrations };
-        if self.format == Form::Json {
-            print_json(&result)?;
-        } else {
-            emit(&crate::render::text::surveyed(&result, &written), None)?;
-        }
-        Ok(Exit::Good)
+        Ok(written)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::super::hinted;
 use crate::chart::MeasuredPoint;
+use crate::render::chart::Under;
 use crate::roofline::Roof;
-use crate::schema::{MeasurementFile, Verdict};
+use crate::schema::{HostPart, MeasurementFile, Verdict};
 use crate::units::Intensity;
 use anyhow::Result;
 use std::path::Path;
@@ -13,6 +14,8 @@ pub(super) struct Measurement {
     label: String,
     intensity: f64,
     achieved: f64,
+    /// Where it ran, where that is known: the client's machine is the server's in the same process alone.
+    machines: Vec<HostPart>,
     /// The model's file, without its folder.
     pub(super) file: String,
 }
@@ -46,16 +49,19 @@ impl Measurement {
                 other => format!(" ({other})"),
             },
         );
-        Ok(Self { label, intensity, achieved, file: name.to_string_lossy().into_owned() })
+        let known = measured.target.in_process;
+        let machines = if known { measured.run.machines.clone() } else { Vec::new() };
+        Ok(Self { label, intensity, achieved, machines, file: name.to_string_lossy().into_owned() })
     }
 
-    /// Its point, under what the roof allows.
-    pub(super) fn point(&self, roof: &Roof) -> MeasuredPoint {
+    /// Its point, under what the roof of `under` allows.
+    pub(super) fn point(&self, roof: &Roof, under: &Under) -> MeasuredPoint {
         MeasuredPoint {
             label: self.label.clone(),
             intensity: self.intensity,
             achieved: self.achieved,
             attainable: roof.attainable(Intensity(self.intensity)).get(),
+            standing: under.standing(&self.machines),
         }
     }
 }

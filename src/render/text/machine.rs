@@ -1,7 +1,7 @@
 //! This machine, detected or measured.
 
 use super::{Side, Table};
-use crate::host::{Figure, Survey};
+use crate::host::{Figure, Survey, Waited};
 use crate::hwdb::{Calibration, CeilingType};
 use crate::results::{Detected, GpuSurveys, KnownGpu, SurveyResult};
 use crate::units::si;
@@ -74,7 +74,7 @@ pub fn surveyed(result: &SurveyResult<'_>, written: &[PathBuf]) -> String {
     for path in written {
         let _ = writeln!(text, "written: {}", path.display());
     }
-    text + &calibrated(result.calibrations)
+    text + &calibrated(result.calibrations) + &quiet(result.waited, result.not_saved)
 }
 
 fn processor(s: &Survey) -> String {
@@ -158,17 +158,27 @@ fn calibrated(calibrations: &[Calibration]) -> String {
     for c in calibrations {
         let _ = writeln!(
             text,
-            "calibrated: {}, {} micro-benchmarks, median leave-one-out error {:.1} %; {} per run, {} per kernel",
+            "calibrated: {}, {} micro-benchmarks; median error {:.1} % of {} held-out networks, {:.1} % of single \
+             kernels; {} per run, {} per kernel",
             c.version,
             c.benchmarks,
             100.0 * c.held_out_error,
+            c.networks.len(),
+            100.0 * c.kernel_error,
             si(c.per_run_us * 1e-6, "s"),
             si(c.per_kernel_us * 1e-6, "s"),
         );
-        if c.disturbed > 0 {
+        for n in &c.networks {
+            let [estimated, measured] =
+                [n.estimated_us, n.measured_us].map(|us| si(us * 1e-6, "s"));
+            let error = 100.0 * (n.estimated_us / n.measured_us - 1.0);
+            let _ =
+                writeln!(text, "  {:<32} {estimated:>9} for {measured:>9}, {error:+.0} %", n.name);
+        }
+        if !c.settled {
             let _ = writeln!(
                 text,
-                "warning: {} micro-benchmarks ran while the machine was slower than its ceiling",
+                "warning: the machine was restless: {} timings did not settle, and the error is wider for it",
                 c.disturbed
             );
         }
@@ -177,4 +187,41 @@ fn calibrated(calibrations: &[Calibration]) -> String {
         }
     }
     text
+}
+
+/// What a person should know of the wait, and why nothing was kept.
+fn quiet(waited: Option<&Waited>, not_saved: &[String]) -> String {
+    let mut text = String::new();
+    if let Some(waited) = waited.filter(|w| !w.reasons.is_empty()) {
+        let _ = writeln!(
+            text,
+            "warning: measured on a busy machine, after {} s: {}",
+            waited.looks,
+            waited.reasons.join("; ")
+        );
+    }
+    if !not_saved.is_empty() {
+        let count = not_saved.len();
+        let _ = writeln!(
+            text,
+            "not kept: {count} ceilings varied by more than 10 % between repeats; stop other work and measure \
+             again, or keep them with --anyway"
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_machine_and_what_was_not_kept_are_quiet() {
+        let quiet = Waited { looks: 1, reasons: Vec::new() };
+        assert_eq!(quiet(Some(&quiet), &[]), "");
+        let busy = Waited { looks: 60, reasons: vec!["a core is 40 % slower".into()] };
+        let text = quiet(Some(&busy), &["DRAM read varied".into()]);
+        assert!(text.contains("after 60 s: a core is 40 % slower"), "{text}");
+        assert!(text.contains("not kept: 1 ceilings") && text.contains("--anyway"), "{text}");
+    }
 }

@@ -101,6 +101,12 @@ impl Proc {
         Some(value.trim().to_owned())
     }
 
+    /// Name and release of the kernel, such as `Linux 6.1.0`.
+    pub fn kernel(&self) -> Option<String> {
+        let read = |name| self.text(name).map(|text| text.trim().to_owned());
+        Some(format!("{} {}", read("sys/kernel/ostype")?, read("sys/kernel/osrelease")?))
+    }
+
     /// The first line of `stat`.
     pub fn ticks(&self) -> Option<Ticks> {
         let text = self.text("stat")?;

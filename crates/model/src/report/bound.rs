@@ -206,8 +206,15 @@ pub struct EstimateReport {
     pub threads: u32,
     /// Seconds of one run.
     pub seconds: f64,
-    /// Median relative error on micro-benchmarks that were left out of the fit.
+    /// Median relative error of networks that were held out of the calibration, or of single kernels where there were
+    /// none; wider where the calibration did not settle.
     pub held_out_error: f64,
+    /// How many networks were held out.
+    #[serde(default)]
+    pub held_out_networks: usize,
+    /// Whether the calibration settled.
+    #[serde(default = "settled")]
+    pub settled: bool,
     /// Kernels that the sum is of.
     pub kernels: usize,
     /// Kernels of kinds that were not calibrated, which count at the roof.
@@ -218,6 +225,11 @@ pub struct EstimateReport {
     /// What the sum is of, by kind of kernel, longest first.
     #[serde(default)]
     pub parts: Vec<EstimatePart>,
+}
+
+/// For reports of versions that did not say.
+fn settled() -> bool {
+    true
 }
 
 /// The kernels of one kind in an estimate.

@@ -77,6 +77,8 @@ impl EstimateReport {
             threads: c.threads,
             seconds: c.per_run_us * 1e-6 + times.iter().map(|t| t.0).sum::<f64>(),
             held_out_error: c.held_out_error,
+            held_out_networks: c.networks.len(),
+            settled: c.settled,
             kernels: kernels.len(),
             uncalibrated: without().count(),
             uncalibrated_types: without().map(|k| k.op_type.clone()).collect(),

@@ -256,6 +256,9 @@ impl Measured {
             run.seconds = run.seconds.min(theirs.seconds);
             run.stopped |= theirs.stopped;
             run.senders.extend(&theirs.senders);
+            run.machines.extend(theirs.machines.iter().cloned());
+            run.machines.sort_by(|a, b| a.id.cmp(&b.id));
+            run.machines.dedup();
             run.stolen_share = most(run.stolen_share, theirs.stolen_share);
             run.quota_stops = sum(run.quota_stops, theirs.quota_stops);
             run.quota_stopped_seconds =

@@ -1,6 +1,6 @@
 //! The measured half of `report.json`, which `rooflens assess` writes; the counted half is the analysis.
 
-use super::{PercentilePart, VerdictPart};
+use super::{HostPart, PercentilePart, VerdictPart};
 use serde::{Deserialize, Serialize};
 
 /// A machine and its ceilings as measured, in 32-bit floating point.
@@ -23,6 +23,52 @@ pub struct MachinePart {
     pub triad_bytes_per_second_all_threads: f64,
     /// What to check before trusting the ceilings, as sentences.
     pub doubts: Vec<String>,
+    /// Which machine it was; null in reports of versions that did not say.
+    #[serde(default)]
+    pub host: Option<HostPart>,
+}
+
+rooflens_ground::words! {
+    /// What keeps a runtime from running a model.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    pub enum RefusalKind {
+        /// The runtime is not in this build, or its library is not on the machine.
+        Runtime = "runtime",
+        /// The model is not ONNX, and a node of it has no counterpart there.
+        Translation = "translation",
+        /// Weights or inputs need more memory than there is.
+        Memory = "memory",
+        /// No contents can be generated for an input.
+        Input = "input",
+        /// The runtime does not have an operator.
+        Operator = "operator",
+        /// The runtime cannot settle the shapes.
+        Shapes = "shapes",
+        /// The runtime panicked.
+        Panic = "panic",
+        /// The runtime refuses a node for another reason, or fails at it.
+        Node = "node",
+        /// Another reason, which the runtime's own message gives.
+        Other = "other",
+    }
+}
+
+/// Why a runtime did not run the model.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RefusalPart {
+    /// `tract`, `ort`, or `any` where no runtime was asked.
+    pub runtime: String,
+    /// The kind of reason.
+    pub kind: RefusalKind,
+    /// The node at which it stopped, of the main graph; null where none is named.
+    pub node: Option<String>,
+    /// The operator of that node, or the operator that is missing; null where none is named.
+    pub operator: Option<String>,
+    /// The reason as a clause.
+    pub reason: String,
+    /// What the runtime itself said, cut where it is long; null where it said nothing.
+    pub message: Option<String>,
 }
 
 /// A closed loop: each worker begins its next inference when the last one ends, so that times are service times

@@ -1,6 +1,6 @@
 //! `measurement.json`: one run of load against one target.
 
-use super::{MeterPart, PipelinePart, ScrapePart, StagePart, StartUpPart};
+use super::{HostPart, MeterPart, PipelinePart, ScrapePart, StagePart, StartUpPart};
 use serde::{Deserialize, Serialize};
 
 /// Name and version of the form of [`MeasurementFile`].
@@ -255,6 +255,10 @@ pub struct RunPart {
     /// Fingerprint of all scheduled requests, the same for one machine and for merged stripes: 16 hexadecimal digits.
     #[cfg_attr(test, schemars(regex(pattern = r"^[0-9a-f]{16}$")))]
     pub schedule_fingerprint: String,
+    /// The machines that the client ran on, each once; the server's too where it runs beside the client. Empty in
+    /// files of versions that did not say.
+    #[serde(default)]
+    pub machines: Vec<HostPart>,
     /// The client's sender threads.
     pub senders: Vec<SenderPart>,
     /// Share of processor time that the hypervisor gave to others, from 0 to 1, the largest of merged stripes; null

@@ -31,9 +31,11 @@ fn schema<T: JsonSchema>(title: &str) -> Value {
 /// whose test holds them.
 fn assessment(path: &str) -> Value {
     let mut whole: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    for (name, part) in
-        [("MachinePart", schema::<MachinePart>("")), ("LoopPart", schema::<LoopPart>(""))]
-    {
+    for (name, part) in [
+        ("MachinePart", schema::<MachinePart>("")),
+        ("LoopPart", schema::<LoopPart>("")),
+        ("RefusalPart", schema::<RefusalPart>("")),
+    ] {
         let Value::Object(mut part) = part else { unreachable!("a schema is an object") };
         if let Some(Value::Object(inner)) = part.remove("$defs") {
             inner.into_iter().for_each(|(name, inner)| whole["$defs"][name] = inner);

@@ -1,6 +1,6 @@
 //! The model's file beside a probe: run in this process, or counted for what a server achieves.
 
-use super::super::{given, hinted, load, progress_bar, shapes, translated};
+use super::super::{feeds, given, hinted, load, progress_bar, translated};
 use super::client::ClientFlags;
 use super::read;
 use super::requests::{RequestFlags, Sizes};
@@ -9,7 +9,7 @@ use crate::ir::{Model, ValueId};
 use crate::probe::target::Prepared;
 use crate::probe::target::tensor::Given;
 use crate::report::{ModelReport, batch_symbol};
-use crate::runtime::Runtime;
+use crate::runtime::{Feed, Runtime};
 use crate::schema::ModelPart;
 use anyhow::Result;
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ pub(super) fn in_process(
             ));
         }
     }
-    let Analysed { report, shapes, batch, translated } =
+    let Analysed { report, feeds, batch, translated } =
         analysed(path, batch, &requests.sizes(), true)?;
     let bytes = translated.map_or_else(|| read(path), Ok)?;
     let options = RuntimeOptions {
@@ -48,7 +48,7 @@ pub(super) fn in_process(
         seed: 1,
     };
     let bar = progress_bar("loading the model");
-    let loaded = Loaded::new(&bytes, &shapes, &options).map_err(|e| {
+    let loaded = Loaded::new(&bytes, &feeds, &options).map_err(|e| {
         let open: Vec<&str> = report.given().map(|(symbol, _)| symbol).collect();
         let advice = match open[..] {
             [] => "`rooflens analyze` works without running the model".to_owned(),
@@ -118,8 +118,8 @@ pub(super) fn cost(
 /// A model's file at a batch and at sizes of its inputs.
 pub(super) struct Analysed {
     pub(super) report: ModelReport,
-    /// The shapes of all inputs.
-    shapes: Vec<Vec<usize>>,
+    /// What all inputs are fed.
+    feeds: Vec<Feed>,
     /// The batch that the sizes make of a batch of one.
     batch: i64,
     /// The ONNX file of a model of another format.
@@ -153,10 +153,10 @@ pub(super) fn analysed(path: &Path, batch: i64, sizes: &Sizes, strict: bool) -> 
     let bindings = given::bindings(&model, &[], wanted)?;
     let report = ModelReport::new(&model, &path.display().to_string(), &bindings)
         .map_err(|e| hinted(e.to_string(), "use a smaller --batch"))?;
-    let shapes = shapes(&model, &report);
+    let feeds = feeds(&model, &report);
     let translated = if strict { translated(&model, &bindings)? } else { None };
     let same = held.first().filter(|_| held.len() == 1).and_then(|n| i64::try_from(*n).ok());
-    Ok(Analysed { report, shapes, batch: same.unwrap_or(batch), translated })
+    Ok(Analysed { report, feeds, batch: same.unwrap_or(batch), translated })
 }
 
 /// What sizes of inputs mean for a model.

@@ -1,17 +1,17 @@
 //! Calibrating runtimes under the ceilings that were just measured.
 
 use super::super::hinted;
-use super::RuntimeName;
 use crate::calibrate::{CalibrationPlan, calibrate};
+use crate::cli::runtimes::RuntimeName;
 use crate::hwdb::{Calibration, Device};
 use crate::probe::ProbeError;
-use crate::runtime::{Runtime, RuntimeOptions};
+use crate::runtime::RuntimeOptions;
 use anyhow::Result;
 use std::path::Path;
 use std::time::Duration;
 
-/// Time for each micro-benchmark.
-const SLICE: Duration = Duration::from_millis(80);
+/// Time of each timing of a micro-benchmark.
+const SLICE: Duration = Duration::from_millis(25);
 
 /// Runs a little in each runtime that is to be calibrated.
 pub(super) fn ready(runtimes: &[RuntimeName], library: Option<&Path>) -> Result<()> {
@@ -44,11 +44,7 @@ pub(super) fn calibrations(
 }
 
 fn options(name: RuntimeName, library: Option<&Path>) -> RuntimeOptions {
-    let runtime = match name {
-        RuntimeName::Tract => Runtime::Tract,
-        RuntimeName::Ort => Runtime::Ort,
-    };
-    RuntimeOptions { library: library.map(Path::to_owned), ..RuntimeOptions::new(runtime) }
+    RuntimeOptions { library: library.map(Path::to_owned), ..RuntimeOptions::new(name.into()) }
 }
 
 fn refused(error: &ProbeError) -> anyhow::Error {

@@ -10,10 +10,15 @@ use std::collections::HashMap;
 
 /// Fields of onnx.proto3 that are looked at here.
 const GRAPH: u64 = 7;
+const NODE: u64 = 1;
+const ATTRIBUTE: u64 = 5;
+const ATTRIBUTE_TENSOR: u64 = 5;
 const INITIALIZER: u64 = 5;
 const RAW_DATA: u64 = 9;
 const EXTERNAL_DATA: u64 = 13;
 const DATA_LOCATION: u64 = 14;
+/// The operator whose attribute is a tensor.
+const CONSTANT: &str = "Constant";
 /// `TensorProto.DataType`.
 const FLOAT: i32 = 1;
 
@@ -36,8 +41,27 @@ struct Graph {
 struct Node {
     #[prost(string, repeated, tag = "1")]
     input: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    output: Vec<String>,
     #[prost(string, tag = "4")]
     op_type: String,
+    #[prost(message, repeated, tag = "5")]
+    attribute: Vec<Attribute>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Attribute {
+    #[prost(message, optional, tag = "5")]
+    tensor: Option<Tensor>,
+}
+
+impl Node {
+    /// The constants in it that lie in another file.
+    fn missing(&self) -> impl Iterator<Item = &Tensor> {
+        let constant = self.op_type == CONSTANT;
+        let held = self.attribute.iter().filter(move |_| constant);
+        held.filter_map(|a| a.tensor.as_ref()).filter(|t| is_missing(t))
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -53,7 +77,7 @@ struct Tensor {
     data_location: i32,
 }
 
-/// The weights of a model's own graph that lie in another file.
+/// The weights of a model's own graph that lie in another file: initializers, and tensors of Constant nodes.
 pub struct Unfilled<'a> {
     file: &'a [u8],
     graph: Graph,
@@ -68,7 +92,8 @@ impl<'a> Unfilled<'a> {
     pub fn of(file: &'a [u8]) -> Option<Self> {
         super::census::check(file).ok()?;
         let graph = Model::decode(file).ok()?.graph?;
-        let missing = graph.initializer.iter().filter(|t| is_missing(t));
+        let constants = graph.node.iter().flat_map(Node::missing);
+        let missing = graph.initializer.iter().filter(|t| is_missing(t)).chain(constants);
         let (tensors, bytes) =
             missing.map(size).fold((0, 0u64), |(n, sum), size| (n + 1, sum.saturating_add(size)));
         (tensors > 0).then_some(Self { file, graph, tensors, bytes })
@@ -83,6 +108,7 @@ impl<'a> Unfilled<'a> {
             neutral.extend(node.input.iter().skip(1).zip([1.0f32, 0.0, 0.0, 1.0]));
         }
         let mut tensors = self.graph.initializer.iter();
+        let mut nodes = self.graph.node.iter();
         let mut out = Vec::new();
         for field in fields(self.file) {
             let field = field?;
@@ -94,19 +120,54 @@ impl<'a> Unfilled<'a> {
             for field in fields(field.contents?) {
                 let field = field?;
                 let tensor = (field.number == INITIALIZER).then(|| tensors.next()).flatten();
-                match tensor.filter(|t| is_missing(t)) {
-                    Some(tensor) => {
-                        let own = neutral.get(&tensor.name).copied();
-                        let data = contents(tensor, own, number)?;
-                        put(INITIALIZER, &filled(field.contents?, &data)?, &mut graph);
-                    }
-                    None => graph.extend_from_slice(field.whole),
+                let node = (field.number == NODE).then(|| nodes.next()).flatten();
+                if let Some(tensor) = tensor.filter(|t| is_missing(t)) {
+                    let own = neutral.get(&tensor.name).copied();
+                    let data = contents(tensor, own, number)?;
+                    put(INITIALIZER, &filled(field.contents?, &data)?, &mut graph);
+                } else if let Some(node) = node.filter(|n| n.missing().next().is_some()) {
+                    let own = node.output.first().and_then(|name| neutral.get(name)).copied();
+                    put(NODE, &constant(field.contents?, node, own, number)?, &mut graph);
+                } else {
+                    graph.extend_from_slice(field.whole);
                 }
             }
             put(GRAPH, &graph, &mut out);
         }
         Some(out)
     }
+}
+
+/// A Constant node's message with contents in its tensors that lie in another file.
+fn constant(
+    message: &[u8],
+    node: &Node,
+    own: Option<f32>,
+    number: &mut dyn FnMut() -> f32,
+) -> Option<Vec<u8>> {
+    let mut attributes = node.attribute.iter();
+    let mut out = Vec::new();
+    for field in fields(message) {
+        let field = field?;
+        let attribute = (field.number == ATTRIBUTE).then(|| attributes.next()).flatten();
+        let Some(tensor) = attribute.and_then(|a| a.tensor.as_ref()).filter(|t| is_missing(t))
+        else {
+            out.extend_from_slice(field.whole);
+            continue;
+        };
+        let data = contents(tensor, own, number)?;
+        let mut attribute = Vec::new();
+        for field in fields(field.contents?) {
+            let field = field?;
+            if field.number == ATTRIBUTE_TENSOR {
+                put(ATTRIBUTE_TENSOR, &filled(field.contents?, &data)?, &mut attribute);
+            } else {
+                attribute.extend_from_slice(field.whole);
+            }
+        }
+        put(ATTRIBUTE, &attribute, &mut out);
+    }
+    Some(out)
 }
 
 fn is_missing(tensor: &Tensor) -> bool {

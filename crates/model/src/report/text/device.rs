@@ -186,10 +186,14 @@ fn fits(report: &ModelReport, fit: &crate::report::FitReport) -> String {
 fn estimate(e: &EstimateReport, line: &mut dyn FnMut(&str, String)) {
     let threads = if e.threads == 1 { "1 thread".into() } else { format!("{} threads", e.threads) };
     let (time, error) = (si(e.seconds, "s"), 100.0 * e.held_out_error);
-    line(
-        "estimate",
-        format!("{time} ± {error:.0} % (median leave-one-out error), {}, {threads}", e.version),
-    );
+    let of = match e.held_out_networks {
+        0 => "median leave-one-out error of single kernels".to_owned(),
+        n => format!("median error of {n} held-out networks"),
+    };
+    line("estimate", format!("{time} ± {error:.0} % ({of}), {}, {threads}", e.version));
+    if !e.settled {
+        line("", "the machine was restless during calibration: the error is wider for it".into());
+    }
     let most = e.parts.iter().take(4).filter(|p| p.seconds >= 0.02 * e.seconds);
     let share = |p: &crate::report::EstimatePart| {
         format!("{} {:.0} % in {}", p.kind, 100.0 * p.seconds / e.seconds, p.kernels)

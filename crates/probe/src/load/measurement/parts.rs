@@ -15,6 +15,7 @@ use crate::schema::{
 use crate::stats::Percentile;
 use crate::target::requests::Drawn;
 use crate::target::{Prepared, tensor::Slot};
+use rooflens_ground::os::machine::Machine;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -132,6 +133,7 @@ impl RunPart {
             seconds: outcome.seconds,
             stopped: outcome.stopped,
             schedule_fingerprint: String::new(),
+            machines: vec![Machine::this().into()],
             senders: outcome.health.iter().map(SenderPart::from).collect(),
             stolen_share: outcome.stolen,
             quota_stops: outcome.quota_stops.map(|stops| stops.count),

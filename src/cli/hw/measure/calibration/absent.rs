@@ -1,7 +1,7 @@
 //! In place of calibration in a build without the feature `load`.
 
 use super::super::hinted;
-use super::RuntimeName;
+use crate::cli::runtimes::RuntimeName;
 use crate::hwdb::{Calibration, Device};
 use anyhow::Result;
 use std::path::Path;
