@@ -49,7 +49,7 @@ pub(super) struct Args {
     /// Repetitions of each measurement, of which the median counts; three or more.
     #[arg(long, value_name = "N", default_value_t = 9)]
     repeats: usize,
-    /// Also calibrate runtimes, to estimate models' times: one or two minutes each.
+    /// Also calibrate runtimes, to estimate models' times: one to four minutes each.
     #[arg(long)]
     calibrate: bool,
     /// Runtime to calibrate. Repeatable.
