@@ -158,7 +158,7 @@ fn calibrated(calibrations: &[Calibration]) -> String {
     for c in calibrations {
         let _ = writeln!(
             text,
-            "calibrated: {}, {} micro-benchmarks; median error {:.1} % of {} held-out networks, {:.1} % of single \
+            "calibrated: {}, {} micro-benchmarks; median error {:.1} % of {} validation networks, {:.1} % of single \
              kernels; {} per run, {} per kernel",
             c.version,
             c.benchmarks,

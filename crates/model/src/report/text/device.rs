@@ -187,8 +187,8 @@ fn estimate(e: &EstimateReport, line: &mut dyn FnMut(&str, String)) {
     let threads = if e.threads == 1 { "1 thread".into() } else { format!("{} threads", e.threads) };
     let (time, error) = (si(e.seconds, "s"), 100.0 * e.held_out_error);
     let of = match e.held_out_networks {
-        0 => "median leave-one-out error of single kernels".to_owned(),
-        n => format!("median error of {n} held-out networks"),
+        0 => "median leave-one-out error".to_owned(),
+        n => format!("median error of {n} validation networks"),
     };
     line("estimate", format!("{time} ± {error:.0} % ({of}), {}, {threads}", e.version));
     if !e.settled {
