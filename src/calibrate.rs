@@ -351,6 +351,22 @@ mod tests {
         })));
     }
 
+    /// All of it in tract, with timings too short to be worth anything.
+    #[test]
+    #[ignore = "takes minutes"]
+    fn a_runtime_is_calibrated() {
+        let plan = CalibrationPlan { slice: Duration::from_micros(100), ..plan() };
+        let mut shares = Vec::new();
+        let c = calibrate(&plan, &mut |share| shares.push(share)).unwrap();
+        assert!(shares.iter().all(|share| (0.0..1.0).contains(share)));
+        assert!(c.left_out.is_empty(), "{:?}", c.left_out);
+        assert_eq!(c.points.len(), benchmarks::all().len());
+        assert_eq!(c.networks.len(), networks::all().len());
+        assert!(c.networks.iter().all(|n| n.estimated_us > 0.0 && n.measured_us > 0.0), "{c:?}");
+        assert!(c.held_out_error > 0.0 && c.kernel_error > 0.0 && c.weights_gb_s > 0.0, "{c:?}");
+        assert_eq!(c.benchmarks, u32::try_from(c.points.len()).unwrap());
+    }
+
     #[test]
     fn points_are_held_out_one_by_one() {
         let point = |efficiency: f64| CalibrationPoint {
