@@ -4,7 +4,7 @@ mod measured;
 mod scenes;
 
 use super::gather::{Header, text_of};
-use super::sizes::Sizes;
+use super::sizes::{Open, Sizes};
 use super::{Exit, charts, emit, hinted};
 use crate::analysis::{Precision, type_name};
 use crate::assess::{ASSESSMENT_SCHEMA, Assessment};
@@ -142,12 +142,13 @@ impl Args {
 
     /// Draws a picture of a study.
     fn scene(&self, picture: scenes::Picture) -> Result<Exit> {
-        let sizes = Sizes {
+        let open = Open {
             dim: self.dim.clone(),
             batch: self.batch,
             shape: self.shape.clone(),
-            ..Sizes::default()
+            ..Open::default()
         };
+        let sizes = Sizes { open, ..Sizes::default() };
         let dtypes = self.dtypes()?;
         let asked = scenes::Asked {
             files: &self.reports,

@@ -3,7 +3,7 @@
 use super::{Exit, Form, hinted};
 use crate::analysis::Precision;
 use crate::cli::gather::{Counted, Gathered};
-use crate::cli::sizes::Sizes;
+use crate::cli::sizes::{Open, Sizes};
 use crate::hwdb::Device;
 use crate::report::{BoundReport, RunKind, RunReport};
 use crate::units::si;
@@ -117,13 +117,13 @@ impl Flags {
         let mut rows = Vec::new();
         for dtype in &types {
             for batch in &batches {
-                let sizes = Sizes {
+                let open = Open {
                     dim: self.dim.clone(),
                     batch: *batch,
                     shape: self.shape.clone(),
-                    dtype: *dtype,
-                    ..Sizes::default()
+                    ..Open::default()
                 };
+                let sizes = Sizes { open, dtype: *dtype };
                 let gathered = Gathered::read(models, &sizes)?;
                 if !gathered.runs.is_empty() {
                     return Err(hinted("a measurement is no model", "compare runs with runs"));
