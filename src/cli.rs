@@ -19,6 +19,7 @@ mod ops;
 mod plot;
 mod report;
 mod runtimes;
+mod serve_plan;
 mod sizes;
 mod study;
 
@@ -51,6 +52,7 @@ enum Command {
     Ops(ops::Args),
     Plot(plot::Args),
     Report(report::Args),
+    ServePlan(serve_plan::Args),
     Study(study::Args),
     Completions(Completions),
 }
@@ -88,6 +90,7 @@ impl Cli {
             Command::Ops(args) => args.run(),
             Command::Plot(args) => args.run(),
             Command::Report(args) => args.run(),
+            Command::ServePlan(args) => args.run(),
             Command::Study(args) => args.run(),
             Command::Completions(args) => {
                 let mut command = <Self as clap::CommandFactory>::command();

@@ -42,7 +42,7 @@ pub mod views;
 
 pub use rooflens_ground::{files, os, text, units};
 use rooflens_kernels::kernels;
-pub use rooflens_model::{analysis, dim, formats, hwdb, ir, ops, report, roofline};
+pub use rooflens_model::{analysis, dim, formats, hwdb, ir, ops, report, roofline, serving};
 pub use rooflens_probe as probe;
 pub use rooflens_probe::schema;
 pub use rooflens_study::study;

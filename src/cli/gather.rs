@@ -151,6 +151,7 @@ impl Counted {
                 compulsory_bytes_per_request: t.compulsory_bytes? as f64,
                 intensity_flop_per_byte: a.bound.intensity_flop_per_byte,
                 achieved_flops: part.achieved_flops?,
+                phases: Vec::new(),
             })
         };
         let one = |part: &LoopPart| {

@@ -235,7 +235,7 @@ impl Drawn<'_> {
                 .collect(),
             measured: assessed
                 .flat_map(|a| render::chart::measured(a, self.under))
-                .chain(self.measurements.iter().map(|m| m.point(roof, self.under)))
+                .chain(self.measurements.iter().flat_map(|m| m.points(roof, self.under)))
                 .collect(),
         }
     }

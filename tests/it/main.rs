@@ -37,11 +37,14 @@ mod run;
 #[allow(dead_code)]
 mod scale;
 mod schemas;
+mod serve_plan;
 mod server;
 mod servers;
 mod snapshots;
 mod source;
 mod startup;
+mod streamer;
+mod streaming;
 mod stripes;
 mod study;
 mod suite;

@@ -281,3 +281,60 @@ fn onnxruntime_in_process_gives_what_the_model_promises() {
         assert!(m["target"]["platform"].as_str().unwrap().starts_with("onnxruntime 1."), "{m}");
     });
 }
+
+/// What a client in Python measures of llama.cpp's server, and what the server says of itself.
+#[test]
+#[ignore = "needs tests/servers/start.sh"]
+fn llama_cpp_streams() {
+    steadily(|| {
+        let asked = ["--prompt-tokens", "180", "--output-tokens", "48", "--no-meters"];
+        let load = ["--requests", "40", "--warm-up", "0"];
+        let (run, m) = probe("openai+http://127.0.0.1:18115", &[asked.as_slice(), &load].concat());
+        assert!(m["errors"].as_array().unwrap().is_empty(), "{}", run.stdout);
+        let client = std::process::Command::new(file("llama-venv/bin/python"))
+            .arg(format!("{}/tests/servers/stream_client.py", crate::run::ROOT))
+            .args(["18115", "40", "34", "48"])
+            .output()
+            .unwrap();
+        let client: Value = serde_json::from_slice(&client.stdout).unwrap();
+        let of = |name: &str| client[name].as_f64().unwrap();
+        let tokens = &m["tokens"];
+        let (good, total) = (m["window"]["good"].as_f64().unwrap(), tokens["output"].as_f64());
+        assert_eq!((total.unwrap() / good, of("tokens")), (48.0, 48.0));
+        // Words of four letters are made of bytes here: prompts are as long as asked but for half a word.
+        let input = tokens["input"].as_f64().unwrap() / good;
+        assert!((input - 180.0).abs() < 4.0, "{input}");
+        let median = |part: &Value| {
+            let all = part["percentiles"].as_array().unwrap();
+            all.iter().find(|p| p["quantile"] == 0.5).unwrap()["seconds"].as_f64().unwrap()
+        };
+        // The machine is shared by both and the server, and the prompts are not of one length.
+        let near = |a: f64, b: f64| (a / b - 1.0).abs() < 0.35;
+        for (own, theirs) in [
+            (median(&tokens["ttft"]), of("ttft") * input / of("input")),
+            (median(&tokens["tpot"]), of("tpot")),
+        ] {
+            assert!(near(own, theirs), "{own} {theirs}: {} {client}", run.stdout);
+        }
+        // The server times each of its phases: together nearly what the client waits for.
+        let stage = |name: &str| {
+            let all = m["stages"].as_array().unwrap();
+            all.iter().find(|s| s["name"] == name).unwrap()["mean_seconds"].as_f64().unwrap()
+        };
+        let server = stage("prefill") + stage("generation");
+        let service = m["service"]["mean_seconds"].as_f64().unwrap();
+        assert!(server < service && near(server, service), "{server} {service}");
+        assert_eq!(m["target"]["platform"], "llamacpp, OpenAI-compatible");
+        let (run, m) = probe(
+            "openai+http://127.0.0.1:18115/v1/completions",
+            &[&["--requests", "10", "--shared-tokens", "150"], asked.as_slice()].concat(),
+        );
+        assert!(m["errors"].as_array().unwrap().is_empty(), "{}", run.stdout);
+        let series = m["scrapes"].as_array().unwrap();
+        assert!(series.is_empty() || !series[0]["series"].as_array().unwrap().is_empty());
+        // From the second request on of each slot, the shared part comes from its cache.
+        let share =
+            m["tokens"]["cached"].as_f64().unwrap() / m["tokens"]["input"].as_f64().unwrap();
+        assert!((0.2..0.9).contains(&share), "{share}");
+    });
+}

@@ -11,6 +11,7 @@
 #   18109  FastAPI with images, one thread that prepares    18110  two
 #   18112  TensorFlow Serving REST        18113  gRPC: tensorflow_model_server where it is on the
 #          path, and else the stand-in of tfs_standin.py    18114  the stand-in's gRPC over TLS
+#   18115  llama.cpp's server with a small language model
 set -euo pipefail
 from=$PWD
 here=$(cd "$(dirname "$0")" && pwd)
@@ -35,12 +36,15 @@ environment() {
 environment venv requirements.txt
 environment triton-venv requirements-triton.txt requirements-triton-binaries.txt
 environment tensorflow-venv requirements-tensorflow.txt requirements-tensorflow-api.txt
+environment llama-venv requirements-llama.txt
 bin="$work/venv/bin"
 tensorflow="$work/tensorflow-venv/bin/python"
+llama="$work/llama-venv/bin/python"
 export TF_CPP_MIN_LOG_LEVEL=2
 
 "$bin/python" "$here/make_model.py" "$work"
 "$tensorflow" "$here/tfs_model.py" "$work/small.npz" "$work/saved_model/1"
+"$llama" "$here/make_gguf.py" "$work/small.gguf"
 openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
   -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
   -keyout "$work/key.pem" -out "$work/certificate.pem" 2>/dev/null
@@ -72,6 +76,7 @@ serve fastapi-tls "$bin/uvicorn" --log-level warning --port 18111 \
 serve images env PRE_WORKERS=1 "$bin/uvicorn" --log-level warning --port 18109 image_app:app
 serve images-2 env PRE_WORKERS=2 "$bin/uvicorn" --log-level warning --port 18110 image_app:app
 serve flask "$bin/waitress-serve" --listen 127.0.0.1:18108 flask_app:app
+serve llama "$llama" llama_server.py "$work/small.gguf" 18115
 serve triton ./triton.sh "$work" "$work/small.onnx"
 if command -v tensorflow_model_server >/dev/null; then
   serve tensorflow tensorflow_model_server --model_name=small --model_base_path="$work/saved_model" \
@@ -89,7 +94,7 @@ cd "$from"
 for url in http://127.0.0.1:18101/docs http://127.0.0.1:18102/v2/models/small/ready \
   http://127.0.0.1:18105/v2/models/small/ready http://127.0.0.1:18108/ready \
   http://127.0.0.1:18109/docs http://127.0.0.1:18110/docs https://127.0.0.1:18111/docs \
-  http://127.0.0.1:18112/v1/models/small; do
+  http://127.0.0.1:18112/v1/models/small http://127.0.0.1:18115/health; do
   for attempt in $(seq 240); do
     if "$bin/python" -c "import ssl, sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=2, context=ssl.create_default_context(cafile=sys.argv[2]))" "$url" "$work/certificate.pem" 2>/dev/null; then
       break

@@ -13,5 +13,7 @@ pub mod ir;
 pub mod ops;
 pub mod report;
 pub mod roofline;
+pub mod serving;
+
 #[cfg(test)]
 mod schemas;

@@ -23,9 +23,9 @@ pub use batching::{
 pub use machine::HostPart;
 pub use measurement::{
     BodyEncoding, ErrorPart, FindingPart, InputOrder, InputsPart, InputsSent, IntervalsPart,
-    MEASUREMENT, MeasurementFile, MeetingPart, MetricPart, ModelPart, PercentilePart, PlanPart,
-    RunPart, SenderPart, SloOutcome, SloPart, SlotPart, StageRows, TargetPart, Verdict,
-    VerdictPart, WindowPart, percentile,
+    LeastPart, MEASUREMENT, MeasurementFile, MeetingPart, MetricPart, ModelPart, PercentilePart,
+    PhaseName, PhasePart, PlanPart, RunPart, SenderPart, SloMetric, SloOutcome, SloPart, SlotPart,
+    StageRows, TargetPart, TokensPart, Verdict, VerdictPart, WindowPart, percentile,
 };
 pub use meters::{
     ENERGY, MeterCovers, MeterPart, MeterRole, MeterUnit, ScrapePart, SeriesKind, SeriesPart,

@@ -3,9 +3,12 @@
 use super::hinted;
 use crate::probe::arrival::{Arrival, Load};
 use crate::probe::data::Order;
+use crate::probe::judge::{QUANTILES, same};
+use crate::probe::measurement::Objective;
 use crate::probe::target::DataSet;
 use crate::probe::target::tensor::{Dtype, Given, npy};
 use crate::probe::trace::{Scale, Trace};
+use crate::schema::{SloMetric, percentile};
 use anyhow::{Result, anyhow};
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,10 +113,42 @@ fn unit(text: &str) -> Option<f64> {
     units.into_iter().find(|(word, _)| *word == text).map(|(_, seconds)| seconds)
 }
 
-/// Reads `--slo p99=50ms`.
-pub(super) fn slo(text: &str) -> Result<(f64, f64)> {
-    let usage = || hinted(format!("`--slo {text}` is not an SLO"), "for example --slo p99=50ms");
-    let (name, time) = text.split_once('=').ok_or_else(usage)?;
+/// Reads `--slo p99=50ms`, or several SLOs: `ttft_p99=200ms,tpot_p99=20ms`.
+pub(super) fn slo(text: &str) -> Result<Vec<Objective>> {
+    let all = text.split(',').map(|part| objective(text, part));
+    let all = all.collect::<Result<Vec<Objective>>>()?;
+    // Those that are computed for every metric, and one more.
+    let first = all.first().map_or(0.99, |one| one.quantile);
+    let known = |q: f64| same(q, first) || QUANTILES.iter().any(|known| same(*known, q));
+    if let Some(other) = all.iter().find(|one| !known(one.quantile)) {
+        return Err(hinted(
+            format!(
+                "`--slo {text}`: {} is beside {}",
+                percentile(other.quantile),
+                percentile(first)
+            ),
+            "several SLOs are on p50, p90, p95, p99 and p99.9, or on one other percentile",
+        ));
+    }
+    Ok(all)
+}
+
+fn objective(text: &str, part: &str) -> Result<Objective> {
+    let usage = || {
+        hinted(
+            format!("`--slo {text}` is not an SLO"),
+            "for example --slo p99=50ms, or --slo ttft_p99=200ms,tpot_p99=20ms for a language model",
+        )
+    };
+    let (name, time) = part.split_once('=').ok_or_else(usage)?;
+    let (metric, name) = match name.trim().split_once('_') {
+        None => (SloMetric::Response, name.trim()),
+        Some(("e2e" | "response", name)) => (SloMetric::Response, name),
+        Some(("ttft", name)) => (SloMetric::Ttft, name),
+        Some(("itl", name)) => (SloMetric::Itl, name),
+        Some(("tpot", name)) => (SloMetric::Tpot, name),
+        Some(_) => return Err(usage()),
+    };
     let percent: f64 = name.strip_prefix('p').and_then(|p| p.parse().ok()).ok_or_else(usage)?;
     let (digits, scale) = [("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("s", 1.0)]
         .into_iter()
@@ -123,7 +158,7 @@ pub(super) fn slo(text: &str) -> Result<(f64, f64)> {
     if !(percent > 0.0 && percent < 100.0 && seconds > 0.0 && seconds.is_finite()) {
         return Err(usage());
     }
-    Ok(((percent * 1e4).round() / 1e6, seconds))
+    Ok(Objective { metric, quantile: (percent * 1e4).round() / 1e6, seconds })
 }
 
 /// Reads `--until 10%`, or 0.1.

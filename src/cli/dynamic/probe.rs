@@ -2,8 +2,10 @@
 
 mod batching;
 mod client;
+mod language;
 mod meters;
 mod model;
+mod phases;
 mod requests;
 mod rounds;
 mod run;
@@ -19,6 +21,7 @@ use crate::probe::drive::Plan;
 use crate::probe::measurement::{Aims, holds};
 use crate::probe::meeting::Meeting;
 use crate::probe::study::{Goal, Search, Single, StudyError, Sweep, first_answer};
+use crate::probe::trace::Trace;
 use crate::render::{json, text};
 use crate::schema::{MeasurementFile, StartUpPart};
 use anyhow::Result;
@@ -28,6 +31,7 @@ use requests::Sizes;
 use run::dry_run;
 pub(super) use run::{Bar, interruptible};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Measure a serving platform under load: latency, throughput, and whether the numbers can be trusted.
@@ -35,6 +39,8 @@ use std::time::Duration;
 /// TARGET is one of
 ///   kserve+http://HOST:PORT/MODEL   Triton, MLServer, KServe     (also kserve+https, kserve+grpc)
 ///   tfs+http://HOST:PORT/MODEL      TensorFlow Serving           (also tfs+https, tfs+grpc)
+///   openai+http://HOST:PORT/v1      vLLM, llama.cpp, SGLang …    (also openai+https; chats, or …/v1/completions,
+///                                   …/v1/embeddings)
 ///   http://HOST:PORT/PATH           Flask, FastAPI, TorchServe … (also https)
 ///   http+unix:///FILE.sock:/PATH    a Unix socket                (also with kserve and tfs)
 ///   tract:MODEL.onnx                tract, in this process
@@ -49,7 +55,8 @@ use std::time::Duration;
 ///   ramp:FROM,TO             poisson, with the rate moving linearly
 ///   trace:FILE[,speed=X][,keep=SHARE][,unit=ms]   recorded arrivals: Azure Functions 2019 and 2021,
 ///                            Azure LLM, BurstGPT or a column of times (CSV), Mooncake or a member
-///                            `timestamp` (JSON Lines)
+///                            `timestamp` (JSON Lines); numbers of tokens in it are those of prompts
+///                            and answers
 ///   max[:RATE]               the highest poisson rate that meets --slo; the search starts at RATE, or
 ///                            from closed loops of a few seconds
 ///   single-stream  multi-stream[:N]  server:RATE  offline[:N]     MLPerf's scenarios
@@ -65,6 +72,7 @@ use std::time::Duration;
 ///   rooflens probe kserve+grpc://localhost:8001/bert --input ids=1x128 --load max --slo p99=50ms
 ///   rooflens probe http://localhost:5000/predict --body cat.jpg --load steady:20 --seconds 60
 ///   rooflens probe http://localhost:5000/predict --data photos/ --draw random --load poisson:20
+///   rooflens probe openai+http://localhost:8000 --load poisson:2 --slo ttft_p99=500ms,tpot_p99=50ms
 ///   rooflens probe tract:resnet50.onnx --load closed:1
 ///   rooflens probe http://new:8000/predict --against http://old:8000/predict --rounds 5 --load poisson:50
 ///
@@ -102,7 +110,10 @@ pub(in crate::cli) struct Args {
 #[command(next_help_heading = "Judgement")]
 #[group(skip)]
 struct JudgementFlags {
-    /// Latency objective, such as p99=50ms.
+    /// Latency objective, such as p99=50ms; for a language model also ttft_p99=200ms,tpot_p99=20ms.
+    ///
+    /// ttft is the time to the first token, itl that between two pieces of an answer, tpot that per token. Several, with
+    /// commas between, must all be met.
     #[arg(long, value_name = "PERCENTILE=TIME")]
     slo: Option<String>,
     /// Warm-up to discard at the start, in seconds [default: detected from the data].
@@ -111,6 +122,10 @@ struct JudgementFlags {
     /// The model's file, to report the achieved FLOP/s.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// The device that serves a language model: with --model, the least time of both of its phases is shown beside the
+    /// measured one.
+    #[arg(long, value_name = "DEVICE", requires = "model")]
+    on: Option<String>,
 }
 
 /// What the flags ask for.
@@ -135,7 +150,7 @@ impl Args {
         }
         self.meters.check()?;
         // A model that cannot be counted is refused before a server is loaded.
-        if let Some(path) = &self.judgement.model {
+        if let Some(path) = self.counted_before() {
             analysed(path, asked.batches[0], &asked.sizes, false)?;
         }
         if self.rounds.asked() {
@@ -145,7 +160,7 @@ impl Args {
         let (mut folder, mut started) = (None, None);
         if let Some(command) = &self.start_up.spawn {
             let (flags, model) = (&self.start_up, self.judgement.model.as_deref());
-            let options = self.target.options(asked.batches[0])?;
+            let options = self.target.options(asked.batches[0], trace(&asked.plan.load))?;
             let logs = super::new_folder(&self.output)?;
             let starts = flags.starts(command, &self.target.url, options, model, &logs)?;
             let starts = starts.measure(&stop, &mut Bar::default()).map_err(failed)?;
@@ -166,7 +181,12 @@ impl Args {
         }
         let bar = &mut Bar::default();
         if let [run] = &mut runs[..] {
-            let measured = run.measure(&stop, bar).map_err(failed)?;
+            let mut measured = run.measure(&stop, bar).map_err(failed)?;
+            if let Some(path) =
+                self.judgement.model.as_ref().filter(|_| self.target.is_language_model())
+            {
+                phases::add(&mut measured.file, path, self.judgement.on.as_deref())?;
+            }
             // The numbers are in memory: they are shown also where they cannot be written.
             let saved = measured.save(&folder).map_err(failed);
             let shown = saved.is_ok().then_some(&*folder);
@@ -198,7 +218,7 @@ impl Args {
     fn asked(&self) -> Result<Asked> {
         let until = self.load.until.as_deref().map(load::tolerance).transpose()?;
         let wanted = load::load(&self.load.load, self.target.requests.seed)?;
-        let slo = self.judgement.slo.as_deref().map(load::slo).transpose()?;
+        let slo = self.judgement.slo.as_deref().map_or(Ok(Vec::new()), load::slo)?;
         let (goal, first, prescribed, judged_by) = match wanted {
             Wanted::Load(load, batch, by) => (Goal::Load, load, batch, by),
             Wanted::Highest(guess) => {
@@ -207,18 +227,18 @@ impl Args {
                 (Goal::Highest(search), load, None, None)
             }
         };
-        if matches!(goal, Goal::Highest(_)) && slo.is_none() {
+        if matches!(goal, Goal::Highest(_)) && slo.is_empty() {
             return Err(hinted("`--load max` needs an SLO", "for example --slo p99=50ms"));
         }
         let aims = Aims {
-            headline: slo.map(|s| s.0).or(judged_by).unwrap_or(0.99),
+            headline: slo.first().map(|s| s.quantile).or(judged_by).unwrap_or(0.99),
             slo,
             warm_up: self.judgement.warm_up.filter(|s| *s >= 0.0),
             throttled: None,
         };
         self.target.requests.fits(&first)?;
         let (sizes, batches) = (self.target.requests.sizes(), self.batches(prescribed));
-        let plan = self.plan(first, &goal)?;
+        let plan = self.plan(first, &goal, &aims)?;
         Ok(Asked { goal, batches, plan, aims, until, sizes })
     }
 
@@ -230,8 +250,10 @@ impl Args {
         start_up: Option<&StartUpPart>,
     ) -> Result<Single<'a>> {
         let inline = self.workers(&asked.plan.load).is_some();
-        let prepared = self.target.prepare(batch, self.batch.contains(&batch), inline)?;
-        let (model, mut notes) = cost(self.judgement.model.as_deref(), &prepared, &asked.sizes)?;
+        let trace = trace(&asked.plan.load);
+        let asked_for = self.batch.contains(&batch);
+        let prepared = self.target.prepare(batch, asked_for, inline, trace)?;
+        let (model, mut notes) = cost(self.counted_before(), &prepared, &asked.sizes)?;
         notes.extend(run::cut(&asked.plan));
         notes.extend(
             prepared.redirected.as_ref().map(|to| {
@@ -257,6 +279,12 @@ impl Args {
         })
     }
 
+    /// The model's file, where requests have a size that is known before they are sent: those to a language model are
+    /// counted by the tokens that its answers report.
+    fn counted_before(&self) -> Option<&Path> {
+        self.judgement.model.as_deref().filter(|_| !self.target.is_language_model())
+    }
+
     /// The batches to measure, one after another.
     fn batches(&self, prescribed: Option<i64>) -> Vec<i64> {
         let mut batches = self.batch.clone();
@@ -276,7 +304,7 @@ impl Args {
         (own && *workers <= usize::from(self.target.client.instances)).then_some(*workers)
     }
 
-    fn plan(&self, load: Load, goal: &Goal) -> Result<Plan> {
+    fn plan(&self, load: Load, goal: &Goal, aims: &Aims) -> Result<Plan> {
         let (client, seed) = (&self.target.client, self.target.requests.seed);
         let senders = self.workers(&load).unwrap_or_else(|| client.senders());
         let (duration, requests) = self.load.span(&load, goal, seed)?;
@@ -287,12 +315,19 @@ impl Args {
             requests,
             stripe: self.load.stripe()?,
             senders,
-            timeout: client.timeout()?,
+            timeout: self.target.timeout()?,
+            limits: aims.slo.iter().map(|one| one.limit()).collect(),
             max_in_flight: client.max_in_flight(),
             start_at: self.load.start_at()?,
             met: None,
         })
     }
+}
+
+/// The trace that a load follows.
+fn trace(load: &Load) -> Option<&Arc<Trace>> {
+    let Load::Open(Arrival::Trace(trace)) = load else { return None };
+    Some(trace)
 }
 
 /// What went wrong in a study, or in its target or files, with what to do about it.

@@ -11,13 +11,18 @@ use std::path::Path;
 
 /// What `probe` found of a server whose model's costs it knew.
 pub(super) struct Measurement {
-    label: String,
-    intensity: f64,
-    achieved: f64,
+    points: Vec<Point>,
     /// Where it ran, where that is known: the client's machine is the server's in the same process alone.
     machines: Vec<HostPart>,
     /// The model's file, without its folder.
     pub(super) file: String,
+}
+
+/// What was achieved, and at which intensity.
+struct Point {
+    label: String,
+    intensity: f64,
+    achieved: f64,
 }
 
 impl Measurement {
@@ -49,19 +54,29 @@ impl Measurement {
                 other => format!(" ({other})"),
             },
         );
+        // The phases of a language model are two points: together they are none of a roofline.
+        let phases = model.phases.iter().map(|phase| Point {
+            label: format!("{label} {},", phase.name),
+            intensity: phase.intensity_flop_per_byte,
+            achieved: phase.achieved_flops,
+        });
+        let mut points: Vec<Point> = phases.collect();
+        if points.is_empty() {
+            points.push(Point { label, intensity, achieved });
+        }
         let known = measured.target.in_process;
         let machines = if known { measured.run.machines.clone() } else { Vec::new() };
-        Ok(Self { label, intensity, achieved, machines, file: name.to_string_lossy().into_owned() })
+        Ok(Self { points, machines, file: name.to_string_lossy().into_owned() })
     }
 
-    /// Its point, under what the roof of `under` allows.
-    pub(super) fn point(&self, roof: &Roof, under: &Under) -> MeasuredPoint {
-        MeasuredPoint {
-            label: self.label.clone(),
-            intensity: self.intensity,
-            achieved: self.achieved,
-            attainable: roof.attainable(Intensity(self.intensity)).get(),
+    /// Its points, under what the roof of `under` allows.
+    pub(super) fn points(&self, roof: &Roof, under: &Under) -> impl Iterator<Item = MeasuredPoint> {
+        self.points.iter().map(move |point| MeasuredPoint {
+            label: point.label.clone(),
+            intensity: point.intensity,
+            achieved: point.achieved,
+            attainable: roof.attainable(Intensity(point.intensity)).get(),
             standing: under.standing(&self.machines),
-        }
+        })
     }
 }

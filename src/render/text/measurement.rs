@@ -1,7 +1,8 @@
 //! A measurement in a few lines, verdict first.
 
 use crate::schema::{
-    BodyEncoding, MeasurementFile, MeterUnit, MetricPart, PercentilePart, Role, percentile,
+    BodyEncoding, MeasurementFile, MeterUnit, MetricPart, PercentilePart, PhasePart, Role,
+    SloMetric, SloPart, TokensPart, percentile,
 };
 use crate::units::si;
 use std::fmt::Write;
@@ -18,6 +19,9 @@ pub fn measurement(file: &MeasurementFile, folder: Option<&Path>) -> String {
         line(&mut out, "client lag", &file.lateness, file);
     }
     inputs(file, &mut out);
+    if let Some(tokens) = &file.tokens {
+        self::tokens(tokens, file, &mut out);
+    }
     connections(file, &mut out);
     let headline = file.plan.headline_quantile;
     if let Some(p) = PercentilePart::find(&file.response.percentiles, headline) {
@@ -30,6 +34,7 @@ pub fn measurement(file: &MeasurementFile, folder: Option<&Path>) -> String {
             si(m.achieved_flops, "FLOP/s"),
             m.intensity_flop_per_byte
         );
+        m.phases.iter().for_each(|phase| self::phase(phase, &mut out));
     }
     pipeline(file, &mut out);
     meters(file, &mut out);
@@ -171,13 +176,90 @@ fn head(file: &MeasurementFile, out: &mut String) {
         };
         let _ = writeln!(out, "  because    {other}{}", finding.evidence);
     }
-    if let Some(slo) = &file.slo {
+    let one = file.slo.iter().filter(|_| file.objectives.is_empty());
+    for slo in one.chain(&file.objectives) {
+        objective(slo, out);
+    }
+}
+
+fn objective(slo: &SloPart, out: &mut String) {
+    let metric = match slo.metric {
+        SloMetric::Response => String::new(),
+        other => format!("{other} "),
+    };
+    let _ = writeln!(
+        out,
+        "  SLO        {metric}{} ≤ {}: {}",
+        percentile(slo.quantile),
+        si(slo.seconds, "s"),
+        slo.outcome.name().to_uppercase()
+    );
+}
+
+/// A number of things.
+fn number(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A phase of a language model as a point under a roof.
+fn phase(p: &PhasePart, out: &mut String) {
+    let least = p.least.as_ref().map_or(String::new(), |least| {
+        let (at, device) = (si(least.seconds, "s"), &least.device);
+        format!("; at least {at} by {} on {device}: ×{:.2}", least.bound, least.gap)
+    });
+    let _ = writeln!(
+        out,
+        "  {:<10} {} of {} with {} kept in {}{}: {} at {:.1} FLOP/B{least}",
+        p.name.name(),
+        number(p.new_tokens, "token"),
+        number(p.sequences, "sequence"),
+        p.kept_tokens,
+        si(p.seconds, "s"),
+        if p.timed_by_server { " by the server" } else { "" },
+        si(p.achieved_flops, "FLOP/s"),
+        p.intensity_flop_per_byte
+    );
+}
+
+/// When tokens arrived, and how many.
+fn tokens(part: &TokensPart, file: &MeasurementFile, out: &mut String) {
+    if part.pieces > 0 {
+        line(out, "ttft", &part.ttft, file);
+        line(out, "itl", &part.itl, file);
+        if part.output.is_some() {
+            line(out, "tpot", &part.tpot, file);
+        }
+    }
+    let good = file.window.good.max(1) as f64;
+    let each = part.reported.max(1) as f64;
+    let mut shown = Vec::new();
+    if let Some((per_second, all)) = part.output_per_second.zip(part.output) {
+        shown.push(format!("{per_second:.1}/s of answers, {:.1} each", all as f64 / each));
+    }
+    if part.pieces > 0 {
+        shown.push(format!("in {:.1} pieces each", part.pieces as f64 / good));
+    }
+    if let Some((per_second, all)) = part.input_per_second.zip(part.input) {
+        let cached = part.cached.filter(|n| *n > 0);
+        let cached = cached.map_or(String::new(), |n| {
+            format!(", {:.0} % of them from a cache", 100.0 * n as f64 / all.max(1) as f64)
+        });
+        let each = all as f64 / each;
+        shown.push(format!("{per_second:.1}/s of prompts, {each:.1} each{cached}"));
+    }
+    let _ = writeln!(out, "  tokens     {}", shown.join("; "));
+    if part.reported < file.window.good {
         let _ = writeln!(
             out,
-            "  SLO        {} ≤ {}: {}",
-            percentile(slo.quantile),
-            si(slo.seconds, "s"),
-            slo.outcome.name().to_uppercase()
+            "  tokens     those of {} of {} answers are unknown: the server did not report them",
+            file.window.good - part.reported,
+            file.window.good
+        );
+    }
+    if let Some(per_second) = part.goodput_per_second {
+        let _ = writeln!(
+            out,
+            "  goodput    {per_second:.2}/s of requests within every SLO, whatever its percentile"
         );
     }
 }

@@ -4,7 +4,7 @@
 use super::Target;
 use super::coding::Coding;
 use super::grpc::{self, Call};
-use super::http::{self, Request, Response};
+use super::http::{self, Listener, Request, Response};
 use super::local::Queue;
 use super::record::{Fault, Opened};
 use super::socket::Socket;
@@ -121,7 +121,7 @@ impl Connector {
             return Ok(None);
         };
         let late = |_| (Fault::Timeout, format!("no answer in {patience:?}"));
-        let asked = async { tokio::time::timeout(patience, pool.call(request, || {})).await };
+        let asked = async { tokio::time::timeout(patience, pool.call(request, &|| {})).await };
         let answer = Exchange::new()?.block(asked).map_err(late)??;
         let status = Some(answer.status).filter(|status| (300..400).contains(status));
         Ok(status.zip(answer.location))
@@ -158,7 +158,7 @@ impl Exchange {
         patience: Duration,
     ) -> Result<Answer, Failure> {
         self.block(async {
-            match tokio::time::timeout(patience, client.call(request, || {})).await {
+            match tokio::time::timeout(patience, client.call(request, &|| {})).await {
                 Ok(outcome) => outcome.and_then(|(answer, _)| answer.unpacked(LARGEST)),
                 Err(_) => Err((Fault::Timeout, format!("no answer in {patience:?}"))),
             }
@@ -240,16 +240,17 @@ pub(crate) enum Client {
 pub(crate) type Span = Option<(Instant, Instant)>;
 
 impl Client {
-    /// Sends a request and waits for the whole answer; a status that is not good is a failure.
+    /// Sends a request and waits for the whole answer; a status that is not good is a failure. The body of a
+    /// good answer is not kept where `listener` takes it as it arrives.
     pub(crate) async fn call(
         &self,
         request: &Encoded,
-        sent: impl Fn(),
+        listener: &impl Listener,
     ) -> Result<(Answer, Span), Failure> {
         match (self, request) {
             (Self::Http(pool), Encoded::Http(request)) => {
                 let Response { status, timing, inference_header, coding, location, body, size } =
-                    pool.call(request, sent).await?;
+                    pool.call(request, listener).await?;
                 if !(200..300).contains(&status) {
                     let said = coding
                         .decode(&body, ERROR)
@@ -261,18 +262,18 @@ impl Client {
                 Ok((Answer { body, timing, inference_header, coding, streamed, size }, None))
             }
             (Self::Grpc(pool), Encoded::Grpc(call)) => {
-                let (body, coding) = pool.call(call, sent).await?;
+                let (body, coding) = pool.call(call, || listener.sent()).await?;
                 let streamed = call.streamed;
                 let size = body.len() as u64 + if streamed { 0 } else { 5 };
                 Ok((Answer { body, coding, streamed, size, ..Answer::default() }, None))
             }
             (Self::Local(queue), Encoded::Local) => {
-                sent();
+                listener.sent();
                 let span = queue.call().await?;
                 Ok((Answer::default(), Some(span)))
             }
             (Self::Inline(runtime), Encoded::Local) => {
-                sent();
+                listener.sent();
                 runtime.infer().map_err(|e| (Fault::Runtime, e.to_string()))?;
                 Ok((Answer::default(), None))
             }

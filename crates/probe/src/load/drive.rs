@@ -7,19 +7,21 @@
 
 mod checker;
 mod inline;
+#[cfg(test)]
+mod streams;
 
 use super::arrival::{Arrival, Due, Load, Stripe, nanoseconds};
 use super::connector::{Answer, Client, Encoded, Span};
 use super::counts::Counts;
 use super::http;
 use super::judge::{Health, QuotaStops};
-use super::metric::Sample;
+use super::metric::{Metric, Pieces, Sample};
 use super::pacer::Pacer;
 use super::random::mix;
 use super::record::{Fault, Record};
 use super::stream::Failure;
 use super::target::requests::Ahead;
-use super::target::{Prepared, Step};
+use super::target::{Heard, Prepared, Reader, Step};
 use checker::{Checked, Checker};
 use rooflens_ground::os::cgroup::{self, ControlGroups};
 use rooflens_ground::os::proc::{Proc, Ticks};
@@ -47,6 +49,8 @@ pub struct Plan {
     pub senders: usize,
     /// Longest time from scheduled to answered; a request that takes longer has failed.
     pub timeout: Duration,
+    /// Durations, in nanoseconds, that a request should be within; those that are within all of them are counted.
+    pub limits: Vec<(Metric, u64)>,
     /// Largest number of requests in flight; one that would exceed it is not sent and counts as dropped.
     pub max_in_flight: usize,
     /// When to start, so that several machines start together.
@@ -69,6 +73,7 @@ impl Plan {
             stripe: Stripe::WHOLE,
             senders: workers,
             timeout: PATIENCE,
+            limits: Vec::new(),
             max_in_flight: workers,
             start_at: None,
             met: None,
@@ -323,6 +328,7 @@ struct Sender {
     record: RefCell<Record>,
     start: Instant,
     timeout: Duration,
+    limits: Vec<(Metric, u64)>,
     in_flight: Cell<usize>,
     checker: RefCell<Checker>,
     done: tokio::sync::Notify,
@@ -353,6 +359,7 @@ impl SenderPlan<'_> {
                 record: RefCell::new(Record::new(self.plan.span())),
                 start: self.start,
                 timeout: self.plan.timeout,
+                limits: self.plan.limits.clone(),
                 in_flight: Cell::new(0),
                 checker: RefCell::new(Checker::new(self.target.answers_vary)),
                 done: tokio::sync::Notify::new(),
@@ -537,35 +544,44 @@ impl Sender {
 
     /// Sends one request and counts it; says whether its answer was good.
     async fn request(&self, due: Due, began: u64, request: Result<Encoded, Failure>) -> bool {
-        let sent = Cell::new(None);
+        let watch = Watch {
+            sender: self,
+            sent: Cell::new(None),
+            reader: RefCell::new(self.target.reader()),
+            spent: Cell::new(0),
+        };
         let deadline = self.start + Duration::from_nanos(due.at) + self.timeout;
         let call = async {
             let request = request.as_ref().map_err(Clone::clone)?;
-            self.client.call(request, || sent.set(Some(self.now()))).await
+            self.client.call(request, &watch).await
         };
         let outcome = tokio::time::timeout_at(deadline.into(), call).await;
         let arrived = self.now();
+        let sent = watch.sent.get();
+        let (mut heard, cut_off) = watch.end(outcome.as_ref().is_ok_and(Result::is_ok));
         let (ended, fault) = match outcome {
             Ok(Ok((answer, span))) => {
-                self.received(due, &answer, span, sent.get().unwrap_or(began), arrived)
+                self.received(due, &answer, span, heard.as_mut(), sent.unwrap_or(began), arrived)
             }
-            Ok(Err(failure)) => (arrived, Some(failure)),
+            // What the server said of itself comes before how the connection ended.
+            Ok(Err(failure)) => (arrived, Some(cut_off.unwrap_or(failure))),
             Err(_) => {
-                let state = if sent.get().is_some() { "sent" } else { "not yet sent" };
+                let state = if sent.is_some() { "sent" } else { "not yet sent" };
                 let text = format!("no answer in {:?}; the request was {state}", self.timeout);
-                (arrived, Some((Fault::Timeout, text)))
+                (arrived, Some(cut_off.unwrap_or((Fault::Timeout, text))))
             }
         };
-        let sample = Sample { due: due.at, began, sent: sent.get().unwrap_or(ended), ended };
+        let sample = Sample { due: due.at, began, sent: sent.unwrap_or(ended), ended };
         self.record.borrow_mut().bytes_sent += request.as_ref().map_or(0, Encoded::len);
-        let good = self.count(arrived, sample, fault);
+        let pieces = heard.map(|read| read.heard.pieces).unwrap_or_default();
+        let good = self.count(arrived, sample, &pieces, fault);
         self.in_flight.set(self.in_flight.get() - 1);
         self.done.notify_one();
         good
     }
 
     /// Counts a request whose end was seen at `arrived`; says whether it was successful.
-    fn count(&self, arrived: u64, sample: Sample, fault: Option<Failure>) -> bool {
+    fn count(&self, arrived: u64, sample: Sample, pieces: &Pieces, fault: Option<Failure>) -> bool {
         let good = fault.is_none();
         if good {
             self.good.set(self.good.get() + 1);
@@ -573,7 +589,7 @@ impl Sender {
         } else {
             self.lost.set(self.lost.get() + 1);
         }
-        self.record.borrow_mut().ended(arrived, sample, fault);
+        self.record.borrow_mut().streamed(arrived, sample, pieces, &self.limits, fault);
         good
     }
 
@@ -584,6 +600,7 @@ impl Sender {
         due: Due,
         answer: &Answer,
         span: Span,
+        mut heard: Option<&mut Read>,
         sent: u64,
         arrived: u64,
     ) -> (u64, Option<Failure>) {
@@ -597,11 +614,23 @@ impl Sender {
         }
         stages.extend(answer.timing.iter().flat_map(|t| http::stages(t)));
         let mut checker = self.checker.borrow_mut();
-        let checked = checker.check(answer, arrived, || self.target.check(answer).err());
+        let checked = match &mut heard {
+            // It was read in full while it arrived.
+            Some(read) => Checked::Read(read.heard.fault.take(), read.spent),
+            None => checker.check(answer, arrived, || self.target.check(answer).err()),
+        };
         let mut record = self.record.borrow_mut();
         record.bytes_received += answer.size;
         record.responses += answer.responses();
         match checked {
+            Checked::Read(found, took) => {
+                fault = found;
+                record.checked += 1;
+                record.check_time += took;
+                for (name, nanoseconds) in heard.iter().flat_map(|read| &read.heard.stages) {
+                    record.stage(due.at, name, *nanoseconds);
+                }
+            }
             Checked::Compared(found) => {
                 fault = found;
                 let took = self.now() - arrived;
@@ -619,6 +648,51 @@ impl Sender {
             record.stage(due.at, name, nanoseconds);
         }
         (ended, fault)
+    }
+}
+
+/// Follows a request while it goes on.
+struct Watch<'a> {
+    sender: &'a Sender,
+    sent: Cell<Option<u64>>,
+    reader: RefCell<Option<Box<dyn Reader>>>,
+    /// Nanoseconds that reading took so far.
+    spent: Cell<u64>,
+}
+
+/// What was read of an answer while it arrived.
+struct Read {
+    heard: Heard,
+    /// Nanoseconds that reading took.
+    spent: u64,
+}
+
+impl Watch<'_> {
+    /// What was read of a whole answer; of one that was cut off, what it said of its failure.
+    fn end(self, whole: bool) -> (Option<Read>, Option<Failure>) {
+        let Some(reader) = self.reader.into_inner() else { return (None, None) };
+        if whole {
+            return (Some(Read { heard: reader.end(), spent: self.spent.get() }), None);
+        }
+        (None, reader.failure())
+    }
+}
+
+impl http::Listener for Watch<'_> {
+    fn sent(&self) {
+        self.sent.set(Some(self.sender.now()));
+    }
+
+    fn streams(&self) -> bool {
+        self.reader.borrow().is_some()
+    }
+
+    fn hear(&self, piece: &[u8]) {
+        let now = self.sender.now();
+        if let Some(reader) = self.reader.borrow_mut().as_mut() {
+            reader.hear(piece, now);
+        }
+        self.spent.set(self.spent.get() + self.sender.now().saturating_sub(now));
     }
 }
 

@@ -9,6 +9,7 @@ use super::meter::prometheus;
 use super::metric::Metric;
 use super::record::Interval;
 use super::stream::Address;
+use super::target::openai::fuzz_answer;
 use super::target::platform::fuzz_triton;
 use super::target::tensor::{Given, Tensor, npy, numbers};
 use super::trace::{Scale, Trace};
@@ -63,7 +64,7 @@ pub fn http(data: &[u8]) {
     };
     let client = |address| async move {
         let pool = Pool::new(address, LARGEST);
-        pool.call(&request, || ()).await
+        pool.call(&request, &|| ()).await
     };
     if let Some(Ok(answer)) = exchange(server, client) {
         assert!(answer.body.len() <= LARGEST && answer.body.len() as u64 <= answer.size);
@@ -173,6 +174,11 @@ pub fn triton_answers(data: &[u8]) {
     fuzz_triton(data);
 }
 
+/// The streamed answer of a language model; the first byte says where it is cut in two.
+pub fn events(data: &[u8]) {
+    fuzz_answer(data);
+}
+
 /// A trace, whose arrivals are in order.
 pub fn trace(data: &[u8]) {
     let Ok(trace) = Trace::read("fuzz", data, Scale::default(), 1) else { return };
@@ -200,13 +206,14 @@ pub fn measurement(data: &[u8]) {
 mod tests {
     /// Seeds below `fuzz/seeds`, and what reads them.
     type Parser = fn(&[u8]);
-    const SEEDS: [(&str, Parser); 11] = [
+    const SEEDS: [(&str, Parser); 12] = [
         ("http", super::http),
         ("grpc", super::grpc),
         ("prometheus", super::prometheus),
         ("npy", super::npy_file),
         ("hlog", super::log),
         ("triton", super::triton_answers),
+        ("events", super::events),
         ("trace", super::trace),
         ("data_set", super::data_set),
         ("record", super::record),

@@ -74,6 +74,28 @@ pub struct Response {
     pub size: u64,
 }
 
+/// Who follows an exchange while it goes on.
+pub trait Listener {
+    /// The first byte of the request is about to go out.
+    fn sent(&self);
+
+    /// Whether the body of a good answer is handed over as it arrives, and not kept.
+    fn streams(&self) -> bool {
+        false
+    }
+
+    /// What just arrived of such a body.
+    fn hear(&self, piece: &[u8]) {
+        let _ = piece;
+    }
+}
+
+impl<F: Fn()> Listener for F {
+    fn sent(&self) {
+        self();
+    }
+}
+
 /// The connections of one sender thread.
 pub struct Pool {
     address: Address,
@@ -129,13 +151,17 @@ impl Pool {
         Self { address, idle, turn: Cell::default(), largest, opened: Cell::default() }
     }
 
-    /// Sends and receives; `sent` is called when the first byte is about to go out. A request is sent again only where
-    /// the server had closed an idle connection before it read it.
-    pub async fn call(&self, request: &Request, sent: impl Fn()) -> Result<Response, Failure> {
+    /// Sends and receives; `listener` follows. A request is sent again only where the server had closed an idle
+    /// connection before it read it.
+    pub async fn call(
+        &self,
+        request: &Request,
+        listener: &impl Listener,
+    ) -> Result<Response, Failure> {
         let place = self.turn.get() % self.idle.len().max(1);
         self.turn.set(place + 1);
         if let Some(connection) = self.idle(place).await {
-            match self.exchange(connection, request, &sent).await {
+            match self.exchange(connection, request, listener).await {
                 Err(Broken { unread: true, .. }) => {
                     self.count(Opened { resent: 1, ..Opened::default() });
                 }
@@ -146,7 +172,7 @@ impl Pool {
         self.count(opened);
         let buffer = BytesMut::with_capacity(16 << 10);
         let connection = Connection { stream, buffer, opening: opened.connect, place };
-        self.exchange(connection, request, &sent).await.map_err(|broken| broken.failure)
+        self.exchange(connection, request, listener).await.map_err(|broken| broken.failure)
     }
 
     fn count(&self, opened: Opened) {
@@ -170,9 +196,9 @@ impl Pool {
         &self,
         mut connection: Connection,
         request: &Request,
-        sent: &impl Fn(),
+        listener: &impl Listener,
     ) -> Result<Response, Broken> {
-        sent();
+        listener.sent();
         connection.buffer.clear();
         let whole = connection.write(&request.bytes).await;
         let (head, received) = match connection.head(&whole).await {
@@ -188,7 +214,13 @@ impl Pool {
             }
         };
         connection.buffer.advance(head.length);
-        let (body, reusable, more) = self.body(&mut connection, &head, request.head_only).await?;
+        let good = (200..300).contains(&head.status) && head.coding == Coding::Identity;
+        let (body, reusable, more) = if good && listener.streams() && !request.head_only {
+            let hear = |piece: &[u8]| listener.hear(piece);
+            self.pieces(&mut connection, &head, &hear).await?
+        } else {
+            self.body(&mut connection, &head, request.head_only).await?
+        };
         let size = (received + more) as u64;
         // A server that answers early may not read the rest.
         if reusable && head.keep_alive && matches!(whole, Ok(true)) {
@@ -227,6 +259,49 @@ impl Pool {
             None => {
                 while reader.more().await? > 0 {}
                 Ok((reader.connection.buffer.split().freeze(), false, reader.read))
+            }
+        }
+    }
+}
+
+impl Pool {
+    /// Hands the body over as it arrives; what is returned of it is empty.
+    async fn pieces(
+        &self,
+        connection: &mut Connection,
+        head: &Head,
+        hear: &impl Fn(&[u8]),
+    ) -> Result<(Bytes, bool, usize), Failure> {
+        let mut reader = Reader { connection, largest: self.largest, read: 0 };
+        if head.chunked {
+            let mut left = self.largest;
+            loop {
+                let size = reader.size_of_chunk().await?;
+                if size == 0 {
+                    return Ok((Bytes::new(), true, reader.read));
+                }
+                left = left.checked_sub(size).ok_or_else(|| too_large(size, left))?;
+                reader.pass(size, hear).await?;
+                reader.fill(2).await?;
+                reader.connection.buffer.advance(2);
+            }
+        }
+        if let Some(length) = head.length_of_body {
+            if length > self.largest {
+                return Err(too_large(length, self.largest));
+            }
+            reader.pass(length, hear).await?;
+            return Ok((Bytes::new(), reader.connection.buffer.is_empty(), reader.read));
+        }
+        let mut left = self.largest;
+        loop {
+            let piece = reader.connection.buffer.split();
+            left = left.checked_sub(piece.len()).ok_or_else(|| too_large(piece.len(), left))?;
+            if !piece.is_empty() {
+                hear(&piece);
+            }
+            if reader.more().await? == 0 {
+                return Ok((Bytes::new(), false, reader.read));
             }
         }
     }
@@ -376,16 +451,37 @@ impl Reader<'_> {
         }
     }
 
+    /// Hands `length` bytes over as they arrive.
+    async fn pass(&mut self, length: usize, hear: &impl Fn(&[u8])) -> Result<(), Failure> {
+        let mut left = length;
+        while left > 0 {
+            if self.connection.buffer.is_empty() && self.more().await? == 0 {
+                let text = format!("the body ended after {} of {length} bytes", length - left);
+                return Err((Fault::Closed, text));
+            }
+            let piece = self.connection.buffer.split_to(left.min(self.connection.buffer.len()));
+            left -= piece.len();
+            hear(&piece);
+        }
+        Ok(())
+    }
+
+    /// The size of the next chunk; behind the last, which is empty, the trailers are read too.
+    async fn size_of_chunk(&mut self) -> Result<usize, Failure> {
+        let line = self.line().await?;
+        let text = String::from_utf8_lossy(&line);
+        let size = text.split(';').next().unwrap_or_default().trim();
+        let size = usize::from_str_radix(size, 16)
+            .map_err(|_| (Fault::Malformed, format!("a chunk has the size `{size}`")))?;
+        while size == 0 && self.line().await?.len() > 2 {}
+        Ok(size)
+    }
+
     async fn chunks(&mut self) -> Result<Bytes, Failure> {
         let mut body = BytesMut::new();
         loop {
-            let line = self.line().await?;
-            let text = String::from_utf8_lossy(&line);
-            let size = text.split(';').next().unwrap_or_default().trim();
-            let size = usize::from_str_radix(size, 16)
-                .map_err(|_| (Fault::Malformed, format!("a chunk has the size `{size}`")))?;
+            let size = self.size_of_chunk().await?;
             if size == 0 {
-                while self.line().await?.len() > 2 {}
                 return Ok(body.freeze());
             }
             if body.len().saturating_add(size) > self.largest {

@@ -22,7 +22,8 @@ use super::{arrival, hlog};
 use crate::schema::{
     ErrorPart, FindingPart, InputsSent, IntervalsPart, MEASUREMENT, MeasurementFile, MeetingPart,
     MeterPart, MeterRole, MetricPart, PipelinePart, PlanPart, RunPart, ScrapePart, SenderPart,
-    SloOutcome, SloPart, StagePart, StageRows, TOOL, TargetPart, Verdict, VerdictPart, WindowPart,
+    SloMetric, SloOutcome, SloPart, StagePart, StageRows, TOOL, TargetPart, TokensPart, Verdict,
+    VerdictPart, WindowPart,
 };
 pub use sets::newest_complete;
 use std::io::Write;
@@ -57,12 +58,45 @@ fn io(path: &Path, error: std::io::Error) -> FileError {
 pub struct Aims {
     /// Quantile between 0 and 1 that needs enough requests beyond it; set by `--percentile` or an SLO.
     pub headline: f64,
-    /// The quantile, between 0 and 1, and the seconds of the latency objective; `None` without `--slo`.
-    pub slo: Option<(f64, f64)>,
+    /// Objectives, all of which must be met; empty without `--slo`.
+    pub slo: Vec<Objective>,
     /// Seconds to cut at the start; `None` looks for the end of the warm-up.
     pub warm_up: Option<f64>,
     /// Evidence that a device lowered its clocks.
     pub throttled: Option<String>,
+}
+
+/// A time that a share of the requests should be within.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Objective {
+    /// What is timed.
+    pub metric: SloMetric,
+    /// The share, 0 to 1.
+    pub quantile: f64,
+    /// The time.
+    pub seconds: f64,
+}
+
+impl Objective {
+    /// The durations that it is about.
+    pub fn durations(self) -> Metric {
+        match self.metric {
+            SloMetric::Response => Metric::Response,
+            SloMetric::Ttft => Metric::FirstToken,
+            SloMetric::Itl => Metric::InterToken,
+            SloMetric::Tpot => Metric::PerToken,
+        }
+    }
+
+    /// What a single request should be within, nanoseconds.
+    pub fn limit(self) -> (Metric, u64) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        (self.durations(), (self.seconds * 1e9) as u64)
+    }
+
+    fn of(part: &SloPart) -> Self {
+        Self { metric: part.metric, quantile: part.quantile, seconds: part.seconds }
+    }
 }
 
 /// A measurement with everything that was counted.
@@ -249,6 +283,11 @@ impl Measured {
         let (mut target, mut record) = (first.file.target.clone(), first.record.clone());
         for part in &parts[1..] {
             part.belongs(&plan, &target)?;
+            // Requests that were within the objectives are counted while a run goes on.
+            if objectives(&part.file) != objectives(&first.file) {
+                let text = "the stripes were measured with different --slo".to_owned();
+                return Err(FileError::Apart(text));
+            }
             let theirs = &part.file.run;
             plan.stripes.extend(&part.file.plan.stripes);
             record.merge(&part.record);
@@ -273,7 +312,7 @@ impl Measured {
         run.count(&record);
         let aims = Aims {
             headline: plan.headline_quantile,
-            slo: first.file.slo.as_ref().map(|s| (s.quantile, s.seconds)),
+            slo: objectives(&first.file),
             warm_up: plan.warm_up_seconds,
             throttled: throttled(parts),
         };
@@ -325,6 +364,12 @@ impl Measured {
         let all: Vec<String> = self.file.plan.stripes.iter().map(u64::to_string).collect();
         all.join(between)
     }
+}
+
+/// The objectives of a file.
+fn objectives(file: &MeasurementFile) -> Vec<Objective> {
+    let one = file.slo.as_ref().filter(|_| file.objectives.is_empty());
+    one.into_iter().chain(&file.objectives).map(Objective::of).collect()
 }
 
 /// The part whose server counted for itself: what it told one stripe is of the requests of all.
@@ -451,20 +496,15 @@ fn compose(
     let j = judged(&target, &plan, &run, record, aims);
     let window = WindowPart::new(&j, record.step, target.batch);
     let beside = beside(&window);
-    let answered = j.sum.stages.iter();
-    let answered =
-        answered.map(|(name, stage)| StagePart::new(name, *stage, &j, target.in_process));
-    let known = |mut stage: StagePart| {
-        let known = beside.servers.iter().find(|(name, _)| *name == stage.name);
-        stage.servers = known.map(|(_, n)| *n).or(stage.servers);
-        stage
-    };
-    let stages = answered.chain(beside.stages).map(known).collect();
+    let stages = stages(&j, target.in_process, beside.stages, &beside.servers);
+    let streamed = record.intervals.iter().any(Interval::is_streamed);
+    let objectives: Vec<SloPart> = aims.slo.iter().map(|one| slo(&j, *one)).collect();
     let mut file = MeasurementFile {
         schema: MEASUREMENT.into(),
         tool: TOOL.into(),
         verdict: VerdictPart::from(&j),
-        slo: aims.slo.map(|(quantile, seconds)| slo(&j, quantile, seconds)),
+        slo: worst(&objectives).cloned(),
+        tokens: streamed.then(|| TokensPart::new(&j, !aims.slo.is_empty())),
         window,
         response: MetricPart::of(&j, Metric::Response),
         service: MetricPart::of(&j, Metric::Service),
@@ -479,10 +519,11 @@ fn compose(
         start_up: None,
         intervals: IntervalsPart {
             step_nanoseconds: record.step,
-            columns: Interval::columns(),
-            rows: record.intervals.iter().map(Interval::row).collect(),
+            columns: Interval::columns(streamed),
+            rows: record.intervals.iter().map(|interval| interval.row(streamed)).collect(),
             stages: StageRows::all(record),
         },
+        objectives: if objectives.len() > 1 { objectives } else { Vec::new() },
         target,
         plan,
         run,
@@ -491,8 +532,32 @@ fn compose(
     file
 }
 
-fn slo(j: &Judgement, quantile: f64, seconds: f64) -> SloPart {
-    SloPart { quantile, seconds, outcome: met(j, quantile, seconds) }
+/// Stages that came with each answer, and those that the server counts; with the workers that are known.
+fn stages(
+    j: &Judgement,
+    in_process: bool,
+    counted: Vec<StagePart>,
+    servers: &[(String, u64)],
+) -> Vec<StagePart> {
+    let answered = j.sum.stages.iter();
+    let answered = answered.map(|(name, stage)| StagePart::new(name, *stage, j, in_process));
+    let mut stages: Vec<StagePart> = answered.chain(counted).collect();
+    for stage in &mut stages {
+        let known = servers.iter().find(|(name, _)| *name == stage.name);
+        stage.servers = known.map(|(_, n)| *n).or(stage.servers);
+    }
+    stages
+}
+
+fn slo(j: &Judgement, one: Objective) -> SloPart {
+    let Objective { metric, quantile, seconds } = one;
+    SloPart { metric, quantile, seconds, outcome: met(j, one) }
+}
+
+/// The objective with the worst outcome; the first of several.
+fn worst(all: &[SloPart]) -> Option<&SloPart> {
+    let order = [SloOutcome::Fail, SloOutcome::Undecided, SloOutcome::Pass];
+    order.iter().find_map(|outcome| all.iter().find(|part| part.outcome == *outcome))
 }
 
 /// What is counted, in the plural.
@@ -548,8 +613,9 @@ pub fn holds(file: &MeasurementFile) -> bool {
 }
 
 /// Whether the demand is met: by the interval's far end, failed by its near end.
-pub fn met(j: &Judgement, quantile: f64, seconds: f64) -> SloOutcome {
-    let head = j.quantiles[Metric::Response]
+pub fn met(j: &Judgement, objective: Objective) -> SloOutcome {
+    let Objective { quantile, seconds, .. } = objective;
+    let head = j.quantiles[objective.durations()]
         .iter()
         .find(|p| same(p.q, quantile))
         .filter(|p| p.beyond >= TAIL);
@@ -573,12 +639,13 @@ pub fn met(j: &Judgement, quantile: f64, seconds: f64) -> SloOutcome {
 /// A record with everything but durations; `None` where the file is not whole.
 fn skeleton(file: &MeasurementFile) -> Option<Record> {
     let mut record = Record::with_step(file.intervals.step_nanoseconds);
-    if file.intervals.columns != Interval::columns() || !is_plausible(file) {
+    let streamed = is_streamed(file);
+    if file.intervals.columns != Interval::columns(streamed) || !is_plausible(file) {
         return None;
     }
     for row in &file.intervals.rows {
         let mut interval = Interval::default();
-        interval.restore(row)?;
+        interval.restore(row, streamed)?;
         record.intervals.push(interval);
     }
     let run = &file.run;
@@ -613,6 +680,11 @@ fn skeleton(file: &MeasurementFile) -> Option<Record> {
     counted.all(|s| known(&s.name)).then_some(record)
 }
 
+/// Whether the intervals of a file have the columns of streamed answers.
+fn is_streamed(file: &MeasurementFile) -> bool {
+    file.intervals.columns.len() > Interval::columns(false).len()
+}
+
 /// Whether the counts of a file can be those of a run, and those of a hundred such runs be added up.
 fn is_plausible(file: &MeasurementFile) -> bool {
     /// Requests, bytes, or nanoseconds over all requests: more than two years of them.
@@ -642,7 +714,7 @@ fn is_plausible(file: &MeasurementFile) -> bool {
 fn restore(file: &MeasurementFile, record: &mut Record) {
     for (interval, row) in record.intervals.iter_mut().zip(&file.intervals.rows) {
         // Of the right length, as it was read before.
-        let _ = interval.restore(row);
+        let _ = interval.restore(row, is_streamed(file));
     }
 }
 

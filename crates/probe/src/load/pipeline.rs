@@ -48,7 +48,7 @@ fn role_of(stage: &str) -> Option<Role> {
         None
     } else if begins(&["queue", "wait", "batching"]) {
         Some(Role::Queue)
-    } else if begins(&["predict", "prefill"]) {
+    } else if begins(&["predict", "prefill", "generat"]) {
         Some(Role::Compute)
     } else if begins(&["pre", "computeinput", "decode", "resize", "tokeni", "copyin", "parse"]) {
         Some(Role::Pre)

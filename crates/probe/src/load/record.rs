@@ -6,7 +6,7 @@
 
 use super::arrival::{Fingerprint, nanoseconds};
 use super::counts::Counts;
-use super::metric::{Metric, PerMetric, Sample};
+use super::metric::{Metric, PerMetric, Pieces, Sample};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +32,10 @@ pub enum Fault {
     Tls,
     /// The connection ended in the middle.
     Closed,
+    /// A streamed answer says in the middle that it failed.
+    ErrorEvent,
+    /// A streamed answer ended in order, and not as a whole one does.
+    Unfinished,
     /// The answer breaks its protocol.
     Malformed,
     /// The answer is longer than allowed.
@@ -71,6 +75,8 @@ impl fmt::Display for Fault {
             Self::Connect => f.write_str("connect"),
             Self::Tls => f.write_str("tls"),
             Self::Closed => f.write_str("closed"),
+            Self::ErrorEvent => f.write_str("error-event"),
+            Self::Unfinished => f.write_str("unfinished"),
             Self::Malformed => f.write_str("malformed"),
             Self::TooLarge => f.write_str("too-large"),
             Self::WrongAnswer => f.write_str("wrong-answer"),
@@ -99,6 +105,8 @@ impl std::str::FromStr for Fault {
             Self::Connect,
             Self::Tls,
             Self::Closed,
+            Self::ErrorEvent,
+            Self::Unfinished,
             Self::Malformed,
             Self::TooLarge,
             Self::WrongAnswer,
@@ -138,6 +146,18 @@ pub struct Interval {
     pub area: u64,
     /// From taken up to ended, summed over the requests due here.
     pub stay: u64,
+    /// Tokens that the requests due here had, of those that were answered well, as the server counts them.
+    pub input_tokens: u64,
+    /// Those of them that a cache held.
+    pub cached_tokens: u64,
+    /// Tokens of their answers.
+    pub output_tokens: u64,
+    /// Good answers whose tokens the server reported.
+    pub reported: u64,
+    /// Pieces of text that the good answers came in.
+    pub pieces: u64,
+    /// Good answers that were within every limit of time.
+    pub within: u64,
     /// Durations of the requests due here.
     pub durations: PerMetric<Counts>,
     /// Stages of the requests due here, by name, as the server reported them.
@@ -148,20 +168,60 @@ pub struct Interval {
 struct Counter {
     /// Its column in measurement files.
     name: &'static str,
+    /// Whether only streamed answers have it: files about others are without it.
+    streamed: bool,
     get: fn(&Interval) -> u64,
     slot: fn(&mut Interval) -> &mut u64,
 }
 
+/// A counter of a name.
+macro_rules! counter {
+    ($name:literal, $field:ident, $streamed:literal) => {
+        Counter { name: $name, streamed: $streamed, get: |i| i.$field, slot: |i| &mut i.$field }
+    };
+}
+
 /// Every counter, in the order of its columns.
-static COUNTERS: [Counter; 7] = [
-    Counter { name: "due", get: |i| i.due, slot: |i| &mut i.due },
-    Counter { name: "good", get: |i| i.good, slot: |i| &mut i.good },
-    Counter { name: "lost", get: |i| i.lost, slot: |i| &mut i.lost },
-    Counter { name: "lost_to_load", get: |i| i.lost_to_load, slot: |i| &mut i.lost_to_load },
-    Counter { name: "completed", get: |i| i.completed, slot: |i| &mut i.completed },
-    Counter { name: "in_flight_ns", get: |i| i.area, slot: |i| &mut i.area },
-    Counter { name: "stay_ns", get: |i| i.stay, slot: |i| &mut i.stay },
+static COUNTERS: [Counter; 13] = [
+    counter!("due", due, false),
+    counter!("good", good, false),
+    counter!("lost", lost, false),
+    counter!("lost_to_load", lost_to_load, false),
+    counter!("completed", completed, false),
+    counter!("in_flight_ns", area, false),
+    counter!("stay_ns", stay, false),
+    counter!("input_tokens", input_tokens, true),
+    counter!("cached_tokens", cached_tokens, true),
+    counter!("output_tokens", output_tokens, true),
+    counter!("reported", reported, true),
+    counter!("pieces", pieces, true),
+    counter!("within", within, true),
 ];
+
+/// What a column of a measurement file holds.
+#[derive(Clone, Copy)]
+enum Column {
+    Counter(&'static Counter),
+    Sum(Metric),
+    Max(Metric),
+}
+
+impl Column {
+    /// All of them in order, without those of streamed answers where `streamed` is false.
+    fn all(streamed: bool) -> impl Iterator<Item = Self> {
+        let counters = COUNTERS.iter().filter(move |c| streamed || !c.streamed);
+        let metrics = Metric::all().filter(move |m| streamed || !m.streamed());
+        counters.map(Self::Counter).chain(metrics.flat_map(|m| [Self::Sum(m), Self::Max(m)]))
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Counter(counter) => counter.name.to_owned(),
+            Self::Sum(metric) => format!("{}_sum_ns", metric.name()),
+            Self::Max(metric) => format!("{}_max_ns", metric.name()),
+        }
+    }
+}
 
 impl Interval {
     fn add(&mut self, other: &Self) {
@@ -183,34 +243,40 @@ impl Interval {
     }
 
     /// Columns of [`Interval::row`] in measurement files: counters, then the sum and the maximum of
-    /// each metric.
-    pub fn columns() -> Vec<String> {
-        let counters = COUNTERS.iter().map(|counter| counter.name.to_owned());
-        let of = |m: Metric| ["sum", "max"].map(|what| format!("{}_{what}_ns", m.name()));
-        counters.chain(Metric::all().flat_map(of)).collect()
+    /// each metric; those of streamed answers only where there are some.
+    pub fn columns(streamed: bool) -> Vec<String> {
+        Column::all(streamed).map(Column::name).collect()
     }
 
     /// What histograms of durations do not hold, column by column.
-    pub fn row(&self) -> Vec<u64> {
-        let counters = COUNTERS.iter().map(|counter| (counter.get)(self));
-        let of = |m: Metric| [self.durations[m].sum, self.durations[m].max];
-        counters.chain(Metric::all().flat_map(of)).collect()
+    pub fn row(&self, streamed: bool) -> Vec<u64> {
+        let value = |column| match column {
+            Column::Counter(counter) => (counter.get)(self),
+            Column::Sum(metric) => self.durations[metric].sum,
+            Column::Max(metric) => self.durations[metric].max,
+        };
+        Column::all(streamed).map(value).collect()
     }
 
     /// Puts such a row back, beside durations that are there already; `None` where it has another
     /// length.
-    pub fn restore(&mut self, row: &[u64]) -> Option<()> {
-        if row.len() != COUNTERS.len() + 2 * Metric::COUNT {
+    pub fn restore(&mut self, row: &[u64], streamed: bool) -> Option<()> {
+        if row.len() != Column::all(streamed).count() {
             return None;
         }
-        let (counters, durations) = row.split_at(COUNTERS.len());
-        for (counter, value) in COUNTERS.iter().zip(counters) {
-            *(counter.slot)(self) = *value;
-        }
-        for ((_, counts), pair) in self.durations.iter_mut().zip(durations.chunks_exact(2)) {
-            (counts.sum, counts.max) = (pair[0], pair[1]);
+        for (column, value) in Column::all(streamed).zip(row) {
+            *match column {
+                Column::Counter(counter) => (counter.slot)(self),
+                Column::Sum(metric) => &mut self.durations[metric].sum,
+                Column::Max(metric) => &mut self.durations[metric].max,
+            } = *value;
         }
         Some(())
+    }
+
+    /// Whether answers were streamed, or their tokens counted.
+    pub fn is_streamed(&self) -> bool {
+        self.pieces > 0 || self.reported > 0
     }
 }
 
@@ -317,6 +383,8 @@ impl Unpacked {
 const INTERVALS: u64 = 400;
 /// Names of stages that a sender counts.
 const STAGES: usize = 64;
+/// Tokens of a request or an answer, at most.
+const MOST_TOKENS: u64 = 1 << 32;
 
 impl Record {
     /// Empty, for a run of `duration`: between 400 and 1000 intervals of a round length.
@@ -359,10 +427,42 @@ impl Record {
 
     /// A request ended now; `now` is not before that of the call before.
     pub fn ended(&mut self, now: u64, sample: Sample, fault: Option<(Fault, String)>) {
+        self.streamed(now, sample, &Pieces::default(), &[], fault);
+    }
+
+    /// The same of a request whose answer was streamed, or counts tokens; `limits` are those of the durations that it
+    /// should be within.
+    pub fn streamed(
+        &mut self,
+        now: u64,
+        sample: Sample,
+        pieces: &Pieces,
+        limits: &[(Metric, u64)],
+        fault: Option<(Fault, String)>,
+    ) {
         self.flow(now);
         self.in_flight = self.in_flight.saturating_sub(1);
         self.not_in_flight(sample.ended, now);
-        self.count(sample, fault);
+        let reported = pieces.output.or(pieces.input).is_some();
+        let streamed = fault.is_none() && (reported || !pieces.instants.is_empty());
+        self.count(sample, pieces, fault);
+        if streamed {
+            let within = !limits.is_empty()
+                && limits.iter().all(|(metric, limit)| {
+                    let mut longest = 0;
+                    metric.durations(&sample, pieces, &mut |n| longest = longest.max(n));
+                    longest <= *limit
+                });
+            let interval = self.interval(sample.due);
+            interval.within += u64::from(within);
+            interval.pieces += pieces.instants.len() as u64;
+            interval.reported += u64::from(reported);
+            // Counts of a server: what is beyond any answer ends there.
+            let tokens = |n: Option<u64>| n.unwrap_or(0).min(MOST_TOKENS);
+            interval.input_tokens += tokens(pieces.input);
+            interval.cached_tokens += tokens(pieces.cached).min(tokens(pieces.input));
+            interval.output_tokens += tokens(pieces.output);
+        }
     }
 
     /// A request that was never sent, and why: [`Fault::Dropped`] or [`Fault::Late`].
@@ -374,21 +474,21 @@ impl Record {
             Fault::Late => "the client was further behind than the time-out".into(),
             _ => "too many requests were in flight".into(),
         };
-        self.count(sample, Some((fault, message)));
+        self.count(sample, &Pieces::default(), Some((fault, message)));
     }
 
     #[cfg(test)]
     pub(crate) fn count_for_test(&mut self, sample: Sample) {
-        self.count(sample, None);
+        self.count(sample, &Pieces::default(), None);
     }
 
-    fn count(&mut self, sample: Sample, fault: Option<(Fault, String)>) {
+    fn count(&mut self, sample: Sample, pieces: &Pieces, fault: Option<(Fault, String)>) {
         let interval = self.interval(sample.due);
         interval.due += 1;
         interval.stay += sample.ended.saturating_sub(sample.began);
         for (metric, counts) in interval.durations.iter_mut() {
             if fault.is_none() || metric.of_failed() {
-                metric.durations(&sample, &mut |nanoseconds| counts.record(nanoseconds));
+                metric.durations(&sample, pieces, &mut |nanoseconds| counts.record(nanoseconds));
             }
         }
         match fault {
@@ -551,7 +651,7 @@ mod tests {
             let s = sample(i * 3, i * 3 + 7 + i % 5);
             let fault = (i % 9 == 0).then(|| (Fault::Http(500), format!("at {i}")));
             for record in [&mut whole, &mut parts[usize::try_from(i % 2).unwrap()]] {
-                record.count(s, fault.clone());
+                record.count(s, &Pieces::default(), fault.clone());
             }
         }
         let [mut first, second] = parts;
@@ -565,12 +665,40 @@ mod tests {
         record.began(5);
         record.ended(31, Sample { due: 3, began: 5, sent: 6, ended: 31 }, None);
         let interval = &record.intervals[0];
-        let row = interval.row();
-        assert_eq!((row.len(), &row[..2], row[7]), (Interval::columns().len(), &[1, 1][..], 28));
+        let row = interval.row(false);
+        let columns = Interval::columns(false).len();
+        assert_eq!((row.len(), &row[..2], row[7]), (columns, &[1, 1][..], 28));
         let mut back = Interval::default();
-        assert_eq!(back.restore(&row[1..]), None);
+        assert_eq!(back.restore(&row[1..], false), None);
         back.durations = interval.durations.clone();
-        back.restore(&row).unwrap();
+        back.restore(&row, false).unwrap();
+        assert_eq!(back, *interval);
+    }
+
+    #[test]
+    fn tokens_and_pieces_of_good_answers_are_counted() {
+        let mut record = Record::with_step(10);
+        let pieces =
+            Pieces { instants: vec![20, 30], input: Some(7), cached: Some(9), output: Some(3) };
+        let one = |due| Sample { due, began: 5, sent: 6, ended: 31 };
+        // From 3 and from 4 to the first piece at 20.
+        for due in [3, 4] {
+            record.began(5);
+            record.streamed(31, one(due), &pieces, &[(Metric::FirstToken, 16)], None);
+        }
+        record.began(5);
+        record.streamed(31, one(5), &pieces, &[], Some((Fault::Unfinished, String::new())));
+        let sum = record.sum(0..4);
+        // No more can be cached than there are.
+        assert_eq!((sum.input_tokens, sum.cached_tokens, sum.output_tokens), (14, 14, 6));
+        assert_eq!((sum.reported, sum.pieces, sum.within, sum.lost), (2, 4, 1, 1));
+        assert_eq!(sum.durations[Metric::InterToken].len(), 2);
+        let interval = &record.intervals[0];
+        let row = interval.row(true);
+        assert_eq!(row.len(), Interval::columns(true).len());
+        assert!(row.len() > interval.row(false).len());
+        let mut back = Interval { durations: interval.durations.clone(), ..Interval::default() };
+        back.restore(&row, true).unwrap();
         assert_eq!(back, *interval);
     }
 
@@ -603,7 +731,7 @@ mod tests {
             let took = 300_000.0 + 700_000.0 * random.exponential();
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let ended = began + took as u64;
-            record.count(Sample { due, began, sent: began + 3_000, ended }, None);
+            record.count_for_test(Sample { due, began, sent: began + 3_000, ended });
             if i == 100_000 {
                 half = heap(&record);
             }
@@ -616,9 +744,9 @@ mod tests {
         for i in 0..50_000u64 {
             let due = i * each;
             let ended = due + 10_000_000_000;
-            record.count(Sample { due, began: due, sent: due, ended }, None);
+            record.count_for_test(Sample { due, began: due, sent: due, ended });
         }
-        record.count(sample(43_000_000_000, 43_000_000_001), None);
+        record.count_for_test(sample(43_000_000_000, 43_000_000_001));
         assert!(heap(&record) < 25 * 20_000, "{}", heap(&record));
         assert_eq!(record.sum(0..22).durations[Metric::Response].len(), 250_002);
     }

@@ -130,7 +130,8 @@ mod tests {
     use super::*;
     use crate::judge::judge;
     use crate::judge::tests::{case, queue, true_quantile};
-    use crate::measurement::met;
+    use crate::measurement::{Objective, met};
+    use crate::schema::SloMetric;
 
     #[test]
     fn the_limit_is_found_to_the_tolerance() {
@@ -205,7 +206,9 @@ mod tests {
             let found = search(600.0 + 20.0 * seed as f64, |rate, again| {
                 let seed = 40 * seed + u64::from(again);
                 let record = queue(rate, 1_000_000, 20.0, 20.0, 77 + seed);
-                Some(met(&judge(&case(&record, 20.0)), 0.99, 8e-3))
+                let objective =
+                    Objective { metric: SloMetric::Response, quantile: 0.99, seconds: 8e-3 };
+                Some(met(&judge(&case(&record, 20.0)), objective))
             });
             assert!(found.confirmed, "{found:?}");
             found.rate

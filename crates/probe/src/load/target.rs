@@ -2,10 +2,12 @@
 //! starts, and how an answer is told from a wrong one.
 
 mod asker;
+mod events;
 mod expect;
 mod kserve;
 mod maker;
 mod messages;
+pub mod openai;
 mod plain;
 pub mod platform;
 mod protocol;
@@ -30,9 +32,10 @@ use crate::schema::BodyEncoding;
 use asker::Asker;
 use bytes::Bytes;
 use expect::{Expected, Wanted};
+use openai::Language;
 use platform::Platform;
 use protocol::{Health, Row};
-pub(crate) use protocol::{State, Step};
+pub(crate) use protocol::{Heard, Reader, State, Step};
 pub(crate) use readiness::Readiness;
 pub use requests::DataSet;
 pub(crate) use requests::Requests;
@@ -42,7 +45,8 @@ use tensor::{Given, Slot, Tensor};
 pub use url::{Protocol, Url};
 
 /// Every protocol; the order is that of messages, and plain HTTP is the first.
-static PROTOCOLS: [&Row; 5] = [&plain::HTTP, &kserve::HTTP, &kserve::GRPC, &tfs::HTTP, &tfs::GRPC];
+static PROTOCOLS: [&Row; 6] =
+    [&plain::HTTP, &kserve::HTTP, &kserve::GRPC, &tfs::HTTP, &tfs::GRPC, &openai::HTTP];
 
 impl Protocol {
     /// Any HTTP server.
@@ -75,6 +79,11 @@ impl Protocol {
     /// Whether a URL names a model, whose inputs and outputs are tensors; plain HTTP has none.
     pub fn names_model(self) -> bool {
         self.row().models
+    }
+
+    /// Whether what answers is a language model, whose requests and answers are counted in tokens.
+    pub fn counts_tokens(self) -> bool {
+        self.row().tokens
     }
 
     fn prepare(self, asker: &Asker<'_>) -> Result<Found, TargetError> {
@@ -188,6 +197,8 @@ pub struct Options {
     pub tolerance: f64,
     /// Certificates that a server is checked against.
     pub trust: Trust,
+    /// Prompts to a language model.
+    pub language: Language,
     /// Largest answer in bytes; a larger one is a failed request.
     pub largest: usize,
     /// Longest wait for each answer before the load, the first inference among them.
@@ -217,6 +228,7 @@ impl Default for Options {
             any_rows: false,
             tolerance: 1e-4,
             trust: Trust::default(),
+            language: Language::default(),
             largest: 256 << 20,
             patience: Duration::from_secs(30),
         }
@@ -249,6 +261,7 @@ pub struct Prepared {
     /// Requests of a sequence, where they are sent in sequences.
     pub sequence: Option<u64>,
     any_rows: bool,
+    reader: Option<NewReader>,
     place: Place,
     /// What a good answer of a plain HTTP server contains, and what it does not.
     contains: Option<String>,
@@ -256,6 +269,9 @@ pub struct Prepared {
     expected: Vec<Expected>,
     patience: Duration,
 }
+
+/// Makes what reads an answer as it arrives.
+type NewReader = fn() -> Box<dyn Reader>;
 
 #[derive(Clone)]
 enum Place {
@@ -297,6 +313,7 @@ struct Found {
     /// Rows of a request.
     batch: i64,
     requests: Requests,
+    reader: Option<NewReader>,
 }
 
 impl Prepared {
@@ -343,6 +360,7 @@ impl Prepared {
             expected,
             answers_vary: options.answers_vary,
             any_rows: options.any_rows,
+            reader: found.reader,
             patience: options.patience,
         })
     }
@@ -388,6 +406,7 @@ impl Prepared {
             expected: Vec::new(),
             answers_vary: false,
             any_rows: false,
+            reader: None,
             patience: Duration::from_mins(1),
         }
     }
@@ -403,6 +422,12 @@ impl Prepared {
         }
         let runtime: Arc<dyn InProcess + Send + Sync> = Arc::new(Nothing);
         Self::local("test:", "nothing", &runtime, 1, 1)
+    }
+
+    /// The same with answers read by another reader.
+    #[cfg(test)]
+    pub(crate) fn with_reader(self, reader: fn() -> Box<dyn Reader>) -> Self {
+        Self { reader: Some(reader), ..self }
     }
 
     /// The addresses that requests go to in turn; none in this process.
@@ -426,6 +451,11 @@ impl Prepared {
             Place::Remote(remote) => Some(remote),
             Place::Local(_) | Place::Inline(_) => None,
         }
+    }
+
+    /// What reads an answer as it arrives, where answers are read so.
+    pub(crate) fn reader(&self) -> Option<Box<dyn Reader>> {
+        self.reader.map(|new| new())
     }
 
     /// Connections of one sender thread.

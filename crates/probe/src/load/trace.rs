@@ -11,6 +11,9 @@
 //! | the same with `_s`, `_ms`, `_us` or `_ns` behind | plain | that unit |
 //! | JSON with `timestamp` and `input_length` | Mooncake | the millisecond |
 //! | JSON with one of the names above | plain | its unit, or date and time |
+//!
+//! Traces of language models give the tokens of requests and answers too: `ContextTokens` and `GeneratedTokens`,
+//! `Request tokens` and `Response tokens`, `input_tokens` and `output_tokens`, `input_length` and `output_length`.
 
 mod lines;
 
@@ -30,6 +33,17 @@ pub struct Trace {
     pub format: &'static str,
     /// Nanoseconds from the first arrival, in order.
     pub instants: Vec<u64>,
+    /// What each arrival asks for, in the same order; empty where the file does not say it of all.
+    pub sizes: Vec<Size>,
+}
+
+/// Tokens of a request to a language model and of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Of the prompt, with what the server's template adds.
+    pub input: u64,
+    /// Of the answer.
+    pub output: u64,
 }
 
 /// How to change a trace.
@@ -59,6 +73,14 @@ pub enum TraceError {
     /// A line.
     #[error("line {line} of the trace has no time: `{text}`")]
     Line {
+        /// From one.
+        line: u64,
+        /// As it stands.
+        text: String,
+    },
+    /// A line of a trace whose other lines have tokens.
+    #[error("line {line} of the trace has no numbers of tokens: `{text}`")]
+    Tokens {
         /// From one.
         line: u64,
         /// As it stands.
@@ -97,18 +119,32 @@ impl Trace {
         } else {
             rows(file, &mut random)?
         };
-        let Times { format, mut seconds, unit: own } = times;
+        let Times { format, mut seconds, mut sizes, unit: own } = times;
         if let Some(unit) = own.map(|own| scale.unit.or(own).unwrap_or_else(|| usual(&seconds))) {
             for s in &mut seconds {
                 *s *= unit;
             }
         }
-        seconds.retain(|_| scale.keep >= 1.0 || random.unit() <= scale.keep);
-        seconds.sort_by(f64::total_cmp);
+        if sizes.len() == seconds.len() {
+            let mut both: Vec<(f64, Size)> = seconds.into_iter().zip(sizes).collect();
+            both.retain(|_| scale.keep >= 1.0 || random.unit() <= scale.keep);
+            both.sort_by(|a, b| a.0.total_cmp(&b.0));
+            (seconds, sizes) = both.into_iter().unzip();
+        } else {
+            sizes.clear();
+            seconds.retain(|_| scale.keep >= 1.0 || random.unit() <= scale.keep);
+            seconds.sort_by(f64::total_cmp);
+        }
         let origin = *seconds.first().ok_or(TraceError::Empty)?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let instant = |s: &f64| ((s - origin) / scale.speed * 1e9).round() as u64;
-        Ok(Self { name: name.into(), format, instants: seconds.iter().map(instant).collect() })
+        let instants = seconds.iter().map(instant).collect();
+        Ok(Self { name: name.into(), format, instants, sizes })
+    }
+
+    /// What the arrival of a number asks for, where the file says it.
+    pub fn size(&self, number: u64) -> Option<Size> {
+        self.sizes.get(usize::try_from(number).ok()?).copied()
     }
 
     /// Variance over mean of the arrivals in a second: one for Poisson, more for bursts.
@@ -130,6 +166,8 @@ struct Times {
     format: &'static str,
     /// Seconds, or numbers of another unit.
     seconds: Vec<f64>,
+    /// As many, or not all of them.
+    sizes: Vec<Size>,
     /// Where they are numbers, seconds in their unit, as far as the file names it.
     unit: Option<Option<f64>>,
 }
@@ -141,11 +179,21 @@ fn rows(file: impl Read, random: &mut Random) -> Result<Times, TraceError> {
     let mut row = StringRecord::new();
     rows.read_record(&mut row).map_err(unreadable)?;
     let (format, column) = recognise(&row)?;
-    let mut seconds = Vec::new();
+    let (mut seconds, mut sizes, tokens) = (Vec::new(), Vec::new(), tokens(&row));
     let mut more = row.get(0).is_some_and(|f| f.parse::<f64>().is_ok())
         || rows.read_record(&mut row).map_err(unreadable)?;
     while more {
         read_row(&row, column, random, &mut seconds)?;
+        if let Some([input, output]) = tokens {
+            let number = |at: usize| {
+                let tokens = row.get(at).and_then(|f| f.parse::<u64>().ok());
+                tokens.ok_or_else(|| TraceError::Tokens {
+                    line: row.position().map_or(0, csv::Position::line),
+                    text: excerpt(&row),
+                })
+            };
+            sizes.push(Size { input: number(input)?, output: number(output)? });
+        }
         more = rows.read_record(&mut row).map_err(unreadable)?;
     }
     let unit = match column {
@@ -153,7 +201,19 @@ fn rows(file: impl Read, random: &mut Random) -> Result<Times, TraceError> {
         Column::WholeSeconds(_) => Some(None),
         _ => None,
     };
-    Ok(Times { format, seconds, unit })
+    Ok(Times { format, seconds, sizes, unit })
+}
+
+/// The columns of the tokens of requests and of answers.
+fn tokens(first: &StringRecord) -> Option<[usize; 2]> {
+    const NAMES: [[&str; 2]; 4] = [
+        ["ContextTokens", "GeneratedTokens"],
+        ["Request tokens", "Response tokens"],
+        ["input_tokens", "output_tokens"],
+        ["input_length", "output_length"],
+    ];
+    let at = |name: &str| first.iter().position(|n| n == name);
+    NAMES.iter().find_map(|[input, output]| Some([at(input)?, at(output)?]))
 }
 
 /// Names of a time, and the endings that say its unit.
@@ -309,6 +369,34 @@ mod tests {
             let trace = read(text).unwrap();
             assert_eq!((trace.format, trace.instants), (format, instants));
         }
+    }
+
+    #[test]
+    fn sizes_stay_with_their_arrivals() {
+        let azure = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-30 23:59:59.5,374,44\n\
+                     2023-11-30 23:59:58.5,396,109\n";
+        let burst = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n\
+                     5,ChatGPT,472,18,490,x\n45,ChatGPT,1087,230,1317,x\n";
+        let mooncake = "{\"timestamp\": 3000, \"input_length\": 6758, \"output_length\": 500, \"hash_ids\": [0, 1]}\n\
+                        {\"timestamp\": 0, \"input_length\": 7322, \"output_length\": 490, \"hash_ids\": []}\n";
+        let plain = "t,input_tokens,output_tokens\n1,2,3\n0.5,4,5\n";
+        let size = |input, output| Size { input, output };
+        for (text, format, sizes) in [
+            (azure, "Azure LLM", [size(396, 109), size(374, 44)]),
+            (burst, "BurstGPT", [size(472, 18), size(1087, 230)]),
+            (mooncake, "Mooncake", [size(7322, 490), size(6758, 500)]),
+            (plain, "plain", [size(4, 5), size(2, 3)]),
+        ] {
+            let trace = read(text).unwrap();
+            assert_eq!((trace.format, &trace.sizes[..]), (format, &sizes[..]));
+            assert_eq!((trace.size(1), trace.size(2)), (Some(sizes[1]), None));
+        }
+        assert_eq!(read(mooncake).unwrap().instants, [0, 3_000_000_000]);
+        assert!(read("timestamp\n3\n").unwrap().sizes.is_empty());
+        let broken = "t,input_tokens,output_tokens\n1,2,x\n";
+        assert!(matches!(read(broken), Err(TraceError::Tokens { line: 2, .. })));
+        let half = "{\"t\":1,\"input_length\":1,\"output_length\":1}\n{\"t\":2}\n";
+        assert!(read(half).unwrap().sizes.is_empty());
     }
 
     #[test]

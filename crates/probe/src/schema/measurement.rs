@@ -18,8 +18,12 @@ pub struct MeasurementFile {
     pub tool: String,
     /// Whether the numbers can be trusted, and why not.
     pub verdict: VerdictPart,
-    /// The latency objective and whether it was met; null where `--slo` was omitted.
+    /// The latency objective and whether it was met; of several, the one with the worst outcome; null where `--slo` was
+    /// omitted.
     pub slo: Option<SloPart>,
+    /// All objectives, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<SloPart>,
     /// What was probed.
     pub target: TargetPart,
     /// The load that was asked for.
@@ -36,6 +40,9 @@ pub struct MeasurementFile {
     pub lag: MetricPart,
     /// Time from scheduled to picked up by a sender.
     pub lateness: MetricPart,
+    /// Tokens of a language model, and when they arrived; null where answers are not streamed and count none.
+    #[serde(default)]
+    pub tokens: Option<TokensPart>,
     /// The kinds of failures of the whole run, each with its count.
     pub errors: Vec<ErrorPart>,
     /// Stages of a request that the server reported.
@@ -124,11 +131,31 @@ rooflens_ground::words! {
     }
 }
 
+rooflens_ground::words! {
+    /// What a latency objective is about.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    #[derive(Default)]
+    pub enum SloMetric {
+        /// From scheduled to answered.
+        #[default]
+        Response = "response",
+        /// From scheduled to the first token of a streamed answer.
+        Ttft = "ttft",
+        /// Between two pieces of a streamed answer.
+        Itl = "itl",
+        /// From the first piece of a streamed answer to its last, for each token after the first.
+        Tpot = "tpot",
+    }
+}
+
 /// A latency objective, as given by `--slo`.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SloPart {
-    /// The quantile of the response time, between 0 and 1.
+    /// What is to be fast enough: the response time where omitted.
+    #[serde(default)]
+    pub metric: SloMetric,
+    /// The quantile of that time, between 0 and 1.
     pub quantile: f64,
     /// The longest time allowed at that quantile, in seconds.
     pub seconds: f64,
@@ -146,6 +173,8 @@ rooflens_ground::words! {
         Binary = "binary",
         /// A body that the user gave.
         Body = "body",
+        /// A prompt to a language model, in JSON.
+        Prompt = "prompt",
         /// Nothing is encoded: the request has no body, or stays in this process.
         None = "none",
     }
@@ -394,6 +423,36 @@ pub struct WindowPart {
     pub little_gap: f64,
 }
 
+/// Tokens of a language model over the successful requests of the window. A piece is what arrives as one event: it may
+/// hold several tokens, or part of one.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct TokensPart {
+    /// Time from scheduled to the first piece of the answer.
+    pub ttft: MetricPart,
+    /// Time between a piece and the next; each failed request counts as one that took infinitely long.
+    pub itl: MetricPart,
+    /// Time from the first piece to the last, divided by the tokens after the first.
+    pub tpot: MetricPart,
+    /// Answers whose tokens the server reported; the numbers of tokens are of these.
+    pub reported: u64,
+    /// Tokens of the requests, in all; null where the server does not report them.
+    pub input: Option<u64>,
+    /// Those of them that the server took from a cache; null as for `input`, and 0 where it reports none.
+    pub cached: Option<u64>,
+    /// Tokens of the answers, in all; null where the server does not report them.
+    pub output: Option<u64>,
+    /// Pieces that the answers came in, in all.
+    pub pieces: u64,
+    /// Tokens of requests per second, as successful requests count; null as for `input`.
+    pub input_per_second: Option<f64>,
+    /// Tokens of answers per second, likewise; null as for `output`.
+    pub output_per_second: Option<f64>,
+    /// Successful requests per second that were within the time of every objective, whatever its percentile; null where
+    /// `--slo` was omitted.
+    pub goodput_per_second: Option<f64>,
+}
+
 /// A distribution of durations over the requests of the window.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -466,6 +525,76 @@ pub struct ModelPart {
     pub intensity_flop_per_byte: f64,
     /// Operations per second that the server achieved: successful requests per second times their operations.
     pub achieved_flops: f64,
+    /// The two phases of a language model, each as a point of its own; empty for other models.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhasePart>,
+}
+
+rooflens_ground::words! {
+    /// A phase of a language model.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    pub enum PhaseName {
+        /// The tokens of a prompt, together.
+        Prefill = "prefill",
+        /// A token of each sequence.
+        Decode = "decode",
+    }
+}
+
+impl PhaseName {
+    /// Whether it is the stage of this name, as the rows of platforms call it.
+    pub fn is_stage(self, name: &str) -> bool {
+        let own = match self {
+            Self::Prefill => "prefill",
+            Self::Decode => "generation",
+        };
+        own.eq_ignore_ascii_case(name)
+    }
+}
+
+/// A phase of a language model as it was measured: work and traffic of the tokens that were processed, which are those
+/// that no cache held.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct PhasePart {
+    /// Which phase.
+    pub name: PhaseName,
+    /// Sequences of a step, in the mean over the window; 1 for a prefill.
+    pub sequences: u64,
+    /// New tokens of each, in the mean.
+    pub new_tokens: u64,
+    /// Tokens that were kept of each, in the mean.
+    pub kept_tokens: u64,
+    /// Operations of a step, by the model's file.
+    pub flops: f64,
+    /// Bytes that a step must move at least.
+    pub bytes: f64,
+    /// Operations per byte.
+    pub intensity_flop_per_byte: f64,
+    /// Mean time of a step.
+    pub seconds: f64,
+    /// Whether the server timed it; else it is the client's time to the first token, or per token.
+    pub timed_by_server: bool,
+    /// Operations per second that were achieved.
+    pub achieved_flops: f64,
+    /// Bytes per second that were moved at least.
+    pub achieved_bytes_per_second: f64,
+    /// The least time on a device; null where none was named.
+    pub least: Option<LeastPart>,
+}
+
+/// The least time of a step on a device.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LeastPart {
+    /// The device.
+    pub device: String,
+    /// The time, at its ceilings.
+    pub seconds: f64,
+    /// The ceiling that binds it: compute or memory.
+    pub bound: String,
+    /// How many times as long the step took: the gap to the roof.
+    pub gap: f64,
 }
 
 /// The run in time.

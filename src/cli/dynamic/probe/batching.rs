@@ -103,7 +103,7 @@ impl Args {
         let (loads, settings, plan) = (sorted(&self.load.loads)?, self.settings()?, self.plan()?);
         let all = self.targets(!settings.is_empty())?;
         let stop = interruptible()?;
-        let options = self.target.options(1)?;
+        let options = self.target.options(1, None)?;
         let url = Url::parse(&self.target.url).ok();
         let server = match (settings.is_empty(), &url) {
             (true, _) => None,
@@ -140,7 +140,7 @@ impl Args {
         batches.sort_unstable();
         batches.dedup();
         let asked = |batch: i64| self.batch.contains(&batch);
-        let all = batches.iter().map(|b| self.target.prepare(*b, asked(*b), false));
+        let all = batches.iter().map(|b| self.target.prepare(*b, asked(*b), false, None));
         let all = all.collect::<Result<Vec<_>>>()?;
         for prepared in &all {
             first_answer(prepared).map_err(failed)?;
@@ -176,7 +176,8 @@ impl Args {
             requests: None,
             stripe: Stripe::WHOLE,
             senders: client.senders(),
-            timeout: client.timeout()?,
+            timeout: self.target.timeout()?,
+            limits: Vec::new(),
             max_in_flight: client.max_in_flight(),
             start_at: None,
             met: None,

@@ -11,11 +11,11 @@ use std::time::Duration;
 #[group(skip)]
 #[allow(clippy::doc_markdown, reason = "the text is for terminals")]
 pub(super) struct ClientFlags {
-    /// Timeout in seconds, from the scheduled time.
+    /// Timeout in seconds, from the scheduled time [default: 10, or 120 for a language model].
     ///
     /// Later answers count as errors. Requests that the client itself picks up after their timeout are not sent.
-    #[arg(long, value_name = "S", default_value_t = 10.0)]
-    timeout: f64,
+    #[arg(long, value_name = "S")]
+    timeout: Option<f64>,
     /// Seconds to wait for the first answer, before the load [default: 30].
     ///
     /// Where given, also for a server that does not listen yet.
@@ -48,9 +48,9 @@ pub(super) struct ClientFlags {
 }
 
 impl ClientFlags {
-    /// From when a request is scheduled until it counts as failed.
-    pub(super) fn timeout(&self) -> Result<Duration> {
-        time("--timeout", self.timeout)
+    /// From when a request is scheduled until it counts as failed; `usual` seconds where that is omitted.
+    pub(super) fn timeout(&self, usual: f64) -> Result<Duration> {
+        time("--timeout", self.timeout.unwrap_or(usual))
     }
 
     /// How long the first answer may take.

@@ -103,6 +103,7 @@ pub(super) fn cost(
         compulsory_bytes_per_request: bytes,
         intensity_flop_per_byte: if bytes > 0.0 { flops / bytes } else { 0.0 },
         achieved_flops: 0.0,
+        phases: Vec::new(),
     };
     let ones = report.assumptions.iter().filter(|a| !a.data_dependent);
     let ones: Vec<String> = ones.map(|a| format!("{} = {}", a.symbol, a.value)).collect();

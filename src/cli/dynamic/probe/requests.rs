@@ -61,9 +61,10 @@ pub(super) struct RequestFlags {
     /// JSON text to send as the body (plain HTTP).
     ///
     /// {{i}} becomes the number of the variant, {{random}} a number between 0 and 1. The text between {{row}}
-    /// and {{/row}} is repeated for each row of --batch.
+    /// and {{/row}} is repeated for each row of --batch. For a language model, the members of this object become
+    /// part of every request.
     #[arg(long, value_name = "TEXT")]
-    json: Option<String>,
+    pub(super) json: Option<String>,
     /// Request method (plain HTTP) [default: POST with a body, else GET].
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,

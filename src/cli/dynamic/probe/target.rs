@@ -1,13 +1,17 @@
 //! What requests go to, and how: the flags that `probe` and `batching` share.
 
 use super::client::ClientFlags;
+use super::language::LanguageFlags;
 use super::model;
 use super::requests::RequestFlags;
 use super::{failed, hinted, time};
 use crate::probe::target::{Options, Prepared, Url};
+use crate::probe::trace::Trace;
 use crate::runtime::Runtime;
 use anyhow::Result;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A target, its requests and their client.
 #[derive(Debug, clap::Args)]
@@ -19,6 +23,8 @@ pub(super) struct TargetFlags {
     #[command(flatten)]
     pub(super) requests: RequestFlags,
     #[command(flatten)]
+    language: LanguageFlags,
+    #[command(flatten)]
     pub(super) client: ClientFlags,
 }
 
@@ -29,8 +35,25 @@ impl TargetFlags {
         Some((Runtime::named(runtime)?, Path::new(path)))
     }
 
-    /// The target with its requests encoded. The `batch` is that of --batch where it was `asked` for.
-    pub(super) fn prepare(&self, batch: i64, asked: bool, inline: bool) -> Result<Prepared> {
+    /// Whether the target's protocol is that of language models.
+    pub(super) fn is_language_model(&self) -> bool {
+        Url::parse(&self.url).is_ok_and(|url| url.protocol.counts_tokens())
+    }
+
+    /// From when a request is scheduled until it counts as failed.
+    pub(super) fn timeout(&self) -> Result<Duration> {
+        self.client.timeout(if self.is_language_model() { 120.0 } else { 10.0 })
+    }
+
+    /// The target with its requests encoded. The `batch` is that of --batch where it was `asked` for; a `trace`
+    /// may give the size of each request.
+    pub(super) fn prepare(
+        &self,
+        batch: i64,
+        asked: bool,
+        inline: bool,
+        trace: Option<&Arc<Trace>>,
+    ) -> Result<Prepared> {
         let prepared = if let Some(model) = self.in_process_model() {
             model::in_process(&self.url, model, &self.requests, &self.client, batch, inline)?
         } else {
@@ -38,7 +61,7 @@ impl TargetFlags {
             if let Some(patience) = self.client.patience {
                 url.wait(time("--patience", patience)?);
             }
-            Prepared::remote(&url, &self.options(batch)?).map_err(failed)?
+            Prepared::remote(&url, &self.options(batch, trace)?).map_err(failed)?
         };
         // Rows that are given are a batch where none is asked for.
         if asked && prepared.batch != batch {
@@ -51,8 +74,10 @@ impl TargetFlags {
     }
 
     /// How requests to a server are made.
-    pub(super) fn options(&self, batch: i64) -> Result<Options> {
+    pub(super) fn options(&self, batch: i64, trace: Option<&Arc<Trace>>) -> Result<Options> {
+        let members = self.requests.json.as_deref().filter(|_| self.is_language_model());
         Ok(Options {
+            language: self.language.language(members, trace.cloned())?,
             address: self.client.address,
             patience: self.client.patience()?,
             ..self.requests.options(batch)?

@@ -4,7 +4,7 @@
 use super::{NAP, Sender, SenderPlan};
 use crate::Target;
 use crate::arrival::nanoseconds;
-use crate::metric::Sample;
+use crate::metric::{Pieces, Sample};
 use crate::record::Fault;
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,8 @@ impl Sender {
         if fault.is_none() {
             self.record.borrow_mut().stage(began, "compute", ended.saturating_sub(began));
         }
-        self.count(ended, Sample { due: began, began, sent: began, ended }, fault)
+        let sample = Sample { due: began, began, sent: began, ended };
+        self.count(ended, sample, &Pieces::default(), fault)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::record::{Fault, FaultRow, Record, Stage};
 use crate::schema::{
     BodyEncoding, ErrorPart, FindingPart, InputOrder, InputsPart, InputsSent, MeasurementFile,
     MeetingPart, MeterRole, MetricPart, PercentilePart, PlanPart, RunPart, SenderPart, SlotPart,
-    StagePart, StageRows, StageSource, TargetPart, VerdictPart, WindowPart,
+    StagePart, StageRows, StageSource, TargetPart, TokensPart, VerdictPart, WindowPart,
 };
 use crate::stats::Percentile;
 use crate::target::requests::Drawn;
@@ -228,6 +228,31 @@ impl MetricPart {
             mean_seconds: counts.mean() * 1e-9,
             max_seconds: counts.max as f64 * 1e-9,
             percentiles: percentiles.iter().map(PercentilePart::from).collect(),
+        }
+    }
+}
+
+impl TokensPart {
+    /// Of a judgement; with the goodput where there is an objective.
+    pub(super) fn new(j: &Judgement, objectives: bool) -> Self {
+        let sum = &j.sum;
+        // Requests of a closed loop count by their share of time in the window, as in all rates.
+        let good = (sum.good as f64).max(1.0);
+        let per_second = |n: u64| n as f64 / good * j.goodput;
+        let known = |n: u64| (n > 0).then_some(n);
+        let (input, output) = (known(sum.input_tokens), known(sum.output_tokens));
+        Self {
+            ttft: MetricPart::of(j, Metric::FirstToken),
+            itl: MetricPart::of(j, Metric::InterToken),
+            tpot: MetricPart::of(j, Metric::PerToken),
+            reported: sum.reported,
+            input,
+            cached: input.map(|_| sum.cached_tokens),
+            output,
+            pieces: sum.pieces,
+            input_per_second: input.map(per_second),
+            output_per_second: output.map(per_second),
+            goodput_per_second: objectives.then(|| per_second(sum.within)),
         }
     }
 }

@@ -24,6 +24,7 @@ fn run_with(stripe: Stripe, warm_up: Option<f64>, throttled: Option<String>) -> 
         stripe,
         senders: 1,
         timeout: Duration::from_secs(1),
+        limits: Vec::new(),
         max_in_flight: 10,
         start_at: None,
         met: None,
@@ -61,7 +62,7 @@ fn run_with(stripe: Stripe, warm_up: Option<f64>, throttled: Option<String>) -> 
         stopped: false,
         enough: false,
     };
-    let aims = Aims { headline: 0.99, slo: None, warm_up, throttled };
+    let aims = Aims { headline: 0.99, slo: Vec::new(), warm_up, throttled };
     let target = Prepared::for_test();
     Measured::new(&plan, &target, outcome, &aims, None, |_| Beside::default())
 }

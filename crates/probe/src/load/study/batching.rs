@@ -143,7 +143,7 @@ impl BatchingStudy<'_> {
 
     /// Runs against a row's target, judged by the tail.
     fn of<'a>(&self, row: &Row<'a>) -> Run<'a> {
-        let aims = Aims { headline: 0.99, slo: None, warm_up: self.warm_up, throttled: None };
+        let aims = Aims { headline: 0.99, slo: Vec::new(), warm_up: self.warm_up, throttled: None };
         Run {
             prepared: row.prepared,
             aims,

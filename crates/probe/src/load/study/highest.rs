@@ -7,7 +7,7 @@ use super::{Observer, Run, StudyError, Switch};
 use crate::arrival::{Arrival, Load};
 use crate::drive::{Outcome, Plan};
 use crate::judge::{QUANTILES, TAIL, same};
-use crate::measurement::Measured;
+use crate::measurement::{Measured, Objective};
 use crate::metric::Metric;
 use crate::record::Interval;
 use crate::schema::{FindingPart, PercentilePart, SloOutcome, Verdict, percentile};
@@ -52,8 +52,8 @@ pub fn highest(
     observer: &mut dyn Observer,
 ) -> Result<Measured, StudyError> {
     let aims = &run.aims;
-    let (quantile, limit) = aims.slo.unwrap_or((aims.headline, f64::INFINITY));
-    let closed = closed_loops(run, plan, limit, stop, observer)?;
+    let quantile = aims.slo.iter().map(|one| one.quantile).fold(aims.headline, f64::max);
+    let closed = closed_loops(run, plan, stop, observer)?;
     let mut attempts = Attempts {
         run,
         plan,
@@ -74,7 +74,7 @@ pub fn highest(
         return Err(too_long(start, quantile, needed, wanted.budget));
     }
     // Where one request at a time takes too long, no rate is slow enough.
-    let hopeless = quantile >= 0.5 && closed.median.as_secs_f64() > limit;
+    let hopeless = closed.hopeless;
     if hopeless {
         attempts.notes.push("one request at a time takes longer than the objective allows".into());
     }
@@ -109,6 +109,8 @@ struct Closed {
     in_flight: usize,
     /// Median response time of one request at a time.
     median: Duration,
+    /// One request at a time misses an objective on half of the requests or more.
+    hopeless: bool,
 }
 
 impl Closed {
@@ -122,11 +124,10 @@ impl Closed {
     }
 }
 
-/// Ever more requests in flight, until that adds nothing or takes longer than `limit` seconds.
+/// Ever more requests in flight, until that adds nothing or takes longer than the objectives allow.
 fn closed_loops(
     run: &Run<'_>,
     plan: &Plan,
-    limit: f64,
     stop: &Switch,
     observer: &mut dyn Observer,
 ) -> Result<Closed, StudyError> {
@@ -145,10 +146,17 @@ fn closed_loops(
         let Some(median) = response.quantile(0.5, 0).map(Duration::from_nanos) else { break };
         let rate = rate(&outcome, &sum);
         let gains = best.as_ref().is_none_or(|best| rate > GAIN * best.rate);
-        let slow = median.as_secs_f64() > limit;
+        let misses = |one: &Objective| {
+            let half = sum.durations[one.durations()].quantile(0.5, 0);
+            half.is_some_and(|half| half as f64 * 1e-9 > one.seconds)
+        };
+        let mut slow_ones = run.aims.slo.iter().filter(|one| misses(one));
+        let slow = slow_ones.clone().next().is_some();
+        let hopeless = best.is_none() && slow_ones.any(|one| one.quantile >= 0.5);
         if best.as_ref().is_none_or(|best| rate > best.rate && !slow) {
             let calm = best.as_ref().map_or(median, |best| best.median);
-            best = Some(Closed { rate, in_flight, median: calm });
+            let hopeless = best.as_ref().map_or(hopeless, |best| best.hopeless);
+            best = Some(Closed { rate, in_flight, median: calm, hopeless });
         }
         if !gains || slow {
             break;

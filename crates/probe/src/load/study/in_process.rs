@@ -43,7 +43,7 @@ impl InProcess<'_> {
         stop: &Switch,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Measured>, StudyError> {
-        let aims = Aims { headline: 0.5, slo: None, warm_up: Some(0.0), throttled: None };
+        let aims = Aims { headline: 0.5, slo: Vec::new(), warm_up: Some(0.0), throttled: None };
         let first_answer = Some(self.first_answer);
         let run = Run {
             prepared: self.prepared,

@@ -94,13 +94,14 @@ mod tests {
     fn measured(stop: bool, folder: &Path) -> Swept {
         let runtime: Arc<dyn Target + Send + Sync> = Arc::new(Sleeper);
         let plan = Plan::closed(1, Duration::from_millis(100));
-        let aims = Aims { headline: 0.5, slo: None, warm_up: Some(0.0), throttled: None };
+        let aims = Aims { headline: 0.5, slo: Vec::new(), warm_up: Some(0.0), throttled: None };
         let model = ModelPart {
             file: "m.onnx".into(),
             flops_per_request: 1000.0,
             compulsory_bytes_per_request: 10.0,
             intensity_flop_per_byte: 100.0,
             achieved_flops: 0.0,
+            phases: Vec::new(),
         };
         let run = |batch| Single {
             prepared: Prepared::inline("test:", "a sleeper", &runtime, batch),

@@ -25,6 +25,7 @@ pub(super) static HTTP: Row = Row {
     port: 8000,
     transport: Transport::Http,
     models: true,
+    tokens: false,
     prepare: prepare_http,
     check: check_http,
     health: Health { questions: questions_http, reached: |_, _| true, live_on_error: false },
@@ -36,6 +37,7 @@ pub(super) static GRPC: Row = Row {
     port: 8001,
     transport: Transport::Grpc,
     models: true,
+    tokens: false,
     prepare: prepare_grpc,
     check: check_grpc,
     health: Health { questions: questions_grpc, reached: is_set, live_on_error: false },
@@ -94,6 +96,7 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         inputs: made.inputs,
         outputs,
         requests: made.requests,
+        reader: None,
     })
 }
 
@@ -249,6 +252,7 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         inputs: made.inputs,
         outputs,
         requests: made.requests.needing(region.map(|region| region as Arc<dyn Any + Send + Sync>)),
+        reader: None,
     })
 }
 

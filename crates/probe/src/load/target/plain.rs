@@ -17,6 +17,7 @@ pub(super) static HTTP: Row = Row {
     port: 80,
     transport: Transport::Http,
     models: false,
+    tokens: false,
     prepare,
     check,
     health: Health { questions, reached: |_, _| true, live_on_error: true },
@@ -130,6 +131,7 @@ fn prepare(asker: &Asker<'_>) -> Result<Found, TargetError> {
         outputs: Vec::new(),
         batch: options.batch,
         requests: requests(asker)?,
+        reader: None,
     })
 }
 

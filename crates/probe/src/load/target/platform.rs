@@ -1,9 +1,11 @@
 //! The serving platforms: what is known of each beyond its protocol, one row and one file each.
 
+mod llama_cpp;
 mod mlserver;
 mod tensorflow;
 mod torchserve;
 mod triton;
+mod vllm;
 
 use super::question::{Kind, Question};
 use super::statistics::Stats;
@@ -24,12 +26,17 @@ pub enum Platform {
     TensorFlowServing,
     /// `TorchServe`, of `PyTorch`.
     TorchServe,
+    /// vLLM.
+    Vllm,
+    /// The server of llama.cpp.
+    LlamaCpp,
     /// Anything else.
     Unknown,
 }
 
 /// Every known platform.
-const PLATFORMS: [&Row; 4] = [&triton::ROW, &mlserver::ROW, &tensorflow::ROW, &torchserve::ROW];
+const PLATFORMS: [&Row; 6] =
+    [&triton::ROW, &mlserver::ROW, &tensorflow::ROW, &torchserve::ROW, &vllm::ROW, &llama_cpp::ROW];
 
 /// What is known of a platform.
 struct Row {
@@ -194,6 +201,8 @@ mod tests {
         assert_eq!(Platform::named("TensorFlow Serving REST"), Platform::TensorFlowServing);
         assert_eq!(Platform::named("mlserver"), Platform::MlServer);
         assert_eq!(Platform::named("OpenVINO Model Server"), Platform::Unknown);
+        assert_eq!(Platform::named("vllm, OpenAI-compatible"), Platform::Vllm);
+        assert_eq!(Platform::named("llamacpp, OpenAI-compatible"), Platform::LlamaCpp);
         assert_eq!(Platform::named(""), Platform::Unknown);
     }
 

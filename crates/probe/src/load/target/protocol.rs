@@ -3,6 +3,7 @@
 use super::expect::Wanted;
 use super::{Asker, Failure, Found, TargetError};
 use crate::connector::{Answer, Encoded, Transport};
+use crate::metric::Pieces;
 use bytes::Bytes;
 
 /// What is known of a protocol.
@@ -14,6 +15,8 @@ pub(super) struct Row {
     pub(super) transport: Transport,
     /// Whether a URL names a model, whose inputs and outputs are tensors.
     pub(super) models: bool,
+    /// Whether what answers is a language model.
+    pub(super) tokens: bool,
     /// Asks for the model's signature and encodes requests.
     pub(super) prepare: fn(&Asker<'_>) -> Result<Found, TargetError>,
     /// Whether an answer is a good one.
@@ -21,6 +24,27 @@ pub(super) struct Row {
     pub(super) health: Health,
     /// Makes a request a step of a sequence, where the protocol has sequences.
     pub(super) sequence: Option<fn(&Encoded, Step) -> Encoded>,
+}
+
+/// Reads an answer as it arrives.
+pub(crate) trait Reader {
+    /// Takes what arrived at `now`, nanoseconds from the start of the run.
+    fn hear(&mut self, piece: &[u8], now: u64);
+
+    /// What the whole answer said, and what is wrong with it.
+    fn end(self: Box<Self>) -> Heard;
+
+    /// What it said so far that it failed with, for an answer that ends in the middle.
+    fn failure(&self) -> Option<Failure>;
+}
+
+/// What an answer said that was read as it arrived.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) pieces: Pieces,
+    /// Stages that the server timed, with nanoseconds.
+    pub(crate) stages: Vec<(&'static str, u64)>,
+    pub(crate) fault: Option<Failure>,
 }
 
 /// How a server reports how far it has started.

@@ -34,7 +34,7 @@ impl Readiness {
     pub(crate) async fn ask(&self, state: State) -> bool {
         let Some(question) = &self.questions[state as usize] else { return true };
         let health = self.protocol.health();
-        match self.client.call(question, || {}).await {
+        match self.client.call(question, &|| {}).await {
             Ok((answer, _)) => (health.reached)(state, answer.body),
             Err((Fault::Http(_) | Fault::Grpc(2..=13 | 15 | 16), _)) => {
                 state == State::Live && health.live_on_error

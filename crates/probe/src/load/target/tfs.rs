@@ -27,6 +27,7 @@ pub(super) static HTTP: Row = Row {
     port: 8501,
     transport: Transport::Http,
     models: true,
+    tokens: false,
     prepare: prepare_http,
     check: check_http,
     health: Health { questions: questions_http, reached: reached_http, live_on_error: true },
@@ -38,6 +39,7 @@ pub(super) static GRPC: Row = Row {
     port: 8500,
     transport: Transport::Grpc,
     models: true,
+    tokens: false,
     prepare: prepare_grpc,
     check: check_grpc,
     health: Health { questions: questions_grpc, reached: reached_grpc, live_on_error: true },
@@ -84,6 +86,7 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         inputs: made.inputs,
         outputs,
         requests: made.requests,
+        reader: None,
     })
 }
 
@@ -197,6 +200,7 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         inputs: made.inputs,
         outputs,
         requests: made.requests,
+        reader: None,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Traces in JSON Lines: an object to a line, of which one member is the time.
 
-use super::{MOST_ARRIVALS, Times, TraceError, date_time, names};
+use super::{MOST_ARRIVALS, Size, Times, TraceError, date_time, names};
 use serde_json::Value;
 use std::io::BufRead;
 
@@ -17,7 +17,7 @@ struct Member {
 
 pub(super) fn read(mut file: impl BufRead) -> Result<Times, TraceError> {
     let (mut seconds, mut member, mut format) = (Vec::new(), None, "plain");
-    let (mut line, mut number) = (Vec::new(), 0u64);
+    let (mut line, mut number, mut sizes) = (Vec::new(), 0u64, Vec::new());
     loop {
         line.clear();
         number += 1;
@@ -41,12 +41,13 @@ pub(super) fn read(mut file: impl BufRead) -> Result<Times, TraceError> {
         }
         let time = member.as_ref().and_then(|member| time(&value, member));
         seconds.push(time.ok_or_else(wrong)?);
+        sizes.extend(size(&value));
         if seconds.len() > MOST_ARRIVALS {
             return Err(TraceError::Large);
         }
     }
     let unit = member.filter(|member| !member.written).map(|member| member.unit);
-    Ok(Times { format, seconds, unit })
+    Ok(Times { format, seconds, sizes, unit })
 }
 
 /// The member that is the time, by the first object, and the name of the trace.
@@ -58,6 +59,14 @@ fn recognise(first: &Value) -> Option<(Member, &'static str)> {
         unit = Some(1e-3);
     }
     Some((Member { name, unit, written }, if mooncake { "Mooncake" } else { "plain" }))
+}
+
+/// Tokens of the request and of its answer.
+fn size(value: &Value) -> Option<Size> {
+    let pairs = [("input_length", "output_length"), ("input_tokens", "output_tokens")];
+    pairs.into_iter().find_map(|(input, output)| {
+        Some(Size { input: value.get(input)?.as_u64()?, output: value.get(output)?.as_u64()? })
+    })
 }
 
 fn time(value: &Value, member: &Member) -> Option<f64> {
