@@ -384,7 +384,7 @@ mod tests {
     #[test]
     fn prompts_have_the_wanted_words_and_differ_from_the_start() {
         let mut made = prompts();
-        let text = |made: &Prompts, size| {
+        let text = |made: &Prompts, size: Option<Size>| {
             let body = body(&made.sized(0, size.unwrap_or(made.size)));
             body["messages"][0]["content"].as_str().unwrap().to_owned()
         };
