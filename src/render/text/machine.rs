@@ -216,9 +216,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_busy_machine_and_what_was_not_kept_are_quiet() {
-        let quiet = Waited { looks: 1, reasons: Vec::new() };
-        assert_eq!(quiet(Some(&quiet), &[]), "");
+    fn a_busy_machine_and_what_was_not_kept_are_said() {
+        let calm = Waited { looks: 1, reasons: Vec::new() };
+        assert_eq!(quiet(Some(&calm), &[]), "");
         let busy = Waited { looks: 60, reasons: vec!["a core is 40 % slower".into()] };
         let text = quiet(Some(&busy), &["DRAM read varied".into()]);
         assert!(text.contains("after 60 s: a core is 40 % slower"), "{text}");
