@@ -170,6 +170,7 @@ fn yes() -> bool {
 
 /// A small network that was held out of a calibration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CalibrationNetwork {
     /// What it is made of.
