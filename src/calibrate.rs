@@ -20,8 +20,11 @@ use std::time::Duration;
 pub struct CalibrationPlan {
     /// Runtime, library and threads.
     pub options: RuntimeOptions,
-    /// Time of each timing of a micro-benchmark, of which there are three or more.
+    /// Time of each timing of a micro-benchmark.
     pub slice: Duration,
+    /// Rounds at most: each micro-benchmark is timed in three, and those whose undisturbed timings do not agree in
+    /// more.
+    pub rounds: usize,
     /// Compute ceiling of one thread, in 10^12 operations a second.
     pub peak_tflops: f64,
     /// Memory ceiling of one thread, in 10^9 bytes a second.
@@ -30,6 +33,8 @@ pub struct CalibrationPlan {
     pub cache_bytes: Option<u64>,
 }
 
+/// Rounds that a calibration takes at most, where nothing else is wanted.
+pub const MOST_ROUNDS: usize = 10;
 /// Layers of the chains that show what a run and what a kernel costs beyond its work.
 const FEW: usize = 8;
 const MANY: usize = 64;
@@ -216,6 +221,7 @@ mod tests {
         CalibrationPlan {
             options: RuntimeOptions::new(Runtime::Tract),
             slice: Duration::from_millis(2),
+            rounds: MOST_ROUNDS,
             peak_tflops: 1e-6,
             bandwidth_gb_s: 20.0,
             cache_bytes: Some(1 << 20),
@@ -355,7 +361,7 @@ mod tests {
     #[test]
     #[ignore = "takes minutes"]
     fn a_runtime_is_calibrated() {
-        let plan = CalibrationPlan { slice: Duration::from_micros(100), ..plan() };
+        let plan = CalibrationPlan { slice: Duration::from_micros(100), rounds: 1, ..plan() };
         let mut shares = Vec::new();
         let c = calibrate(&plan, &mut |share| shares.push(share)).unwrap();
         assert!(shares.iter().all(|share| (0.0..1.0).contains(share)));

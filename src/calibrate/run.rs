@@ -54,12 +54,10 @@ pub(super) struct Job {
     samples: Vec<Sample>,
 }
 
-/// Rounds that every micro-benchmark is timed in.
+/// Rounds that every micro-benchmark is timed in, unless the plan has fewer.
 const ROUNDS: usize = 3;
 /// Share of the ceiling of arithmetic that full pace is at least: a look is shorter than what the ceiling is measured by.
 const CEILING: f64 = 0.97;
-/// Rounds at most, for those whose undisturbed timings do not agree.
-const MOST_ROUNDS: usize = 10;
 
 /// A calibration under way.
 pub(super) struct Run<'p> {
@@ -119,8 +117,8 @@ impl<'p> Run<'p> {
 
     /// Times all, round by round; later rounds take those alone that have not settled.
     pub(super) fn rounds(&mut self, progress: &mut dyn FnMut(f64)) {
-        let total = (ROUNDS * self.jobs.len()) as f64;
-        for round in 0..MOST_ROUNDS {
+        let total = (ROUNDS.min(self.plan.rounds) * self.jobs.len()) as f64;
+        for round in 0..self.plan.rounds {
             let full = self.full();
             for i in 0..self.jobs.len() {
                 progress(((round * self.jobs.len() + i) as f64 / total).min(0.99));

@@ -1,7 +1,7 @@
 //! Calibrating runtimes under the ceilings that were just measured.
 
 use super::super::hinted;
-use crate::calibrate::{CalibrationPlan, calibrate};
+use crate::calibrate::{CalibrationPlan, MOST_ROUNDS, calibrate};
 use crate::cli::runtimes::RuntimeName;
 use crate::hwdb::{Calibration, Device};
 use crate::probe::ProbeError;
@@ -33,8 +33,14 @@ pub(super) fn calibrations(
     let cache_bytes = one.cache_bytes();
     let calibrated = |name: &RuntimeName| {
         let options = options(*name, library);
-        let plan =
-            CalibrationPlan { options, slice: SLICE, peak_tflops, bandwidth_gb_s, cache_bytes };
+        let plan = CalibrationPlan {
+            options,
+            slice: SLICE,
+            rounds: MOST_ROUNDS,
+            peak_tflops,
+            bandwidth_gb_s,
+            cache_bytes,
+        };
         let bar = crate::cli::progress_bar("calibrating");
         let done = calibrate(&plan, &mut |x| bar.set_position(crate::cli::permille(x)));
         bar.finish_and_clear();
