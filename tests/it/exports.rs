@@ -149,7 +149,11 @@ fn a_probe_in_process_takes_sizes() {
             |extra: &[&str]| rooflens(&[&["probe", &target], extra, load.as_slice()].concat());
         let small = probe(&[]);
         assert_eq!(small.code, 2, "{}", small.stdout);
-        assert!(small.stderr.contains("height, width were set to their smallest values"), "{}", small.stderr);
+        assert!(
+            small.stderr.contains("height, width were set to their smallest values"),
+            "{}",
+            small.stderr
+        );
         let rows = probe(&["--input", "input=2x3x32x48", "--batch", "3"]);
         assert!(rows.stderr.contains("--input has another batch"), "{}", rows.stderr);
         // Rows that are given are the batch, and one stands for as many as are asked for.
