@@ -27,7 +27,7 @@ fn recording() -> (String, Bodies) {
 }
 
 fn record(mut stream: TcpStream, kept: &Bodies) {
-    let (mut buffer, mut chunk) = (Vec::new(), [0; 65536]);
+    let (mut buffer, mut chunk) = (Vec::new(), vec![0; 65536]);
     loop {
         let head = buffer.windows(4).position(|w| w == b"\r\n\r\n");
         if let Some(head) = head {

@@ -24,7 +24,9 @@ fn schema<T: JsonSchema>(title: &str) -> Value {
 /// `whole`: other fields stand beside its own.
 fn tighten(schema: &mut Value, whole: bool) {
     if let Value::Array(all) = schema {
-        all.iter_mut().for_each(|one| tighten(one, whole));
+        for one in all {
+            tighten(one, whole);
+        }
     }
     let Value::Object(schema) = schema else { return };
     // Comments are broken into lines, descriptions are not.

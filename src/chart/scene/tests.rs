@@ -115,6 +115,7 @@ fn all() -> Vec<Scene> {
 }
 
 /// Texts that stand on another, or leave the picture.
+#[allow(clippy::type_complexity)]
 fn faults(scene: &Scene) -> Vec<String> {
     let upright: Vec<(&str, (f64, f64, f64, f64))> = scene
         .items

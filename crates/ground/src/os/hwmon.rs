@@ -157,7 +157,7 @@ fn rail(tree: &Tree, chip: &Path, n: u32) -> Option<Sensor> {
     })
 }
 
-/// A rail of an INA3221 under a system before JetPack 5, in mW.
+/// A rail of an INA3221 under a system before `JetPack` 5, in mW.
 fn iio_rail(tree: &Tree, chip: &Path, n: u32) -> Option<Sensor> {
     let label = tree.label(&chip.join(format!("rail_name_{n}"))).filter(|l| l != "NC")?;
     let path = chip.join(format!("in_power{n}_input"));

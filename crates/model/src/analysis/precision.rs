@@ -18,6 +18,7 @@ pub struct Precision {
 }
 
 /// A type as device files name it, how its numbers are stored, and what else people call it.
+#[allow(clippy::struct_field_names)]
 struct Name {
     name: &'static str,
     /// None where a file of a model has no such type.

@@ -427,7 +427,9 @@ impl<'b> Walk<'b> {
             return Err(OpError::Invalid(format!("an output would have a size of {size}")));
         }
         let tied = equalities::tied(equalities, &self.made.limits(), self.made.chosen());
-        tied.into_iter().for_each(|(name, limit)| self.made.tie(name, limit));
+        for (name, limit) in tied {
+            self.made.tie(name, limit);
+        }
         Ok(effect)
     }
 

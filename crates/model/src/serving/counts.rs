@@ -221,21 +221,7 @@ impl<'a> Counts<'a> {
             return half;
         }
         let one = |past: u64| self.number(&self.mixing, Step { new: 1, past, ..step });
-        (self.sum(step, &one)).clamp(0.0, nominal)
-    }
-
-    /// The sum of `one` over the new tokens of a step: exact for few, and from below for many, as what a token takes
-    /// grows ever less with the tokens before it.
-    fn sum(&self, step: Step, one: &dyn Fn(u64) -> f64) -> f64 {
-        const EXACT: u64 = 64;
-        let parts = step.new.min(EXACT);
-        let at = |part: u64| step.past + step.new * part / parts;
-        if parts == step.new {
-            return (0..parts).map(|part| one(at(part))).sum();
-        }
-        let ends = |part: u64| (at(part), at(part + 1) - 1);
-        let area = |(from, to): (u64, u64)| 0.5 * (one(from) + one(to)) * (to - from + 1) as f64;
-        (0..parts).map(|part| area(ends(part))).sum()
+        sum(step, &one).clamp(0.0, nominal)
     }
 
     /// Bytes that a step must move at least.
@@ -287,7 +273,7 @@ impl<'a> Counts<'a> {
             let weight = node.inputs.iter().flatten().find(|id| graph.value(**id).weight.is_some());
             let shape = self.analysis.values[weight?.index()].shape.as_ref()?;
             let sizes: Vec<f64> =
-                shape.iter().filter_map(|d| d.as_const()).map(|n| n as f64).collect();
+                shape.iter().filter_map(crate::dim::Dim::as_const).map(|n| n as f64).collect();
             // The head and the table have no adapters.
             match sizes[..] {
                 [a, b] if a.max(b) < 16.0 * a.min(b) => Some(a + b),
@@ -480,4 +466,18 @@ fn shape(model: &Model, analysis: &Analysis) -> Shape {
         // The output of attention, and two products behind it: they wait for it.
         sums: if middle >= 3 { 2.0 } else { 1.0 },
     }
+}
+
+/// The sum of `one` over the new tokens of a step: exact for few, and from below for many, as what a token takes
+/// grows ever less with the tokens before it.
+fn sum(step: Step, one: &dyn Fn(u64) -> f64) -> f64 {
+    const EXACT: u64 = 64;
+    let parts = step.new.min(EXACT);
+    let at = |part: u64| step.past + step.new * part / parts;
+    if parts == step.new {
+        return (0..parts).map(|part| one(at(part))).sum();
+    }
+    let ends = |part: u64| (at(part), at(part + 1) - 1);
+    let area = |(from, to): (u64, u64)| 0.5 * (one(from) + one(to)) * (to - from + 1) as f64;
+    (0..parts).map(|part| area(ends(part))).sum()
 }

@@ -1,5 +1,7 @@
 //! Figures against those that follow from published configurations by hand.
 
+#![allow(clippy::float_cmp)]
+
 use super::counts::Experts;
 use super::*;
 use crate::analysis::{Analysis, analyze};
@@ -41,7 +43,7 @@ const GEMMA: &str = r#"{"model_type":"gemma3_text","architectures":["Gemma3ForCa
     "intermediate_size":6912,"num_hidden_layers":26,"num_attention_heads":4,"num_key_value_heads":1,
     "head_dim":256,"vocab_size":262144,"sliding_window":512,"sliding_window_pattern":6,
     "torch_dtype":"bfloat16"}"#;
-/// DeepSeek V3: latent vectors of 512 and 64 rotated numbers a token and layer, 256 experts.
+/// `DeepSeek` V3: latent vectors of 512 and 64 rotated numbers a token and layer, 256 experts.
 const DEEPSEEK: &str = r#"{"model_type":"deepseek_v3","architectures":["DeepseekV3ForCausalLM"],
     "hidden_size":7168,"intermediate_size":18432,"moe_intermediate_size":2048,"num_hidden_layers":61,
     "num_attention_heads":128,"num_key_value_heads":128,"kv_lora_rank":512,"q_lora_rank":1536,

@@ -539,7 +539,7 @@ impl Sender {
     /// The request of a number, or that of a step of a sequence, which has a number of its own.
     fn next(&self, number: u64, step: Option<(u64, Step)>) -> (u64, Result<Encoded, Failure>) {
         let Some((number, step)) = step else { return (number, self.made(number)) };
-        (number, self.made(number).map(|request| self.target.step(request, step)))
+        (number, self.made(number).map(|request| self.target.step(&request, step)))
     }
 
     /// Sends one request and counts it; says whether its answer was good.

@@ -270,7 +270,7 @@ fn open(setup: &Setup) -> (Vec<Box<dyn Meter>>, Vec<Absent>) {
     }
     // Where another source gives energy, a board without a sensor lacks nothing.
     let is_energy = |c: &Column| matches!(c.role, Role::Energy(_));
-    if meters.iter().any(|m: &Box<dyn Meter>| m.columns().iter().any(is_energy)) {
+    if meters.iter().any(|m| m.columns().iter().any(is_energy)) {
         absent.retain(|a| a.name != POWER_SENSORS);
     }
     if away {

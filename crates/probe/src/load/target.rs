@@ -468,9 +468,9 @@ impl Prepared {
     }
 
     /// A request as a step of a sequence, where the protocol has sequences.
-    pub(crate) fn step(&self, request: Encoded, step: Step) -> Encoded {
+    pub(crate) fn step(&self, request: &Encoded, step: Step) -> Encoded {
         let sequence = self.remote_parts().and_then(|r| r.url.protocol.row().sequence);
-        sequence.map_or(request.clone(), |sequence| sequence(&request, step))
+        sequence.map_or_else(|| request.clone(), |sequence| sequence(request, step))
     }
 
     /// Whether an answer is what the signature promises.

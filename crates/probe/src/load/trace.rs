@@ -169,6 +169,7 @@ struct Times {
     /// As many, or not all of them.
     sizes: Vec<Size>,
     /// Where they are numbers, seconds in their unit, as far as the file names it.
+    #[allow(clippy::option_option)]
     unit: Option<Option<f64>>,
 }
 

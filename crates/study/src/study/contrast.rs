@@ -143,6 +143,7 @@ impl Rule {
     }
 
     /// The first that holds.
+    #[allow(clippy::match_same_arms)]
     fn outcome(
         &self,
         contrast: &Contrast,

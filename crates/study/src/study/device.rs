@@ -17,7 +17,7 @@ pub fn device(device: &Device) -> Option<DevicePart> {
             Some(PeakPart {
                 dtype: dtype.to_string(),
                 rate: ceiling.rate.get(),
-                attainable: ceiling.attainable.map(|rate| rate.get()),
+                attainable: ceiling.attainable.map(rooflens_ground::units::FlopsPerSecond::get),
                 unit: ceiling.unit,
             })
         })

@@ -9,7 +9,7 @@ use rooflens_model::analysis::{Analysis, Rule};
 use rooflens_model::dim::{Bindings, Dim};
 use rooflens_model::ir::Model;
 use rooflens_model::ops::Status;
-use rooflens_model::report::ModelReport;
+use rooflens_model::report::{GroupReport, ModelReport};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -256,7 +256,7 @@ fn agrees(subject: &SubjectPart, report: &ModelReport) -> bool {
     let groups = report.groups.iter().filter(|g| g.operations().is_some());
     let rows = u64::try_from(groups.clone().count()).unwrap_or(u64::MAX);
     let kernels = &subject.kernels;
-    let fused = groups.filter_map(|g| g.bytes()).fold(0.0, |sum, n| sum + n as f64);
+    let fused = groups.filter_map(GroupReport::bytes).fold(0.0, |sum, n| sum + n as f64);
     let t = &report.totals;
     kernels.count.iter().sum::<u64>() == rows
         && close(sum(kernels, &kernels.bytes), fused)

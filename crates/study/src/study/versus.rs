@@ -91,14 +91,13 @@ pub fn versus(a: &Side, b: &Side, terms: Terms) -> Result<ComparisonPart, Refusa
 
 /// Every figure of both sides, those that decide first.
 fn figures(a: &Side, b: &Side, threshold: f64, quantile: f64) -> Result<Vec<FigurePart>, Refusal> {
-    let time = Rule { threshold: threshold, more_is_worse: true };
+    let time = Rule { threshold, more_is_worse: true };
     let rate = Rule { more_is_worse: false, ..time };
     let percentile = |q: f64| {
-        let of = move |run: &RunPart| {
+        move |run: &RunPart| {
             let found = run.percentile(q).filter(|p| p.supported || q <= 0.5)?;
             Sample::new(found.seconds?, found.low_seconds, found.high_seconds)
-        };
-        of
+        }
     };
     let rates = |run: &RunPart| Sample::new(run.rate.per_second, run.rate.low, run.rate.high);
     let energies = |run: &RunPart| Sample::new(run.energy_joules?, None, None);
@@ -182,7 +181,7 @@ fn comparable(a: &Side, b: &Side, first: &RunPart) -> Result<(), Refusal> {
         if verdict != Verdict::Valid {
             return Err(Refusal::NotValid(run.label.clone(), verdict.to_string()));
         }
-        let texts: [(&'static str, fn(&RunPart) -> String); 4] = [
+        let texts: [(&'static str, Text); 4] = [
             ("loads", |run| run.load.clone()),
             ("batches", |run| run.batch.to_string()),
             ("inputs", |run| run.inputs.join(", ")),
@@ -203,9 +202,12 @@ fn comparable(a: &Side, b: &Side, first: &RunPart) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What a file of a run says, as text.
+type Text = fn(&RunPart) -> String;
+
 /// What the files say that differs between the sides.
 fn differs(a: &Side, b: &Side) -> Vec<String> {
-    let texts: [(&str, fn(&RunPart) -> String); 2] =
+    let texts: [(&str, Text); 2] =
         [("server", |run| run.platform.clone()), ("target", |run| run.target.clone())];
     texts
         .into_iter()

@@ -179,6 +179,7 @@ struct Row {
 }
 
 /// The row of an operator that is counted as others that are about as much work.
+#[allow(clippy::needless_pass_by_value)]
 const fn near(row: Row) -> Row {
     Row { near: true, ..row }
 }

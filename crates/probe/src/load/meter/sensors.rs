@@ -30,7 +30,7 @@ pub(super) fn open(setup: &Setup) -> Found {
         let called = format!("{} {what}", sensor.name);
         let same = |name: &str| all.iter().any(|(n, _)| n == name);
         // Two supplies of a server have the same driver and label.
-        let free = (2..).map(|n| format!("{called} {n}")).find(|name| !same(name));
+        let free = (2..=all.len() + 2).map(|n| format!("{called} {n}")).find(|name| !same(name));
         let name = if same(&called) { free.unwrap_or_default() } else { called };
         all.push((name, sensor));
     }

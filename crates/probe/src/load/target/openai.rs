@@ -79,6 +79,7 @@ fn models(body: &[u8]) -> Option<Vec<Named>> {
     serde_json::from_slice::<Models>(body).ok().map(|models| models.data)
 }
 
+#[allow(clippy::unnecessary_wraps)]
 fn questions(asker: &Asker<'_>, path: Option<&str>) -> Result<Questions, TargetError> {
     let (_, base) = Endpoint::of(&asker.url.path);
     let health = asker.page(path.unwrap_or("/health"));
@@ -86,6 +87,7 @@ fn questions(asker: &Asker<'_>, path: Option<&str>) -> Result<Questions, TargetE
     Ok([Some(health.clone()), Some(health), Some(models)])
 }
 
+#[allow(clippy::needless_pass_by_value)]
 fn reached(state: State, body: Bytes) -> bool {
     match state {
         State::Live | State::Ready => true,

@@ -67,7 +67,7 @@ fn bit_cast(call: &mut Call<'_, '_, '_>) -> Lowered {
     let rank = call.val(0).rank;
     let (shape, rank) = if from.bits() == wide {
         let whole = call.put("shape", Op::onnx("Shape"), &[x])?;
-        let parts = call.cx.draft.ints(&[i64::try_from(wide / narrow).unwrap_or(1)])?;
+        let parts = call.cx.draft.ints(&[i64::from(wide / narrow)])?;
         let op = Op::onnx("Concat").with("axis", 0_i64);
         (call.put("sizes", op, &[whole, parts])?, rank.map(|rank| rank + 1))
     } else {

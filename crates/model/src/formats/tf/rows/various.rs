@@ -181,7 +181,7 @@ fn unique(call: &mut Call<'_, '_, '_>) -> Lowered {
     let mut op = Op::onnx("Unique").with("sorted", 0_i64);
     let mut rank = Some(1);
     if call.inputs.len() > 1 {
-        let axes = call.val(1).ints().map(|axes| axes.to_vec());
+        let axes = call.val(1).ints().map(<[i64]>::to_vec);
         match axes.as_deref() {
             Some([]) => {}
             Some([axis]) => {

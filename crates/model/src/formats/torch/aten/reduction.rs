@@ -387,7 +387,7 @@ fn diff(site: &mut Site<'_, '_>, arguments: &Args) -> Lowered<Value> {
     let (before, after) = (arguments.maybe(3, "prepend")?, arguments.maybe(4, "append")?);
     if before.is_some() || after.is_some() {
         let all = [before.as_ref(), Some(&x), after.as_ref()];
-        let all: Vec<Option<&Tensor>> = all.into_iter().filter(Option::is_some).collect();
+        let all: Vec<Option<&Tensor>> = all.into_iter().flatten().map(Some).collect();
         let joined = site.emit(Op::onnx("Concat").with("axis", at), &all)?;
         x = joined.ranked(x.rank()).typed(x.dtype());
     }
