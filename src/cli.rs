@@ -68,7 +68,7 @@ struct Completions {
 
 /// A command as lists of commands show it, and its own commands alike: without a full stop.
 fn listed(command: clap::Command) -> clap::Command {
-    let about = command.get_about().map(|about| about.to_string());
+    let about = command.get_about().map(std::string::ToString::to_string);
     let command = match about.as_deref().and_then(|about| about.strip_suffix('.')) {
         Some(about) => command.about(about.to_owned()),
         None => command,

@@ -210,6 +210,7 @@ pub fn models(study: &StudyFile, device: usize, others: &[Types]) -> Option<Mode
 }
 
 /// A model in the types of these ceilings; `others` are those beside its own.
+#[allow(clippy::unnecessary_wraps)]
 fn model_row(
     subject: &SubjectPart,
     part: &DevicePart,

@@ -80,7 +80,7 @@ fn dense(s: &mut Sketch, input: &[i64]) -> String {
     x
 }
 
-/// Blocks of ConvNeXt's kind: the channels of each pixel go through products.
+/// Blocks of `ConvNeXt`'s kind: the channels of each pixel go through products.
 fn wide_depthwise(s: &mut Sketch, input: &[i64]) -> String {
     let channels = input[1];
     let mut x = "x".to_owned();

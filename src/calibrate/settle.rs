@@ -28,6 +28,7 @@ pub(super) struct Sample {
 
 /// What is concluded from the samples of a micro-benchmark.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(clippy::struct_field_names)]
 pub(super) struct Settled {
     /// Seconds of a run on an undisturbed machine.
     pub(super) seconds: f64,
@@ -76,7 +77,7 @@ impl Sample {
     /// By which factor arithmetic and memory were slower around it than at full pace: 1 or more.
     fn slowdown(&self, full: Pace) -> [f64; 2] {
         let of = |full: f64, before: f64, after: f64| {
-            let factor = (full / before + full / after) / 2.0;
+            let factor = f64::midpoint(full / before, full / after);
             if factor.is_finite() { factor.max(1.0) } else { 1.0 }
         };
         [

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 /// runs it would take is given. With fewer than three runs a side, only whether these runs differ is said.
 ///
 /// Examples:
-///   rooflens compare resnet50.onnx mobilenet_v2.onnx --on v100 --on t4 --batch 1,8
+///   rooflens compare resnet50.onnx `mobilenet_v2.onnx` --on v100 --on t4 --batch 1,8
 ///   rooflens compare resnet50.onnx --on t4 --on l4 --dtype f32,f16 --metric rate
 ///   rooflens compare runs/v1.31/ runs/v1.32/ --threshold 5%
 ///   rooflens compare --by version runs/*/

@@ -17,8 +17,8 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let text = match self.format {
-            Form::Table => crate::render::text::formats(&FORMATS),
-            Form::Json => crate::render::json::formats(&FORMATS)?,
+            Form::Table => crate::render::text::formats(FORMATS),
+            Form::Json => crate::render::json::formats(FORMATS)?,
         };
         emit(&text, None)?;
         Ok(Exit::Good)

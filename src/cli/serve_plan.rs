@@ -236,6 +236,7 @@ impl Args {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)]
 fn refused(error: CountsError) -> anyhow::Error {
     let hint = match error {
         CountsError::NoCache => "`rooflens analyze` counts any model",

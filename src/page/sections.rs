@@ -187,14 +187,18 @@ fn figure(out: &mut String, id: &str, scene: Option<Scene>, why: &str) {
 
 /// A table: heads, and rows of cells.
 fn table(out: &mut String, heads: &[&str], rows: &[Vec<String>]) {
-    let head: String =
-        heads.iter().map(|h| format!("<th scope=\"col\">{}</th>", escaped(h))).collect();
+    let head: String = heads
+        .iter()
+        .map(|h| format!("<th scope=\"col\">{}</th>", escaped(h)))
+        .collect::<Vec<_>>()
+        .concat();
     let _ = writeln!(
         out,
         "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr>{head}</tr></thead><tbody>"
     );
     for row in rows {
-        let cells: String = row.iter().map(|c| format!("<td>{}</td>", escaped(c))).collect();
+        let cells: String =
+            row.iter().map(|c| format!("<td>{}</td>", escaped(c))).collect::<Vec<_>>().concat();
         let _ = writeln!(out, "<tr>{cells}</tr>");
     }
     out.push_str("</tbody></table></div>\n");
@@ -241,7 +245,8 @@ fn kernels(subject: &SubjectPart, device: &DevicePart, case: &CasePart, out: &mu
     let total: f64 = all.iter().map(|r| r.seconds).sum();
     let heads =
         ["kernel", "class", "alike", "FLOP each", "bytes each", "bound by", "time", "share"];
-    let head: String = heads.iter().map(|h| format!("<th scope=\"col\">{h}</th>")).collect();
+    let head: String =
+        heads.iter().map(|h| format!("<th scope=\"col\">{h}</th>")).collect::<Vec<_>>().concat();
     let _ = writeln!(
         out,
         "<div class=\"scroll\" tabindex=\"0\"><table id=\"kernels\"><thead><tr id=\"kernel-head\">{head}</tr></thead><tbody id=\"kernel-rows\">"
@@ -258,7 +263,8 @@ fn kernels(subject: &SubjectPart, device: &DevicePart, case: &CasePart, out: &mu
             si(row.seconds, "s"),
             format!("{share:.1} %"),
         ];
-        let cells: String = cells.iter().map(|c| format!("<td>{}</td>", escaped(c))).collect();
+        let cells: String =
+            cells.iter().map(|c| format!("<td>{}</td>", escaped(c))).collect::<Vec<_>>().concat();
         let _ = writeln!(out, "<tr>{cells}</tr>");
     }
     out.push_str("</tbody></table></div>\n<div class=\"row needs-script no-print\"><button type=\"button\" id=\"more\">more rows</button></div>\n");

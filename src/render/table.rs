@@ -37,10 +37,10 @@ impl Table {
         for row in &self.rows {
             let mut line = String::from(indent);
             for ((text, side), width) in row.iter().zip(&self.sides).zip(&widths) {
-                line.push_str(&match side {
-                    Side::Left => format!("{text:<width$}  "),
-                    Side::Right => format!("{text:>width$}  "),
-                });
+                let _ = match side {
+                    Side::Left => write!(line, "{text:<width$}  "),
+                    Side::Right => write!(line, "{text:>width$}  "),
+                };
             }
             out.push_str(line.trim_end());
             out.push('\n');

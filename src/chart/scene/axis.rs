@@ -89,7 +89,7 @@ pub(super) fn plain(value: f64) -> String {
     if value >= 0.999 {
         format!("{value:.0}")
     } else {
-        format!("{:.6}", value).trim_end_matches('0').to_owned()
+        format!("{value:.6}").trim_end_matches('0').to_owned()
     }
 }
 

@@ -4,6 +4,7 @@ use super::axis::{Axis, plain, scale};
 use super::{Align, Ink, Scene, Shape, class_ink, percent};
 use crate::units::si;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// What the picture shows.
 #[derive(Clone, Debug, Default)]
@@ -179,7 +180,7 @@ impl KernelsPicture {
         );
         let mut text = format!("arithmetic {}", percent(arithmetic));
         if launches >= 0.005 {
-            text += &format!(" · launches {}", percent(launches));
+            let _ = write!(text, " · launches {}", percent(launches));
         }
         scene.said((right, 484.0), &text, (16.0, 0.0, true), Ink::Text, Align::Start);
         scene.said((30.0, 590.0), "% of the time", (15.0, -90.0, false), Ink::Text, Align::Middle);

@@ -23,6 +23,7 @@ pub struct LatencyRow {
     /// What it is called, with its verdict where that is not VALID.
     pub name: String,
     /// Quantile, seconds, and the ends of its interval, in ascending order.
+    #[allow(clippy::type_complexity)]
     pub points: Vec<(f64, f64, Option<(f64, f64)>)>,
 }
 

@@ -51,6 +51,7 @@ impl LoadPicture {
         let even = rates.low.max(x.low);
         let end = rates.high.min(x.high);
         scene.dashes(&[(x.at(even), rates.at(even)), (x.at(end), rates.at(end))], Ink::Grey, 1.2);
+        #[allow(clippy::type_complexity)]
         let series: [(&str, &dyn Fn(&LoadPoint) -> Option<f64>, &Axis, usize); 3] = [
             ("p50", &|p| p.p50, &times, 0),
             ("p99", &|p| p.p99, &times, 4),

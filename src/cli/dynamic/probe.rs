@@ -110,7 +110,7 @@ pub(in crate::cli) struct Args {
 #[command(next_help_heading = "Judgement")]
 #[group(skip)]
 struct JudgementFlags {
-    /// Latency objective, such as p99=50ms; for a language model also ttft_p99=200ms,tpot_p99=20ms.
+    /// Latency objective, such as p99=50ms; for a language model also `ttft_p99=200ms,tpot_p99=20ms`.
     ///
     /// ttft is the time to the first token, itl that between two pieces of an answer, tpot that per token. Several, with
     /// commas between, must all be met.

@@ -115,7 +115,7 @@ impl Attempts<'_> {
         let loops = vec![("single stream".to_owned(), 1), (all, workers)];
         let measured = self.measure(&loaded, &loops, stop)?;
         let good = measured.iter().any(|m| m.file.window.good > 0);
-        let fault = measured.iter().flat_map(|m| m.file.errors.first()).next();
+        let fault = measured.iter().find_map(|m| m.file.errors.first());
         if let Some(fault) = fault.filter(|_| !good) {
             let error = crate::probe::ProbeError::Infer(fault.message.clone());
             return Ok(Err(refusal(runtime, &error)));

@@ -40,7 +40,7 @@ impl Flags {
         let turn = |round: u16| {
             let both = [(Who::A, round), (Who::B, round)];
             // What drifts evenly falls on both alike.
-            if round % 2 == 0 { [both[1], both[0]] } else { both }
+            if round.is_multiple_of(2) { [both[1], both[0]] } else { both }
         };
         (1..=self.rounds).flat_map(turn).collect()
     }
