@@ -1,5 +1,7 @@
 //! Columns of text that stand below each other.
 
+use std::fmt::Write as _;
+
 /// The side on which the cells of a column are aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
