@@ -344,7 +344,7 @@ fn good_answers_of_the_inference_protocol_and_large_ones() {
         let rate = |key: &str| m["window"][key].as_f64().unwrap();
         let inferences = rate("inferences_per_second") / rate("goodput_per_second");
         assert!((inferences - 5.0).abs() < 1e-9, "{inferences}");
-        for (batch, told) in [("1", "--input gives 5 rows"), ("3", "no input takes so many rows")] {
+        for (batch, told) in [("1", "--input has 5 rows"), ("3", "no input takes so many rows")] {
             let run = rooflens(&["probe", &target, "--input", "x=5x4", "--batch", batch]);
             assert!(run.code == 2 && run.stderr.contains(told), "{}", run.stderr);
         }
@@ -380,7 +380,7 @@ fn wrong_words_are_refused_with_a_hint() {
         (&["probe", target, "--load", "steady:0"], "is not a load"),
         (&["probe", target, "--load", "max"], "needs an SLO"),
         (&["probe", target, "--slo", "p99"], "is not an SLO"),
-        (&["probe", target, "--stripe", "3/3"], "counts from zero"),
+        (&["probe", target, "--stripe", "3/3"], "they count from zero"),
         (&["probe", target, "--seconds", "0"], "is not a time"),
         (&["probe", target, "--input", "x"], "is not NAME=SPEC"),
         (&["probe", target, "--until", "never"], "is not a share"),
