@@ -344,7 +344,7 @@ fn good_answers_of_the_inference_protocol_and_large_ones() {
         let rate = |key: &str| m["window"][key].as_f64().unwrap();
         let inferences = rate("inferences_per_second") / rate("goodput_per_second");
         assert!((inferences - 5.0).abs() < 1e-9, "{inferences}");
-        for (batch, told) in [("1", "--input has 5 rows"), ("3", "no input takes so many rows")] {
+        for (batch, told) in [("1", "--input has 5 rows"), ("3", "no input accepts 3 rows")] {
             let run = rooflens(&["probe", &target, "--input", "x=5x4", "--batch", batch]);
             assert!(run.code == 2 && run.stderr.contains(told), "{}", run.stderr);
         }
