@@ -377,7 +377,7 @@ fn what_may_not_be_read_or_cannot_be_believed_is_named_and_never_zero() {
     let at = |text: &'static str, from: f64, to: f64| {
         let current = current.clone();
         move |b: &Board, now: f64| {
-            b.set(&current, if (from..to).contains(&now) { text } else { "1500" })
+            b.set(&current, if (from..to).contains(&now) { text } else { "1500" });
         }
     };
     why(&board.log(at("-1", 5.0, 99.0)), "says -1, which cannot be");
