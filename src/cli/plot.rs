@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 ///   rooflens plot resnet.json bert.json --on a100 --dtype f16 -o both.svg
 ///   rooflens plot rooflens-probe/measurement.json --on t4
 ///   rooflens plot models/*.onnx --as models --on v100 --dtype f16 --dim seq=128 -o ten.svg
-///   rooflens plot `mobilenet_v2.onnx` --as kernels --on v100 -o kernels.png
+///   rooflens plot models/resnet50.onnx --as kernels --on v100 -o kernels.png
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {

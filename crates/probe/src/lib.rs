@@ -4,11 +4,6 @@
 //! whose modules stand here: schedules, senders, protocols and platforms, records, verdicts, meters and
 //! studies. Nothing here knows a graph or a cost.
 
-#[cfg(all(feature = "load", not(unix)))]
-compile_error!(
-    "the feature `load` needs Linux or macOS; `--no-default-features --features cli` builds the analyser alone"
-);
-
 #[cfg(feature = "load")]
 mod load;
 pub mod schema;

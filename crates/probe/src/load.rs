@@ -5,6 +5,11 @@
 //! at which they were scheduled, and [`judge`] says whether the numbers can be trusted. Knows servers and time,
 //! never graphs or costs.
 
+#[cfg(not(unix))]
+compile_error!(
+    "the feature `load` needs Linux or macOS; `--no-default-features --features cli` builds the analyser alone"
+);
+
 pub mod arrival;
 pub mod coding;
 pub mod connector;

@@ -324,12 +324,7 @@ impl Measured {
         let mut file = compose(target, plan, run, &record, &aims, beside);
         let notes = &mut file.verdict.notes;
         notes.extend(notes_of_stripes(parts, notes));
-        if spread > APART * plan_seconds {
-            notes.push(format!(
-                "the stripes began within {} s of each other, so that they did not load the server together all the time",
-                (spread * 10.0).round() / 10.0
-            ));
-        }
+        notes.extend(apart(spread, plan_seconds));
         notes.extend(missing);
         if let Some(teller) = teller {
             notes.push(format!(
@@ -416,6 +411,16 @@ fn spread(parts: &[Measured]) -> f64 {
         .map(start)
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), s| (l.min(s), h.max(s)));
     (high - low).max(0.0)
+}
+
+/// What is noted where stripes began so far apart that they did not load the server together.
+fn apart(spread: f64, plan_seconds: f64) -> Option<String> {
+    (spread > APART * plan_seconds).then(|| {
+        format!(
+            "the stripes began within {} s of each other, so that they did not load the server together all the time",
+            (spread * 10.0).round() / 10.0
+        )
+    })
 }
 
 /// What is noted where stripes of a plan are missing.

@@ -35,7 +35,7 @@ pub(super) fn add(file: &mut MeasurementFile, path: &Path, device: Option<&str>)
     let model = given::load(path, &given::Choice::default())?;
     let analysis = analyze(&model, &Bindings::new());
     let counts = Counts::new(&model, &analysis, &Bindings::new(), None)
-        .map_err(|e| hinted(format!("`{}`: {e}", path.display()), "leave out --model"))?;
+        .map_err(|e| hinted(format!("`{}`: {e}", path.display()), "omit --model"))?;
     let catalogue = device.map(|_| hw::catalogue(None)).transpose()?;
     let found =
         catalogue.as_ref().zip(device).map(|(all, name)| hw::find(all, name)).transpose()?;
