@@ -162,13 +162,12 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         sum,
     };
     // What the client did to the numbers comes first among findings of one verdict.
-    client::client(case, &mut judgement, &mut found);
-    let overloaded = flow(case, &added.batches, &mut judgement, &mut found);
     let mut limited = false;
     client::client(case, &mut judgement, &mut |verdict, evidence| {
         limited = true;
         found(verdict, evidence);
     });
+    let overloaded = flow(case, &added.batches, &mut judgement, &mut found);
     failures(case, scheduled, (overloaded, limited), &judgement, &mut found);
     samples(case, &judgement, &mut found);
     judgement.notes.extend(sampled(case.record));

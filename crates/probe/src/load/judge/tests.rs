@@ -188,6 +188,9 @@ fn a_late_client_is_named_before_all_else() {
         record.ended(late + 300_000, sample, None);
     }
     let j = judge(&case(&record, 10.0));
+    let evidence: std::collections::BTreeSet<&str> =
+        j.findings.iter().map(|f| f.evidence.as_str()).collect();
+    assert_eq!(evidence.len(), j.findings.len(), "each is said once: {:?}", j.findings);
     assert_eq!(j.verdict, Verdict::ClientLimited);
     assert!(j.findings[0].evidence.contains("client lag: "), "{:?}", j.findings);
     assert!((j.late - 5e-3).abs() < 1e-4, "{}", j.late);
