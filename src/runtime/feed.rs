@@ -28,8 +28,11 @@ impl From<Vec<usize>> for Feed {
 }
 
 impl Feed {
-    /// How many numbers it holds; an error where no memory holds as many.
-    pub(super) fn count(&self) -> Result<usize, ProbeError> {
+    /// How many numbers it holds.
+    ///
+    /// # Errors
+    /// Where no memory holds as many.
+    pub fn count(&self) -> Result<usize, ProbeError> {
         const MOST: usize = 1 << 36;
         let count = self.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
         count.filter(|n| *n <= MOST).ok_or_else(|| {
@@ -37,8 +40,11 @@ impl Feed {
         })
     }
 
-    /// Contents for an input of floats: those given, else uniform in −1 to 1.
-    pub(super) fn floats(&self, random: &mut Random) -> Result<Vec<f64>, ProbeError> {
+    /// Contents for an input of floats, in row-major order: those given, else uniform in −1 to 1.
+    ///
+    /// # Errors
+    /// As for [`Feed::count`].
+    pub fn floats(&self, random: &mut Random) -> Result<Vec<f64>, ProbeError> {
         let count = self.count()?;
         let float = |number: &Number| match number {
             Number::Int(n) => *n as f64,
@@ -50,9 +56,12 @@ impl Feed {
         })
     }
 
-    /// Contents for an input of integers or flags: those given, else ones, which are valid as token ids, masks
-    /// and flags alike.
-    pub(super) fn integers(&self) -> Result<Vec<i64>, ProbeError> {
+    /// Contents for an input of integers or flags, in row-major order: those given, else ones, which are valid as
+    /// token ids, masks and flags alike.
+    ///
+    /// # Errors
+    /// As for [`Feed::count`], and where what is given holds a float.
+    pub fn integers(&self) -> Result<Vec<i64>, ProbeError> {
         let count = self.count()?;
         let whole = |number: &Number| match number {
             Number::Int(n) => Ok(*n),
