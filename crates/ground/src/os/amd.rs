@@ -85,7 +85,6 @@ impl Board {
         let path = files.iter().find(|path| path.exists())?.clone();
         Some(Sensor {
             name: tree.label(&monitor.join("power1_label")).unwrap_or_else(|| "power1".into()),
-            driver: "amdgpu".into(),
             covers: match self.with_processor {
                 Some(false) => Covers::Gpu,
                 Some(true) | None => Covers::Package,

@@ -106,7 +106,6 @@ fn channels(tree: &Tree, chip: &Path, driver: &str) -> Vec<Sensor> {
             all.push(Sensor {
                 covers: covers(driver, label.as_deref()),
                 name: label.unwrap_or_else(|| format!("{driver} {channel}")),
-                driver: driver.into(),
                 quantity,
                 resolution: None,
                 refreshed: interval.ok().filter(|_| what == "average").or(update(tree, chip)),
@@ -148,7 +147,6 @@ fn rail(tree: &Tree, chip: &Path, n: u32) -> Option<Sensor> {
     Some(Sensor {
         covers: covers("ina3221", Some(&label)),
         name: label,
-        driver: "ina3221".into(),
         quantity: Quantity::Watts,
         resolution: ohms.zip(at).map(|(ohms, volts)| SHUNT_STEP / ohms * volts),
         refreshed: update(tree, chip),
@@ -164,7 +162,6 @@ fn iio_rail(tree: &Tree, chip: &Path, n: u32) -> Option<Sensor> {
     path.exists().then(|| Sensor {
         covers: covers("ina3221", Some(&label)),
         name: label,
-        driver: "ina3221x".into(),
         quantity: Quantity::Watts,
         resolution: Some(1e-3),
         refreshed: None,

@@ -2,8 +2,10 @@
 
 use super::nvml::Driver;
 use super::proc::Proc;
+use crate::text::fingerprint;
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// A machine, as far as its system shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +23,15 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The machine of this process.
+    /// The machine of this process, looked at once: files are written beside a load, which no driver should slow.
     pub fn this() -> Self {
-        let driver = Driver::open().and_then(|driver| driver.gpus());
-        let gpus = driver.map(|all| all.into_iter().map(|gpu| gpu.name).collect());
-        Self::at(Path::new("/proc"), gpus.unwrap_or_default())
+        static THIS: OnceLock<Machine> = OnceLock::new();
+        let look = || {
+            let driver = Driver::open().and_then(|driver| driver.gpus());
+            let gpus = driver.map(|all| all.into_iter().map(|gpu| gpu.name).collect());
+            Self::at(Path::new("/proc"), gpus.unwrap_or_default())
+        };
+        THIS.get_or_init(look).clone()
     }
 
     /// A machine by the kernel's files under another folder.
@@ -45,11 +51,7 @@ impl Machine {
     pub fn id(&self) -> String {
         let mut text = format!("{:?} {} {:?}", self.cpu, self.threads, self.gpus);
         let _ = write!(text, " {:?} {:?}", self.kernel, self.virtual_machine);
-        // Fowler, Noll and Vo's hash 1a of 64 bits, with their published constants.
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        format!("{hash:016x}")
+        fingerprint(&text)
     }
 }
 

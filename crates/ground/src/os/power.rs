@@ -40,8 +40,6 @@ pub enum Quantity {
 pub struct Sensor {
     /// What the board or driver calls it.
     pub name: String,
-    /// The driver.
-    pub driver: String,
     /// What it includes.
     pub covers: Covers,
     /// What it gives.

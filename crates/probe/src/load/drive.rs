@@ -17,7 +17,7 @@ use super::http;
 use super::judge::{Health, QuotaStops};
 use super::metric::{Metric, Pieces, Sample};
 use super::pacer::Pacer;
-use super::random::mix;
+use super::random::unlike_others;
 use super::record::{Fault, Record};
 use super::stream::Failure;
 use super::target::requests::Ahead;
@@ -183,7 +183,7 @@ pub fn drive(
     let start = Instant::now() + lead;
     let started = *live.started.get_or_init(|| SystemTime::now() + lead);
     let before = Machine::now();
-    let results = threads(plan, target, stop, live, (start, started));
+    let results = threads(plan, target, stop, live, start);
     let stopped = stop.load(Ordering::Relaxed);
     let enough = live.enough.load(Ordering::Relaxed);
     let mut record = Record::new(plan.span());
@@ -219,11 +219,11 @@ fn threads(
     target: &Prepared,
     stop: &AtomicBool,
     live: &Live,
-    (start, started): (Instant, SystemTime),
+    start: Instant,
 ) -> Vec<std::io::Result<(Record, Health)>> {
     let senders = plan.senders.max(1);
     let ahead = target.requests.ahead().map(Arc::new);
-    let (ahead, sequences) = (ahead.as_ref(), Sequences::new(started));
+    let (ahead, sequences) = (ahead.as_ref(), Sequences::new());
     std::thread::scope(|scope| {
         if let Some(ahead) = ahead {
             let Stripe { index, of } = plan.stripe;
@@ -301,11 +301,9 @@ struct SenderPlan<'a> {
 struct Sequences(i64);
 
 impl Sequences {
-    fn new(started: SystemTime) -> Self {
-        let since = started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let nanoseconds = u64::try_from(since.as_nanos()).unwrap_or(0);
+    fn new() -> Self {
         // Positive, and with room for all that follow.
-        let begin = mix(nanoseconds ^ u64::from(std::process::id()).rotate_left(40)) >> 2;
+        let begin = unlike_others() >> 2;
         Self(i64::try_from(begin).unwrap_or(0) | 1)
     }
 

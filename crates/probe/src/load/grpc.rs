@@ -26,6 +26,18 @@ const EAGER: u32 = 200;
 /// Bytes before a message: whether it is packed, and its length.
 const PREFIX: usize = 5;
 
+/// The bytes before a message of a length that is not packed.
+fn prefix(length: usize) -> [u8; PREFIX] {
+    let [a, b, c, d] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    [0, a, b, c, d]
+}
+
+/// How the messages of an answer are packed that say they are.
+fn packing(headers: &HeaderMap) -> Option<Coding> {
+    let name = headers.get("grpc-encoding")?;
+    Some(Coding::named(&String::from_utf8_lossy(name.as_bytes())))
+}
+
 /// A call, encoded.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -41,9 +53,8 @@ impl Call {
     /// Encodes a call.
     pub fn new(path: &'static str, message: &impl prost::Message) -> Self {
         let length = message.encoded_len();
-        let mut bytes = Vec::with_capacity(5 + length);
-        bytes.push(0);
-        bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+        let mut bytes = Vec::with_capacity(PREFIX + length);
+        bytes.extend_from_slice(&prefix(length));
         // A vector grows as needed.
         let _ = message.encode(&mut bytes);
         Self { path, message: bytes.into(), streamed: false }
@@ -61,8 +72,7 @@ impl Call {
         let own = self.message.get(PREFIX..).unwrap_or_default();
         let length = fields.encoded_len() + own.len();
         let mut bytes = Vec::with_capacity(PREFIX + length);
-        bytes.push(0);
-        bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+        bytes.extend_from_slice(&prefix(length));
         // A vector grows as needed.
         let _ = fields.encode(&mut bytes);
         bytes.extend_from_slice(own);
@@ -276,8 +286,7 @@ fn unpacked(body: Bytes, headers: &HeaderMap, largest: usize) -> Result<Bytes, F
     if !packed {
         return Ok(body);
     }
-    let name = headers.get("grpc-encoding");
-    let coding = name.map(|name| Coding::named(&String::from_utf8_lossy(name.as_bytes())));
+    let coding = packing(headers);
     let mut whole = BytesMut::new();
     let mut at = 0;
     for message in messages(&body) {
@@ -289,8 +298,7 @@ fn unpacked(body: Bytes, headers: &HeaderMap, largest: usize) -> Result<Bytes, F
             }
             _ => message,
         };
-        whole.extend_from_slice(&[0]);
-        whole.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
+        whole.extend_from_slice(&prefix(message.len()));
         whole.extend_from_slice(&message);
     }
     Ok(whole.freeze())
@@ -299,17 +307,15 @@ fn unpacked(body: Bytes, headers: &HeaderMap, largest: usize) -> Result<Bytes, F
 /// The message behind its five bytes, and how it is packed.
 fn unframed(message: &Bytes, headers: &HeaderMap) -> Result<(Bytes, Coding), Failure> {
     let packed = message.first() == Some(&1);
-    let name = headers.get("grpc-encoding").filter(|_| packed);
-    let coding =
-        name.map_or(Coding::Identity, |v| Coding::named(&String::from_utf8_lossy(v.as_bytes())));
-    let whole = message.len() >= 5
+    let coding = packing(headers).filter(|_| packed).unwrap_or(Coding::Identity);
+    let whole = message.len() >= PREFIX
         && (message[0] == 0 || packed && coding != Coding::Identity)
-        && message[1..5] == u32::try_from(message.len() - 5).unwrap_or(u32::MAX).to_be_bytes();
+        && message[1..PREFIX] == prefix(message.len() - PREFIX)[1..];
     if !whole {
         let text = format!("{} bytes are not one message", message.len());
         return Err((Fault::Malformed, text));
     }
-    Ok((message.slice(5..), coding))
+    Ok((message.slice(PREFIX..), coding))
 }
 
 /// Why a call got no answer.

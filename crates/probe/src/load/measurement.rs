@@ -717,9 +717,10 @@ fn is_plausible(file: &MeasurementFile) -> bool {
 
 /// Exact sums and maxima, which histograms do not hold.
 fn restore(file: &MeasurementFile, record: &mut Record) {
+    let streamed = is_streamed(file);
     for (interval, row) in record.intervals.iter_mut().zip(&file.intervals.rows) {
         // Of the right length, as it was read before.
-        let _ = interval.restore(row, is_streamed(file));
+        let _ = interval.restore(row, streamed);
     }
 }
 

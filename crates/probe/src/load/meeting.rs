@@ -2,7 +2,8 @@
 //! gives each the time that is left. No clock but each machine's own is used, so that clocks need not agree.
 
 use super::arrival::Stripe;
-use super::random::Random;
+use super::random::unlike_others;
+use rooflens_ground::text::fingerprint;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, ToSocketAddrs};
@@ -98,7 +99,7 @@ impl Meeting {
         stop: &AtomicBool,
         seen: &mut dyn FnMut(u64),
     ) -> Result<Agreed, MeetingError> {
-        let plan = digest(plan);
+        let plan = fingerprint(plan);
         if stripe.index == 0 {
             self.lead(stripe.of, &plan, stop, seen)
         } else {
@@ -320,18 +321,10 @@ fn hear(stream: &mut TcpStream, heard: &mut Vec<u8>) -> io::Result<Option<String
     Ok(Some(line.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()))
 }
 
-/// A plan in a word, by FNV-1a: stripes of two plans are to be told apart, not guarded against.
-fn digest(plan: &str) -> String {
-    let mix = |hash: u64, b: u8| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
-    format!("{:016x}", plan.bytes().fold(0xcbf2_9ce4_8422_2325, mix))
-}
-
 /// A name that no other run has: the time, and what differs between processes.
 fn name() -> String {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let seed = u64::try_from(since.as_nanos() & u128::from(u64::MAX)).unwrap_or_default();
-    let random = Random::new(seed ^ u64::from(std::process::id()).rotate_left(32)).next();
-    format!("{}-{random:016x}", since.as_secs())
+    format!("{}-{:016x}", since.as_secs(), unlike_others())
 }
 
 #[cfg(test)]
@@ -365,7 +358,7 @@ mod tests {
             let all = [come(0, 150), come(1, 0), come(2, 2500), come(3, 1500)];
             std::thread::sleep(Duration::from_millis(400));
             let mut gone = TcpStream::connect(("127.0.0.1", meeting.port)).unwrap();
-            let plan = digest("poisson:100 seed 1");
+            let plan = fingerprint("poisson:100 seed 1");
             say(&mut gone, &format!("{HELLO} 3 4 {plan}")).unwrap();
             std::thread::sleep(Duration::from_millis(200));
             drop(gone);

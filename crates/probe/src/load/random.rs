@@ -1,5 +1,7 @@
 //! The one source of random numbers of schedules, payloads and filled-in weights.
 
+use std::time::SystemTime;
+
 /// splitmix64: Steele, Lea & Flood, *Fast splittable pseudorandom number generators*, 2014.
 ///
 /// Part of the contract of a schedule: the same seed must give the same numbers in every version.
@@ -43,4 +45,11 @@ pub fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// A number that most likely no other process has, nor this one at another moment.
+pub fn unlike_others() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let nanoseconds = u64::try_from(since.as_nanos()).unwrap_or(0);
+    mix(nanoseconds ^ u64::from(std::process::id()).rotate_left(40))
 }

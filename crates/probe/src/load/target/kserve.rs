@@ -85,19 +85,9 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
     };
     let made = asker.requests(&inputs, &outputs, encode)?;
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    Ok(Found {
-        platform: platform([
-            text(&server["name"]),
-            text(&server["version"]),
-            text(&metadata["platform"]),
-        ]),
-        encoding: if binary { BodyEncoding::Binary } else { BodyEncoding::Json },
-        batch: made.batch,
-        inputs: made.inputs,
-        outputs,
-        requests: made.requests,
-        reader: None,
-    })
+    let parts = [text(&server["name"]), text(&server["version"]), text(&metadata["platform"])];
+    let encoding = if binary { BodyEncoding::Binary } else { BodyEncoding::Json };
+    Ok(made.found(platform(parts), encoding, outputs))
 }
 
 /// Name and version of the server, and what runs the model in it, as far as they are told.
@@ -245,15 +235,10 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         }
         region.register(asker)?;
     }
-    Ok(Found {
-        platform: platform([server.name, server.version, metadata.platform]),
-        encoding: BodyEncoding::Binary,
-        batch: made.batch,
-        inputs: made.inputs,
-        outputs,
-        requests: made.requests.needing(region.map(|region| region as Arc<dyn Any + Send + Sync>)),
-        reader: None,
-    })
+    let parts = [server.name, server.version, metadata.platform];
+    let found = made.found(platform(parts), BodyEncoding::Binary, outputs);
+    let region = region.map(|region| region as Arc<dyn Any + Send + Sync>);
+    Ok(Found { requests: found.requests.needing(region), ..found })
 }
 
 fn check_grpc(answer: &Answer, wanted: &Wanted<'_>) -> Result<(), Failure> {

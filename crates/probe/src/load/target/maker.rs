@@ -2,9 +2,10 @@
 
 use super::requests::{DataSet, Requests, of_data};
 use super::tensor::{Slot, Tensor};
-use super::{Asker, TargetError, sent, values};
+use super::{Asker, Found, TargetError, sent, values};
 use crate::connector::Encoded;
 use crate::data::{Kind, Record};
+use crate::schema::BodyEncoding;
 use serde_json::{Map, Value};
 
 /// Requests of a model, and what they send.
@@ -13,6 +14,19 @@ pub(super) struct Made {
     /// Inferences of a request.
     pub(super) batch: i64,
     pub(super) requests: Requests,
+}
+
+impl Made {
+    /// What was found out before the load: these requests, of a platform, in an encoding, for these outputs.
+    pub(super) fn found(
+        self,
+        platform: String,
+        encoding: BodyEncoding,
+        outputs: Vec<Slot>,
+    ) -> Found {
+        let Self { inputs, batch, requests } = self;
+        Found { platform, encoding, inputs, outputs, batch, requests, reader: None }
+    }
 }
 
 /// Makes a request of its inputs.

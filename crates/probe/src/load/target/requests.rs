@@ -18,7 +18,9 @@ pub(crate) trait Source: Send + Sync {
     /// The different inputs that there are, and how many of them a request takes, and in which order.
     fn inputs(&self) -> Drawn;
     /// Whether making a request takes reading and encoding.
-    fn is_slow(&self) -> bool;
+    fn is_slow(&self) -> bool {
+        false
+    }
 }
 
 /// How inputs are drawn.
@@ -58,7 +60,8 @@ impl Requests {
             Encoded::Local => Bytes::new(),
         };
         let distinct = all.iter().map(encoded).collect::<HashSet<_>>().len() as u64;
-        Self { source: Arc::new(Variants { all, distinct }), first, _needs: None }
+        let drawn = Drawn { count: distinct, each: 1, order: Order::Sequential, data: false };
+        Self { source: Arc::new(Kept { all, drawn }), first, _needs: None }
     }
 
     /// The same with something that they need as long as they are sent.
@@ -88,27 +91,6 @@ impl Requests {
     /// Those that are read before they are due, where that takes time.
     pub(crate) fn ahead(&self) -> Option<Ahead> {
         self.source.is_slow().then(|| Ahead::new(self.clone()))
-    }
-}
-
-struct Variants {
-    all: Vec<Encoded>,
-    /// Different ones among them: inputs that are given are the same in all.
-    distinct: u64,
-}
-
-impl Source for Variants {
-    fn request(&self, number: u64) -> Result<Encoded, TargetError> {
-        let at = usize::try_from(number % (self.all.len() as u64).max(1)).unwrap_or(0);
-        Ok(self.all.get(at).cloned().unwrap_or(Encoded::Local))
-    }
-
-    fn inputs(&self) -> Drawn {
-        Drawn { count: self.distinct, each: 1, order: Order::Sequential, data: false }
-    }
-
-    fn is_slow(&self) -> bool {
-        false
     }
 }
 
@@ -161,25 +143,22 @@ impl Source for FromData {
     }
 }
 
-/// A small data set, encoded.
+/// Requests that are encoded: variants, or a small data set.
 struct Kept {
     all: Vec<Encoded>,
+    /// Of variants, those that differ count: inputs that are given are the same in all.
     drawn: Drawn,
 }
 
 impl Source for Kept {
     fn request(&self, number: u64) -> Result<Encoded, TargetError> {
-        let place = self.drawn.order.place(number, self.drawn.count);
+        let place = self.drawn.order.place(number, self.all.len() as u64);
         let at = usize::try_from(place).unwrap_or(0);
         Ok(self.all.get(at).cloned().unwrap_or(Encoded::Local))
     }
 
     fn inputs(&self) -> Drawn {
         self.drawn
-    }
-
-    fn is_slow(&self) -> bool {
-        false
     }
 }
 

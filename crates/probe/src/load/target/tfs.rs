@@ -79,15 +79,7 @@ fn prepare_http(asker: &Asker<'_>) -> Result<Found, TargetError> {
         Ok(Encoded::Http(Request::new("POST", &path, &authority, &headers, body.as_bytes())))
     };
     let made = asker.requests(&inputs, &outputs, encode)?;
-    Ok(Found {
-        platform: "TensorFlow Serving REST".into(),
-        encoding: BodyEncoding::Json,
-        batch: made.batch,
-        inputs: made.inputs,
-        outputs,
-        requests: made.requests,
-        reader: None,
-    })
+    Ok(made.found("TensorFlow Serving REST".into(), BodyEncoding::Json, outputs))
 }
 
 /// Elements as nested arrays; strings that are no text in the form that the protocol has for them.
@@ -193,15 +185,7 @@ fn prepare_grpc(asker: &Asker<'_>) -> Result<Found, TargetError> {
         Ok(Encoded::Grpc(Call::new(PREDICT, &request)))
     };
     let made = asker.requests(&inputs, &outputs, encode)?;
-    Ok(Found {
-        platform: "TensorFlow Serving gRPC".into(),
-        encoding: BodyEncoding::Binary,
-        batch: made.batch,
-        inputs: made.inputs,
-        outputs,
-        requests: made.requests,
-        reader: None,
-    })
+    Ok(made.found("TensorFlow Serving gRPC".into(), BodyEncoding::Binary, outputs))
 }
 
 fn proto(tensor: &Tensor) -> TensorProto {

@@ -171,8 +171,7 @@ impl Url {
 
     /// Another path of the same server.
     pub(super) fn at(&self, path: &str) -> Self {
-        let secure = self.secure;
-        Self { secure, ..self.page(self.port, path) }
+        self.page(self.port, path)
     }
 
     /// Model and version in the path, for the protocols that have them.

@@ -9,13 +9,12 @@ use super::{Asker, Endpoint, TargetError};
 use crate::connector::{Answer, Encoded};
 use crate::data::Order;
 use crate::http::Request;
-use crate::random::{Random, mix};
+use crate::random::{Random, mix, unlike_others};
 use crate::target::requests::{Drawn, Source};
 use crate::trace::{Size, Trace};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 /// A prompt of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,7 +136,6 @@ impl Prompts {
             members,
             to_the_end: ["vllm", "llamacpp", "sglang"].iter().any(|p| platform.contains(p)),
         };
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut prompts = Self {
             template,
             words: Words { fixed: 0.0, each: 1.0, shared: 0 },
@@ -146,7 +144,7 @@ impl Prompts {
             lines: language.lines.clone(),
             trace: language.trace.clone(),
             made: AtomicU64::new(0),
-            salt: mix(u64::try_from(since.as_nanos()).unwrap_or(0) ^ u64::from(std::process::id())),
+            salt: unlike_others(),
         };
         if !prompts.lines.is_empty() {
             return Ok(prompts);
