@@ -1,8 +1,9 @@
-//! The JSON Schemas of analyses and devices in `schemas/` are those of the types, and the comments of these are their
+//! The JSON Schemas of analyses, devices and plans of serving in `schemas/` are those of the types, and the comments of these are their
 //! descriptions.
 
 use crate::hwdb::Device;
 use crate::report::ModelReport;
+use crate::serving::ServePlan;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
@@ -105,6 +106,7 @@ fn the_schemas_are_those_of_the_types() {
     let all = [
         ("analysis", schema::<ModelReport>("rooflens analyze --format json")),
         ("devices", schema::<Vec<Device>>("rooflens devices")),
+        ("serve_plan", schema::<ServePlan>("rooflens serve-plan")),
         ("assessment", assessment(&assessments)),
     ];
     let mut stale = Vec::new();

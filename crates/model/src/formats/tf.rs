@@ -37,7 +37,6 @@ use cx::{Cx, Shared};
 use entry::Entry;
 use library::Library;
 use messages::{GraphDef, MetaGraph, SavedModel};
-
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

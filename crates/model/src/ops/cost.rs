@@ -146,6 +146,11 @@ impl Cost {
         }
     }
 
+    /// Floating-point and integer operations.
+    pub fn operations(&self) -> Dim {
+        self.flops.clone() + self.int_ops.clone()
+    }
+
     /// Bytes read and written.
     pub fn bytes(&self) -> Dim {
         self.bytes_read.clone() + self.bytes_written.clone()

@@ -91,8 +91,10 @@ fn rows(
 
 impl Counts {
     fn of(analysis: &Analysis) -> Self {
-        let work = analysis.totals.flops.clone() + analysis.totals.int_ops.clone();
-        Self { work, compulsory_bytes: analysis.compulsory_bytes.clone() }
+        Self {
+            work: analysis.totals.operations(),
+            compulsory_bytes: analysis.compulsory_bytes.clone(),
+        }
     }
 }
 

@@ -149,7 +149,7 @@ impl Phase<'_> {
             least_operations: work.least_operations,
             least_bytes: work.least_bytes,
             intensity: (b > 0).then(|| f as f64 / b as f64),
-            flops_formula: formula(&(totals.flops.clone() + totals.int_ops.clone())),
+            flops_formula: formula(&totals.operations()),
             compulsory_bytes_formula: formula(&self.analysis.compulsory_bytes),
         })
     }

@@ -3,7 +3,7 @@
 use super::figure::{Limit, ModelFormulas};
 use crate::analysis::{Analysis, NodeReport};
 use crate::dim::{Bindings, Dim};
-use crate::ir::{DType, Model, Node, ValueId};
+use crate::ir::{Model, Node, ValueId};
 use crate::ops::{Class, Status};
 use crate::report::batch_symbol;
 use crate::roofline::Roof;
@@ -99,6 +99,8 @@ pub struct Counts<'a> {
     /// Bytes that each number of the growing cache takes, by those that it takes in the graph.
     kv_share: f64,
     largest: Vec<Dim>,
+    /// Rows and columns of all plain matrices.
+    sides: f64,
     weights: f64,
     shape: Shape,
 }
@@ -141,9 +143,9 @@ impl<'a> Counts<'a> {
             dtype: main_type(model, analysis),
             mixing: nodes(model, analysis)
                 .filter(|(_, report)| report.class == Class::Attention)
-                .map(|(_, report)| report.cost.flops.clone() + report.cost.int_ops.clone())
+                .map(|(_, report)| report.cost.operations())
                 .sum(),
-            operations: totals.flops.clone() + totals.int_ops.clone(),
+            operations: totals.operations(),
             partial: nodes(model, analysis)
                 .filter(|(_, report)| is_partial(report))
                 .map(|(_, report)| report.cost.weight_bytes_read.clone())
@@ -153,6 +155,7 @@ impl<'a> Counts<'a> {
             constant: kept.constant,
             kv_share: kv_bits.map_or(1.0, share),
             largest: working_sets(model, analysis),
+            sides: sides(model, analysis),
             weights: 0.0,
             shape: shape(model, analysis),
         };
@@ -264,24 +267,9 @@ impl<'a> Counts<'a> {
         sizes.filter(|n| n.is_finite()).fold(0.0, f64::max)
     }
 
-    /// Numbers of an adapter of a rank on every plain matrix, and operations that it adds to a token.
-    pub(super) fn adapter(&self, rank: u64) -> [f64; 2] {
-        let graph = &self.model.graph;
-        let products = nodes(self.model, self.analysis)
-            .filter(|(_, report)| report.class == Class::MatrixProduct && !is_partial(report));
-        let sizes = products.filter_map(|(node, _)| {
-            let weight = node.inputs.iter().flatten().find(|id| graph.value(**id).weight.is_some());
-            let shape = self.analysis.values[weight?.index()].shape.as_ref()?;
-            let sizes: Vec<f64> =
-                shape.iter().filter_map(crate::dim::Dim::as_const).map(|n| n as f64).collect();
-            // The head and the table have no adapters.
-            match sizes[..] {
-                [a, b] if a.max(b) < 16.0 * a.min(b) => Some(a + b),
-                _ => None,
-            }
-        });
-        let numbers = rank as f64 * sizes.sum::<f64>();
-        [numbers, 2.0 * numbers]
+    /// Numbers of an adapter of a rank on every plain matrix; a token takes twice as many operations.
+    pub(super) fn adapter(&self, rank: u64) -> f64 {
+        rank as f64 * self.sides
     }
 
     fn mixture_of(&self) -> Option<Mixture> {
@@ -376,7 +364,7 @@ impl Kept {
             bytes.symbols(&mut symbols);
             if past.is_some_and(|past| symbols.contains(past)) {
                 kept.growing = kept.growing + bytes;
-                kept.bits = kept.bits.or(info.dtype.map(bits));
+                kept.bits = kept.bits.or(info.dtype.map(|dtype| f64::from(dtype.bits())));
             } else {
                 kept.constant = kept.constant + bytes;
             }
@@ -385,8 +373,22 @@ impl Kept {
     }
 }
 
-fn bits(dtype: DType) -> f64 {
-    dtype.bytes(&Dim::from(64)).as_const().map_or(16.0, |n| n as f64 * 8.0 / 64.0)
+/// Rows and columns of the matrices that adapters stand beside, added up.
+fn sides(model: &Model, analysis: &Analysis) -> f64 {
+    let graph = &model.graph;
+    let products = nodes(model, analysis)
+        .filter(|(_, report)| report.class == Class::MatrixProduct && !is_partial(report));
+    let sizes = products.filter_map(|(node, _)| {
+        let weight = node.inputs.iter().flatten().find(|id| graph.value(**id).weight.is_some());
+        let shape = analysis.values[weight?.index()].shape.as_ref()?;
+        let sizes: Vec<f64> = shape.iter().filter_map(Dim::as_const).map(|n| n as f64).collect();
+        // The head and the table have no adapters.
+        match sizes[..] {
+            [a, b] if a.max(b) < 16.0 * a.min(b) => Some(a + b),
+            _ => None,
+        }
+    });
+    sizes.sum()
 }
 
 /// The type that most of the arithmetic is done in, as device files name it.
@@ -461,7 +463,7 @@ fn shape(model: &Model, analysis: &Analysis) -> Shape {
     Shape {
         layers: mixers.len() as u64,
         hidden: width.as_ref().and_then(last).map_or(f64::NAN, |n| n as f64),
-        bytes: width.and_then(|info| info.dtype).map_or(2.0, |dtype| bits(dtype) / 8.0),
+        bytes: width.and_then(|info| info.dtype).map_or(2.0, |dtype| f64::from(dtype.bits()) / 8.0),
         kept_heads: heads.and_then(|n| u64::try_from(n).ok()),
         // The output of attention, and two products behind it: they wait for it.
         sums: if middle >= 3 { 2.0 } else { 1.0 },

@@ -69,7 +69,7 @@ impl Place<'_> {
 
     fn adapters(&self) -> Option<f64> {
         let [rank, count] = self.setting.lora?;
-        Some(self.counts.adapter(rank)[0] * self.counts.shape().bytes * count as f64)
+        Some(self.counts.adapter(rank) * self.counts.shape().bytes * count as f64)
     }
 
     /// What is there beside the cache.
@@ -92,7 +92,7 @@ impl Place<'_> {
 
     /// Operations of a step, adapters included.
     pub(super) fn operations(&self, step: Step) -> f64 {
-        let adapted = self.setting.lora.map_or(0.0, |[rank, _]| self.counts.adapter(rank)[1]);
+        let adapted = self.setting.lora.map_or(0.0, |[rank, _]| 2.0 * self.counts.adapter(rank));
         self.counts.operations(step) + adapted * step.batch as f64 * step.new as f64
     }
 
@@ -138,8 +138,7 @@ impl Place<'_> {
             Figure::new(name, says, value, Unit::Bytes, formula)
         };
         let each = self.sequence(setting.context);
-        let far = LONGEST;
-        let more = counts.cache(far + 1) - counts.cache(far);
+        let more = counts.cache(LONGEST + 1) - counts.cache(LONGEST);
         let mut all = vec![
             bytes(
                 Name::Weights,

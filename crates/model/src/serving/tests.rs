@@ -8,10 +8,6 @@ use crate::analysis::{Analysis, analyze};
 use crate::dim::Bindings;
 use crate::hwdb::Catalogue;
 use crate::ir::Model;
-use schemars::Schema;
-use schemars::generate::SchemaSettings;
-use schemars::transform::{RecursiveTransform, Transform};
-use serde_json::Value;
 
 /// A model of a configuration alone.
 fn model(config: &str) -> (Model, Analysis) {
@@ -269,30 +265,4 @@ fn what_is_no_decoder_is_told() {
     let (model, analysis) = model(bert);
     let counts = Counts::new(&model, &analysis, &Bindings::new(), None);
     assert_eq!(counts.err(), Some(CountsError::NoCache));
-}
-
-/// Set to write the schema in place of comparing it.
-const WRITE: &str = "ROOFLENS_WRITE_SCHEMAS";
-
-#[test]
-fn the_schema_is_that_of_the_type() {
-    let settings = SchemaSettings::draft2020_12().for_serialize();
-    let mut schema = settings.into_generator().into_root_schema_for::<ServePlan>();
-    let mut closed = RecursiveTransform(|schema: &mut Schema| {
-        if schema.get("properties").is_some() {
-            schema.insert("additionalProperties".into(), false.into());
-        }
-        if let Some(Value::String(text)) = schema.get_mut("description") {
-            *text = text.replace('\n', " ");
-        }
-    });
-    closed.transform(&mut schema);
-    schema.insert("title".into(), "rooflens serve-plan".into());
-    let path = format!("{}/../../schemas/serve_plan.schema.json", env!("CARGO_MANIFEST_DIR"));
-    let schema = schema.to_value();
-    if std::env::var_os(WRITE).is_some() {
-        std::fs::write(&path, serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
-    }
-    let written: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    assert_eq!(written, schema, "set {WRITE} to write the schema anew");
 }

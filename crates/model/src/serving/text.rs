@@ -21,7 +21,7 @@ pub fn table(plan: &ServePlan, formulas: bool) -> String {
                     figure.name.name(),
                     figure.says.name(),
                     value(figure),
-                    figure.binds.map_or(String::new(), |limit| format!("  {}", bound(limit))),
+                    figure.binds.map_or(String::new(), |limit| format!("  by {limit}")),
                     if figure.note.is_empty() {
                         String::new()
                     } else {
@@ -133,10 +133,6 @@ fn notes(plan: &ServePlan) -> Vec<String> {
 fn named(plan: &ServePlan) -> [(&'static str, &str); 3] {
     let f = &plan.formulas;
     [("F", &f.operations), ("Q", &f.bytes), ("K", &f.cache)]
-}
-
-fn bound(limit: Limit) -> String {
-    format!("by {limit}")
 }
 
 /// Bytes in decimal and binary units, which are not the same.

@@ -214,7 +214,7 @@ fn spatial(layer: &Layer<'_>) -> usize {
     digit.and_then(|c| c.to_digit(10)).map_or(2, |n| usize::try_from(n).unwrap_or(2))
 }
 
-/// Number of spatial axes as an axis or a position among axes.
+/// A number of axes or elements as files and attributes have it.
 fn at(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }

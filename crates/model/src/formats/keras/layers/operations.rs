@@ -10,7 +10,7 @@ use super::super::super::LoadError;
 use super::super::inputs::{Arg, Call, Inputs};
 use super::super::json::{Layer, integer, integers, truthy};
 use super::super::site::{Site, T};
-use super::Context;
+use super::{Context, at};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, TensorInfo};
 use serde_json::Value;
@@ -38,11 +38,6 @@ const fn row(name: &'static str, becomes: &'static str, write: Write) -> Row {
 #[allow(clippy::unnecessary_wraps)]
 fn one(t: T) -> Maybe {
     Ok(Some(vec![t]))
-}
-
-/// A number of axes or elements as files and attributes have it.
-fn at(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 const FAMILIES: &[&[Row]] = &[arithmetic::ROWS, indexing::ROWS, movement::ROWS, network::ROWS];
