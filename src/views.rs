@@ -146,7 +146,7 @@ pub fn batch(study: &StudyFile, case: &CasePart) -> Option<BatchPicture> {
         })
         .collect();
     let holds = |batch: &&u32| {
-        let numbers = subject.pool().evaluate(&at(**batch));
+        let numbers = subject.evaluate(&at(**batch));
         let of = |index: usize| numbers.get(index).copied().flatten().unwrap_or(0.0);
         let needed = of(subject.memory.weights) + subject.memory.peak.map_or(0.0, of);
         device.memory_bytes.is_some_and(|bytes| needed > bytes as f64)

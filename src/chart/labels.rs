@@ -1,5 +1,6 @@
 //! Where labels go: beside their point, on nothing else, inside the picture.
 
+use crate::text::xml;
 use plotters::style::RGBColor;
 use std::fmt::Write;
 
@@ -190,7 +191,7 @@ impl Labels {
                 0.0 => String::new(),
                 angle => format!(" transform=\"rotate({angle:.2} {x:.1} {y:.1})\""),
             };
-            let text = escape(&p.text);
+            let text = xml(&p.text);
             let _ = writeln!(
                 out,
                 "<text x=\"{x:.1}\" y=\"{y:.1}\" font-family=\"{}\" font-size=\"{}\" \
@@ -230,21 +231,6 @@ impl Labels {
         }
         found
     }
-}
-
-/// `text` as XML character data.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in crate::text::shown(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ pub use latency::{LatencyPicture, LatencyRow};
 pub use load::{LoadPicture, LoadPoint};
 pub use models::{ModelRow, ModelsPicture, RoofOf};
 
-use super::labels::{escape, width};
+use super::labels::width;
+use crate::text::xml;
 use std::fmt::Write;
 
 /// A picture: everything at its place, in pixels from the top left.
@@ -210,7 +211,7 @@ impl Scene {
     /// The picture as SVG.
     pub fn svg(&self, theme: Theme) -> String {
         let (w, h) = self.size;
-        let (title, description) = (escape(&self.title), escape(&self.description));
+        let (title, description) = (xml(&self.title), xml(&self.description));
         let mut out = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\" role=\"img\">\n\
              <title>{title}</title>\n<desc>{description}</desc>\n"
@@ -284,7 +285,7 @@ impl Item {
                     "<text x=\"{x:.1}\" y=\"{y:.1}\" font-family=\"{}\" font-size=\"{size}\" text-anchor=\"{align}\"{weight} {}{turn}>{}</text>",
                     super::FONT,
                     ink.attribute("fill", theme),
-                    escape(text)
+                    xml(text)
                 );
             }
         }
@@ -292,7 +293,7 @@ impl Item {
 }
 
 fn titled(title: &str) -> String {
-    if title.is_empty() { String::new() } else { format!("<title>{}</title>", escape(title)) }
+    if title.is_empty() { String::new() } else { format!("<title>{}</title>", xml(title)) }
 }
 
 fn path(points: &[(f64, f64)], closed: bool) -> String {

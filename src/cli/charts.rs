@@ -15,9 +15,15 @@ pub(super) fn to_stdout(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// Says which file was written.
+pub(super) fn wrote(path: &Path) -> Result<()> {
+    let shown = path.display().to_string();
+    emit(&format!("wrote {}\n", crate::text::shown(&shown)), None)
+}
+
 /// Refuses a file of a form that no chart is written in; `-` is standard output.
 pub(super) fn writable(path: &Path) -> Result<()> {
-    if path.as_os_str() == "-" || ends_in(path, "svg") || ends_in(path, "png") {
+    if to_stdout(path) || ends_in(path, "svg") || ends_in(path, "png") {
         return Ok(());
     }
     let message = format!("`{}` is neither an .svg nor a .png", path.display());

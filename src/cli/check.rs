@@ -1,8 +1,7 @@
 //! `rooflens check`: limits on what a model may cost, for a build that must not let it grow.
 
 use super::sizes::Sizes;
-use super::{Exit, Form, emit, hinted};
-use crate::render::{json, text};
+use super::{Exit, Form, hinted};
 use crate::report::{BoundReport, FitReport, ModelReport};
 use crate::results::{CHECK, CheckResult, Limit, LimitUnit};
 use crate::units::parse_si;
@@ -125,11 +124,7 @@ impl Args {
             unknown: report.coverage.unknown.clone(),
             assumed,
         };
-        let text = match self.format {
-            Form::Json => json::pretty(&checked)?,
-            Form::Table => text::check(&checked),
-        };
-        emit(&text, None)?;
+        self.format.emit(&checked, || crate::render::text::check(&checked))?;
         Ok(if checked.ok { Exit::Good } else { Exit::Failed })
     }
 

@@ -1,7 +1,7 @@
 //! `rooflens diff`: two models, or two exports of one.
 
 use super::sizes::Sizes;
-use super::{Exit, Form, emit};
+use super::{Exit, Form};
 use crate::report::ModelReport;
 use crate::results::ModelDiff;
 use anyhow::Result;
@@ -37,11 +37,7 @@ impl Args {
         }
         self.sizes.used(known.and(more), "neither model")?;
         let diff = ModelDiff::new(&a, &b);
-        let text = match self.format {
-            Form::Json => crate::render::json::pretty(&diff)?,
-            Form::Table => crate::render::text::diff(&diff),
-        };
-        emit(&text, None)?;
+        self.format.emit(&diff, || crate::render::text::diff(&diff))?;
         Ok(Exit::Good)
     }
 }

@@ -67,27 +67,21 @@ impl Gathered {
     }
 
     fn json(&mut self, path: &Path) -> Result<()> {
-        let advice = "make it with `rooflens analyze MODEL --format json -o FILE`";
-        let shown = path.display();
-        let text =
-            text_of(path).map_err(|e| hinted(format!("`{shown}` cannot be read: {e}"), advice))?;
-        let not = |e: serde_json::Error| hinted(format!("`{shown}` is not a report: {e}"), advice);
-        let header: Header = serde_json::from_str(&text).map_err(not)?;
         let mut counted = |report: ModelReport, assessment: Option<Assessment>| {
             self.models.push(Counted { report, model: None, assessment });
         };
-        match header.schema.as_str() {
-            MEASUREMENT => {
-                let file = serde_json::from_str(&text).map_err(not)?;
-                self.runs.push(Run { label: label(path), file });
+        let (form, written) = written(path)?;
+        match written {
+            Written::Measurement(file) => self.runs.push(Run { label: label(path), file: *file }),
+            Written::Assessment(assessment) => {
+                counted(assessment.analysis.clone(), Some(*assessment));
             }
-            ASSESSMENT_SCHEMA => {
-                let assessment: Assessment = serde_json::from_str(&text).map_err(not)?;
-                counted(assessment.analysis.clone(), Some(assessment));
+            Written::Other(text) if form == crate::report::ANALYSIS => {
+                counted(text.report()?, None);
             }
-            crate::report::ANALYSIS => counted(serde_json::from_str(&text).map_err(not)?, None),
-            other => {
-                let message = format!("`{shown}` is of the form `{other}`, which is not read here");
+            Written::Other(_) => {
+                let shown = path.display();
+                let message = format!("`{shown}` is of the form `{form}`, which is not read here");
                 let forms = [MEASUREMENT, ASSESSMENT_SCHEMA, crate::report::ANALYSIS].join(", ");
                 return Err(hinted(message, format!("read are models, and JSON of {forms}")));
             }
@@ -181,6 +175,51 @@ fn json_of(path: &Path) -> Option<PathBuf> {
     ours.then(|| path.to_owned())
 }
 
+/// What a command wrote.
+pub(super) enum Written {
+    Measurement(Box<MeasurementFile>),
+    Assessment(Box<Assessment>),
+    /// An analysis, or something else.
+    Other(Text),
+}
+
+/// JSON of a file.
+pub(super) struct Text {
+    text: String,
+    shown: String,
+}
+
+impl Text {
+    /// What it is as the type of its form.
+    fn parsed<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_str(&self.text)
+            .map_err(|e| hinted(format!("`{}` is not a report: {e}", self.shown), ADVICE))
+    }
+
+    /// The analysis that it is.
+    pub(super) fn report(&self) -> Result<ModelReport> {
+        self.parsed()
+    }
+}
+
+/// How to get a file that is read.
+const ADVICE: &str = "make it with `rooflens analyze MODEL --format json -o FILE`";
+
+/// What is in a file of any command, and the name of its form.
+pub(super) fn written(path: &Path) -> Result<(String, Written)> {
+    let shown = path.display().to_string();
+    let text =
+        text_of(path).map_err(|e| hinted(format!("`{shown}` cannot be read: {e}"), ADVICE))?;
+    let text = Text { text, shown };
+    let form = text.parsed::<Header>()?.schema;
+    let written = match form.as_str() {
+        MEASUREMENT => Written::Measurement(text.parsed()?),
+        ASSESSMENT_SCHEMA => Written::Assessment(text.parsed()?),
+        _ => Written::Other(text),
+    };
+    Ok((form, written))
+}
+
 /// The folders of runs that a path holds: itself, or those in it by name; none where it is something else.
 pub(super) fn folders_of_runs(path: &Path) -> Option<Vec<PathBuf>> {
     let [run, _] = IN_FOLDERS;
@@ -209,14 +248,14 @@ fn label(path: &Path) -> String {
 }
 
 /// The text of a file, which may be a pipe but does not go on without end.
-pub(super) fn text_of(path: &Path) -> std::io::Result<String> {
+fn text_of(path: &Path) -> std::io::Result<String> {
     const LARGEST: u64 = 1 << 30;
     crate::files::text(path, LARGEST)
 }
 
 /// What all our files have in common.
 #[derive(serde::Deserialize)]
-pub(super) struct Header {
+struct Header {
     /// Name and version of the file's form.
-    pub(super) schema: String,
+    schema: String,
 }

@@ -63,6 +63,12 @@ pub(super) fn find<'c>(catalogue: &'c Catalogue, name: &str) -> Result<&'c Devic
     })
 }
 
+/// The devices of these names, from the shipped ones, the user's own, and those of `folder`.
+pub(super) fn devices(names: &[String], folder: Option<&Path>) -> Result<Vec<Device>> {
+    let catalogue = catalogue(folder)?;
+    names.iter().map(|name| find(&catalogue, name).cloned()).collect()
+}
+
 /// The ceilings of a device for a data type; an error where it has none, rather than those of another type.
 pub(super) fn hierarchy(device: &Device, choice: Choice<'_>) -> Result<Hierarchy> {
     Hierarchy::of(device, choice).map_err(|e| no_roof(&e))
@@ -88,9 +94,4 @@ fn counted_as(known: &[String]) -> String {
     let flags: Vec<String> = types.iter().map(|t| format!("--dtype {t}")).collect();
     let flags = flags.join(" or ");
     if flags.is_empty() { flags } else { format!("; {flags} counts the model as if cast to it") }
-}
-
-/// Prints data as JSON.
-fn print_json<T: serde::Serialize + ?Sized>(data: &T) -> Result<()> {
-    emit(&crate::render::json::pretty(data)?, None)
 }

@@ -3,11 +3,11 @@
 mod measured;
 mod scenes;
 
-use super::gather::{Header, text_of};
+use super::gather::{self, Written};
 use super::sizes::{Open, Sizes};
 use super::{Exit, charts, emit, hinted};
 use crate::analysis::{Precision, type_name};
-use crate::assess::{ASSESSMENT_SCHEMA, Assessment};
+use crate::assess::Assessment;
 use crate::chart::{Chart, RoofLine};
 use crate::formats::{Given, Wanted};
 use crate::ir::{Model, ValueId};
@@ -15,7 +15,6 @@ use crate::render;
 use crate::render::chart::Under;
 use crate::report::ModelReport;
 use crate::roofline::Roof;
-use crate::schema::MEASUREMENT;
 use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond};
 use anyhow::Result;
 use measured::Measurement;
@@ -91,7 +90,7 @@ enum Loaded {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit> {
-        let to_stdout = self.output.as_os_str() == "-";
+        let to_stdout = charts::to_stdout(&self.output);
         charts::writable(&self.output)?;
         if !to_stdout && self.output.exists() && !self.force {
             let message = format!("`{}` already exists", self.output.display());
@@ -135,8 +134,7 @@ impl Args {
             return Ok(Exit::Good);
         }
         charts::write(&chart, &self.output)?;
-        let output = self.output.display().to_string();
-        emit(&format!("wrote {}\n", crate::text::shown(&output)), None)?;
+        charts::wrote(&self.output)?;
         Ok(Exit::Good)
     }
 
@@ -158,9 +156,8 @@ impl Args {
             hwdb: self.hwdb.as_deref(),
         };
         scenes::write(&asked.scene(picture)?, &self.output, self.theme)?;
-        if self.output.as_os_str() != "-" {
-            let output = self.output.display().to_string();
-            emit(&format!("wrote {}\n", crate::text::shown(&output)), None)?;
+        if !charts::to_stdout(&self.output) {
+            charts::wrote(&self.output)?;
         }
         Ok(Exit::Good)
     }
@@ -361,27 +358,14 @@ fn short(source: &Source) -> String {
     if at.is_empty() { stem } else { format!("{stem} ({})", at.join(", ")) }
 }
 
-/// What is in a file of any command.
+/// What is in a file of any command; what has no known form is read as an analysis.
 fn read(path: &Path) -> Result<Loaded> {
-    let advice = "make it with `rooflens analyze MODEL --format json -o FILE`";
-    let shown = path.display();
-    let text =
-        text_of(path).map_err(|e| hinted(format!("`{shown}` cannot be read: {e}"), advice))?;
-    let not = |e: serde_json::Error| hinted(format!("`{shown}` is not a report: {e}"), advice);
-    let header: Header = serde_json::from_str(&text).map_err(not)?;
-    Ok(match header.schema.as_str() {
-        MEASUREMENT => {
-            let measured = serde_json::from_str(&text).map_err(not)?;
-            Loaded::Measurement(Measurement::new(path, &measured)?)
+    let (analysis, assessment) = match gather::written(path)?.1 {
+        Written::Measurement(file) => {
+            return Ok(Loaded::Measurement(Measurement::new(path, &file)?));
         }
-        ASSESSMENT_SCHEMA => {
-            let assessment: Assessment = serde_json::from_str(&text).map_err(not)?;
-            let analysis = assessment.analysis.clone();
-            Loaded::Source(Box::new(Source { analysis, assessment: Some(assessment) }))
-        }
-        _ => {
-            let analysis = serde_json::from_str(&text).map_err(not)?;
-            Loaded::Source(Box::new(Source { analysis, assessment: None }))
-        }
-    })
+        Written::Assessment(assessment) => (assessment.analysis.clone(), Some(*assessment)),
+        Written::Other(text) => (text.report()?, None),
+    };
+    Ok(Loaded::Source(Box::new(Source { analysis, assessment })))
 }

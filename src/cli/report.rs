@@ -63,17 +63,14 @@ impl Args {
             let hint = "name a model's file beside the measurements, or leave --on out";
             return Err(hinted("there is no model to hold against a device", hint));
         }
-        let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;
-        let devices = self.on.iter().map(|name| super::hw::find(&catalogue, name).cloned());
-        let study = gathered.study(&devices.collect::<Result<Vec<_>>>()?)?;
+        let study = gathered.study(&super::hw::devices(&self.on, self.hwdb.as_deref())?)?;
         if self.format == Form::Json {
             super::emit_json(&study, output)?;
             return Ok(Exit::Good);
         }
         emit(&html(&study), output)?;
         if let Some(path) = output {
-            let shown = path.display().to_string();
-            emit(&format!("wrote {}\n", crate::text::shown(&shown)), None)?;
+            charts::wrote(path)?;
         }
         Ok(Exit::Good)
     }

@@ -41,9 +41,7 @@ impl Args {
             let hint = "name a model's file beside the measurements, or omit --on";
             return Err(hinted("there is no model to hold against a device", hint));
         }
-        let catalogue = super::hw::catalogue(self.hwdb.as_deref())?;
-        let devices = self.on.iter().map(|name| super::hw::find(&catalogue, name).cloned());
-        let study = gathered.study(&devices.collect::<Result<Vec<_>>>()?)?;
+        let study = gathered.study(&super::hw::devices(&self.on, self.hwdb.as_deref())?)?;
         super::emit_json(&study, self.output.as_deref())?;
         Ok(Exit::Good)
     }

@@ -1,5 +1,6 @@
 //! `rooflens assess` on models that runtimes refuse: counts, ceilings and the chart are kept, and why is said.
 
+use crate::cli::file;
 use crate::cli::follows;
 use crate::oracles::int;
 use crate::run::{ROOT, Run, rooflens, rooflens_with};
@@ -43,12 +44,6 @@ fn refused(args: &[&str]) -> (Run, Value) {
 /// onnxruntime's library: `ORT_DYLIB_PATH`, or that of the Python environment; the test is skipped without one.
 fn library() -> Option<std::path::PathBuf> {
     rooflens::runtime::ort::find_library(None).ok()
-}
-
-fn file(folder: &Path, name: &str, bytes: &[u8]) -> String {
-    let path = folder.join(name);
-    std::fs::write(&path, bytes).unwrap();
-    path.to_str().unwrap().to_owned()
 }
 
 #[test]

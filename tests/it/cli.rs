@@ -17,7 +17,7 @@ fn refused(run: &Run, message: &str) {
     assert!(run.stdout.is_empty(), "{}", run.stdout);
 }
 
-fn file(folder: &Path, name: &str, bytes: &[u8]) -> String {
+pub(crate) fn file(folder: &Path, name: &str, bytes: &[u8]) -> String {
     let path = folder.join(name);
     std::fs::write(&path, bytes).unwrap();
     path.to_str().unwrap().to_owned()

@@ -288,7 +288,7 @@ fn ok(stream: &mut TcpStream, kind: &str, body: &[u8]) -> Option<()> {
 }
 
 /// The path and the body of the next request.
-fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, String)> {
+pub(crate) fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, String)> {
     let mut chunk = [0; 8192];
     loop {
         if let Some(head) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {

@@ -1,6 +1,7 @@
 //! A language model of known times: the truth that measurements of streams are held against.
 
-use std::io::{Read, Write};
+use crate::server::request;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -217,25 +218,4 @@ fn whole(stream: &mut TcpStream, body: &str) -> Option<()> {
         body.len()
     );
     stream.write_all((head + body).as_bytes()).ok()
-}
-
-/// The path and the body of the next request.
-fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, String)> {
-    let mut chunk = [0; 8192];
-    loop {
-        if let Some(head) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
-            let text = String::from_utf8_lossy(&buffer[..head]).into_owned();
-            let length = text.lines().find_map(|l| l.strip_prefix("Content-Length: "));
-            let whole = head + 4 + length.map_or(0, |l| l.trim().parse::<usize>().unwrap());
-            if buffer.len() >= whole {
-                let body = String::from_utf8_lossy(&buffer[head + 4..whole]).into_owned();
-                buffer.drain(..whole);
-                return text.split(' ').nth(1).map(|path| (path.to_owned(), body));
-            }
-        }
-        match stream.read(&mut chunk) {
-            Ok(n) if n > 0 => buffer.extend_from_slice(&chunk[..n]),
-            _ => return None,
-        }
-    }
 }

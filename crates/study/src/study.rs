@@ -27,7 +27,7 @@ pub use schema::{
     EstimatePart, FigurePart, LevelPart, MemoryPart, PeakPart, PricePart, RatePart, RemarkPart,
     RunPart, STUDY, SidePart, StageTime, StudyFile, SubjectPart, SymbolPart, SymbolRole, TimePart,
 };
-pub use subject::{counted, formulas};
+pub use subject::{counted, formulas, label};
 pub use times::{KernelRow, Sizes, Times, Types, rows, times};
 pub use verdict::{verdict, what_binds};
 pub use versus::{Refusal, Side, Terms, named, versus};

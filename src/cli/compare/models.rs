@@ -86,9 +86,7 @@ impl Flags {
             let hint = "name devices, as in --on v100 --on t4; `rooflens hw list` shows them";
             return Err(hinted("models are compared on devices", hint));
         }
-        let catalogue = crate::cli::hw::catalogue(self.hwdb.as_deref())?;
-        let devices = self.on.iter().map(|name| crate::cli::hw::find(&catalogue, name).cloned());
-        let devices = devices.collect::<Result<Vec<Device>>>()?;
+        let devices = crate::cli::hw::devices(&self.on, self.hwdb.as_deref())?;
         let rows = self.rows(models)?;
         if let Form::Json = form {
             let models = rows.into_iter().map(|row| row.counted).collect();
@@ -138,7 +136,7 @@ impl Flags {
                     let named = counted.report.model.batch_symbol.as_ref();
                     let at = named.and_then(|s| counted.report.bindings.get(s)).copied();
                     rows.push(Row {
-                        label: label(&counted.report.model.file),
+                        label: crate::study::label(&counted.report.model.file),
                         batch: at,
                         dtype: dtype.map(|p| p.to_string()),
                         counted,
@@ -153,11 +151,6 @@ impl Flags {
         });
         Ok(rows)
     }
-}
-
-fn label(file: &str) -> String {
-    let stem = Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    stem.unwrap_or_else(|| file.to_owned())
 }
 
 struct Table<'a> {
@@ -321,7 +314,7 @@ impl Table<'_> {
 
     fn markdown(&self) -> String {
         let (names, cells) = self.grid();
-        let cell = |text: &str| crate::text::shown(text).replace('|', "\\|").replace('<', "&lt;");
+        let cell = crate::text::markdown;
         let heads: Vec<String> = self.devices.iter().map(|d| cell(&d.name)).collect();
         let rules = vec!["---:"; heads.len()].join(" | ");
         let mut text =

@@ -255,7 +255,7 @@ fn verdict(figure: &FigurePart, threshold: f64) -> String {
 /// At most forty lines for two sides, what is long folded.
 fn markdown(file: &ComparisonFile) -> String {
     let mut text = String::new();
-    let cell = |name: &str| crate::text::shown(name).replace('|', "\\|").replace('<', "&lt;");
+    let cell = crate::text::markdown;
     for part in &file.comparisons {
         let _ = writeln!(
             text,

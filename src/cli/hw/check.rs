@@ -1,6 +1,6 @@
 //! `rooflens hw check`.
 
-use super::{Exit, Form, catalogue, emit, hinted, print_json};
+use super::{Exit, Form, catalogue, hinted};
 use crate::hwdb::Catalogue;
 use crate::results::DeviceCheck;
 use anyhow::Result;
@@ -37,11 +37,7 @@ impl Args {
         } else {
             self.files.iter().map(|f| one(&catalogue, f)).collect::<Result<_>>()?
         };
-        if self.format == Form::Json {
-            print_json(&checked)?;
-        } else {
-            emit(&crate::render::text::device_checks(&checked), None)?;
-        }
+        self.format.emit(&checked, || crate::render::text::device_checks(&checked))?;
         let good = checked.iter().all(|c| c.problems.is_empty());
         Ok(if good { Exit::Good } else { Exit::Failed })
     }

@@ -1,6 +1,6 @@
 //! `rooflens hw compare`.
 
-use super::{Exit, Form, catalogue, emit, find, print_json};
+use super::{Exit, Form, catalogue, find};
 use crate::hwdb::{CeilingType, Device};
 use anyhow::Result;
 use std::path::PathBuf;
@@ -30,11 +30,7 @@ impl Args {
         let devices: Vec<&Device> =
             self.devices.iter().map(|n| find(&catalogue, n)).collect::<Result<_>>()?;
         let dtypes = dtypes(&devices, self.dtype.as_deref())?;
-        if self.format == Form::Json {
-            print_json(&devices)?;
-        } else {
-            emit(&crate::render::text::compare(&devices, &dtypes), None)?;
-        }
+        self.format.emit(&devices, || crate::render::text::compare(&devices, &dtypes))?;
         Ok(Exit::Good)
     }
 }

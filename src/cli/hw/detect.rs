@@ -1,6 +1,6 @@
 //! `rooflens hw detect`.
 
-use super::{Exit, Form, catalogue, emit, print_json};
+use super::{Exit, Form, catalogue};
 use crate::host::{Gpu, cpu, gpus};
 use crate::results::{Detected, KnownGpu};
 use anyhow::Result;
@@ -32,11 +32,7 @@ impl Args {
         };
         let gpus = gpus.into_iter().map(known).collect();
         let detected = Detected { cpu: cpu(), gpus, no_gpus_because };
-        if self.format == Form::Json {
-            print_json(&detected)?;
-        } else {
-            emit(&crate::render::text::detected(&detected), None)?;
-        }
+        self.format.emit(&detected, || crate::render::text::detected(&detected))?;
         Ok(Exit::Good)
     }
 }

@@ -1,6 +1,6 @@
 //! `rooflens hw list`.
 
-use super::{Exit, Form, catalogue, emit, hinted, print_json};
+use super::{Exit, Form, catalogue, hinted};
 use crate::hwdb::Device;
 use crate::render::text;
 use crate::units::parse_si;
@@ -65,11 +65,7 @@ impl Args {
                 && min_memory.is_none_or(|least| memory.is_some_and(|m| m as f64 >= least))
         };
         let devices: Vec<&Device> = all.iter().copied().filter(matches).collect();
-        if self.format == Form::Json {
-            print_json(&devices)?;
-        } else {
-            emit(&text::device_list(&devices, dtype), None)?;
-        }
+        self.format.emit(&devices, || text::device_list(&devices, dtype))?;
         Ok(Exit::Good)
     }
 }

@@ -5,7 +5,7 @@ mod calibration;
 mod gpu;
 mod quiet;
 
-use super::{Exit, Form, catalogue, emit, hinted, print_json};
+use super::{Exit, Form, catalogue, emit, hinted};
 use crate::cli::runtimes::RuntimeName;
 use crate::host::{HOST, HOST_ONE_THREAD, SurveyPlan, survey};
 use crate::hwdb::{Catalogue, Device};
@@ -115,11 +115,7 @@ impl Args {
             not_saved: &not_saved,
             calibrations: &calibrations,
         };
-        if self.format == Form::Json {
-            print_json(&result)?;
-        } else {
-            emit(&crate::render::text::surveyed(&result, &written), None)?;
-        }
+        self.format.emit(&result, || crate::render::text::surveyed(&result, &written))?;
         Ok(if not_saved.is_empty() { Exit::Good } else { Exit::Failed })
     }
 }

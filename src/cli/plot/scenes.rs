@@ -62,10 +62,7 @@ impl Asked<'_> {
     /// Lays the picture out.
     pub(super) fn scene(&self, picture: Picture) -> Result<Scene> {
         let gathered = Gathered::read(self.files, &self.sizes)?;
-        let catalogue = super::super::hw::catalogue(self.hwdb)?;
-        let find = |name: &String| super::super::hw::find(&catalogue, name).cloned();
-        let devices = self.on.iter().map(find).collect::<Result<Vec<_>>>()?;
-        let study = gathered.study(&devices)?;
+        let study = gathered.study(&super::super::hw::devices(self.on, self.hwdb)?)?;
         let scene = match picture {
             Picture::Models => {
                 views::models(&study, device(&study)?, &self.types()?).map(|p| p.scene())

@@ -32,27 +32,31 @@ pub(super) struct Parts {
     other: Dim,
 }
 
+/// Walks `model` with the sizes of `bindings`; data-dependent sizes are where counts are largest, where `bounded`.
+pub(super) fn walk(model: &Model, bindings: &Bindings, bounded: bool) -> Analysis {
+    let found = analyze(model, bindings);
+    let again = bounded && (!found.limits.is_empty() || found.overflows());
+    if again { found.at_most(model, bindings) } else { found }
+}
+
 impl Walks {
-    /// Walks `model` with the sizes of `bindings`; data-dependent sizes are where counts are largest at `all`, where
-    /// `bounded`.
-    pub(super) fn new(model: &Model, bindings: &Bindings, bounded: bool) -> Self {
-        let walk = |model: &Model| {
-            let found = analyze(model, bindings);
-            let again = bounded && (!found.limits.is_empty() || found.overflows());
-            if again { found.at_most(model, bindings) } else { found }
-        };
-        let own = walk(model);
-        let typed = PAIRS.map(|(weights, activations)| {
+    /// The walks beside one's `own`, each by `walk`; those in pairs of types where bytes are wanted in `parts`.
+    pub(super) fn beside(
+        own: Analysis,
+        model: &Model,
+        parts: bool,
+        walk: impl Fn(&Model) -> Analysis,
+    ) -> Self {
+        let cast = |(weights, activations)| {
             walk(&recast(model, Precision { weights, activations, tf32: false }))
-        });
+        };
         let alike = |other: &Analysis| {
             other.groups.len() == own.groups.len()
                 && other.groups.iter().zip(&own.groups).all(|(a, b)| a.nodes == b.nodes)
                 && other.nodes.iter().zip(&own.nodes).all(|(a, b)| a.status == b.status)
         };
-        let typed = typed.iter().all(alike).then_some(typed);
-        let integers = Precision { weights: DType::I8, activations: DType::I8, tf32: false };
-        let integer = walk(&recast(model, integers)).totals.fast;
+        let typed = parts.then(|| PAIRS.map(cast)).filter(|typed| typed.iter().all(alike));
+        let integer = cast((DType::I8, DType::I8)).totals.fast;
         Self { own, typed, integer }
     }
 

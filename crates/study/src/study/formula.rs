@@ -149,29 +149,9 @@ impl Filling {
 }
 
 impl Pool {
-    /// Every formula at these sizes, in order; none where it overflowed, where a size has no value, or where it divides
-    /// by zero.
+    /// Every formula at these sizes; see [`evaluate`].
     pub fn evaluate(&self, values: &Values) -> Vec<Option<f64>> {
-        let mut atoms: Vec<Option<f64>> = vec![None; self.atoms.len()];
-        let mut numbers: Vec<Option<f64>> = Vec::with_capacity(self.exprs.len());
-        for expr in &self.exprs {
-            let number = expr.as_ref().and_then(|terms| {
-                terms.iter().try_fold(0.0, |sum, Term(coefficient, factors)| {
-                    let mut product = coefficient.value();
-                    for (atom, power) in factors {
-                        let value = match atoms.get(*atom)? {
-                            Some(value) => *value,
-                            None => self.atoms.get(*atom)?.evaluate(values, &numbers)?,
-                        };
-                        *atoms.get_mut(*atom)? = Some(value);
-                        product *= value.powi(i32::try_from(*power).ok()?);
-                    }
-                    Some(sum + product)
-                })
-            });
-            numbers.push(number.filter(|n| n.is_finite()));
-        }
-        numbers
+        evaluate(&self.atoms, &self.exprs, values)
     }
 
     /// The names of all sizes.
@@ -181,6 +161,31 @@ impl Pool {
             Atom::Of(..) => None,
         })
     }
+}
+
+/// Every formula at these sizes, in order; none where it overflowed, where a size has no value, or where it divides
+/// by zero.
+pub(super) fn evaluate(atoms: &[Atom], exprs: &[Expr], values: &Values) -> Vec<Option<f64>> {
+    let mut known: Vec<Option<f64>> = vec![None; atoms.len()];
+    let mut numbers: Vec<Option<f64>> = Vec::with_capacity(exprs.len());
+    for expr in exprs {
+        let number = expr.as_ref().and_then(|terms| {
+            terms.iter().try_fold(0.0, |sum, Term(coefficient, factors)| {
+                let mut product = coefficient.value();
+                for (atom, power) in factors {
+                    let value = match known.get(*atom)? {
+                        Some(value) => *value,
+                        None => atoms.get(*atom)?.evaluate(values, &numbers)?,
+                    };
+                    *known.get_mut(*atom)? = Some(value);
+                    product *= value.powi(i32::try_from(*power).ok()?);
+                }
+                Some(sum + product)
+            })
+        });
+        numbers.push(number.filter(|n| n.is_finite()));
+    }
+    numbers
 }
 
 impl Atom {

@@ -1,7 +1,7 @@
 //! A model as a study has it: from its file, with formulas, or from a report, with numbers.
 
 use super::columns::{self, Walks};
-use super::formula::{Filling, Pool, Values};
+use super::formula::{Filling, Pool, Values, evaluate};
 use super::schema::{
     AtBestPart, Columns, MemoryPart, RemarkPart, SubjectPart, SymbolPart, SymbolRole,
 };
@@ -28,10 +28,12 @@ pub fn formulas(model: &Model, report: &ModelReport) -> SubjectPart {
     tries.push(all.clone());
     let (last, why) = (tries.len() - 1, "the formulas give other numbers at these sizes");
     for (at, fixed) in tries.into_iter().enumerate() {
-        let walks = Walks::new(model, &fixed, at == last);
-        if at < last && (!walks.own.limits.is_empty() || walks.own.overflows()) {
+        let walk = |model: &Model| columns::walk(model, &fixed, at == last);
+        let own = walk(model);
+        if at < last && (!own.limits.is_empty() || own.overflows()) {
             continue;
         }
+        let walks = Walks::beside(own, model, report.model.precision.is_none(), walk);
         let subject = of_walks(model, report, &walks, &all);
         if at == last || agrees(&subject, report) {
             let fixed = (at == last && !all.is_empty()).then(|| {
@@ -46,7 +48,7 @@ pub fn formulas(model: &Model, report: &ModelReport) -> SubjectPart {
 
 fn of_walks(model: &Model, report: &ModelReport, walks: &Walks, all: &Bindings) -> SubjectPart {
     let asked = report.model.precision.as_ref();
-    let typed = asked.is_none() && walks.parts_hold(all);
+    let typed = walks.parts_hold(all);
     let mut pool = Filling::default();
     let kernels = columns::kernels(model, walks, typed, &mut pool);
     let alone = columns::alone(model, walks, typed, &mut pool);
@@ -186,7 +188,7 @@ fn with_pool(
 }
 
 /// A file without its folder and ending.
-fn label(file: &str) -> String {
+pub fn label(file: &str) -> String {
     let stem = Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
     stem.filter(|stem| !stem.is_empty()).unwrap_or_else(|| file.to_owned())
 }
@@ -241,7 +243,7 @@ fn symbols(report: &ModelReport, open: &BTreeSet<&str>) -> Vec<SymbolPart> {
 fn agrees(subject: &SubjectPart, report: &ModelReport) -> bool {
     let values: Values =
         report.bindings.iter().map(|(name, at)| (name.clone(), *at as f64)).collect();
-    let numbers = subject.pool().evaluate(&values);
+    let numbers = subject.evaluate(&values);
     let at = |index: usize| numbers.get(index).copied().flatten();
     let same = |index: usize, count: Option<u64>| {
         let wanted = count.unwrap_or(0) as f64;
@@ -266,19 +268,15 @@ fn agrees(subject: &SubjectPart, report: &ModelReport) -> bool {
         && same(subject.at_best.macs, t.macs)
 }
 
-/// FNV-1a over the formulas and the kernels that are made of them.
+/// Of the formulas and the kernels that are made of them.
 fn fingerprint(pool: &Pool, kernels: &Columns) -> String {
-    let text = serde_json::to_string(&(pool, kernels)).unwrap_or_default();
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("{hash:016x}")
+    rooflens_ground::text::fingerprint(&serde_json::to_string(&(pool, kernels)).unwrap_or_default())
 }
 
 impl SubjectPart {
-    /// Its formulas, to be evaluated.
-    pub fn pool(&self) -> Pool {
-        Pool { atoms: self.atoms.clone(), exprs: self.exprs.clone() }
+    /// What its formulas give at these sizes, in their order.
+    pub fn evaluate(&self, sizes: &Values) -> Vec<Option<f64>> {
+        evaluate(&self.atoms, &self.exprs, sizes)
     }
 
     /// The values of its sizes that the numbers are for.

@@ -73,7 +73,7 @@ impl<'a> Counted<'a> {
             bandwidth: device.bandwidth,
             launch: device.launch_seconds.unwrap_or(0.0),
         };
-        let (numbers, cached) = (subject.pool().evaluate(sizes), device.cached_bytes as f64);
+        let (numbers, cached) = (subject.evaluate(sizes), device.cached_bytes as f64);
         Some(Self { subject, types, numbers, roof, cached })
     }
 
