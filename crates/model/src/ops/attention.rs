@@ -29,7 +29,7 @@ fn attention(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         None => Dim::ZERO,
     };
     let [batch, hq, sq, dqk] = q;
-    let total = past + k[2].clone();
+    let total = past.clone() + k[2].clone();
     let hq_count = hq.clone();
     let scores = batch.clone() * hq.clone() * sq.clone() * total.clone();
     let output = if cx.rank(0)? == 3 {
@@ -43,9 +43,13 @@ fn attention(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     outputs.push(cx.like(vec![batch.clone(), hq, sq.clone(), total.clone()]));
     outputs.truncate(cx.output_count().max(1));
     let masked = u32::from(cx.optional(3).is_some());
-    // The causal mask is aligned at the top left; without a past, a square one hides half.
-    let square = cx.attrs().flag("is_causal")? && cx.optional(4).is_none() && sq == total;
-    let seen = square.then(|| (sq.clone() * (sq.clone() + Dim::ONE)).floor_div(&Dim::from(2)));
+    // Of what is new, each query sees all that is kept, and the keys up to its own. Where queries and new keys are not
+    // as many, the mask hides another share, which is not counted.
+    let causal = cx.attrs().flag("is_causal")? && sq == k[2];
+    let seen = causal.then(|| {
+        let own = (sq.clone() * (sq.clone() + Dim::ONE)).floor_div(&Dim::from(2));
+        sq.clone() * past.clone() + own
+    });
     let depth = dqk.clone() + v[3].clone();
     let effective = seen.map(|pairs| batch.clone() * hq_count.clone() * pairs * depth);
     Ok(Effect::of(outputs)

@@ -164,18 +164,36 @@ fn window(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         Some(_) => cx.shape(3)?.get(2).cloned().unwrap_or_default(),
         None => Dim::ZERO,
     };
-    let keys = before + queries.clone();
-    let kept = match cx.attrs().int_or("window", 0)? {
-        n if n > 0 => keys.minimum(&Dim::from(n - 1)),
-        _ => keys.clone(),
+    let keys = before.clone() + queries.clone();
+    let window = Some(cx.attrs().int_or("window", 0)?).filter(|n| *n > 0);
+    let kept = match window {
+        Some(n) => keys.minimum(&Dim::from(n - 1)),
+        None => keys.clone(),
     };
     let cache = |d: &Dim| cx.like(vec![batch.clone(), shared.clone(), kept.clone(), d.clone()]);
     let output = vec![batch.clone(), queries.clone(), heads.clone() * dv.clone()];
     let mut outputs = vec![cx.like(output), cache(&d), cache(&dv)];
     outputs.truncate(cx.output_count().max(1));
-    let scores = batch.clone() * heads * queries * keys;
-    let effect = Effect::of(outputs).macs(scores.clone() * (d + dv));
+    let depth = d + dv;
+    let rows = batch.clone() * heads;
+    // Only a cache says that the mask is causal.
+    let seen = cx.optional(3).map(|_| rows.clone() * seen(&queries, &before, window) * depth.clone());
+    let scores = rows * queries * keys;
+    let effect = Effect::of(outputs).effective(seen).macs(scores.clone() * depth);
     Ok(scored(effect, scores))
+}
+
+/// Pairs of a query and a key that a causal mask leaves: the i-th of `queries` sees the `before` keys that are kept, of
+/// which there are fewer than the window is wide, and i + 1 new ones, but no more than the window's width.
+fn seen(queries: &Dim, before: &Dim, width: Option<i64>) -> Dim {
+    let growing = |n: Dim| {
+        let own = (n.clone() * (n.clone() + Dim::ONE)).floor_div(&Dim::from(2));
+        n * before.clone() + own
+    };
+    let Some(width) = width else { return growing(queries.clone()) };
+    let partial = queries.minimum(&(Dim::from(width - 1) - before.clone()));
+    let whole = queries.clone() - partial.clone();
+    growing(partial) + whole * Dim::from(width)
 }
 
 /// `x: [B, T, D]`, steps `[B, T, D]` or one a head, `B` and `C` `[B, T, groups·N]`; logarithms of decays, a factor

@@ -273,6 +273,9 @@ impl Pool {
         hear: &impl Fn(&[u8]),
     ) -> Result<(Bytes, bool, usize), Failure> {
         let mut reader = Reader { connection, largest: self.largest, read: 0 };
+        if matches!(head.status, 204 | 304) {
+            return Ok((Bytes::new(), true, 0));
+        }
         if head.chunked {
             let mut left = self.largest;
             loop {

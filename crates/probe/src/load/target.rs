@@ -81,6 +81,11 @@ impl Protocol {
         self.row().models
     }
 
+    /// Whether it is any HTTP server, of whose requests and answers nothing is known.
+    pub fn is_plain(self) -> bool {
+        self == Self::PLAIN
+    }
+
     /// Whether what answers is a language model, whose requests and answers are counted in tokens.
     pub fn counts_tokens(self) -> bool {
         self.row().tokens
@@ -102,6 +107,12 @@ impl Protocol {
                 "kserve+grpc://HOST:8001/MODEL is that of Triton",
             ))
         };
+        if options.follow && !self.is_plain() {
+            return Err(TargetError::new(
+                format!("--follow is for plain HTTP, not {}", self.row().schemes[0]),
+                "give the URL that answers",
+            ));
+        }
         let sequences = self.row().sequence.is_some();
         match options {
             Options { sequence: Some(_), .. } if !sequences => refused("--sequence"),
@@ -322,7 +333,7 @@ impl Prepared {
         let expected =
             |(name, given): &(String, Given)| Expected::new(name, given, options.tolerance);
         let expected = options.expected.iter().map(expected).collect::<Result<Vec<_>, _>>()?;
-        let followed = if options.follow && !url.protocol.names_model() {
+        let followed = if options.follow && url.protocol.is_plain() {
             Some(redirect::follow(url, options, plain::first)?)
         } else {
             None

@@ -73,7 +73,7 @@ impl MeterFlags {
     fn metrics(&self) -> Result<Option<Url>> {
         let Some(text) = &self.metrics else { return Ok(None) };
         match Url::parse(text) {
-            Ok(url) if !url.protocol.names_model() => Ok(Some(url)),
+            Ok(url) if url.protocol.is_plain() => Ok(Some(url)),
             Ok(_) => Err(hinted(
                 format!("`--metrics {text}` is not the URL of a page"),
                 "for example --metrics http://localhost:8002/metrics",

@@ -456,3 +456,23 @@ fn sizes_beyond_any_model_are_refused() {
         assert!(number(&analyze(&model, &Bindings::new()).params) > 1 << 60);
     }
 }
+
+/// Each query sees what is kept and the new keys up to its own, at most as many as a window is wide: pairs counted
+/// one by one.
+#[test]
+fn what_a_causal_mask_hides_does_not_count_as_effective() {
+    let sizes = r#""hidden_size":64,"intermediate_size":96,"num_hidden_layers":3,"num_attention_heads":4,"num_key_value_heads":2,"vocab_size":100"#;
+    for (kind, window) in [(r#""llama""#, None), (r#""mistral","sliding_window":6"#, Some(6))] {
+        let model = of(&format!(r#"{{"model_type":{kind},{sizes}}}"#));
+        for (seq, past) in [(1, 0), (1, 9), (5, 3), (4, 0), (9, 0), (9, 7)] {
+            let [batch, layers, heads, depth] = [2, 3, 4, 32];
+            let kept = window.map_or(past, |w: i128| past.min(w - 1));
+            let seen = |i: i128| window.map_or(kept + i + 1, |w| w.min(kept + i + 1));
+            let hidden: i128 = (0..seq).map(|i| kept + seq - seen(i)).sum();
+            let given = [("batch", batch), ("seq", seq), ("past", past), ("logits", 1)];
+            let totals = at(&model, &given).totals;
+            let spared = number(&totals.macs) - number(&totals.effective_macs);
+            assert_eq!(spared, batch * layers * heads * depth * hidden, "{kind} {seq} {past}");
+        }
+    }
+}

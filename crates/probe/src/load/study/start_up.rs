@@ -80,7 +80,7 @@ impl Starts {
     }
 
     fn notes(&self) -> Vec<String> {
-        let silent = !self.spec.url.protocol.names_model() && self.spec.ready_path.is_none();
+        let silent = self.spec.url.protocol.is_plain() && self.spec.ready_path.is_none();
         let note = "plain HTTP has no readiness request: the first successful answer counts as model ready; \
              --ready-path names one";
         silent.then(|| note.to_owned()).into_iter().collect()
