@@ -1,6 +1,6 @@
 //! This machine: what it is, and the ceilings it reaches when measured.
 //!
-//! [`measure`] takes the two figures that a roofline needs in a few seconds; [`survey`] takes all:
+//! [`measure`] takes the two figures that a roofline needs in a few seconds; [`survey()`] takes all:
 //! arithmetic by type, a real matrix product, and the bandwidth of every memory level; [`wait`] looks whether
 //! the machine is quiet first. Knows no models.
 

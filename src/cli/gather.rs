@@ -49,6 +49,12 @@ impl Gathered {
                 None => models.push(path),
             }
         }
+        if let (Some(counted), Some(flag)) = (all.models.first(), sizes.asked()) {
+            let file = &counted.report.model.file;
+            let message =
+                format!("{flag} is given, but `{file}` was counted when its report was written");
+            return Err(hinted(message, "give the model's file instead of its report"));
+        }
         if let [only] = models[..] {
             let (model, report) = sizes.counted(only)?;
             all.models.push(Counted { report, model: Some(model), assessment: None });

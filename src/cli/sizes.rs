@@ -47,6 +47,23 @@ pub(super) struct Sizes {
     pub(super) dtype: Option<Precision>,
 }
 
+impl Sizes {
+    /// The first flag that was given, where any was.
+    pub(super) fn asked(&self) -> Option<&'static str> {
+        let Open { dim, batch, shape, value, signature, output_node } = &self.open;
+        let given = [
+            ("--dim", !dim.is_empty()),
+            ("--batch", batch.is_some()),
+            ("--shape", !shape.is_empty()),
+            ("--value", !value.is_empty()),
+            ("--signature", signature.is_some()),
+            ("--output-node", !output_node.is_empty()),
+            ("--dtype", self.dtype.is_some()),
+        ];
+        given.into_iter().find_map(|(flag, given)| given.then_some(flag))
+    }
+}
+
 /// What a model leaves open, by name.
 #[derive(Default)]
 pub(super) struct Names {

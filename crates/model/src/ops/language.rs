@@ -177,7 +177,8 @@ fn window(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     let depth = d + dv;
     let rows = batch.clone() * heads;
     // Only a cache says that the mask is causal.
-    let seen = cx.optional(3).map(|_| rows.clone() * seen(&queries, &before, window) * depth.clone());
+    let seen =
+        cx.optional(3).map(|_| rows.clone() * seen(&queries, &before, window) * depth.clone());
     let scores = rows * queries * keys;
     let effect = Effect::of(outputs).effective(seen).macs(scores.clone() * depth);
     Ok(scored(effect, scores))

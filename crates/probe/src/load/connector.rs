@@ -55,6 +55,7 @@ pub struct Connector {
     secure: bool,
     metadata: HeaderMap,
     largest: usize,
+    closes: http::Closes,
 }
 
 impl Connector {
@@ -70,7 +71,8 @@ impl Connector {
             Some(path) => Address::local(path.to_owned()),
             None => Address::resolve(host, port, secure.then_some((trust, transport.alpn())))?,
         };
-        Ok(Self { address, transport, secure, metadata: HeaderMap::new(), largest })
+        let (metadata, closes) = (HeaderMap::new(), http::Closes::default());
+        Ok(Self { address, transport, secure, metadata, largest, closes })
     }
 
     /// The addresses of the host, in the order in which requests go to them in turn.
@@ -103,12 +105,17 @@ impl Connector {
     pub(crate) fn client(&self) -> Client {
         let (address, largest) = (self.address.clone(), self.largest);
         match self.transport {
-            Transport::Http => Client::Http(http::Pool::new(address, largest)),
+            Transport::Http => Client::Http(http::Pool::new(address, largest, self.closes.clone())),
             Transport::Grpc => {
                 let metadata = self.metadata.clone();
                 Client::Grpc(grpc::Pool::new(address, self.secure, metadata, largest))
             }
         }
+    }
+
+    /// Whether the server closes connections behind an answer without announcing it, as far as was seen.
+    pub fn closes(&self) -> bool {
+        self.closes.seen()
     }
 
     /// Where an answer to a request redirects to, with its status; `None` of any other answer.
@@ -278,6 +285,13 @@ impl Client {
                 Ok((Answer::default(), None))
             }
             _ => Err((Fault::Malformed, "the request is for another protocol".into())),
+        }
+    }
+
+    /// Waits for a moment whether the server closes the connection of the answer that it just gave.
+    pub(crate) async fn watch(&self) {
+        if let Self::Http(pool) = self {
+            pool.watch().await;
         }
     }
 

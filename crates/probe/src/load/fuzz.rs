@@ -3,7 +3,7 @@
 
 use super::grpc;
 use super::hlog;
-use super::http::{Pool, Request, stages};
+use super::http::{Closes, Pool, Request, stages};
 use super::measurement::{FILES, Measured};
 use super::meter::prometheus;
 use super::metric::Metric;
@@ -63,7 +63,7 @@ pub fn http(data: &[u8]) {
         let _ = stream.shutdown().await;
     };
     let client = |address| async move {
-        let pool = Pool::new(address, LARGEST);
+        let pool = Pool::new(address, LARGEST, Closes::default());
         pool.call(&request, &|| ()).await
     };
     if let Some(Ok(answer)) = exchange(server, client) {

@@ -11,8 +11,10 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 use std::io::ErrorKind;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// A request, encoded.
@@ -106,7 +108,28 @@ pub struct Pool {
     largest: usize,
     /// Connections opened so far.
     pub opened: Cell<Opened>,
+    closes: Closes,
 }
+
+/// Whether a server has closed connections behind the first answer that they carried, although nothing in the answer
+/// said so. Known to all pools of one server. A request on such a connection may reach the server after that and be
+/// dropped unanswered, which nobody can tell from one that was read: each request has a connection of its own then.
+#[derive(Clone, Debug, Default)]
+pub struct Closes(Arc<AtomicBool>);
+
+impl Closes {
+    /// Whether it was seen.
+    pub fn seen(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Within this time behind an answer a server closes a connection because of the answer, not because it was idle.
+const BEHIND: Duration = Duration::from_millis(50);
 
 struct Connection {
     stream: Stream,
@@ -115,6 +138,10 @@ struct Connection {
     opening: Duration,
     /// The address that it is for.
     place: usize,
+    /// Answers that it carried.
+    answers: u64,
+    /// When the last of them ended.
+    ended: Instant,
 }
 
 /// Why an exchange failed.
@@ -146,9 +173,20 @@ const WHOLE: usize = 16 << 10;
 
 impl Pool {
     /// No connection yet; answers longer than `largest` bytes are given up.
-    pub fn new(address: Address, largest: usize) -> Self {
+    pub fn new(address: Address, largest: usize, closes: Closes) -> Self {
         let idle = address.sockets().iter().map(|_| RefCell::default()).collect();
-        Self { address, idle, turn: Cell::default(), largest, opened: Cell::default() }
+        Self { address, idle, turn: Cell::default(), largest, opened: Cell::default(), closes }
+    }
+
+    /// Waits for a moment whether the server closes the connection of the answer that it just gave.
+    pub async fn watch(&self) {
+        let kept = || self.idle.iter().find_map(|idle| idle.borrow_mut().pop());
+        let Some(mut connection) = kept() else { return };
+        if connection.answers == 1 && connection.stream.ends(BEHIND).await {
+            self.closes.set();
+        } else if let Some(idle) = self.idle.get(connection.place) {
+            idle.borrow_mut().push(connection);
+        }
     }
 
     /// Sends and receives; `listener` follows. A request is sent again only where the server had closed an idle
@@ -171,7 +209,8 @@ impl Pool {
         let (stream, opened) = self.address.connect(place).await?;
         self.count(opened);
         let buffer = BytesMut::with_capacity(16 << 10);
-        let connection = Connection { stream, buffer, opening: opened.connect, place };
+        let (opening, ended) = (opened.connect, Instant::now());
+        let connection = Connection { stream, buffer, opening, place, answers: 0, ended };
         self.exchange(connection, request, listener).await.map_err(|broken| broken.failure)
     }
 
@@ -187,6 +226,9 @@ impl Pool {
             let mut connection = self.idle.get(place)?.borrow_mut().pop()?;
             if connection.stream.is_idle().await {
                 return Some(connection);
+            }
+            if connection.answers == 1 && connection.ended.elapsed() < BEHIND {
+                self.closes.set();
             }
         }
     }
@@ -223,7 +265,8 @@ impl Pool {
         };
         let size = (received + more) as u64;
         // A server that answers early may not read the rest.
-        if reusable && head.keep_alive && matches!(whole, Ok(true)) {
+        if reusable && head.keep_alive && matches!(whole, Ok(true)) && !self.closes.seen() {
+            (connection.answers, connection.ended) = (connection.answers + 1, Instant::now());
             if let Some(idle) = self.idle.get(connection.place) {
                 idle.borrow_mut().push(connection);
             }

@@ -171,6 +171,9 @@ pub fn kind(plan: &Plan) -> (bool, bool) {
     }
 }
 
+const OPENS_EACH: &str = "the server closes connections behind its answers without announcing it: each request \
+     opens a connection of its own";
+
 impl Measured {
     /// Puts together what one machine measured; `beside` gives what was read beside the load in the window that
     /// counts.
@@ -182,12 +185,13 @@ impl Measured {
         first_answer: Option<Duration>,
         beside: impl FnOnce(&WindowPart) -> Beside,
     ) -> Self {
+        let each = target.opens_each().then(|| OPENS_EACH.to_owned());
         let run = RunPart { meeting: MeetingPart::of(plan), ..RunPart::new(&outcome) };
         let target = TargetPart::new(target, first_answer);
         let processors = outcome.processors;
         let (record, started) = (outcome.record, outcome.started);
         let mut file = compose(target, PlanPart::new(plan, aims), run, &record, aims, beside);
-        file.verdict.notes.extend(parts::neighbours(&file, processors));
+        file.verdict.notes.extend(each.into_iter().chain(parts::neighbours(&file, processors)));
         Self { file, record, started }
     }
 

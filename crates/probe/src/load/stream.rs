@@ -250,6 +250,14 @@ impl Stream {
         .await
     }
 
+    /// Whether an idle connection is closed by its peer within this time, or says what nobody asked for.
+    pub async fn ends(&mut self, within: Duration) -> bool {
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        let read = std::future::poll_fn(|cx| Pin::new(&mut *self).poll_read(cx, &mut buffer));
+        tokio::time::timeout(within, read).await.is_ok()
+    }
+
     /// Whether the peer refused what was sent last because its end of the connection was closed by then, as far as
     /// is known after `patience`.
     pub async fn was_refused(&self, patience: Duration) -> bool {

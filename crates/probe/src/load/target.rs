@@ -478,6 +478,12 @@ impl Prepared {
         }
     }
 
+    /// Whether each request opens a connection of its own, because the server closes them behind its answers without
+    /// announcing it.
+    pub fn opens_each(&self) -> bool {
+        self.remote_parts().is_some_and(|remote| remote.connector.closes())
+    }
+
     /// A request as a step of a sequence, where the protocol has sequences.
     pub(crate) fn step(&self, request: &Encoded, step: Step) -> Encoded {
         let sequence = self.remote_parts().and_then(|r| r.url.protocol.row().sequence);
@@ -505,9 +511,11 @@ impl Prepared {
     /// Sends the first request and checks its answer.
     pub fn try_once(&self) -> Result<(Answer, Duration), Failure> {
         let request = self.requests.first();
+        let (exchange, client) = (Exchange::new()?, self.client());
         let start = Instant::now();
-        let answer = Exchange::new()?.ask(&self.client(), request, self.patience)?;
+        let answer = exchange.ask(&client, request, self.patience)?;
         let took = start.elapsed();
+        exchange.block(client.watch());
         self.check(&answer)?;
         Ok((answer, took))
     }

@@ -149,7 +149,8 @@ impl Filling {
 }
 
 impl Pool {
-    /// Every formula at these sizes; see [`evaluate`].
+    /// Every formula at these sizes, in order; none where it overflowed, where a size has no value, or where it
+    /// divides by zero.
     pub fn evaluate(&self, values: &Values) -> Vec<Option<f64>> {
         evaluate(&self.atoms, &self.exprs, values)
     }
