@@ -106,6 +106,24 @@ fn a_connection_that_ends_between_requests_loses_none() {
     });
 }
 
+/// What reaches such a connection behind its answer is dropped, and nobody can tell: each request opens its own.
+#[test]
+fn a_server_that_closes_behind_each_answer_is_noticed_at_the_first() {
+    steadily(|| {
+        let server = Server::start(Manner::Lingers);
+        let load = ["--load", "closed:2", "--seconds", "1", "--no-meters", "--json", "{}"];
+        let (_, m) = probe(&server.url(), &load);
+        assert_eq!(m["errors"], serde_json::json!([]), "{}", m["run"]);
+        let requests = m["window"]["good"].as_u64().unwrap();
+        assert!(
+            requests > 20 && m["run"]["connections"].as_u64() >= Some(requests),
+            "{}",
+            m["run"]
+        );
+        assert!(m["verdict"]["notes"].to_string().contains("without announcing it"), "{m}");
+    });
+}
+
 #[test]
 fn an_answer_that_comes_before_the_body_is_sent_keeps_its_status() {
     let server = Server::start(Manner::Early);

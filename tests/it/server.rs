@@ -23,6 +23,8 @@ pub(crate) enum Manner {
     Drops(u64),
     /// A connection ends behind its so many-th answer, which does not say so.
     Closes(u64),
+    /// A connection takes no more behind each answer, which does not say so; what still comes is read and dropped.
+    Lingers,
     /// Status 413 as soon as the head is there; the body is never read.
     Early,
     /// Status 307 to another path of this server, which is good.
@@ -128,6 +130,11 @@ impl Shared {
                 return;
             }
             let over = self.answer(&mut stream, &path, &body).is_none();
+            if self.manner == Manner::Lingers {
+                let _ = stream.shutdown(std::net::Shutdown::Write);
+                let _ = std::io::copy(&mut stream, &mut std::io::sink());
+                return;
+            }
             if over || matches!(self.manner, Manner::Closes(n) if own == n) {
                 return;
             }
@@ -188,7 +195,7 @@ impl Shared {
                 let word = if number % every == every - 1 { "BAD!" } else { "GOOD" };
                 ok(stream, "text/plain", format!("{word}{:size$}", "").as_bytes())
             }
-            Manner::Drops(_) | Manner::Closes(_) | Manner::Early => {
+            Manner::Drops(_) | Manner::Closes(_) | Manner::Lingers | Manner::Early => {
                 ok(stream, "text/plain", b"done")
             }
             Manner::Redirect if path == "/new" => ok(stream, "text/plain", b"done"),

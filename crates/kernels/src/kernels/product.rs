@@ -35,7 +35,7 @@ pub fn simd() -> &'static str {
 }
 
 impl Product {
-    /// A product of two matrices of `size`, a multiple of [`DEPTH`].
+    /// A product of two matrices of `size`, a multiple of 288.
     pub fn new(size: usize) -> Self {
         let matrix = |step: f32| (0..size * size).map(|i| (i % 7) as f32 * step - 1.0).collect();
         Self {

@@ -8,7 +8,7 @@
 #[repr(align(64))]
 struct Line([f32; 16]);
 
-/// Bytes of a [`Line`].
+/// Bytes of a cache line, which passes over memory go by.
 pub const LINE: usize = 64;
 
 /// What is done to memory.
