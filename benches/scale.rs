@@ -7,7 +7,7 @@ mod scale;
 mod wire;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use rooflens::{analysis::analyze, dim::Bindings, formats::load};
+use rooflens_model::{analysis::analyze, dim::Bindings, formats::load};
 use std::hint::black_box;
 
 fn large(c: &mut Criterion) {

@@ -2,13 +2,13 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use rooflens::{analysis::analyze, dim::Bindings, formats::load};
+use rooflens_model::{analysis::analyze, dim::Bindings, formats::load};
 use std::hint::black_box;
 use std::path::PathBuf;
 
 fn models(c: &mut Criterion) {
     for name in ["mobilenet_v2", "resnet50", "vit_b_16", "bert_base"] {
-        let path = PathBuf::from(format!("{}/models/{name}.onnx", env!("CARGO_MANIFEST_DIR")));
+        let path = PathBuf::from(format!("{}/../models/{name}.onnx", env!("CARGO_MANIFEST_DIR")));
         c.bench_function(&format!("read/{name}"), |b| b.iter(|| load(black_box(&path)).unwrap()));
         let model = load(&path).unwrap();
         let open = Bindings::new();
