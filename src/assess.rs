@@ -3,40 +3,49 @@
 use crate::report::{BoundReport, ModelReport, place};
 use crate::roofline::Roof;
 use crate::schema::{GapPart, LoopPart, MachinePart, MeasurementFile, PercentilePart, RefusalPart};
+#[cfg(test)]
+use crate::schemas::elsewhere;
 use serde::{Deserialize, Serialize};
 
 /// Version of the JSON form, in its `schema` field.
 pub const ASSESSMENT_SCHEMA: &str = "rooflens.assessment/1";
 
-/// `report.json`.
+/// `report.json` of `rooflens assess`: rates in FLOP/s and bytes per second, times in seconds per inference.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Assessment {
     /// Name and version of this form.
+    #[cfg_attr(test, schemars(extend("const" = ASSESSMENT_SCHEMA)))]
     pub schema: String,
     /// The machine and its measured ceilings.
+    #[cfg_attr(test, schemars(with = "elsewhere::MachinePart"))]
     pub machine: MachinePart,
     /// What all threads allow.
+    #[cfg_attr(test, schemars(with = "elsewhere::BoundReport"))]
     pub bound: BoundReport,
     /// What was reached; empty where nothing was measured.
+    #[cfg_attr(test, schemars(with = "Vec<elsewhere::LoopPart>"))]
     pub measured: Vec<LoopPart>,
-    /// Why nothing was measured, as a sentence; none where something was.
+    /// Why nothing was measured, as a sentence; null where something was.
     #[serde(default)]
     pub not_measured: Option<String>,
     /// The runtimes that did not run the model, and why, in the order in which they were tried.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Vec<elsewhere::RefusalPart>"))]
     pub refusals: Vec<RefusalPart>,
-    /// The command that measures the model where nothing here does; none where something was measured.
+    /// The command that measures the model where nothing here does; null where something was measured.
     #[serde(default)]
     pub advice: Option<String>,
-    /// The program that ran the model; none where none did.
+    /// The program that ran the model; null where none did.
     pub runtime: Option<String>,
-    /// Where the weights came from; none where the model was not run.
+    /// Where the weights came from; null where the model was not run.
     pub weights: Option<String>,
-    /// Reading, optimising and planning; none where the model was not run.
+    /// Reading, optimising and planning the model, in seconds; null where the model was not run.
     pub load_seconds: Option<f64>,
-    /// The first inference; none where the model was not run.
+    /// The first inference, in seconds; null where the model was not run.
     pub first_inference_seconds: Option<f64>,
     /// What the model costs.
+    #[cfg_attr(test, schemars(with = "elsewhere::ModelReport"))]
     pub analysis: ModelReport,
 }
 

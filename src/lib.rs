@@ -37,6 +37,8 @@ pub mod results;
 #[cfg(feature = "load")]
 #[doc(hidden)]
 pub mod runtime;
+#[cfg(test)]
+mod schemas;
 #[doc(hidden)]
 pub mod views;
 

@@ -8,8 +8,3 @@ pub mod json;
 pub mod markdown;
 mod table;
 pub mod text;
-
-/// The operator set of an operator, under its full name.
-pub fn domain(op: &crate::ops::Op) -> &'static str {
-    if op.domain.is_empty() { "ai.onnx" } else { op.domain }
-}

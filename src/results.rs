@@ -6,5 +6,5 @@ mod devices;
 mod diff;
 
 pub use check::{CHECK, CheckResult, Limit, LimitUnit};
-pub use devices::{Detected, DeviceCheck, GpuSurveys, KnownGpu, SurveyResult};
+pub use devices::{Detected, GpuSurveys, KnownGpu, SurveyResult};
 pub use diff::{DIFF, DiffRow, ModelDiff};

@@ -34,7 +34,7 @@ impl Args {
             return of_format(&name, &filter, self.format);
         }
         let matches = |op: &&Op| {
-            format!("{}.{}", crate::render::domain(op), op.name).to_lowercase().contains(&filter)
+            format!("{}.{}", op.operator_set(), op.name).to_lowercase().contains(&filter)
         };
         let mut rows: Vec<&Op> = ops::all().filter(matches).collect();
         if rows.is_empty() {

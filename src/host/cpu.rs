@@ -8,12 +8,15 @@ mod cpuid;
 
 use crate::os::proc::Proc;
 use crate::os::sys::Sys;
+#[cfg(test)]
+use crate::schemas::elsewhere;
 use serde::Serialize;
 
 pub use crate::os::sys::Cache;
 
 /// A CPU as the system describes it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cpu {
     /// Name for people.
     pub name: String,
@@ -28,6 +31,7 @@ pub struct Cpu {
     /// Vector and matrix instructions.
     pub simd: Vec<&'static str>,
     /// Data caches, smallest first.
+    #[cfg_attr(test, schemars(with = "Vec<elsewhere::Cache>"))]
     pub caches: Vec<Cache>,
     /// Main memory, bytes.
     pub memory_bytes: Option<u64>,

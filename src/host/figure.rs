@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 /// A figure over several repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Figure {
     /// Middle of the repeats.
     pub median: f64,

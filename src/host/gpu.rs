@@ -25,6 +25,7 @@ pub enum GpuError {
 
 /// What a GPU does at a moment. What the driver does not tell is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GpuState {
     /// Clock of the multiprocessors, MHz.
     pub clock_mhz: Option<u32>,

@@ -89,6 +89,7 @@ pub fn look() -> Unrest {
 
 /// How a wait for a quiet machine ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Waited {
     /// Looks that were taken, of a second each.
     pub looks: u32,

@@ -8,6 +8,8 @@ use crate::kernels::arithmetic::{DTYPES, Kernel, best};
 use crate::kernels::product::{self, Product};
 use crate::kernels::streams::{Arrays, LINE, Pattern};
 use crate::os::proc::Proc;
+#[cfg(test)]
+use crate::schemas::elsewhere;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,7 @@ impl Default for SurveyPlan {
 
 /// What was measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Subject {
     /// Multiply–adds, or dot products, in registers.
@@ -60,8 +63,10 @@ pub enum Subject {
     /// A loop over memory.
     Stream {
         /// `L1`, `L2`, `L3`, `DRAM`.
+        #[cfg_attr(test, schemars(with = "String"))]
         level: LevelName,
         /// What the loop does.
+        #[cfg_attr(test, schemars(with = "elsewhere::Pattern"))]
         pattern: Pattern,
         /// Bytes that a thread goes over.
         working_set_bytes: usize,
@@ -91,6 +96,7 @@ impl Subject {
 
 /// A ceiling.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reading {
     /// What was measured.
     #[serde(flatten)]
@@ -103,6 +109,7 @@ pub struct Reading {
 
 /// All ceilings of this machine.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Survey {
     /// What the CPU is.
     pub cpu: Cpu,

@@ -2,6 +2,7 @@
 
 use crate::formats::Format;
 use crate::ops::Op;
+use crate::report::OperatorReport;
 use serde::Serialize;
 
 /// Data as indented JSON with a line break at the end.
@@ -11,17 +12,7 @@ pub fn pretty<T: Serialize + ?Sized>(data: &T) -> serde_json::Result<String> {
 
 /// The operators that are understood.
 pub fn operators(rows: &[&Op]) -> serde_json::Result<String> {
-    let row = |op: &&Op| {
-        serde_json::json!({
-            "domain": super::domain(op),
-            "name": op.name,
-            "versions": op.versions(),
-            "class": op.class.name(),
-            "inputs": { "least": op.inputs.0, "most": (op.inputs.1 != usize::MAX).then_some(op.inputs.1) },
-            "formula": op.formula,
-        })
-    };
-    pretty(&rows.iter().map(row).collect::<Vec<_>>())
+    pretty(&rows.iter().map(|op| OperatorReport::new(op)).collect::<Vec<_>>())
 }
 
 /// Operators of another format, with what each becomes.

@@ -17,7 +17,7 @@ pub fn operators(rows: &[&Op]) -> String {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} |",
-            markdown(super::domain(op)),
+            markdown(op.operator_set()),
             markdown(op.name),
             super::text::versions(op),
             op.class.name(),

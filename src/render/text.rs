@@ -20,7 +20,6 @@ pub use measurement::measurement;
 pub use start_up::{start_up, start_up_part};
 pub use sweep::sweep;
 
-use super::domain;
 use super::table::{Side, Table};
 use crate::formats::Format;
 use crate::ops::Op;
@@ -32,7 +31,7 @@ pub fn operators(rows: &[&Op]) -> String {
     let mut table = Table::new(head.map(|name| (name, Side::Left)));
     for op in rows {
         let versions = versions(op);
-        table.row([domain(op), op.name, &versions, op.class.name(), op.formula]);
+        table.row([op.operator_set(), op.name, &versions, op.class.name(), op.formula]);
     }
     let mut text = String::new();
     table.write("", &mut text);

@@ -8,6 +8,7 @@ pub const CHECK: &str = "rooflens.check/1";
 
 rooflens_ground::words! {
     /// The unit of a limit.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
     pub enum LimitUnit {
         /// None: a count.
         Count = "",
@@ -22,6 +23,7 @@ rooflens_ground::words! {
 
 /// A limit and what was found.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Limit {
     /// What is limited.
     pub name: String,
@@ -37,8 +39,10 @@ pub struct Limit {
 
 /// What `rooflens check` prints.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckResult {
     /// Name and version of this form.
+    #[cfg_attr(test, schemars(extend("const" = CHECK)))]
     pub schema: &'static str,
     /// The model's file.
     pub file: String,
@@ -47,9 +51,10 @@ pub struct CheckResult {
     /// The limits.
     pub checks: Vec<Limit>,
     /// Operators whose cost is not in the numbers, and how many nodes of each.
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, std::num::NonZeroUsize>"))]
     pub unknown: BTreeMap<String, usize>,
     /// What was assumed.
     pub assumed: Vec<String>,
-    /// Why the numbers are not exact, with `--strict`.
+    /// Why the numbers are not exact, with `--strict`; each is a breach.
     pub inexact: Vec<String>,
 }

@@ -1,40 +1,15 @@
-//! Devices that were checked, and this machine as it was detected or measured.
+//! This machine as it was detected or measured.
 
 use crate::host::{Cpu, Gpu, GpuSurvey, Survey, Waited};
-use crate::hwdb::{Calibration, Catalogue, Device, Disagreement, PeakCheck};
+use crate::hwdb::Calibration;
 use crate::schema::HostPart;
+#[cfg(test)]
+use crate::schemas::elsewhere;
 use serde::Serialize;
-
-/// What `rooflens hw check` finds of a device.
-#[derive(Clone, Debug, Serialize)]
-pub struct DeviceCheck {
-    /// The device's id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Each peak against units × clock × width.
-    pub peaks: Vec<PeakCheck>,
-    /// Figures that sources disagree on.
-    pub disagreements: Vec<Disagreement>,
-    /// What is wrong with its file.
-    pub problems: Vec<String>,
-}
-
-impl DeviceCheck {
-    /// Checks a device among those of a catalogue.
-    pub fn new(catalogue: &Catalogue, device: &Device) -> Self {
-        Self {
-            id: device.id.clone(),
-            name: device.name.clone(),
-            peaks: device.checks(),
-            disagreements: device.disagreements(),
-            problems: catalogue.problems(device),
-        }
-    }
-}
 
 /// What `rooflens hw detect` finds.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Detected {
     /// The processor.
     pub cpu: Cpu,
@@ -46,9 +21,11 @@ pub struct Detected {
 
 /// A GPU of this machine.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KnownGpu {
     /// The GPU as its driver shows it.
     #[serde(flatten)]
+    #[cfg_attr(test, schemars(skip))]
     pub gpu: Gpu,
     /// The id of the known device that it seems to be.
     pub device: Option<String>,
@@ -56,6 +33,7 @@ pub struct KnownGpu {
 
 /// GPUs that were measured, or why none was.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GpuSurveys {
     /// The measured GPUs.
     pub gpus: Vec<GpuSurvey>,
@@ -65,6 +43,7 @@ pub struct GpuSurveys {
 
 /// What `rooflens hw measure` prints.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SurveyResult<'a> {
     /// The processor's ceilings.
     #[serde(flatten)]
@@ -73,6 +52,7 @@ pub struct SurveyResult<'a> {
     #[serde(flatten)]
     pub gpus: &'a GpuSurveys,
     /// Which machine it is.
+    #[cfg_attr(test, schemars(with = "elsewhere::HostPart"))]
     pub machine: &'a HostPart,
     /// How long was waited for it to become quiet; none where that was not wanted.
     pub waited: Option<&'a Waited>,
@@ -80,5 +60,6 @@ pub struct SurveyResult<'a> {
     pub not_saved: &'a [String],
     /// Calibrations of runtimes, where they were asked for.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[cfg_attr(test, schemars(with = "Vec<elsewhere::Calibration>"))]
     pub calibrations: &'a [Calibration],
 }

@@ -9,6 +9,7 @@ pub const DIFF: &str = "rooflens.diff/1";
 
 /// One figure of both models.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DiffRow {
     /// What is compared.
     pub name: String,
@@ -39,8 +40,10 @@ impl DiffRow {
 
 /// What `rooflens diff` prints.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ModelDiff {
     /// Name and version of this form.
+    #[cfg_attr(test, schemars(extend("const" = DIFF)))]
     pub schema: &'static str,
     /// The first model's file.
     pub a: String,

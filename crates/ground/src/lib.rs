@@ -3,6 +3,8 @@
 
 pub mod files;
 pub mod os;
+#[cfg(test)]
+mod schemas;
 pub mod text;
 pub mod units;
 

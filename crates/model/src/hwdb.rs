@@ -11,7 +11,7 @@ mod words;
 
 pub use catalogue::{Catalogue, HwdbError};
 pub use ceiling::{ALL_UNITS, Ceiling, CeilingError, Choice, ceiling_type};
-pub use check::{Disagreement, PeakCheck, Verdict};
+pub use check::{DeviceCheck, Disagreement, PeakCheck, Verdict};
 pub use words::{Basis, CeilingType, Confidence, DeviceKind, Direction, Engine, LevelName};
 
 use rooflens_ground::units::{BytesPerSecond, FlopsPerSecond};

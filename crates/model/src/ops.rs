@@ -189,6 +189,11 @@ impl Op {
         Self { inputs: (least, most), ..self }
     }
 
+    /// Its operator set under its full name.
+    pub fn operator_set(&self) -> &'static str {
+        if self.domain.is_empty() { "ai.onnx" } else { self.domain }
+    }
+
     /// Versions of its operator set in which it was introduced or changed; empty where the set has
     /// none.
     pub fn versions(&self) -> &'static [u8] {

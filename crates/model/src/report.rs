@@ -16,6 +16,7 @@ mod levels;
 mod model;
 mod names;
 mod numbers;
+mod operators;
 mod phases;
 mod placed;
 mod tensor;
@@ -34,6 +35,7 @@ pub use model::{
     ANALYSIS, Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport,
     ModelInfo, ModelReport, OpReport, ReportError, Totals, TypeReport,
 };
+pub use operators::{InputCount, OperatorReport};
 pub use phases::{PhaseKind, PhaseReport};
 pub use placed::{op_time, place};
 pub use tensor::{AccountReport, SharedTensor, TallyReport, TensorReport};

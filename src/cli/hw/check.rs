@@ -1,8 +1,7 @@
 //! `rooflens hw check`.
 
 use super::{Exit, Form, catalogue, hinted};
-use crate::hwdb::Catalogue;
-use crate::results::DeviceCheck;
+use crate::hwdb::{Catalogue, DeviceCheck};
 use anyhow::Result;
 use std::path::PathBuf;
 

@@ -8,10 +8,13 @@ use crate::hwdb::{
     Basis, CeilingType, Confidence, Device, DeviceKind, Direction, Engine, LevelName, Link,
     MemoryLevel, Peak,
 };
+#[cfg(test)]
+use crate::schemas::elsewhere;
 use serde::Serialize;
 
 /// A matrix product that was timed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GpuProduct {
     /// Type of the factors.
     pub dtype: &'static str,
@@ -25,8 +28,10 @@ pub struct GpuProduct {
 
 /// Measured ceilings of a GPU.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GpuSurvey {
     /// What it is.
+    #[cfg_attr(test, schemars(with = "elsewhere::Gpu"))]
     pub gpu: Gpu,
     /// Multiprocessors.
     pub multiprocessors: Option<u32>,

@@ -10,30 +10,31 @@ use serde::Serialize;
 
 /// A GPU. What the driver does not report is absent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gpu {
-    /// Position in the driver's order.
+    /// Its position in the driver's order, from 0.
     pub index: u32,
-    /// The driver's unique name.
+    /// The unique name that the driver gives it.
     pub uuid: Option<String>,
-    /// Name, such as `NVIDIA L4`.
+    /// Its name, such as `NVIDIA L4`.
     pub name: String,
-    /// Compute capability, such as `9.0`.
+    /// Its compute capability, such as `9.0`; null where the driver does not report it, as in all that follow.
     pub compute_capability: Option<String>,
-    /// Memory, bytes.
+    /// Its memory in bytes.
     pub memory_bytes: Option<u64>,
-    /// Highest clock of the multiprocessors, MHz.
+    /// The highest clock of its multiprocessors in MHz.
     pub max_clock_mhz: Option<u32>,
-    /// Clock of the multiprocessors now, MHz.
+    /// The clock of its multiprocessors when it was asked, in MHz.
     pub clock_mhz: Option<u32>,
-    /// Highest clock of the memory, MHz.
+    /// The highest clock of its memory in MHz.
     pub max_memory_clock_mhz: Option<u32>,
-    /// Power limit in force, W.
+    /// The power limit in force, in watts.
     pub power_limit_w: Option<f64>,
-    /// Power drawn now, W.
+    /// The power that it drew when it was asked, in watts.
     pub power_w: Option<f64>,
-    /// Highest `PCIe` generation of card and slot.
+    /// The highest `PCIe` generation that both card and slot allow, from 1.
     pub pcie_generation: Option<u32>,
-    /// Highest `PCIe` width of card and slot, lanes.
+    /// The most `PCIe` lanes that both card and slot allow.
     pub pcie_lanes: Option<u32>,
 }
 

@@ -11,12 +11,13 @@ pub struct Sys(PathBuf);
 
 /// A data cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cache {
-    /// 1, 2, 3 …
+    /// Its level, from 1 for the one nearest to the core.
     pub level: u32,
-    /// Bytes of one cache.
+    /// Size of one such cache in bytes.
     pub bytes: u64,
-    /// Threads that share one.
+    /// Hardware threads that share one such cache, at least 1.
     pub shared_by: usize,
 }
 

@@ -10,6 +10,7 @@ const TOLERANCE: f64 = 0.035;
 
 /// What multiplying back says of a peak.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "verdict", content = "reason", rename_all = "snake_case")]
 pub enum Verdict {
     /// Units × clock × width gives the listed peak.
@@ -41,18 +42,19 @@ impl std::fmt::Display for Verdict {
 
 /// A peak beside what multiplying back gives.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PeakCheck {
     /// Data type.
     pub dtype: CeilingType,
     /// Unit that computes it.
     pub unit: Engine,
-    /// 10^12 operations a second, as listed.
+    /// The peak as listed, in 10^12 operations per second.
     pub listed_tflops: f64,
-    /// Units × clock × width, where all three are known.
+    /// Units × clock × width, in 10^12 operations per second; null where one of the three is not known.
     pub computed_tflops: Option<f64>,
-    /// Clock of that product, MHz.
+    /// Clock of that product in MHz; null where it is not known.
     pub clock_mhz: Option<f64>,
-    /// What follows.
+    /// What follows from the two.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
@@ -66,11 +68,41 @@ impl PeakCheck {
 
 /// Two figures for one thing, both kept.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Disagreement {
     /// What is contested.
     pub what: String,
     /// The figures and who gives them.
     pub figures: String,
+}
+
+/// What checking a device's file finds.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DeviceCheck {
+    /// The device's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Each peak against units × clock × width.
+    pub peaks: Vec<PeakCheck>,
+    /// Figures that sources disagree on.
+    pub disagreements: Vec<Disagreement>,
+    /// What is wrong with its file, as sentences; empty where nothing is.
+    pub problems: Vec<String>,
+}
+
+impl DeviceCheck {
+    /// Checks a device among those of a catalogue.
+    pub fn new(catalogue: &Catalogue, device: &Device) -> Self {
+        Self {
+            id: device.id.clone(),
+            name: device.name.clone(),
+            peaks: device.checks(),
+            disagreements: device.disagreements(),
+            problems: catalogue.problems(device),
+        }
+    }
 }
 
 impl Device {

@@ -1,7 +1,6 @@
 //! Devices whose files were checked.
 
-use crate::hwdb::Verdict;
-use crate::results::DeviceCheck;
+use crate::hwdb::{DeviceCheck, Verdict};
 use crate::units::si;
 use std::fmt::Write;
 
