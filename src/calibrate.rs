@@ -213,7 +213,8 @@ mod tests {
     use super::benchmarks::Benchmark;
     use super::*;
     use crate::dim::Bindings;
-    use crate::report::{KernelClass, ModelReport, kernels};
+    use crate::ops::KernelClass;
+    use crate::report::{ModelReport, kernels};
     use crate::runtime::Runtime;
     use std::collections::BTreeSet;
 

@@ -29,6 +29,8 @@ pub(crate) struct Source {
     pub(crate) docs: Vec<(usize, String)>,
     /// Names that `use` brings into a module: where they come from.
     imports: BTreeMap<(Names, String), Names>,
+    /// Names of its constants that are lists of texts.
+    lists: BTreeSet<String>,
     /// Modules within it, and files of modules that are tests.
     modules: BTreeSet<Names>,
     tests: BTreeSet<Names>,
@@ -85,9 +87,12 @@ impl Source {
             decisions: BTreeSet::new(),
             docs: Vec::new(),
             imports: BTreeMap::new(),
+            lists: BTreeSet::new(),
             tests: BTreeSet::new(),
         };
-        source.walk(&tokens(text), &module);
+        let tokens = tokens(text);
+        lists_of_text(&tokens, &mut source.lists);
+        source.walk(&tokens, &module);
         source
     }
 
@@ -99,7 +104,7 @@ impl Source {
                 at += end;
                 continue;
             }
-            if decides(tokens, at) {
+            if decides(tokens, at, &self.lists) {
                 self.decisions.insert(tokens[at].line);
             }
             at += self.token(&tokens[at..], module);
@@ -256,13 +261,33 @@ fn joined(base: &Names, rest: &[String]) -> Names {
     base.iter().chain(rest).cloned().collect()
 }
 
+/// Names of the constants that are lists of texts, in these tokens and within their groups.
+fn lists_of_text(tokens: &[Token], into: &mut BTreeSet<String>) {
+    for (at, token) in tokens.iter().enumerate() {
+        if let Kind::Group(_, inner, _) = &token.kind {
+            lists_of_text(inner, into);
+        }
+        let (true, Some(name)) = (token.word() == Some("const"), tokens.get(at + 1)) else {
+            continue;
+        };
+        let kind = tokens[at + 2..].iter().take_while(|t| !t.is("=") && !t.is(";"));
+        let texts = kind
+            .filter_map(|t| t.group('['))
+            .any(|inner| inner.iter().any(|t| t.word() == Some("str")));
+        into.extend(name.word().filter(|_| texts).map(str::to_owned));
+    }
+}
+
 /// Whether text is compared at this place: a literal beside `==` or `!=`, as a pattern of an arm, alone or in a tuple,
-/// or in the pattern of `matches!`.
-fn decides(tokens: &[Token], at: usize) -> bool {
+/// in the pattern of `matches!`, or in a list that is asked what it contains.
+fn decides(tokens: &[Token], at: usize, lists: &BTreeSet<String>) -> bool {
     let is = |at: usize, sign: &str| tokens.get(at).is_some_and(|t| t.is(sign));
     let equal = |at: usize| (is(at, "=") || is(at, "!")) && is(at + 1, "=");
     let arm = is(at + 1, "=") && is(at + 2, ">") || is(at + 1, "if") || is(at + 1, "|");
+    let asked = is(at + 1, ".") && tokens.get(at + 2).and_then(Token::word) == Some("contains");
     match &tokens[at].kind {
+        Kind::Group('[', inner, _) => asked && holds_text(inner),
+        Kind::Word(word) if lists.contains(word) => asked,
         Kind::Text(_) => arm || equal(at + 1) || at >= 2 && equal(at - 2),
         Kind::Group('(', inner, _) => arm && holds_text(inner),
         Kind::Word(word) if word == "matches" && is(at + 1, "!") => {

@@ -26,6 +26,7 @@ mod fast;
 mod folding;
 mod framework;
 mod inner;
+mod kernel;
 mod language;
 mod movement;
 mod normalization;
@@ -56,6 +57,7 @@ pub use cost::{Cost, NodeCost, Status};
 pub use effect::Effect;
 pub use fast::{Fast, Share};
 pub use inner::{Inner, Run};
+pub use kernel::{Efficiency, KernelClass};
 pub use part::Part;
 pub use ports::{Held, Packed, Port};
 pub use role::Role;
@@ -146,6 +148,8 @@ pub struct Op {
     pub bodies: Bodies,
     /// What it is in patterns of several nodes.
     pub role: Role,
+    /// The kind of kernel that it is by itself, where its class and its inputs do not decide it.
+    pub kernel: Option<KernelClass>,
     /// The part in a kernel of several nodes, where not that of its class.
     own_part: Option<Part>,
 }
@@ -165,6 +169,7 @@ impl Op {
             held: None,
             bodies: Bodies::None,
             role: Role::None,
+            kernel: None,
             own_part: None,
         }
     }

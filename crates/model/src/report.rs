@@ -29,7 +29,7 @@ pub use bound::{
 };
 pub use caveats::inexact;
 pub use estimate::efficiency;
-pub use kernels::{Follows, Kernel, KernelClass, kernels};
+pub use kernels::{Follows, Kernel, kernels};
 pub use levels::op_level;
 pub use model::{
     ANALYSIS, Assumption, CoverageReport, DiagnosticReport, Formulas, GroupReport, MemoryReport,

@@ -4,17 +4,17 @@ use super::Class::Movement;
 use super::context::{OpCx, OpError, invalid};
 use super::folding::{self, Arithmetic};
 use super::shape::{axis, broadcast};
-use super::{Effect, Holds, Op, Part, Role, values};
+use super::{Effect, Holds, KernelClass, Op, Part, Role, values};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, MAX_TRACKED, Shape, TensorInfo};
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("Cast", Movement, cast).holds(Holds::Cast).inputs(1, 1).playing(Part::Map).role(Role::Conversion),
+    Op::new("Cast", Movement, cast).holds(Holds::Cast).inputs(1, 1).playing(Part::Map).role(Role::Conversion).kernel(KernelClass::Unary),
     Op::new("CastLike", Movement, cast_like).holds(Holds::Cast).inputs(2, 2).playing(Part::Map),
-    Op::new("Concat", Movement, concat).holds(Holds::Joined).inputs(1, usize::MAX).weights(">").playing(Part::Map),
+    Op::new("Concat", Movement, concat).holds(Holds::Joined).inputs(1, usize::MAX).weights(">").playing(Part::Map).kernel(KernelClass::Concat),
     Op::new("ConstantOfShape", Movement, constant_of_shape).inputs(1, 1).weights("c").playing(Part::Source),
-    Op::new("DepthToSpace", Movement, depth_to_space).inputs(1, 1).playing(Part::Map),
+    Op::new("DepthToSpace", Movement, depth_to_space).inputs(1, 1).playing(Part::Map).kernel(KernelClass::Transpose),
     Op::new("Expand", Movement, expand).inputs(2, 2).playing(Part::Spread),
     Op::new("Gather", Movement, gather).holds(Holds::Moved).inputs(2, 2).formula("0; reads only the rows it gathers").playing(Part::Source),
     Op::new("GatherElements", Movement, gather_elements).inputs(2, 2).formula("0; reads one element an index").playing(Part::Source),
@@ -25,10 +25,10 @@ pub(super) const OPS: &[Op] = &[
     Op::new("Resize", Movement, resize).inputs(1, 4).formula("0 nearest, 3·(2^r − 1)·|y| linear over r axes, 35·|y| cubic"),
     Op::new("ScatterND", Movement, scatter).holds(Holds::Updated(2)).inputs(3, 3).formula("0; 1 an update where it reduces").weights(">c>"),
     Op::new("Slice", Movement, slice).holds(Holds::Moved).inputs(1, 5).formula("0; reads only the region").playing(Part::Map),
-    Op::new("SpaceToDepth", Movement, space_to_depth).inputs(1, 1).playing(Part::Map),
+    Op::new("SpaceToDepth", Movement, space_to_depth).inputs(1, 1).playing(Part::Map).kernel(KernelClass::Transpose),
     Op::new("Split", Movement, split).holds(Holds::Moved).inputs(1, 2).playing(Part::Map),
     Op::new("Tile", Movement, tile).inputs(2, 2).playing(Part::Map),
-    Op::new("Transpose", Movement, transpose).holds(Holds::Moved).inputs(1, 1).playing(Part::Arrange),
+    Op::new("Transpose", Movement, transpose).holds(Holds::Moved).inputs(1, 1).playing(Part::Arrange).kernel(KernelClass::Transpose),
     Op::new("Trilu", Movement, trilu).inputs(1, 2).playing(Part::Map),
     Op::new("Upsample", Movement, resize).inputs(1, 2).formula("0 nearest, 3·(2^r − 1)·|y| linear over r axes"),
 ];

@@ -3,7 +3,7 @@
 use super::Class::Normalization;
 use super::context::{OpCx, OpError};
 use super::shape::axis;
-use super::{Effect, Op, Part, Role};
+use super::{Effect, KernelClass, Op, Part, Role};
 use crate::dim::Dim;
 use crate::ir::TensorInfo;
 
@@ -11,17 +11,17 @@ const SOFTMAX: &str = "≈4·|x|: |x| exp, |x|−rows comparisons, |x|−rows su
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("BatchNormalization", Normalization, batch_norm).inputs(5, 5).formula("2·|x| + 4·C, C of them transcendental").weights("-wwtt").playing(Part::Map),
+    Op::new("BatchNormalization", Normalization, batch_norm).inputs(5, 5).formula("2·|x| + 4·C, C of them transcendental").weights("-wwtt").playing(Part::Map).kernel(KernelClass::BatchNorm),
     Op::new("GroupNormalization", Normalization, grouped).inputs(3, 3).formula("7·|x| + 1 rsqrt per group").weights("-ww"),
     Op::new("InstanceNormalization", Normalization, grouped).inputs(3, 3).formula("7·|x| + 1 rsqrt per channel").weights("-ww"),
     Op::new("LRN", Normalization, lrn).inputs(1, 1).formula("(size+3)·|x| + |x| transcendental"),
     Op::new("LayerNormalization", Normalization, layer_norm).inputs(2, 3).formula("7·|x| + 2·rows, rows of them rsqrt").weights("-ww"),
-    Op::new("LogSoftmax", Normalization, softmax).inputs(1, 1).formula(SOFTMAX).weights("l").role(Role::Softmax),
+    Op::new("LogSoftmax", Normalization, softmax).inputs(1, 1).formula(SOFTMAX).weights("l").role(Role::Softmax).kernel(KernelClass::Softmax),
     Op::new("LpNormalization", Normalization, lp_norm).inputs(1, 1).formula("3·|x|"),
     Op::new("MeanVarianceNormalization", Normalization, grouped).inputs(1, 1).formula("5·|x|"),
     Op::new("RMSNormalization", Normalization, rms_norm).inputs(2, 2).formula("4·|x| + 1 rsqrt per row").weights("-w"),
     Op::new("SimplifiedLayerNormalization", Normalization, rms_norm).inputs(2, 2).formula("4·|x| + 1 rsqrt per row").weights("-w"),
-    Op::new("Softmax", Normalization, softmax).inputs(1, 1).formula(SOFTMAX).weights("l").role(Role::Softmax),
+    Op::new("Softmax", Normalization, softmax).inputs(1, 1).formula(SOFTMAX).weights("l").role(Role::Softmax).kernel(KernelClass::Softmax),
 ];
 
 /// At inference: scale and shift per channel are prepared once, then one multiply and one add an

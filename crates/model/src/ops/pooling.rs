@@ -4,18 +4,18 @@ use super::Class::Pooling;
 use super::context::{OpCx, OpError, invalid};
 use super::reduction::fewer;
 use super::shape::Window;
-use super::{Effect, Op, Part};
+use super::{Effect, KernelClass, Op, Part};
 use crate::dim::Dim;
 use crate::ir::{DType, TensorInfo};
 
 #[rustfmt::skip]
 pub(super) const OPS: &[Op] = &[
-    Op::new("AveragePool", Pooling, average_pool).inputs(1, 1).formula("|y|·∏k"),
-    Op::new("GlobalAveragePool", Pooling, global_average).inputs(1, 1).formula("|x|").playing(Part::Row),
-    Op::new("GlobalLpPool", Pooling, global_average).inputs(1, 1).formula("|x|").playing(Part::Row),
-    Op::new("GlobalMaxPool", Pooling, global_max).inputs(1, 1).formula("|x| − |y| comparisons").playing(Part::Row),
+    Op::new("AveragePool", Pooling, average_pool).inputs(1, 1).formula("|y|·∏k").kernel(KernelClass::AveragePool),
+    Op::new("GlobalAveragePool", Pooling, global_average).inputs(1, 1).formula("|x|").playing(Part::Row).kernel(KernelClass::GlobalPool),
+    Op::new("GlobalLpPool", Pooling, global_average).inputs(1, 1).formula("|x|").playing(Part::Row).kernel(KernelClass::GlobalPool),
+    Op::new("GlobalMaxPool", Pooling, global_max).inputs(1, 1).formula("|x| − |y| comparisons").playing(Part::Row).kernel(KernelClass::GlobalPool),
     Op::new("LpPool", Pooling, average_pool).inputs(1, 1).formula("|y|·∏k"),
-    Op::new("MaxPool", Pooling, max_pool).inputs(1, 1).formula("|y|·(∏k − 1) comparisons"),
+    Op::new("MaxPool", Pooling, max_pool).inputs(1, 1).formula("|y|·(∏k − 1) comparisons").kernel(KernelClass::MaxPool),
 ];
 
 /// Output of a sliding window over `[N, C, …]`, and the size of the window.

@@ -4,7 +4,7 @@ use super::Class::Reduction;
 use super::context::{OpCx, OpError};
 use super::folding::Arithmetic;
 use super::shape::{axes, axis};
-use super::{Effect, Op, values};
+use super::{Effect, KernelClass, Op, Role, values};
 use crate::dim::Dim;
 use crate::ir::{DType, Elem, Shape, TensorInfo};
 
@@ -24,16 +24,16 @@ pub(super) const OPS: &[Op] = &[
     Op::new("ArgMin", Reduction, arg_extreme).inputs(1, 1).formula("|x| − |y| comparisons"),
     Op::new("CumProd", Reduction, cumulative).inputs(2, 2).formula("|x| − |x|/n"),
     Op::new("CumSum", Reduction, cumulative).inputs(2, 2).formula("|x| − |x|/n"),
-    reduce!("ReduceL1", 1, 0, 0, 0, "2·|x| − |y|"),
-    reduce!("ReduceL2", 1, 0, 0, 1, "2·|x| − |y| + |y| sqrt"),
-    reduce!("ReduceLogSum", 0, 0, 0, 1, "|x| − |y| + |y| log"),
-    reduce!("ReduceLogSumExp", 1, 1, 0, 1, "3·|x| − |y| + |y| log"),
-    reduce!("ReduceMax", 0, 0, 0, 0, "|x| − |y| comparisons"),
-    reduce!("ReduceMean", 0, 0, 1, 0, "|x|"),
-    reduce!("ReduceMin", 0, 0, 0, 0, "|x| − |y| comparisons"),
-    reduce!("ReduceProd", 0, 0, 0, 0, "|x| − |y|"),
-    reduce!("ReduceSum", 0, 0, 0, 0, "|x| − |y|"),
-    reduce!("ReduceSumSquare", 1, 0, 0, 0, "2·|x| − |y|"),
+    reduce!("ReduceL1", 1, 0, 0, 0, "2·|x| − |y|").kernel(KernelClass::Reduction),
+    reduce!("ReduceL2", 1, 0, 0, 1, "2·|x| − |y| + |y| sqrt").kernel(KernelClass::Reduction),
+    reduce!("ReduceLogSum", 0, 0, 0, 1, "|x| − |y| + |y| log").kernel(KernelClass::Reduction),
+    reduce!("ReduceLogSumExp", 1, 1, 0, 1, "3·|x| − |y| + |y| log").kernel(KernelClass::Reduction),
+    reduce!("ReduceMax", 0, 0, 0, 0, "|x| − |y| comparisons").kernel(KernelClass::Reduction),
+    reduce!("ReduceMean", 0, 0, 1, 0, "|x|").role(Role::Mean).kernel(KernelClass::Reduction),
+    reduce!("ReduceMin", 0, 0, 0, 0, "|x| − |y| comparisons").kernel(KernelClass::Reduction),
+    reduce!("ReduceProd", 0, 0, 0, 0, "|x| − |y|").kernel(KernelClass::Reduction),
+    reduce!("ReduceSum", 0, 0, 0, 0, "|x| − |y|").kernel(KernelClass::Reduction),
+    reduce!("ReduceSumSquare", 1, 0, 0, 0, "2·|x| − |y|").kernel(KernelClass::Reduction),
 ];
 
 /// `axes` is an attribute, and since opset 13 (`ReduceSum`) or 18 (the others) an input.

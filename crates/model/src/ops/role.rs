@@ -26,6 +26,24 @@ pub enum Role {
     Sizes,
     /// Gives the real numbers that quantised ones stand for.
     Dequantization,
+    /// Divides its first input by its second.
+    Quotient,
+    /// Raises its first input to the power of its second.
+    Power,
+    /// Gives square roots of what it reads.
+    Root,
+    /// Gives means along axes.
+    Mean,
+    /// Gives the error function of what it reads.
+    Erf,
+    /// Gives hyperbolic tangents of what it reads.
+    Tanh,
+    /// Gives the logistic function of what it reads.
+    Sigmoid,
+    /// Gives the logistic function of what it reads, in straight pieces.
+    HardSigmoid,
+    /// Keeps what it reads within bounds, or scales what is beyond them: costs next to nothing on the way out of a product.
+    Clamp,
     /// Gives shares that add up to one along its attribute `axis`, the last where it is absent.
     Softmax,
 }

@@ -4,9 +4,10 @@
 //! measured kernels of its class that are nearest in shape, W are weights that no cache keeps from
 //! one run to the next. Weights that two nodes read may be laid out anew in each run.
 
-use super::kernels::{Follows, Kernel, KernelClass, kernels};
+use super::kernels::{Follows, Kernel, kernels};
 use super::{EstimatePart, EstimateReport, ModelReport};
 use crate::hwdb::{Calibration, CalibrationPoint};
+use crate::ops::KernelClass;
 use std::collections::BTreeMap;
 
 impl Kernel {

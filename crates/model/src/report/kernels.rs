@@ -1,40 +1,12 @@
 //! A model as the kernels that a CPU runtime runs: products with what rides along, patterns that
 //! runtimes know, and all else node by node.
 //!
-//! Knows operators by the names and figures of a report and by their rows in the operator table; knows no device
-//! and no runtime.
+//! Knows operators by the figures of a report and by their rows in the operator table; knows no device and no runtime.
 
 use super::{ModelReport, OpReport, TensorReport};
 use crate::analysis::Rule;
-use crate::ops::{self, Class, Op, Part, Role, Status};
+use crate::ops::{self, Class, Efficiency, KernelClass, Op, Part, Role, Status};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Kinds of kernels whose efficiencies have a curve of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KernelClass(&'static str, Of);
-
-/// What efficiency is a share of, and what it depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Of {
-    /// Of the peak; by rows, columns and depth, and by the stride of a convolution.
-    Product,
-    /// Of the bandwidth; by bytes.
-    Bytes,
-    /// Of the bandwidth; by bytes and the length of a row.
-    Rows,
-}
-
-impl KernelClass {
-    /// As device files have it.
-    pub fn name(self) -> &'static str {
-        self.0
-    }
-
-    /// Whether its efficiency is a share of the peak; of the bandwidth otherwise.
-    pub fn is_product(self) -> bool {
-        self.1 == Of::Product
-    }
-}
 
 /// What a kernel does, as far as its time depends on it.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,59 +38,41 @@ pub enum Follows {
     Product,
 }
 
-// Classes that are named in more than one place.
-const BROADCAST: KernelClass = KernelClass("broadcast", Of::Bytes);
-const COPY: KernelClass = KernelClass("copy", Of::Bytes);
-const ELEMENTWISE: KernelClass = KernelClass("elementwise", Of::Bytes);
-const EXP: KernelClass = KernelClass("exp", Of::Bytes);
-const GELU: KernelClass = KernelClass("gelu", Of::Bytes);
-const GELU_TANH: KernelClass = KernelClass("gelu-tanh", Of::Bytes);
-const HARD_SWISH: KernelClass = KernelClass("hard-swish", Of::Bytes);
-const NORM: KernelClass = KernelClass("layer-norm", Of::Rows);
-const SOFTMAX: KernelClass = KernelClass("softmax", Of::Rows);
-const TRANSPOSE: KernelClass = KernelClass("transpose", Of::Bytes);
-const UNARY: KernelClass = KernelClass("unary", Of::Bytes);
+/// A place in a pattern: the roles that a node may have there.
+type Step = &'static [Role];
+
+const SUM: Step = &[Role::Sum];
+const PRODUCT: Step = &[Role::Product];
+const SCALED: Step = &[Role::Quotient, Role::Product];
+const SQUARED: Step = &[Role::Power, Role::Product];
+const POWER: Step = &[Role::Power];
+const MEAN: Step = &[Role::Mean];
+const ERF: Step = &[Role::Erf];
+const TANH: Step = &[Role::Tanh];
 
 /// Sequences of nodes that runtimes know as one function, by class.
-const PATTERNS: &[(KernelClass, &[&str])] = &[
+const PATTERNS: &[(KernelClass, &[Step])] = &[
     (
-        KernelClass("norm", Of::Rows),
-        &["ReduceMean", "Sub", "Pow|Mul", "ReduceMean", "Add", "Sqrt", "Div", "Mul", "Add"],
+        KernelClass::Norm,
+        &[
+            MEAN,
+            &[Role::Difference],
+            SQUARED,
+            MEAN,
+            SUM,
+            &[Role::Root],
+            &[Role::Quotient],
+            PRODUCT,
+            SUM,
+        ],
     ),
-    (GELU, &["Div|Mul", "Erf", "Add", "Mul", "Mul"]),
-    (GELU, &["Mul", "Div|Mul", "Erf", "Add", "Mul"]),
-    (GELU_TANH, &["Pow", "Mul", "Add", "Mul", "Tanh", "Add", "Mul", "Mul"]),
-    (GELU_TANH, &["Mul", "Pow", "Mul", "Add", "Mul", "Tanh", "Add", "Mul"]),
-    (KernelClass("silu", Of::Bytes), &["Sigmoid", "Mul"]),
-    (HARD_SWISH, &["HardSigmoid", "Mul"]),
+    (KernelClass::Gelu, &[SCALED, ERF, SUM, PRODUCT, PRODUCT]),
+    (KernelClass::Gelu, &[PRODUCT, SCALED, ERF, SUM, PRODUCT]),
+    (KernelClass::GeluTanh, &[POWER, PRODUCT, SUM, PRODUCT, TANH, SUM, PRODUCT, PRODUCT]),
+    (KernelClass::GeluTanh, &[PRODUCT, POWER, PRODUCT, SUM, PRODUCT, TANH, SUM, PRODUCT]),
+    (KernelClass::Silu, &[&[Role::Sigmoid], PRODUCT]),
+    (KernelClass::HardSwish, &[&[Role::HardSigmoid], PRODUCT]),
 ];
-
-/// Classes of single nodes by operator type; those that end in `*` by its beginning.
-const SINGLE: &[(&str, KernelClass)] = &[
-    ("Gelu", GELU),
-    ("HardSwish", HARD_SWISH),
-    ("Sigmoid", KernelClass("sigmoid", Of::Bytes)),
-    ("HardSigmoid", UNARY),
-    ("Cast", UNARY),
-    ("Tanh", KernelClass("tanh", Of::Bytes)),
-    ("Erf", KernelClass("erf", Of::Bytes)),
-    ("Exp", EXP),
-    ("Softmax", SOFTMAX),
-    ("LogSoftmax", SOFTMAX),
-    ("BatchNormalization", KernelClass("batch-norm", Of::Bytes)),
-    ("MaxPool", KernelClass("max-pool", Of::Bytes)),
-    ("AveragePool", KernelClass("average-pool", Of::Bytes)),
-    ("Global*", KernelClass("global-pool", Of::Bytes)),
-    ("Reduce*", KernelClass("reduce", Of::Rows)),
-    ("Transpose", TRANSPOSE),
-    ("Concat", KernelClass("concat", Of::Bytes)),
-    ("Where", ELEMENTWISE),
-    ("DepthToSpace", TRANSPOSE),
-    ("SpaceToDepth", TRANSPOSE),
-];
-
-/// What costs next to nothing on the way out of a product.
-const RIDES_ALONG: &[&str] = &["Relu", "Clip", "LeakyRelu", "Min", "Max"];
 
 /// The kernels of a model, as a CPU runtime runs them.
 pub fn kernels(report: &ModelReport) -> Vec<Kernel> {
@@ -204,17 +158,15 @@ impl<'r> Readers<'r> {
     }
 }
 
-fn matches(sequence: &[&str], rest: &[(&OpReport, Option<Follows>)]) -> bool {
-    let same = |(wanted, (op, _)): (&&str, &(&OpReport, Option<Follows>))| {
-        wanted.split('|').any(|w| w == op.op_type)
-    };
+fn matches(sequence: &[Step], rest: &[(&OpReport, Option<Follows>)]) -> bool {
+    let same = |(step, (op, _)): (&Step, &(&OpReport, Option<Follows>))| step.contains(&role(op));
     sequence.len() <= rest.len() && sequence.iter().zip(rest).all(same)
 }
 
 fn rides_along(op: &OpReport) -> bool {
     let weighs = op.weight_bytes_read.is_some_and(|n| n > 0);
     let bias = weighs && matches!(role(op), Role::Sum | Role::Difference);
-    bias || RIDES_ALONG.contains(&op.op_type.as_str())
+    bias || role(op) == Role::Clamp
 }
 
 fn unclassed(op: &OpReport) -> Kernel {
@@ -236,36 +188,36 @@ fn classed(class: KernelClass, kernel: Kernel, op: &OpReport) -> Kernel {
     let bytes = kernel.bytes.max(1.0).log2();
     let row =
         op.inputs.first().and_then(|t| sizes(t)).and_then(|s| s.last().copied()).unwrap_or(1.0);
-    let shape = if class.1 == Of::Rows { vec![bytes, row.log2()] } else { vec![bytes] };
+    let shape = if class.efficiency() == Efficiency::OfBandwidthByRows {
+        vec![bytes, row.log2()]
+    } else {
+        vec![bytes]
+    };
     Kernel { class: Some(class), shape, ..kernel }
 }
 
 fn single(op: &OpReport) -> Option<KernelClass> {
-    let named = |pattern: &str| match pattern.strip_suffix('*') {
-        Some(beginning) => op.op_type.starts_with(beginning),
-        None => op.op_type == pattern,
-    };
-    if let Some((_, class)) = SINGLE.iter().find(|(pattern, _)| named(pattern)) {
-        return Some(*class);
+    if let Some(class) = row(op).and_then(|row| row.kernel) {
+        return Some(class);
     }
     let elements = |t: &TensorReport| sizes(t).map(|s| s.iter().product::<f64>());
     match op.class {
-        Class::Elementwise if op.transcendentals.is_some_and(|n| n > 0) => Some(EXP),
+        Class::Elementwise if op.transcendentals.is_some_and(|n| n > 0) => Some(KernelClass::Exp),
         Class::Elementwise | Class::Quantization => {
             let sizes: Vec<f64> = op.inputs.iter().filter_map(|t| elements(t)).collect();
             let largest = sizes.iter().copied().fold(1.0, f64::max);
             let spread = sizes.iter().any(|n| *n > 1.0 && *n < largest);
             let large = sizes.iter().filter(|n| **n > 1.0).count();
             Some(if spread {
-                BROADCAST
+                KernelClass::Broadcast
             } else if large < 2 {
-                UNARY
+                KernelClass::Unary
             } else {
-                ELEMENTWISE
+                KernelClass::Elementwise
             })
         }
-        Class::Normalization => Some(NORM),
-        Class::Movement if copies(op) => Some(COPY),
+        Class::Normalization => Some(KernelClass::LayerNorm),
+        Class::Movement if copies(op) => Some(KernelClass::Copy),
         _ => None,
     }
 }
@@ -301,32 +253,33 @@ fn product(op: &OpReport) -> Option<(KernelClass, Vec<f64>)> {
     let weight = sizes(op.inputs.get(1)?)?;
     let elements: f64 = output.iter().product();
     let logs = |m: f64, n: f64, k: f64| vec![m.log2(), n.log2(), k.max(1.0).log2()];
-    let class = |name| KernelClass(name, Of::Product);
     let depth = macs as f64 / elements;
     match op.class {
         Class::Convolution => {
             let channels = *output.get(1)?;
             let pixels = elements / channels;
             let window: f64 = weight.iter().skip(2).product();
-            let name = match (weight.get(1).copied(), window) {
-                (Some(1.0), _) if channels > 1.0 && depth > 1.0 && depth <= window => "depthwise",
-                (_, 1.0) => "pointwise",
-                _ => "conv",
+            let class = match (weight.get(1).copied(), window) {
+                (Some(1.0), _) if channels > 1.0 && depth > 1.0 && depth <= window => {
+                    KernelClass::Depthwise
+                }
+                (_, 1.0) => KernelClass::Pointwise,
+                _ => KernelClass::Convolution,
             };
             let read: f64 = sizes(op.inputs.first()?)?.iter().skip(2).product();
             let made: f64 = output.iter().skip(2).product();
             let mut shape = logs(channels, pixels, depth);
             // A kernel of every other pixel is like others of its stride before those of its size.
             shape.push(STRIDE * (read / made).log2());
-            Some((class(name), shape))
+            Some((class, shape))
         }
         Class::MatrixProduct => {
             let columns = *output.last()?;
             if weight.len() > 2 {
                 let rows = output.iter().rev().nth(1).copied().unwrap_or(1.0);
-                return Some((class("batched"), logs(rows, columns, depth)));
+                return Some((KernelClass::Batched, logs(rows, columns, depth)));
             }
-            Some((class("gemm"), logs(elements / columns, columns, depth)))
+            Some((KernelClass::Product, logs(elements / columns, columns, depth)))
         }
         _ => None,
     }
