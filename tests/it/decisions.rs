@@ -16,21 +16,23 @@ const READERS: &[&str] = &[
     "crates/model/src/ops/",
     "crates/model/src/ops.rs",
     "crates/model/src/hwdb/catalogue.rs",
-    // What servers and other stripes answer, addresses, and endings of files.
+    // What servers and other stripes answer, how servers name their stages, addresses, and endings of files.
     "crates/probe/src/load/coding.rs",
     "crates/probe/src/load/data.rs",
     "crates/probe/src/load/http.rs",
     "crates/probe/src/load/meeting.rs",
     "crates/probe/src/load/meter/prometheus.rs",
+    "crates/probe/src/load/pipeline.rs",
     "crates/probe/src/load/target/",
     // What runtimes say.
     "src/runtime/refusal.rs",
-    // Arguments, endings of files, and libraries by their names.
+    // Arguments, names and endings of files, and libraries by their names.
     "src/cli/charts.rs",
     "src/cli/dynamic/load.rs",
     "src/cli/dynamic/probe/batching.rs",
     "src/cli/dynamic/probe/requests.rs",
     "src/cli/dynamic/probe/stripes.rs",
+    "src/cli/gather.rs",
     "src/cli/given.rs",
     "src/cli/hw/measure.rs",
     "src/cli/plot.rs",

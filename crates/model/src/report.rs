@@ -24,8 +24,8 @@ mod text;
 
 pub use batch::{BatchSymbol, batch_symbol};
 pub use bound::{
-    Binds, BoundReport, EstimatePart, EstimateReport, FitReport, LevelReport, RunKind, RunReport,
-    Shares,
+    Binds, BoundReport, EstimatePart, EstimateReport, FitReport, LevelCeiling, LevelReport,
+    RunKind, RunReport, Shares,
 };
 pub use caveats::inexact;
 pub use estimate::efficiency;

@@ -179,13 +179,24 @@ pub struct FitReport {
     pub fits: Option<bool>,
 }
 
+rooflens_ground::open_words! {
+    /// A ceiling that binds nodes: the arithmetic units, or a memory level by its name.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    pub enum LevelCeiling {
+        /// The arithmetic units.
+        Compute = "compute",
+        /// Main memory.
+        Dram = "DRAM",
+    }
+}
+
 /// The nodes that one ceiling binds when a node's data lie in the innermost level that holds all of
 /// them, as after a run that left them there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LevelReport {
     /// `compute`, or a memory level such as `L2` or `DRAM`.
-    pub ceiling: String,
+    pub ceiling: LevelCeiling,
     /// Positions in `ops`.
     pub nodes: Vec<usize>,
     /// Σ max(F/π, Q/β) of these nodes, β the bandwidth of the level that holds the node's data.

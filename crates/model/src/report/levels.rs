@@ -1,6 +1,6 @@
 //! What binds each node, by the memory level that holds its data.
 
-use super::{LevelReport, ModelReport, OpReport};
+use super::{LevelCeiling, LevelReport, ModelReport, OpReport};
 use crate::roofline::{Hierarchy, LevelPlacement};
 use rooflens_ground::units::{Bytes, Flops};
 
@@ -15,12 +15,13 @@ pub fn op_level(hierarchy: &Hierarchy, op: &OpReport) -> Option<LevelPlacement> 
 
 /// All nodes by what binds them: compute first, then memory from the fastest level outwards.
 pub(super) fn levels(hierarchy: &Hierarchy, report: &ModelReport) -> Vec<LevelReport> {
-    let names = hierarchy.levels.iter().map(|l| l.name.name());
-    let empty = |name: &str| LevelReport { ceiling: name.into(), nodes: Vec::new(), seconds: 0.0 };
-    let mut all: Vec<LevelReport> = ["compute"].into_iter().chain(names).map(empty).collect();
+    let levels = hierarchy.levels.iter().map(|l| LevelCeiling::from(l.name.name()));
+    let empty = |ceiling| LevelReport { ceiling, nodes: Vec::new(), seconds: 0.0 };
+    let ceilings = std::iter::once(LevelCeiling::Compute).chain(levels);
+    let mut all: Vec<LevelReport> = ceilings.map(empty).collect();
     for (i, op) in report.ops.iter().enumerate().filter(|(_, op)| op.depth == 0) {
         let Some(placed) = op_level(hierarchy, op) else { continue };
-        if let Some(level) = all.iter_mut().find(|l| l.ceiling == placed.bound()) {
+        if let Some(level) = all.iter_mut().find(|l| l.ceiling.name() == placed.bound()) {
             level.nodes.push(i);
             level.seconds += placed.placement.time.get();
         }

@@ -2,7 +2,7 @@
 
 use super::{align, bytes};
 use crate::report::{
-    Binds, BoundReport, EstimateReport, LevelReport, ModelReport, RunKind, RunReport,
+    Binds, BoundReport, EstimateReport, LevelCeiling, LevelReport, ModelReport, RunKind, RunReport,
 };
 use rooflens_ground::units::si;
 use std::fmt::Write;
@@ -120,7 +120,8 @@ pub(super) fn lines(report: &ModelReport, b: &BoundReport) -> Vec<[String; 2]> {
         estimate(e, &mut line);
     }
     // Where a cache holds some node's data.
-    if b.levels.iter().any(|l| !["compute", "DRAM"].contains(&l.ceiling.as_str())) {
+    let cached = |l: &LevelReport| !matches!(l.ceiling, LevelCeiling::Compute | LevelCeiling::Dram);
+    if b.levels.iter().any(cached) {
         let level =
             |l: &LevelReport| format!("{} {} ({})", l.ceiling, l.nodes.len(), si(l.seconds, "s"));
         let levels: Vec<String> = b.levels.iter().map(level).collect();
