@@ -29,8 +29,6 @@ pub mod cli;
 #[doc(hidden)]
 pub mod host;
 #[doc(hidden)]
-pub mod page;
-#[doc(hidden)]
 pub mod render;
 #[doc(hidden)]
 pub mod results;

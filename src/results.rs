@@ -4,7 +4,9 @@
 mod check;
 mod devices;
 mod diff;
+mod models;
 
 pub use check::{CHECK, CheckResult, Limit, LimitUnit};
 pub use devices::{Detected, GpuSurveys, KnownGpu, SurveyResult};
 pub use diff::{DIFF, DiffRow, ModelDiff};
+pub use models::{ModelMetric, ModelRow, ModelsCompared};

@@ -8,7 +8,7 @@ use super::{Exit, hinted};
 use crate::study::Terms;
 use anyhow::Result;
 #[cfg(feature = "load")]
-pub(super) use runs::{compared, tables};
+pub(super) use runs::compared;
 use std::path::PathBuf;
 
 /// Compare models on devices, or runs of servers with each other.

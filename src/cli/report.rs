@@ -3,7 +3,7 @@
 use super::gather::Gathered;
 use super::sizes::Sizes;
 use super::{Exit, charts, emit, hinted};
-use crate::page::{About, page};
+use crate::render::page::{About, page};
 use crate::study::StudyFile;
 use anyhow::Result;
 use std::path::PathBuf;

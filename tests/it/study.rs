@@ -176,7 +176,7 @@ fn the_script_of_a_page_counts_as_the_command_does() {
             }
             let wanted = study(&args);
             let script = format!(
-                "const r = require('{ROOT}/src/page/model.js');
+                "const r = require('{ROOT}/src/render/page/model.js');
                  const [base, wanted] = JSON.parse(require('fs').readFileSync(0, 'utf8'));
                  const sizes = Object.fromEntries(wanted.subjects[0].symbols.map((s) => [s.name, s.at]));
                  const found = wanted.cases.map((c) => r.times(base.subjects[0], base.devices[c.device], {{ ceiling: c.dtype, bits: null }}, sizes));

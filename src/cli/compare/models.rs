@@ -5,10 +5,9 @@ use crate::analysis::Precision;
 use crate::cli::gather::{Counted, Gathered};
 use crate::cli::sizes::{Open, Sizes};
 use crate::hwdb::Device;
-use crate::report::{BoundReport, RunKind, RunReport};
-use crate::units::si;
+use crate::render::comparison;
+use crate::results::{ModelMetric, ModelRow, ModelsCompared};
 use anyhow::Result;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// What models are counted at.
@@ -50,6 +49,18 @@ enum Metric {
     Memory,
 }
 
+impl From<Metric> for ModelMetric {
+    fn from(metric: Metric) -> Self {
+        match metric {
+            Metric::Time => Self::Time,
+            Metric::Rate => Self::Rate,
+            Metric::Energy => Self::Energy,
+            Metric::Cost => Self::Cost,
+            Metric::Memory => Self::Memory,
+        }
+    }
+}
+
 /// A model at one batch in one type.
 struct Row {
     label: String,
@@ -58,10 +69,24 @@ struct Row {
     counted: Counted,
 }
 
-/// A model on a device.
-struct Cell {
-    value: Option<f64>,
-    bound: BoundReport,
+impl Row {
+    /// The model on these devices; none on one that has no ceiling in its type.
+    fn on(&self, devices: &[Device]) -> ModelRow {
+        ModelRow {
+            label: self.label.clone(),
+            batch: self.batch,
+            dtype: self.dtype.clone(),
+            main_dtype: self.counted.report.main_dtype().to_owned(),
+            memory_bytes: self.counted.report.memory_bytes(),
+            bounds: devices.iter().map(|device| self.counted.bound(device)).collect(),
+            assumptions: crate::report::assumptions(&self.counted.report),
+            nodes: self.counted.report.coverage.nodes,
+            unknown_nodes: {
+                let coverage = &self.counted.report.coverage;
+                coverage.nodes.saturating_sub(coverage.known)
+            },
+        }
+    }
 }
 
 impl Flags {
@@ -94,8 +119,12 @@ impl Flags {
             crate::cli::emit_json(&study, output)?;
             return Ok(Exit::Good);
         }
-        let table = Table { flags: self, devices: &devices, rows: &rows };
-        let text = if let Form::Markdown = form { table.markdown() } else { table.text() };
+        let rows = rows.iter().map(|row| row.on(&devices)).collect();
+        let compared = ModelsCompared { metric: self.metric.into(), devices, rows };
+        let text = match form {
+            Form::Markdown => comparison::models_markdown(&compared),
+            _ => comparison::models_text(&compared),
+        };
         crate::cli::emit(&text, output)?;
         Ok(Exit::Good)
     }
@@ -150,204 +179,5 @@ impl Flags {
             order.iter().position(|file| *file == row.counted.report.model.file)
         });
         Ok(rows)
-    }
-}
-
-struct Table<'a> {
-    flags: &'a Flags,
-    devices: &'a [Device],
-    rows: &'a [Row],
-}
-
-impl Table<'_> {
-    /// The model of a row on a device.
-    fn cell(&self, row: &Row, device: &Device) -> Option<Cell> {
-        let bound = row.counted.bound(device)?;
-        let seconds = Some(bound.fused_seconds).filter(|s| *s > 0.0);
-        let inferences = row.batch.unwrap_or(1).max(1) as f64;
-        let value = match self.flags.metric {
-            Metric::Time => seconds,
-            Metric::Rate => seconds.map(|s| inferences / s),
-            Metric::Energy => seconds.zip(device.tdp_w).map(|(s, watts)| watts * s / inferences),
-            Metric::Cost => {
-                let price = device.prices.iter().max_by(|a, b| a.date.cmp(&b.date));
-                seconds.zip(price).map(|(s, p)| p.usd_per_hour / 3600.0 * s / inferences * 1e6)
-            }
-            Metric::Memory => Some(row.counted.report.memory_bytes() as f64),
-        };
-        Some(Cell { value, bound })
-    }
-
-    fn value(&self, value: f64) -> String {
-        match self.flags.metric {
-            Metric::Time => si(value, "s"),
-            Metric::Rate => si(value, "").trim_end().to_owned() + "/s",
-            Metric::Energy => si(value, "J"),
-            Metric::Cost => format!("{value:.3} $"),
-            Metric::Memory => si(value, "B"),
-        }
-    }
-
-    /// What stands under each device: a figure or a multiple, and what binds.
-    fn cells(&self, row: &Row) -> Vec<String> {
-        let cells: Vec<Option<Cell>> =
-            self.devices.iter().map(|device| self.cell(row, device)).collect();
-        let first = cells.first().and_then(Option::as_ref).and_then(|c| c.value);
-        cells
-            .iter()
-            .enumerate()
-            .map(|(at, cell)| {
-                let Some(cell) = cell else {
-                    return format!("no {}", row.counted.report.main_dtype());
-                };
-                let Some(value) = cell.value else { return "–".to_owned() };
-                let figure = match first {
-                    Some(first) if at > 0 && self.flags.metric != Metric::Memory => {
-                        format!("×{:.2}", value / first)
-                    }
-                    _ => self.value(value),
-                };
-                let said = match self.flags.metric {
-                    Metric::Memory => fits(&cell.bound).to_owned(),
-                    _ => letter(&cell.bound),
-                };
-                format!("{figure} {said}").trim_end().to_owned()
-            })
-            .collect()
-    }
-
-    fn title(&self) -> String {
-        let what = match self.flags.metric {
-            Metric::Time => "fused time of a run",
-            Metric::Rate => "inferences per second at the fused time",
-            Metric::Energy => "joules per inference: design power over the fused time",
-            Metric::Cost => "dollars per million inferences at the fused time",
-            Metric::Memory => "bytes to hold: weights, and peak activations or cache",
-        };
-        what.to_owned()
-    }
-
-    fn names(&self) -> Vec<String> {
-        let types = self.rows.iter().map(|row| row.dtype.as_deref()).collect::<Vec<_>>();
-        let several = types.windows(2).any(|pair| pair[0] != pair[1]);
-        let name = |row: &Row| {
-            let mut name = row.label.clone();
-            if let Some(batch) = row.batch {
-                let _ = write!(name, "  batch {batch}");
-            }
-            if let Some(dtype) = row.dtype.as_ref().filter(|_| several) {
-                let _ = write!(name, "  {dtype}");
-            }
-            name
-        };
-        self.rows.iter().map(name).collect()
-    }
-
-    fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        if self.flags.metric != Metric::Memory {
-            notes.push("A arithmetic, M memory, L launches: what takes most of the fused time, and its share. \
-                 × of the first column.".to_owned());
-        }
-        if self.flags.metric == Metric::Cost {
-            for device in self.devices {
-                let price = device.prices.iter().max_by(|a, b| a.date.cmp(&b.date));
-                notes.push(match price {
-                    Some(p) => format!(
-                        "{}: {} $/h at {} on {}",
-                        device.name, p.usd_per_hour, p.provider, p.date
-                    ),
-                    None => format!("{}: no price is known", device.name),
-                });
-            }
-        }
-        for row in self.rows {
-            for line in crate::report::assumptions(&row.counted.report) {
-                let line = format!("assumed in {}: {line}", row.label);
-                if !notes.contains(&line) {
-                    notes.push(line);
-                }
-            }
-            let coverage = &row.counted.report.coverage;
-            if coverage.known < coverage.nodes {
-                let line = format!(
-                    "{}: {} of {} nodes are of unknown cost, and in no number",
-                    row.label,
-                    coverage.nodes - coverage.known,
-                    coverage.nodes
-                );
-                if !notes.contains(&line) {
-                    notes.push(line);
-                }
-            }
-        }
-        notes
-    }
-
-    fn text(&self) -> String {
-        let (names, cells) = self.grid();
-        let dtype = self.rows.first().map_or("", |row| row.counted.report.main_dtype());
-        let same = self.rows.iter().all(|row| row.counted.report.main_dtype() == dtype);
-        let title = if same { format!("{}, {dtype}", self.title()) } else { self.title() };
-        let wide = |text: &str| text.chars().count();
-        let left = names.iter().map(|n| wide(n)).max().unwrap_or(0).max(8);
-        let widths: Vec<usize> = (0..self.devices.len())
-            .map(|at| {
-                let own = cells.iter().filter_map(|row| row.get(at)).map(|c| wide(c)).max();
-                own.unwrap_or(0).max(wide(&self.devices[at].name))
-            })
-            .collect();
-        let mut text = format!("{title}\n{:left$}", "");
-        for (device, width) in self.devices.iter().zip(&widths) {
-            let _ = write!(text, "  {:>width$}", device.name);
-        }
-        text.push('\n');
-        for (name, row) in names.iter().zip(&cells) {
-            let _ = write!(text, "{name:left$}");
-            for (cell, width) in row.iter().zip(&widths) {
-                let _ = write!(text, "  {cell:>width$}");
-            }
-            text.push('\n');
-        }
-        text + &self.notes().join("\n") + "\n"
-    }
-
-    fn markdown(&self) -> String {
-        let (names, cells) = self.grid();
-        let cell = crate::text::markdown;
-        let heads: Vec<String> = self.devices.iter().map(|d| cell(&d.name)).collect();
-        let rules = vec!["---:"; heads.len()].join(" | ");
-        let mut text =
-            format!("{}\n\n| | {} |\n| --- | {rules} |\n", self.title(), heads.join(" | "));
-        for (name, row) in names.iter().zip(&cells) {
-            let row: Vec<String> = row.iter().map(|c| cell(c)).collect();
-            let _ = writeln!(text, "| {} | {} |", cell(name), row.join(" | "));
-        }
-        let notes: Vec<String> = self.notes().iter().map(|n| cell(n)).collect();
-        text + "\n<details><summary>how to read it</summary>\n\n- "
-            + &notes.join("\n- ")
-            + "\n\n</details>\n"
-    }
-
-    fn grid(&self) -> (Vec<String>, Vec<Vec<String>>) {
-        (self.names(), self.rows.iter().map(|row| self.cells(row)).collect())
-    }
-}
-
-/// What takes most of the fused time, as a letter and a share.
-fn letter(bound: &BoundReport) -> String {
-    let fused = |run: &&RunReport| run.name == RunKind::Fused;
-    let Some(run) = bound.runs.iter().find(fused) else { return String::new() };
-    let s = run.shares;
-    let all = [("A", s.compute), ("M", s.memory), ("L", s.launches)];
-    let most = all.iter().max_by(|a, b| a.1.total_cmp(&b.1));
-    most.map_or_else(String::new, |(letter, share)| format!("{letter} {:>3.0} %", 100.0 * share))
-}
-
-fn fits(bound: &BoundReport) -> &'static str {
-    match bound.memory.as_ref().and_then(|m| m.fits) {
-        Some(true) => "fits",
-        Some(false) => "does not fit",
-        None => "may fit",
     }
 }

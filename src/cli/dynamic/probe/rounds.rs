@@ -1,7 +1,8 @@
 //! The same measurement several times: of one target, or of two in turns.
 
 use super::{Args, Asked, Bar, Exit, emit, exit, failed, hinted, interruptible};
-use crate::cli::compare::{compared, tables};
+use crate::cli::compare::compared;
+use crate::render::comparison;
 use crate::schema::{MeasurementFile, PercentilePart};
 use crate::study::{Side, Terms, named};
 use anyhow::Result;
@@ -92,7 +93,7 @@ impl Args {
         let terms = Terms { threshold: 0.05, quantile: None };
         match compared(&sides, terms) {
             Ok(file) => {
-                emit(&format!("\n{}", tables(&file)), None)?;
+                emit(&format!("\n{}", comparison::runs_text(&file)), None)?;
                 let worse = file.comparisons.iter().any(|c| c.worse);
                 Ok(if worse || !all_hold { Exit::Failed } else { Exit::Good })
             }
