@@ -1,4 +1,7 @@
-//! The report of an assessment: what a model costs, what a machine allows, what was reached.
+//! The report of an assessment: what a model costs, what a machine allows, what was reached; and the programme that makes it.
+
+#[cfg(feature = "load")]
+pub mod program;
 
 use crate::report::{BoundReport, ModelReport, place};
 use crate::roofline::Roof;

@@ -6,10 +6,11 @@ mod merge;
 mod probe;
 
 use super::{Exit, charts, emit, given, hinted, permille, progress_bar};
+use crate::cli::runtimes::RuntimeName;
 use crate::dim::{Bindings, Dim};
 use crate::ir::{Elem, Model, ValueId};
 use crate::report::ModelReport;
-use crate::runtime::{Feed, Number};
+use crate::runtime::{Feed, Number, Runtime};
 use anyhow::Result;
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,15 @@ impl Command {
             Self::Batching(args) => args.run(),
             Self::Merge(args) => args.run(),
             Self::Probe(args) => args.run(),
+        }
+    }
+}
+
+impl From<RuntimeName> for Runtime {
+    fn from(name: RuntimeName) -> Self {
+        match name {
+            RuntimeName::Tract => Self::Tract,
+            RuntimeName::Ort => Self::Ort,
         }
     }
 }

@@ -8,13 +8,3 @@ pub(super) enum RuntimeName {
     /// An installed onnxruntime.
     Ort,
 }
-
-#[cfg(feature = "load")]
-impl From<RuntimeName> for crate::runtime::Runtime {
-    fn from(name: RuntimeName) -> Self {
-        match name {
-            RuntimeName::Tract => Self::Tract,
-            RuntimeName::Ort => Self::Ort,
-        }
-    }
-}

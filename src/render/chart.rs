@@ -3,12 +3,30 @@
 pub mod batching;
 
 use crate::assess::Assessment;
-use crate::chart::{Ceiling, MeasuredPoint, ModelPoint, Point, RoofLine, Standing};
+use crate::chart::{Ceiling, Chart, MeasuredPoint, ModelPoint, Point, RoofLine, Standing};
 use crate::hwdb::{Confidence, Device, LevelName};
 use crate::report::{BoundReport, ModelReport, op_time};
 use crate::roofline::Roof;
 use crate::schema::HostPart;
 use std::path::Path;
+
+/// The chart of an assessment.
+pub fn assessment(a: &Assessment, roof: &Roof) -> Chart {
+    let m = &a.machine;
+    Chart {
+        title: format!("{} on {}", file_name(&a.analysis), m.cpu),
+        subtitle: format!(
+            "{} threads, {}; ceilings measured{}; a point is an operator, its area the share of the time bound",
+            m.threads,
+            m.simd,
+            if a.measured.is_empty() { ", the model was not" } else { "" }
+        ),
+        roofs: machine_roofs(a),
+        points: op_points(&a.analysis, roof),
+        models: vec![model_point("whole model, at best", &a.analysis, roof)],
+        measured: measured(a, &Under::assessed(a)),
+    }
+}
 
 /// The operators of a report under a roof.
 pub fn op_points(report: &ModelReport, roof: &Roof) -> Vec<Point> {

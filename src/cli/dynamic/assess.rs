@@ -1,25 +1,20 @@
 //! `rooflens assess`: what a model costs, what this machine allows, and what it really reaches.
 
-mod attempt;
-
 use super::super::gather::{self, Gathered};
-use super::probe::interruptible;
+use super::probe::{Bar, interruptible};
 use super::{Exit, charts, emit, hinted};
-use crate::assess::{ASSESSMENT_SCHEMA, Assessment};
+use crate::assess::Assessment;
+use crate::assess::program::{self, AssessError, Assessed, ModelFile, Plan};
 use crate::chart::Chart;
 use crate::cli::runtimes::RuntimeName;
 use crate::cli::sizes::Open;
 use crate::dim::Bindings;
-use crate::host::{HostCeilings, MeasurePlan, measure};
 use crate::ir::Model;
-use crate::os::machine::Machine;
+use crate::probe::study;
 use crate::render;
-use crate::report::{BoundReport, ModelReport};
-use crate::roofline::Roof;
-use crate::schema::MachinePart;
-use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond};
+use crate::report::ModelReport;
+use crate::runtime::Runtime;
 use anyhow::Result;
-use attempt::Attempts;
 use std::path::{Path, PathBuf};
 
 /// The model that is assessed when none is named: `MobileNetV2`, 224×224, graph only.
@@ -76,38 +71,22 @@ impl Args {
         let stop = interruptible()?;
         let Counted { model, bindings, report } = self.counted()?;
         let folder = super::new_folder(&self.output)?;
-        let host = ceilings();
-        let [roof_one, roof_all] = roofs(&host);
-        let mut assessment = Assessment {
-            schema: ASSESSMENT_SCHEMA.to_owned(),
-            bound: BoundReport::new(&roof_all, &report),
-            machine: machine(&host),
-            measured: Vec::new(),
-            not_measured: Some("the command ended before the model was measured".into()),
-            refusals: Vec::new(),
-            advice: Some(self.advice()),
-            runtime: None,
-            weights: None,
-            load_seconds: None,
-            first_inference_seconds: None,
-            analysis: report,
-        };
-        // Whatever a runtime does to this process, what is known so far is kept.
-        save(&assessment, &roof_all, &folder)?;
-        let attempts = Attempts {
+        let plan = Plan {
+            feeds: super::feeds(&model, &report),
             model: &model,
             bindings: &bindings,
-            feeds: super::feeds(&model, &assessment.analysis),
-            path: self.model.as_deref(),
-            name: &assessment.analysis.model.file,
+            report,
+            file: self.model.as_deref().map_or(ModelFile::BuiltIn(EMBEDDED), ModelFile::At),
+            runtimes: self.runtimes(),
             library: self.ort_library.as_deref(),
             seconds: self.seconds,
-            threads: host.threads,
+            advice: self.advice(),
         };
-        let outcome = attempts.run(&self.runtimes(), &stop)?;
-        outcome.into_report(&mut assessment, [&roof_one, &roof_all]);
-        save(&assessment, &roof_all, &folder)?;
-        pictured(&assessment, &roof_all, &folder)?;
+        let mut watch = Watch { bar: Bar::default(), folder: &folder };
+        let assessed = program::assess(plan, &stop, &mut watch).map_err(explained)?;
+        save(&assessed, &folder)?;
+        pictured(&assessed, &folder)?;
+        let assessment = assessed.assessment;
         page(&assessment, model, &folder)?;
         emit(&render::text::assessment(&assessment, &folder), None)?;
         let failed = assessment.measured.iter().any(|m| m.errors > 0 || m.interrupted);
@@ -115,10 +94,10 @@ impl Args {
         Ok(if failed || !measured { Exit::Failed } else { Exit::Good })
     }
 
-    fn runtimes(&self) -> Vec<RuntimeName> {
+    fn runtimes(&self) -> Vec<Runtime> {
         match &self.runtime[..] {
-            [] => vec![RuntimeName::Tract, RuntimeName::Ort],
-            given => given.to_vec(),
+            [] => vec![Runtime::Tract, Runtime::Ort],
+            given => given.iter().map(|name| (*name).into()).collect(),
         }
     }
 
@@ -154,27 +133,67 @@ struct Counted {
     report: ModelReport,
 }
 
-/// The ceilings of this machine, measured.
-fn ceilings() -> HostCeilings {
-    let bar = super::progress_bar("measuring this machine");
-    let host = measure(&MeasurePlan::default(), &mut |x| bar.set_position(super::permille(x)));
-    bar.finish_and_clear();
-    host
+/// Shows what the programme does, and keeps what is known before a runtime is started.
+struct Watch<'a> {
+    bar: Bar,
+    folder: &'a Path,
+}
+
+impl study::Observer for Watch<'_> {
+    fn begin(&mut self, what: &str) {
+        self.bar.begin(what);
+    }
+
+    fn progress(&mut self, share: f64) {
+        self.bar.progress(share);
+    }
+
+    fn recent(&mut self, recent: &study::Recent) {
+        self.bar.recent(recent);
+    }
+
+    fn end(&mut self) {
+        self.bar.end();
+    }
+}
+
+impl program::Observer for Watch<'_> {
+    type Error = anyhow::Error;
+
+    fn counted(&mut self, assessed: &Assessed) -> Result<()> {
+        save(assessed, self.folder)
+    }
+}
+
+fn explained(error: AssessError<anyhow::Error>) -> anyhow::Error {
+    match error {
+        AssessError::Observer(error) => error,
+        AssessError::File(path, error) => {
+            hinted(format!("`{}` cannot be read: {error}", path.display()), "check the path")
+        }
+        AssessError::Study(error) => {
+            hinted(error.to_string(), "`rooflens analyze` works without running the model")
+        }
+    }
 }
 
 /// Writes the report and its chart.
-fn save(assessment: &Assessment, roof: &Roof, folder: &Path) -> Result<()> {
-    let json = render::json::pretty(assessment)?;
+fn save(assessed: &Assessed, folder: &Path) -> Result<()> {
+    let json = render::json::pretty(&assessed.assessment)?;
     emit(&json, Some(&folder.join("report.json")))?;
-    charts::write(&chart(assessment, roof), &folder.join("roofline.svg"))
+    charts::write(&chart(assessed), &folder.join("roofline.svg"))
 }
 
 /// Writes the chart as a picture, where this build makes pictures.
-fn pictured(assessment: &Assessment, roof: &Roof, folder: &Path) -> Result<()> {
+fn pictured(assessed: &Assessed, folder: &Path) -> Result<()> {
     if !crate::chart::MAKES_PNG {
         return Ok(());
     }
-    charts::write(&chart(assessment, roof), &folder.join("roofline.png"))
+    charts::write(&chart(assessed), &folder.join("roofline.png"))
+}
+
+fn chart(assessed: &Assessed) -> Chart {
+    render::chart::assessment(&assessed.assessment, &assessed.roof)
 }
 
 /// Writes the page that says it all.
@@ -183,56 +202,4 @@ fn page(assessment: &Assessment, model: Model, folder: &Path) -> Result<()> {
     let counted = gather::Counted { report, model: Some(model), assessment };
     let study = Gathered { models: vec![counted], runs: Vec::new() }.study(&[])?;
     emit(&crate::cli::report::html(&study), Some(&folder.join("report.html")))
-}
-
-/// The chart of an assessment.
-fn chart(a: &Assessment, roof: &Roof) -> Chart {
-    let m = &a.machine;
-    Chart {
-        title: format!("{} on {}", render::chart::file_name(&a.analysis), m.cpu),
-        subtitle: format!(
-            "{} threads, {}; ceilings measured{}; a point is an operator, its area the share of the time bound",
-            m.threads,
-            m.simd,
-            if a.measured.is_empty() { ", the model was not" } else { "" }
-        ),
-        roofs: render::chart::machine_roofs(a),
-        points: render::chart::op_points(&a.analysis, roof),
-        models: vec![render::chart::model_point("whole model, at best", &a.analysis, roof)],
-        measured: render::chart::measured(a, &render::chart::Under::assessed(a)),
-    }
-}
-
-/// Roofs of one thread and of all.
-fn roofs(host: &HostCeilings) -> [Roof; 2] {
-    let cached = Bytes(crate::host::cpu().last_cache_bytes().unwrap_or(0) as f64);
-    let roof = |peak: f64, bandwidth: f64| Roof {
-        device: host.cpu.clone(),
-        dtype: "f32".into(),
-        accumulate: None,
-        unit: String::new(),
-        boost_mhz: None,
-        peak: FlopsPerSecond(peak),
-        bandwidth: BytesPerSecond(bandwidth),
-        measured: true,
-        cached,
-    };
-    [
-        roof(host.flops_one.median, host.triad_one.median),
-        roof(host.flops_all.median, host.triad_all.median),
-    ]
-}
-
-fn machine(host: &HostCeilings) -> MachinePart {
-    MachinePart {
-        cpu: host.cpu.clone(),
-        threads: host.threads,
-        simd: host.simd.to_owned(),
-        peak_flops_one_thread: host.flops_one.median,
-        peak_flops_all_threads: host.flops_all.median,
-        triad_bytes_per_second_one_thread: host.triad_one.median,
-        triad_bytes_per_second_all_threads: host.triad_all.median,
-        doubts: host.doubts(),
-        host: Some(Machine::this().into()),
-    }
 }

@@ -1,21 +1,17 @@
 //! Running the model that is assessed: in one runtime after the other, until one runs it.
 
-use super::super::probe::Bar;
-use super::super::{hinted, progress_bar};
-use super::EMBEDDED;
+use super::{AssessError, ModelFile};
 use crate::assess::{Assessment, loop_part};
-use crate::cli::runtimes::RuntimeName;
 use crate::dim::Bindings;
 use crate::ir::Model;
 use crate::os::proc::Proc;
 use crate::probe::measurement::Measured;
-use crate::probe::study::{ClosedLoop, InProcess, Switch};
+use crate::probe::study::{ClosedLoop, InProcess, Observer, StudyError, Switch};
 use crate::probe::target::Prepared;
 use crate::roofline::Roof;
 use crate::runtime::{Feed, Loaded, Runtime, RuntimeOptions, WeightsOrigin, refusal, untranslated};
 use crate::schema::{RefusalKind, RefusalPart};
 use crate::units::si;
-use anyhow::Result;
 use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
@@ -26,9 +22,8 @@ pub(super) struct Attempts<'a> {
     pub(super) bindings: &'a Bindings,
     /// What its inputs are fed.
     pub(super) feeds: Vec<Feed>,
-    /// Its file; the built-in model where there is none.
-    pub(super) path: Option<&'a Path>,
-    pub(super) name: &'a str,
+    pub(super) file: ModelFile<'a>,
+    pub(super) name: String,
     /// onnxruntime's library; looked for where there is none.
     pub(super) library: Option<&'a Path>,
     /// Seconds of each loop; as long as a p99 needs where there are none.
@@ -56,7 +51,12 @@ struct Run {
 
 impl Attempts<'_> {
     /// Runs the model in the first of `runtimes` that takes it.
-    pub(super) fn run(&self, runtimes: &[RuntimeName], stop: &Switch) -> Result<Outcome> {
+    pub(super) fn run<E>(
+        &self,
+        runtimes: &[Runtime],
+        stop: &Switch,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, AssessError<E>> {
         let mut outcome = Outcome::default();
         let file = match self.file()? {
             Ok(file) => file,
@@ -65,8 +65,8 @@ impl Attempts<'_> {
                 return Ok(outcome);
             }
         };
-        for name in runtimes {
-            match self.in_runtime((*name).into(), &file, stop)? {
+        for runtime in runtimes {
+            match self.in_runtime(*runtime, &file, stop, observer).map_err(AssessError::Study)? {
                 Ok(run) => {
                     outcome.run = Some(run);
                     break;
@@ -78,10 +78,14 @@ impl Attempts<'_> {
     }
 
     /// The ONNX file that is run; a refusal where the model has none.
-    fn file(&self) -> Result<Result<Cow<'static, [u8]>, RefusalPart>> {
-        let Some(path) = self.path else { return Ok(Ok(Cow::Borrowed(EMBEDDED))) };
+    fn file<E>(&self) -> Result<Result<Cow<'static, [u8]>, RefusalPart>, AssessError<E>> {
+        let path = match self.file {
+            ModelFile::BuiltIn(bytes) => return Ok(Ok(Cow::Borrowed(bytes))),
+            ModelFile::At(path) => path,
+        };
         if !self.model.translated {
-            return Ok(Ok(super::super::probe::read(path)?.into()));
+            let read = std::fs::read(path);
+            return read.map(|file| Ok(file.into())).map_err(|e| AssessError::File(path.into(), e));
         }
         let values = crate::analysis::analyze(self.model, self.bindings).values;
         let file = crate::formats::translate(self.model, &values);
@@ -93,16 +97,17 @@ impl Attempts<'_> {
         runtime: Runtime,
         file: &[u8],
         stop: &Switch,
-    ) -> Result<Result<Run, RefusalPart>> {
+        observer: &mut dyn Observer,
+    ) -> Result<Result<Run, RefusalPart>, StudyError> {
         let instances = self.instances(runtime);
         let options = RuntimeOptions {
             library: self.library.map(Path::to_owned),
             instances,
             ..RuntimeOptions::new(runtime)
         };
-        let bar = progress_bar("loading the model");
+        observer.begin("loading the model");
         let loaded = Loaded::new(file, &self.feeds, &options);
-        bar.finish_and_clear();
+        observer.end();
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(error) => return Ok(Err(refusal(runtime, &error))),
@@ -113,7 +118,7 @@ impl Attempts<'_> {
             fewer => format!("{fewer} at a time"),
         };
         let loops = vec![("single stream".to_owned(), 1), (all, workers)];
-        let measured = self.measure(&loaded, &loops, stop)?;
+        let measured = self.measure(&loaded, &loops, stop, observer)?;
         let good = measured.iter().any(|m| m.file.window.good > 0);
         let fault = measured.iter().find_map(|m| m.file.errors.first());
         if let Some(fault) = fault.filter(|_| !good) {
@@ -154,21 +159,20 @@ impl Attempts<'_> {
         loaded: &Loaded,
         loops: &[(String, usize)],
         stop: &Switch,
-    ) -> Result<Vec<Measured>> {
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Measured>, StudyError> {
         let closed: Vec<ClosedLoop<'_>> =
             loops.iter().map(|(label, workers)| ClosedLoop { label, workers: *workers }).collect();
         // A thousand inferences have ten beyond their p99.
         let seconds = self.seconds.unwrap_or((1_000.0 * loaded.first_seconds).clamp(3.0, 10.0));
         let study = InProcess {
-            prepared: &Prepared::inline(self.name, &loaded.name, &loaded.target, 1),
+            prepared: &Prepared::inline(&self.name, &loaded.name, &loaded.target, 1),
             loops: &closed,
             warm_up: Duration::from_secs_f64(seconds / 6.0),
             duration: Duration::from_secs_f64(seconds),
             first_answer: Duration::try_from_secs_f64(loaded.first_seconds).unwrap_or_default(),
         };
-        study.measure(stop, &mut Bar::default()).map_err(|e| {
-            hinted(e.to_string(), "`rooflens analyze` works without running the model")
-        })
+        study.measure(stop, observer)
     }
 }
 
