@@ -99,7 +99,7 @@ def main():
             if args.all:
                 print(f"{'–':>8}  {row['device_id']:<28} {row['net'] or row['model']}: {why}")
             continue
-        ratio = seconds / found["least_seconds"]
+        ratio = seconds / found["lower_bound_seconds"]
         reason = next((r for mark, r in REASONS.items() if mark in (row["note"] or "")), None)
         counted.append((ratio, row, reason))
         print(f"{ratio:8.2f}  {row['device_id']:<28} {row['net']:<20} {row['dtype']:<5} ×{batch:<5} {row['framework']}"

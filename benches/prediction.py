@@ -118,7 +118,7 @@ for model in models:
     for runtime in RUNTIMES:
         found = [e for e in bound["estimates"] if e["runtime"] == runtime]
         if found:
-            bounds[model, runtime] = (bound["least_seconds"], found[0])
+            bounds[model, runtime] = (bound["lower_bound_seconds"], found[0])
         else:
             left_out.append(f"{name}, {runtime}: no estimate for {bound['dtype']}")
 

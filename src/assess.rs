@@ -108,7 +108,7 @@ mod tests {
     fn parts_of_a_gap_multiply_to_the_whole() {
         let mut bound = BoundReport {
             attainable_flops: 1e11,
-            least_seconds: 0.005,
+            lower_bound_seconds: 0.005,
             direct_seconds: 0.01,
             node_by_node_seconds: 0.02,
             ..BoundReport::default()

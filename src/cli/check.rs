@@ -146,7 +146,7 @@ impl Args {
             let known = report.coverage.known > 0;
             if let Some(limit) = most {
                 let name = format!("time at best, {}", device.id);
-                let found = known.then_some(bound.least_seconds);
+                let found = known.then_some(bound.lower_bound_seconds);
                 let ok = found.map_or(self.allow_unknown, |s| s <= limit);
                 checks.push(Limit { name, unit: LimitUnit::Seconds, found, limit, ok });
             }

@@ -159,9 +159,9 @@ mod tests {
     fn a_wait_ends_when_it_is_quiet_or_its_time_is_over() {
         let busy = Unrest { slower: 0.5, ..Unrest::default() };
         let mut script = vec![busy, busy, Unrest::default()].into_iter();
-        let mut told = Vec::new();
-        let waited = wait(60, &mut || script.next().unwrap(), &mut |n, _| told.push(n));
-        assert_eq!((waited.looks, waited.reasons.len(), told), (3, 0, vec![1, 2]));
+        let mut reported = Vec::new();
+        let waited = wait(60, &mut || script.next().unwrap(), &mut |n, _| reported.push(n));
+        assert_eq!((waited.looks, waited.reasons.len(), reported), (3, 0, vec![1, 2]));
         let waited = wait(60, &mut || busy, &mut |_, _| ());
         assert_eq!((waited.looks, waited.reasons.len()), (60, 1));
     }

@@ -120,8 +120,8 @@ fn wrong_words_are_refused_with_a_hint() {
     for (args, message) in cases {
         let run = rooflens(&[&["batching", target], args].concat());
         assert_eq!(run.code, 2, "{args:?}: {}{}", run.stdout, run.stderr);
-        let told = run.stderr.contains(message) && run.stderr.contains("\n\nhint: ");
-        assert!(told && run.stdout.is_empty(), "{args:?}: {}", run.stderr);
+        let refused = run.stderr.contains(message) && run.stderr.contains("\n\nhint: ");
+        assert!(refused && run.stdout.is_empty(), "{args:?}: {}", run.stderr);
     }
     // What a server cannot do is said before anything is measured.
     let server = Server::start(Manner::Kserve(3));

@@ -41,7 +41,9 @@ fn what_binds_is_a_share_of_the_time() {
     assert_eq!(runs[0]["bound"], "compute");
     let share = number(&runs[1]["shares"]["memory"]);
     assert!((0.6..0.95).contains(&share), "{share}");
-    for (run, key) in runs.iter().zip(["least_seconds", "fused_seconds", "node_by_node_seconds"]) {
+    for (run, key) in
+        runs.iter().zip(["lower_bound_seconds", "fused_seconds", "node_by_node_seconds"])
+    {
         let (sum, seconds) = (number(&run["seconds"]), number(&bound[key]));
         assert!((sum / seconds - 1.0).abs() < 1e-9, "{key}: {sum} and {seconds}");
         let shares = ["compute", "memory", "launches"].map(|s| number(&run["shares"][s]));

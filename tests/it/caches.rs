@@ -240,7 +240,7 @@ fn a_phase_counts_data_dependent_work_at_its_own_sizes() {
     // 4 MACs for each of 128 positions at most, and none at least; a step reads 128 rows of 64 bytes and the new one.
     let count = |what: &str| decode[what].as_u64().unwrap();
     assert!(count("flops") >= 2 * 4 * 128, "{decode}");
-    assert_eq!(count("least_operations"), 0);
-    let least = count("least_bytes");
+    assert_eq!(count("lower_bound_operations"), 0);
+    let least = count("lower_bound_bytes");
     assert!(least >= 64 * 128 + 2 * 64 && least <= count("compulsory_bytes"), "{decode}");
 }

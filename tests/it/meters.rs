@@ -32,7 +32,7 @@ fn the_bottleneck_is_named_and_moves_with_workers() {
         let infer = part(&m, "compute")["utilisation"].as_f64().unwrap();
         assert!((pre - 0.9).abs() < 0.03 && (infer - 0.2).abs() < 0.02, "{pre} {infer}");
         assert!((found["gain_if_doubled"].as_f64().unwrap() - 2.0).abs() < 1e-9);
-        assert!(part(&m, "queue")["untold"].is_string(), "{m:#}");
+        assert!(part(&m, "queue")["not_reported"].is_string(), "{m:#}");
         assert!(run.stdout.contains("bottleneck pre-processing: `pre` is busy"), "{}", run.stdout);
 
         // The server's own count over the seconds between its first and last page within the window.

@@ -62,10 +62,13 @@ fn triton_over_http_and_grpc() {
                 assert_eq!(m["target"]["encoding"], encoding);
                 assert!(m["target"]["platform"].as_str().unwrap().starts_with("triton "), "{m}");
                 // Its statistics come the way that the requests go.
-                let told = m["stages"].as_array().unwrap();
+                let reported = m["stages"].as_array().unwrap();
                 assert_eq!(names(&m), TRITON_STAGES, "{target}");
-                assert!(told.iter().all(|s| s["source"] == "Triton statistics"), "{told:?}");
-                let infer = &told[3];
+                assert!(
+                    reported.iter().all(|s| s["source"] == "Triton statistics"),
+                    "{reported:?}"
+                );
+                let infer = &reported[3];
                 assert_eq!(infer["servers"], 1, "{infer}");
                 // Requests count once whatever their batch; readings lie a second apart.
                 let (count, good) = (infer["count"].as_f64().unwrap(), &m["window"]["good"]);

@@ -29,7 +29,7 @@ fn a_study_follows_its_schema_and_says_what_analyze_says() {
     let (case, bound) = (&study["cases"][0], &report["bounds"][0]);
     assert_eq!(case["fused"]["seconds"], bound["fused_seconds"]);
     assert_eq!(case["unfused"]["seconds"], bound["node_by_node_seconds"]);
-    assert_eq!(case["at_best"]["seconds"], bound["least_seconds"]);
+    assert_eq!(case["at_best"]["seconds"], bound["lower_bound_seconds"]);
 }
 
 /// A measurement of a runtime in process: real, short, and valid or not.

@@ -61,7 +61,7 @@ fn machine(a: &Assessment, out: &mut String) {
     for doubt in &m.doubts {
         row(out, "noisy", doubt);
     }
-    let (best, unfused) = (si(b.least_seconds, "s"), si(b.node_by_node_seconds, "s"));
+    let (best, unfused) = (si(b.lower_bound_seconds, "s"), si(b.node_by_node_seconds, "s"));
     row(out, "bound by", &format!("{}: {best} per run at best, {unfused} unfused", b.bound));
 }
 

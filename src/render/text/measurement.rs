@@ -320,7 +320,7 @@ fn pipeline(file: &MeasurementFile, out: &mut String) {
         let _ = writeln!(out, "  stage      {name:<24} {share} {:>8}{busy}", si(seconds, "s"));
     }
     let silent = file.pipeline.parts.iter();
-    let silent = silent.filter(|p| p.untold.is_some() && p.role != Role::Encode);
+    let silent = silent.filter(|p| p.not_reported.is_some() && p.role != Role::Encode);
     let silent: Vec<&str> = silent.map(|p| p.role.name()).collect();
     if !silent.is_empty() {
         let _ = writeln!(out, "  stage      not reported by the server: {}", silent.join(", "));

@@ -75,10 +75,10 @@ impl ProcessTree {
                 seen.credit += gone.own + gone.waited + gone.credit;
             }
         }
-        for (seen, told) in now.values_mut() {
-            let known = seen.credit.min(*told);
+        for (seen, credited) in now.values_mut() {
+            let known = seen.credit.min(*credited);
             seen.credit -= known;
-            ticks += *told - known;
+            ticks += *credited - known;
         }
         self.seconds += ticks as f64 / ticks_per_second();
         self.resident = pages.saturating_mul(page_bytes());

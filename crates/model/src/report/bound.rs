@@ -91,14 +91,16 @@ pub struct BoundReport {
     pub levels: Vec<LevelReport>,
     /// The least batch at which the model is bound by compute, where there is one below 2^20.
     pub critical_batch: Option<u64>,
-    /// max(F/π, (Q − C)/β) of the whole model: F = `least_operations`, Q its compulsory bytes without
+    /// max(F/π, (Q − C)/β) of the whole model: F = `lower_bound_operations`, Q its compulsory bytes without
     /// what data may spare, C what the caches keep from one run to the next.
-    pub least_seconds: f64,
-    /// Operations of `least_seconds`: without padding, masked scores and what data may spare, with
+    #[serde(alias = "least_seconds")]
+    pub lower_bound_seconds: f64,
+    /// Operations of `lower_bound_seconds`: without padding, masked scores and what data may spare, with
     /// convolutions by the fastest algorithm that a known library has for them.
     #[serde(default)]
-    pub least_operations: f64,
-    /// `least_seconds` when every convolution multiplies tap by tap, as counted.
+    #[serde(alias = "least_operations")]
+    pub lower_bound_operations: f64,
+    /// `lower_bound_seconds` when every convolution multiplies tap by tap, as counted.
     #[serde(default)]
     pub direct_seconds: f64,
     /// Σ max(F/π, Q/β, L) over kernels that take their epilogues, chains, norms and attention along, as in

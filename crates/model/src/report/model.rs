@@ -129,7 +129,8 @@ pub struct Totals {
     /// MACs that remain when convolutions run by the fastest algorithm that a known library has for their
     /// kernel, stride and type (Winograd, FFT): a lower bound, without the transforms.
     #[serde(default)]
-    pub least_macs: Option<u64>,
+    #[serde(alias = "least_macs")]
+    pub lower_bound_macs: Option<u64>,
     /// Floating-point operations; a multiply-accumulate counts as two.
     pub flops: Option<u64>,
     /// Of `flops` and `int_ops`, those of nodes whose cost is a bound.

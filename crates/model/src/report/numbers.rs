@@ -251,7 +251,7 @@ impl<'b> Evaluator<'b> {
         let mut totals = Totals {
             macs: self.sum("macs", &t.macs)?,
             effective_macs: self.sum("effective_macs", &t.effective_macs)?,
-            least_macs: self.settled(self.least_macs(t)?),
+            lower_bound_macs: self.settled(self.lower_bound_macs(t)?),
             flops: self.sum("flops", &t.flops)?,
             bound_ops,
             int_ops: self.sum("int_ops", &t.int_ops)?,
@@ -285,18 +285,18 @@ impl<'b> Evaluator<'b> {
         let t = &analysis.totals;
         let floats = self.count("flops", &t.flops)?;
         let operations = floats.saturating_add(self.count("int_ops", &t.int_ops)?);
-        let spared = self.count("macs", &t.macs)?.saturating_sub(self.least_macs(t)?);
+        let spared = self.count("macs", &t.macs)?.saturating_sub(self.lower_bound_macs(t)?);
         let certain = operations.saturating_sub(self.bound_ops(analysis)?);
         Ok(Work {
             operations,
-            least_operations: certain.saturating_sub(spared.saturating_mul(2)),
+            lower_bound_operations: certain.saturating_sub(spared.saturating_mul(2)),
             bytes: self.count("compulsory_bytes", &analysis.compulsory_bytes)?,
-            least_bytes: self.count("sure_bytes", &analysis.sure_bytes)?,
+            lower_bound_bytes: self.count("sure_bytes", &analysis.sure_bytes)?,
         })
     }
 
     /// What remains of the MACs when convolutions use the fastest algorithm known.
-    fn least_macs(&self, cost: &Cost) -> Result<u64, ReportError> {
+    fn lower_bound_macs(&self, cost: &Cost) -> Result<u64, ReportError> {
         let mut left = self.count("effective_macs", &cost.effective_macs)?;
         for (share, macs) in &cost.fast {
             left = left.saturating_sub(share.spared(self.count("macs", macs)?));

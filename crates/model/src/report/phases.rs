@@ -40,10 +40,12 @@ pub struct PhaseReport {
     /// Of `flops`, what no kernel can skip: without padding, masked scores, products that fast convolutions
     /// spare, and data-dependent work.
     #[serde(default)]
-    pub least_operations: u64,
+    #[serde(alias = "least_operations")]
+    pub lower_bound_operations: u64,
     /// Of `compulsory_bytes`, those that move whatever the data are.
     #[serde(default)]
-    pub least_bytes: u64,
+    #[serde(alias = "least_bytes")]
+    pub lower_bound_bytes: u64,
     /// Operations per compulsory byte.
     pub intensity: Option<f64>,
     /// `flops` in the model's symbols.
@@ -58,11 +60,11 @@ pub(super) struct Work {
     pub(super) operations: u64,
     /// Of these, without padding, masked scores, products that fast convolutions spare, and nodes whose cost
     /// is a bound.
-    pub(super) least_operations: u64,
+    pub(super) lower_bound_operations: u64,
     /// Compulsory bytes.
     pub(super) bytes: u64,
     /// Of these, bytes that move whatever the data are.
-    pub(super) least_bytes: u64,
+    pub(super) lower_bound_bytes: u64,
 }
 
 /// The length of the mask, where it has a symbol of its own: what is kept and what is new. A mask over a
@@ -146,8 +148,8 @@ impl Phase<'_> {
             assumed,
             flops: f,
             compulsory_bytes: b,
-            least_operations: work.least_operations,
-            least_bytes: work.least_bytes,
+            lower_bound_operations: work.lower_bound_operations,
+            lower_bound_bytes: work.lower_bound_bytes,
             intensity: (b > 0).then(|| f as f64 / b as f64),
             flops_formula: formula(&totals.operations()),
             compulsory_bytes_formula: formula(&self.analysis.compulsory_bytes),

@@ -39,7 +39,7 @@ impl BoundReport {
         let memory = device.dram().and_then(|d| d.capacity_bytes);
         self.memory = memory.map(|bytes| FitReport::new(report, bytes));
         if let Some(microseconds) = device.launch_us {
-            self.runs = runs(roof, report, self.least_seconds, microseconds * 1e-6);
+            self.runs = runs(roof, report, self.lower_bound_seconds, microseconds * 1e-6);
             self.bound = verdict(&self.runs);
             self.fused_seconds = seconds(&self.runs, RunKind::Fused);
             self.node_by_node_seconds = seconds(&self.runs, RunKind::Unfused);
@@ -50,9 +50,10 @@ impl BoundReport {
     /// Places `report` under `roof`.
     pub fn new(roof: &Roof, report: &ModelReport) -> Self {
         let whole = place(roof, report);
-        let least = |macs| roof.least(Flops(work_of(report, macs)), least_bytes(report)).get();
-        let least_seconds = least(report.totals.least_macs);
-        let runs = runs(roof, report, least_seconds, 0.0);
+        let least =
+            |macs| roof.least(Flops(work_of(report, macs)), lower_bound_bytes(report)).get();
+        let lower_bound_seconds = least(report.totals.lower_bound_macs);
+        let runs = runs(roof, report, lower_bound_seconds, 0.0);
         Self {
             device: roof.device.clone(),
             dtype: roof.dtype.to_string(),
@@ -74,8 +75,8 @@ impl BoundReport {
             tokens_per_second: tokens_per_second(roof, report),
             levels: Vec::new(),
             critical_batch: critical_batch(roof, report),
-            least_seconds,
-            least_operations: least_work(report),
+            lower_bound_seconds,
+            lower_bound_operations: least_work(report),
             direct_seconds: least(report.totals.effective_macs),
             estimates: Vec::new(),
         }
@@ -104,7 +105,7 @@ fn verdict(runs: &[RunReport]) -> Binds {
 /// The model at best, fused and unfused; a kernel takes no less than `launch` seconds.
 fn runs(roof: &Roof, report: &ModelReport, least: f64, launch: f64) -> Vec<RunReport> {
     let t = &report.totals;
-    let (least_work, least_bytes) = (least_work(report), least_bytes(report));
+    let (least_work, lower_bound_bytes) = (least_work(report), lower_bound_bytes(report));
     let arithmetic = least_work / roof.peak.get();
     let shares = match (least > 0.0, arithmetic >= least) {
         (false, _) => Shares::default(),
@@ -117,7 +118,7 @@ fn runs(roof: &Roof, report: &ModelReport, least: f64, launch: f64) -> Vec<RunRe
         name: RunKind::AtBest,
         seconds: least,
         flops_per_second: ratio(least_work, least),
-        flop_per_byte: moved(least_work, least_bytes.get()),
+        flop_per_byte: moved(least_work, lower_bound_bytes.get()),
         bound: shares.verdict(),
         shares,
     };
@@ -163,7 +164,7 @@ fn cached(roof: &Roof, report: &ModelReport) -> u64 {
 /// Of a decoder: sequences of the batch over the least time of a decode step.
 fn tokens_per_second(roof: &Roof, report: &ModelReport) -> Option<f64> {
     let step = report.phases.iter().find(|phase| phase.name == PhaseKind::Decode)?;
-    let (work, moved) = (step.least_operations as f64, step.least_bytes as f64);
+    let (work, moved) = (step.lower_bound_operations as f64, step.lower_bound_bytes as f64);
     let seconds = roof.least(Flops(work), Bytes(moved)).get();
     let named = report.model.batch_symbol.as_ref().and_then(|s| report.bindings.get(s)).copied();
     let ids = report.model.inputs.iter().find(|t| t.shape.as_ref().is_some_and(|s| s.len() == 2));
@@ -208,7 +209,7 @@ fn work(report: &ModelReport) -> f64 {
 /// The same without what a kernel may skip: padding, scores that a mask hides, products that fast
 /// convolutions spare, and data-dependent work.
 fn least_work(report: &ModelReport) -> f64 {
-    work_of(report, report.totals.least_macs)
+    work_of(report, report.totals.lower_bound_macs)
 }
 
 /// The same with `macs` of the multiply–accumulates.
@@ -217,7 +218,7 @@ fn work_of(report: &ModelReport, macs: Option<u64>) -> f64 {
     (work(report) - report.totals.bound_ops as f64 - 2.0 * skipped as f64).max(0.0)
 }
 
-fn least_bytes(report: &ModelReport) -> Bytes {
+fn lower_bound_bytes(report: &ModelReport) -> Bytes {
     Bytes(report.totals.compulsory_bytes.unwrap_or(0).saturating_sub(report.totals.bound_bytes)
         as f64)
 }

@@ -334,7 +334,7 @@ struct Sender {
     lost: Cell<u64>,
     recent: RefCell<Counts>,
     /// The last time it was asked for its record.
-    told: Cell<u64>,
+    shown: Cell<u64>,
     /// Requests that all senders have begun, and the number at which a closed loop ends.
     begun: Arc<AtomicU64>,
     most: Option<u64>,
@@ -364,7 +364,7 @@ impl SenderPlan<'_> {
                 good: Cell::new(0),
                 lost: Cell::new(0),
                 recent: RefCell::default(),
-                told: Cell::new(0),
+                shown: Cell::new(0),
                 begun: self.live.begun.clone(),
                 most: self.plan.requests,
                 stripe: self.plan.stripe,
@@ -504,7 +504,7 @@ impl SenderPlan<'_> {
         let recent = sender.recent.take();
         self.live.recent.lock().unwrap_or_else(PoisonError::into_inner).add(&recent);
         let asked = self.live.asked.load(Ordering::Acquire);
-        if asked > sender.told.replace(asked) {
+        if asked > sender.shown.replace(asked) {
             let record = sender.record.borrow().clone();
             self.live.shown.lock().unwrap_or_else(PoisonError::into_inner).push((asked, record));
         }

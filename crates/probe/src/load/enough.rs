@@ -64,7 +64,7 @@ impl Enough {
     }
 
     /// What is said of a run that ended after `seconds`, by the rule or at its longest.
-    pub fn told(&self, headline: f64, seconds: f64) -> String {
+    pub fn shortfall(&self, headline: f64, seconds: f64) -> String {
         let (name, wanted) = (percentile(headline), 100.0 * self.tolerance);
         let width = self.width.map_or("no interval".into(), |w| format!("±{:.1} %", 100.0 * w));
         if self.reached() {
@@ -120,9 +120,9 @@ mod tests {
         let (_, over, rule) = run(0.98, 0.02, 60.0, 3);
         assert!(!over);
         assert!(
-            rule.told(0.99, 60.0).contains("was not known to ±2.0 %"),
+            rule.shortfall(0.99, 60.0).contains("was not known to ±2.0 %"),
             "{}",
-            rule.told(0.99, 60.0)
+            rule.shortfall(0.99, 60.0)
         );
     }
 }

@@ -111,7 +111,7 @@ pub const TAIL: f64 = 10.0;
 /// A median that moves by more than this share of itself over a run says that the run is not steady:
 /// the share by which a growing queue counts too. Clocks and neighbours alone move it by less.
 const DRIFT: f64 = 0.10;
-/// A smaller drift is told beside the verdict, from this share on.
+/// A smaller drift is a note beside the verdict, from this share on.
 const SEEN: f64 = 0.02;
 /// Two-sided one per cent of the normal distribution: a trend that is worth telling.
 const ONE_PERCENT: f64 = 2.576;
@@ -407,15 +407,15 @@ fn drifts(sums: &[Interval], j: &mut Judgement, found: &mut impl FnMut(Verdict, 
         } else {
             format!("by {:.0} %", 100.0 * share)
         };
-        let told = format!(
+        let drift = format!(
             "the median response time {way} {by} over the run, from {} to {} (Mann-Kendall z = {z:.1})",
             si(from * 1e-9, "s"),
             si(to * 1e-9, "s")
         );
         if share > DRIFT && z.abs() > ONE_PER_MILLE {
-            found(Verdict::NotStationary, told);
+            found(Verdict::NotStationary, drift);
         } else if share > SEEN {
-            j.notes.push(told);
+            j.notes.push(drift);
         }
     }
 }

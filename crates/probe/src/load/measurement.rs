@@ -395,8 +395,8 @@ fn gather(parts: &[Measured], teller: Option<&Measured>) -> Beside {
         }
     }
     if let Some(teller) = teller {
-        let told = teller.file.stages.iter().filter(|s| !s.source.with_each_answer());
-        beside.stages = told.cloned().collect();
+        let from_pages = teller.file.stages.iter().filter(|s| !s.source.with_each_answer());
+        beside.stages = from_pages.cloned().collect();
         beside.scrapes.clone_from(&teller.file.scrapes);
     }
     beside

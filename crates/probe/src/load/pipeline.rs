@@ -140,7 +140,7 @@ fn parts(of: &Inputs<'_>, stages: &Stages<'_>) -> Vec<PipePart> {
         utilisation: None,
         servers: None,
         servers_known: false,
-        untold: seconds.is_none().then(|| why.into()),
+        not_reported: seconds.is_none().then(|| why.into()),
     };
     let silent = "not reported by the server";
     let mut all = vec![part(Role::Encode, "client", None, "encoded before the clock starts")];
@@ -375,7 +375,7 @@ mod tests {
         assert!((b.gain_if_shared.unwrap() - 1.305 / 0.855).abs() < 1e-9);
         let transmission = found.parts.iter().find(|p| p.role == Role::Transmission).unwrap();
         assert!((transmission.seconds.unwrap() - (0.0399 - 0.0145)).abs() < 1e-9);
-        assert!(found.parts.iter().find(|p| p.role == Role::Queue).unwrap().untold.is_some());
+        assert!(found.parts.iter().find(|p| p.role == Role::Queue).unwrap().not_reported.is_some());
     }
 
     #[test]

@@ -110,7 +110,8 @@ pub struct PipePart {
     /// Whether that number is known; otherwise it is the least number that fits.
     pub servers_known: bool,
     /// Why `seconds` is not reported; null where it is.
-    pub untold: Option<String>,
+    #[serde(alias = "untold")]
+    pub not_reported: Option<String>,
 }
 
 /// What limits the rate, and an upper bound on what doubling it gains.

@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn the_runs_that_it_asks_for_are_enough() {
         let mut noise = Noise(5);
-        let (mut asked, mut told) = (0u32, 0u32);
+        let (mut asked, mut decided) = (0u32, 0u32);
         for _ in 0..200 {
             let few = TIMES.contrast(&noise.side(20.0, 3), &noise.side(20.0, 3)).unwrap();
             let Some(more) = few.more_runs.filter(|_| few.outcome == Outcome::CannotTell) else {
@@ -293,9 +293,9 @@ mod tests {
             let runs = 3 + usize::try_from(more).unwrap();
             let again = TIMES.contrast(&noise.side(20.0, runs), &noise.side(20.0, runs)).unwrap();
             asked += 1;
-            told += u32::from(again.outcome != Outcome::CannotTell);
+            decided += u32::from(again.outcome != Outcome::CannotTell);
         }
-        assert!(asked > 50 && told * 10 >= asked * 5, "{told} of {asked}");
+        assert!(asked > 50 && decided * 10 >= asked * 5, "{decided} of {asked}");
     }
 
     #[test]

@@ -114,7 +114,7 @@ pub fn counted(report: &ModelReport) -> SubjectPart {
         operations: add(sure),
         macs: add(t.macs),
         // What fast algorithms spare is in it already.
-        effective_macs: add(t.least_macs),
+        effective_macs: add(t.lower_bound_macs),
         fast: Vec::new(),
         fast_integer: Vec::new(),
         bytes: add(bytes),

@@ -144,8 +144,8 @@ fn stored_weights_that_contradict_the_layer_are_told() {
         "name: \"f\" blobs { shape { dim: 4 dim: 200 } } blobs { shape { dim: 5 } }",
     );
     let (model, _) = counted(text.as_bytes());
-    let told = model.diagnostics.iter().find(|d| d.place.contains("`f`")).unwrap();
-    assert!(told.message.contains("[5] where [4]"), "{told}");
+    let diagnostic = model.diagnostics.iter().find(|d| d.place.contains("`f`")).unwrap();
+    assert!(diagnostic.message.contains("[5] where [4]"), "{diagnostic}");
 }
 
 #[test]

@@ -92,12 +92,12 @@ pub(super) fn lines(report: &ModelReport, b: &BoundReport) -> Vec<[String; 2]> {
             format!("fused and unfused hold {n} data-dependent operations, at best none"),
         );
     }
-    if b.least_seconds < b.direct_seconds {
+    if b.lower_bound_seconds < b.direct_seconds {
         line(
             "convolutions",
             format!(
                 "at best by fast algorithms (Winograd, FFT): {} of {}; {} if they multiply tap by tap",
-                si(b.least_operations, "FLOP"),
+                si(b.lower_bound_operations, "FLOP"),
                 si(report.totals.operations().unwrap_or(0) as f64, "FLOP"),
                 si(b.direct_seconds, "s")
             ),

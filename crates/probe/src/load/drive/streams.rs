@@ -69,12 +69,12 @@ async fn serve(mut stream: TcpStream, number: u32) {
 }
 
 fn server() -> u16 {
-    let (told, port) = std::sync::mpsc::channel();
+    let (sender, port) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-            told.send(listener.local_addr().unwrap().port()).unwrap();
+            sender.send(listener.local_addr().unwrap().port()).unwrap();
             for number in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
                 tokio::spawn(serve(stream, number));

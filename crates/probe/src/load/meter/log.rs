@@ -3,7 +3,7 @@
 pub(super) mod joules;
 
 use super::MeterPart;
-use super::scrape::{self, Answers, Told};
+use super::scrape::{self, Answers, Reported};
 use crate::schema::{MeterCovers, MeterRole, MeterUnit, SourcePart};
 use joules::Amount;
 use std::collections::BTreeMap;
@@ -181,8 +181,8 @@ impl Log {
         }
     }
 
-    /// What the server told of itself in a part of the log.
-    pub fn told(&self, window: &Range<f64>) -> Told {
+    /// What the server reported of itself in a part of the log.
+    pub fn reported(&self, window: &Range<f64>) -> Reported {
         scrape::join(&self.answers, window)
     }
 

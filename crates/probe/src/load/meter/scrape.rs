@@ -91,7 +91,7 @@ fn thin<T>(answers: &mut Vec<(f64, T)>) -> bool {
 
 /// What the answers say of a part of the run.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct Reported {
     /// Pages, with what changed.
     pub scrapes: Vec<ScrapePart>,
     /// Stages of the server.
@@ -117,38 +117,48 @@ fn edges<'a, T>(answers: &'a [(f64, T)], window: &Range<f64>) -> Option<[&'a (f6
 }
 
 /// Joins answers to a part of the run.
-pub(super) fn join(all: &[Answers], window: &Range<f64>) -> Told {
-    let mut told = Told::default();
+pub(super) fn join(all: &[Answers], window: &Range<f64>) -> Reported {
+    let mut reported = Reported::default();
     for answers in all {
         let question = &answers.question;
         let place = question.url.text.clone();
         if let Some([(from, before), (to, after)]) = edges(&answers.metrics, window) {
             let changes = prometheus::changes(before, after);
             let seconds = to - from;
-            told.stages.extend(stages(&changes, question, seconds));
-            told.scrapes.push(page(&place, *from - window.start, seconds, after.skipped, &changes));
+            reported.stages.extend(stages(&changes, question, seconds));
+            reported.scrapes.push(page(
+                &place,
+                *from - window.start,
+                seconds,
+                after.skipped,
+                &changes,
+            ));
         } else if let Some([(from, before), (to, after)]) = edges(&answers.stats, window) {
             match after.since(before) {
                 Some(delta) => {
-                    told.stages.extend(statistics_stages(&delta, to - from, question.instances));
-                    told.scrapes.push(statistics_page(
+                    reported.stages.extend(statistics_stages(
+                        &delta,
+                        to - from,
+                        question.instances,
+                    ));
+                    reported.scrapes.push(statistics_page(
                         &place,
                         *from - window.start,
                         to - from,
                         &delta,
                     ));
                 }
-                None => told.silent.push((place, "the server was restarted".into())),
+                None => reported.silent.push((place, "the server was restarted".into())),
             }
         } else {
             let why = answers.failure.clone().unwrap_or_else(|| "answered only once".into());
-            told.silent.push((place, format!("{why}; {}", question.hint)));
+            reported.silent.push((place, format!("{why}; {}", question.hint)));
         }
     }
     // Triton's statistics and its metrics report the same stages; the first are exact.
-    let exact = told.stages.iter().any(|s| s.source == StageSource::TritonStatistics);
-    told.stages.retain(|s| !exact || s.source != StageSource::ServerMetrics);
-    told
+    let exact = reported.stages.iter().any(|s| s.source == StageSource::TritonStatistics);
+    reported.stages.retain(|s| !exact || s.source != StageSource::ServerMetrics);
+    reported
 }
 
 fn page(
@@ -317,7 +327,7 @@ mod tests {
     }
 
     /// What two pages, two seconds apart, say of the second in the middle.
-    fn between(first: &str, last: &str) -> Told {
+    fn between(first: &str, last: &str) -> Reported {
         let answers = Answers {
             question: question(),
             metrics: vec![(0.0, prometheus::parse(first)), (2.0, prometheus::parse(last))],
@@ -346,14 +356,14 @@ mod tests {
             ]
             .concat()
         };
-        let told = between(&text(1), &text(2));
-        let find = |name: &str| told.stages.iter().find(|s| s.name == name).unwrap();
+        let reported = between(&text(1), &text(2));
+        let find = |name: &str| reported.stages.iter().find(|s| s.name == name).unwrap();
         assert!((find("queue").mean_seconds - 2e-3).abs() < 1e-12);
         let infer = find("compute_infer");
         assert!((infer.mean_seconds - 8e-3).abs() < 1e-12 && infer.count == 100);
         // 25 executions of 8 ms in two seconds.
         assert!((infer.busy_share - 0.1).abs() < 1e-12);
-        assert_eq!(told.scrapes[0].series.len(), 8);
+        assert_eq!(reported.scrapes[0].series.len(), 8);
     }
 
     /// As `MLServer` writes it: 50 inferences of 8 ms, in requests of 10 ms, beside those for readiness.
@@ -386,13 +396,13 @@ mod tests {
             ]
             .concat()
         };
-        let told = between(&text(1), &text(2));
+        let reported = between(&text(1), &text(2));
         let found: Vec<(&str, u64)> =
-            told.stages.iter().map(|s| (s.name.as_str(), s.count)).collect();
+            reported.stages.iter().map(|s| (s.name.as_str(), s.count)).collect();
         assert_eq!(found, [("total", 50), ("infer", 50)]);
-        assert!((told.stages[0].mean_seconds - 0.010).abs() < 1e-9);
-        assert!((told.stages[1].mean_seconds - 0.008).abs() < 1e-9);
-        assert!((told.stages[1].busy_share - 0.2).abs() < 1e-9);
+        assert!((reported.stages[0].mean_seconds - 0.010).abs() < 1e-9);
+        assert!((reported.stages[1].mean_seconds - 0.008).abs() < 1e-9);
+        assert!((reported.stages[1].busy_share - 0.2).abs() < 1e-9);
     }
 
     #[test]
@@ -408,8 +418,8 @@ mod tests {
     fn a_server_that_does_not_answer_is_named_with_a_way_out() {
         let mut asked = Asked::new(question());
         asked.ask(0.0);
-        let told = join(&[asked.finish()], &(0.0..1.0));
-        assert!(told.silent[0].1.ends_with("; start it"), "{told:?}");
-        assert!(told.stages.is_empty() && told.scrapes.is_empty());
+        let reported = join(&[asked.finish()], &(0.0..1.0));
+        assert!(reported.silent[0].1.ends_with("; start it"), "{reported:?}");
+        assert!(reported.stages.is_empty() && reported.scrapes.is_empty());
     }
 }

@@ -66,7 +66,7 @@ pub fn highest(
         last: None,
         failed: None,
         repeated: 0,
-        notes: vec![closed.told()],
+        notes: vec![closed.note()],
     };
     let start = attempts.start(&closed, wanted.guess);
     let needed = attempts.length(start).mul_f64(FEWEST);
@@ -114,7 +114,7 @@ struct Closed {
 }
 
 impl Closed {
-    fn told(&self) -> String {
+    fn note(&self) -> String {
         format!(
             "closed loops before the search: {} one at a time in the median, {:.1}/s with {} in flight",
             si(self.median.as_secs_f64(), "s"),

@@ -78,13 +78,13 @@ impl Meters {
         };
         let mut meters = log.readings(&window);
         meters.extend(meter::energy(log, &window, &asked));
-        let told = log.told(&window);
-        let silent = told.silent.iter();
+        let reported = log.reported(&window);
+        let silent = reported.silent.iter();
         meters.extend(silent.map(|(page, why)| {
             meter::unmeasured("server metrics", MeterUnit::None, &format!("{page}: {why}"))
         }));
         let servers = self.servers.clone();
-        Beside { meters, stages: told.stages, scrapes: told.scrapes, servers }
+        Beside { meters, stages: reported.stages, scrapes: reported.scrapes, servers }
     }
 
     /// Notes what was not read: everything where there is no log, and stages that the server does not report.

@@ -60,11 +60,11 @@ impl Rule {
         if !self.enough.reached() {
             self.enough.look(&self.aims.case(record, file.run.seconds, self.kind));
         }
-        let told = self.enough.told(self.aims.headline, file.run.seconds);
+        let shortfall = self.enough.shortfall(self.aims.headline, file.run.seconds);
         if self.enough.reached() {
-            file.verdict.notes.push(told);
+            file.verdict.notes.push(shortfall);
         } else {
-            file.verdict.add(Verdict::TooFewSamples, told);
+            file.verdict.add(Verdict::TooFewSamples, shortfall);
         }
     }
 }

@@ -214,16 +214,16 @@ mod tests {
         let on = Setting::On(Duration::from_micros(500), vec![4, 8]);
         assert_eq!(on.to_string(), "delay=500us,preferred=4+8");
         assert_eq!(Setting::On(Duration::from_millis(5), vec![]).to_string(), "delay=5ms");
-        let told = |text: &str| described(&serde_json::from_str(text).unwrap());
+        let text_of = |text: &str| described(&serde_json::from_str(text).unwrap());
         let own = r#"{"preferred_batch_size":[4,8],"max_queue_delay_microseconds":"500"}"#;
-        assert_eq!(told(own), "dynamic batching of 4 or 8 within 500 µs");
-        assert_eq!(told("{}"), "dynamic batching of any size within 0 µs");
+        assert_eq!(text_of(own), "dynamic batching of 4 or 8 within 500 µs");
+        assert_eq!(text_of("{}"), "dynamic batching of any size within 0 µs");
         let value = |text: &str| serde_json::from_str(text).unwrap();
         let empty = value(r#"{"preferred_batch_size":[],"max_queue_delay_microseconds":500}"#);
         assert!(has(&value(own), &empty) && has(&Value::Null, &Value::Null));
         assert!(!has(&empty, &value(own)) && !has(&Value::Null, &empty));
         for hostile in ["null", "{\"preferred_batch_size\":7}", "[]", "\"x\""] {
-            let _ = told(hostile);
+            let _ = text_of(hostile);
         }
     }
 }
