@@ -84,8 +84,10 @@ impl Attempts<'_> {
             ModelFile::At(path) => path,
         };
         if !self.model.translated {
-            let read = std::fs::read(path);
-            return read.map(|file| Ok(file.into())).map_err(|e| AssessError::File(path.into(), e));
+            return match std::fs::read(path) {
+                Ok(file) => Ok(Ok(file.into())),
+                Err(error) => Err(AssessError::File(path.into(), error)),
+            };
         }
         let values = crate::analysis::analyze(self.model, self.bindings).values;
         let file = crate::formats::translate(self.model, &values);
