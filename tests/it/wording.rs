@@ -37,6 +37,9 @@ const OLD: [(&str, &[&str]); 31] = [
     ("taken for granted", &[]),
 ];
 
+/// Keys of files that earlier versions wrote, which are still read.
+const OLD_KEYS: [&str; 1] = ["untold"];
+
 /// What a format string says, without the names of what it prints.
 fn said(text: &str) -> String {
     let mut depth = 0;
@@ -76,6 +79,7 @@ fn texts_use_the_terms_of_the_style_page() {
         let help = path.starts_with("src/cli");
         let texts = strings.iter().chain(docs.iter().filter(|_| help));
         let lines: Vec<String> = texts
+            .filter(|(_, text)| !OLD_KEYS.contains(&text.as_str()))
             .filter(|(_, text)| !old_words(text).is_empty())
             .map(|(line, text)| format!("  {path}:{line}: {:?} in {text:?}", old_words(text)))
             .collect();
