@@ -10,6 +10,7 @@ pub mod contrast;
 mod device;
 pub mod formula;
 mod help;
+pub mod recommend;
 mod runs;
 mod schema;
 mod student;
