@@ -17,6 +17,7 @@ mod given;
 mod hw;
 mod ops;
 mod plot;
+mod recommend;
 mod report;
 mod runtimes;
 mod serve_plan;
@@ -51,6 +52,7 @@ enum Command {
     Hw(hw::Args),
     Ops(ops::Args),
     Plot(plot::Args),
+    Recommend(recommend::Args),
     Report(report::Args),
     ServePlan(serve_plan::Args),
     Study(study::Args),
@@ -89,6 +91,7 @@ impl Cli {
             Command::Hw(args) => args.run(),
             Command::Ops(args) => args.run(),
             Command::Plot(args) => args.run(),
+            Command::Recommend(args) => args.run(),
             Command::Report(args) => args.run(),
             Command::ServePlan(args) => args.run(),
             Command::Study(args) => args.run(),

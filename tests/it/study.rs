@@ -157,6 +157,23 @@ fn models_are_compared_on_devices() {
     }
 }
 
+#[test]
+fn devices_are_recommended() {
+    let args =
+        ["recommend", RESNET, "--slo", "p99=50ms", "--qps", "200", "--on", "t4", "--on", "l4"];
+    let run = rooflens(&args);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("Tesla T4") && run.stdout.contains('–'), "{}", run.stdout);
+    let json = rooflens(&[&args[..], &["--format", "json"]].concat());
+    follows("recommendation", &serde_json::from_str(&json.stdout).unwrap());
+    let narrow = rooflens(&["recommend", RESNET, "--slo", "p99=1us", "--qps", "1", "--on", "t4"]);
+    assert!(narrow.stdout.contains("NO "), "{}", narrow.stdout);
+    for (slo, qps, why) in [("rate=5", "1", "--slo"), ("p99=50ms", "0", "--qps")] {
+        let run = rooflens(&["recommend", RESNET, "--slo", slo, "--qps", qps]);
+        assert!(run.code == 2 && run.stderr.contains(why), "{}", run.stderr);
+    }
+}
+
 /// The script of a page, in node, gives what Rust gives: at the sizes of the study and at others.
 #[test]
 fn the_script_of_a_page_counts_as_the_command_does() {

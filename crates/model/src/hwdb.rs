@@ -6,12 +6,14 @@
 mod catalogue;
 mod ceiling;
 mod check;
+mod evidence;
 mod positive;
 mod words;
 
 pub use catalogue::{Catalogue, HwdbError};
 pub use ceiling::{ALL_UNITS, Ceiling, CeilingError, Choice, ceiling_type};
 pub use check::{DeviceCheck, Disagreement, PeakCheck, Verdict};
+pub use evidence::{Evidence, EvidenceRow, EvidenceSource, Likely, RuntimeClass};
 pub use words::{Basis, CeilingType, Confidence, DeviceKind, Direction, Engine, LevelName};
 
 use rooflens_ground::units::{BytesPerSecond, FlopsPerSecond};

@@ -62,6 +62,8 @@ pub struct Catalogue {
 
 /// The file of a folder that says what the keys of sources stand for.
 const SOURCES: &str = "sources.toml";
+/// The file of published times, which is no device.
+const EVIDENCE: &str = "evidence.toml";
 
 /// Bytes that a device file may have; the largest that is shipped has some 10,000.
 const LARGEST: u64 = 1 << 20;
@@ -114,6 +116,8 @@ impl Catalogue {
     fn add(&mut self, text: &str, path: &Path) -> Result<(), HwdbError> {
         if path.file_name().is_some_and(|n| n == SOURCES) {
             self.sources.extend(parse::<BTreeMap<String, String>>(text, path)?);
+        } else if path.file_name().is_some_and(|n| n == EVIDENCE) {
+            // Read by `Evidence`.
         } else if path.extension().is_some_and(|e| e == "toml") {
             self.insert(parse(text, path)?);
         }

@@ -4,10 +4,12 @@
 //! otherwise. Without a slow end nothing is YES, and without a price nothing costs 0.
 
 mod decide;
+mod file;
 mod queue;
 
 pub use decide::{
     Candidate, Demand, Missing, Proof, Ranking, Span, Verdict, copies, decide, dollars_per_million,
     joules_per_request, ranks,
 };
+pub use file::{ChoicePart, RECOMMENDATION, RecommendationFile};
 pub use queue::{Answers, response, simulate};

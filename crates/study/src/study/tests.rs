@@ -39,9 +39,11 @@ fn schema<T: schemars::JsonSchema>(title: &str) -> Value {
 fn the_schemas_are_those_of_the_types() {
     let mut study = schema::<StudyFile>("rooflens study");
     with_parts_of_measurements(&mut study);
-    for (name, schema) in
-        [("study", study), ("comparison", schema::<ComparisonFile>("rooflens comparison"))]
-    {
+    for (name, schema) in [
+        ("study", study),
+        ("comparison", schema::<ComparisonFile>("rooflens comparison")),
+        ("recommendation", schema::<recommend::RecommendationFile>("rooflens recommendation")),
+    ] {
         let path = root().join(format!("schemas/{name}.schema.json"));
         if std::env::var_os(WRITE).is_some() {
             std::fs::write(&path, serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();

@@ -29,6 +29,11 @@ pub struct Answers {
 
 impl Answers {
     /// The response time at quantile `q`, by nearest rank; none where nothing was answered.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and the number of answers"
+    )]
     pub fn quantile(&self, q: f64) -> Option<f64> {
         let rank = (q.clamp(0.0, 1.0) * self.seconds.len() as f64).ceil() as usize;
         self.seconds.get(rank.saturating_sub(1)).copied()

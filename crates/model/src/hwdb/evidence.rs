@@ -1,0 +1,247 @@
+//! Published times of networks beside what this tool counts for them, and the ranges that follow.
+//!
+//! On GPUs the runtime and its launches explain more of the spread than the device does, so that a range there is that of
+//! measured / (fused + nodes × c), with c seconds for each node that costs something.
+
+use super::DeviceKind;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The shipped rows.
+const SHIPPED: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../hwdb/evidence.toml"));
+
+/// Rows below which a range says nothing.
+const FEWEST: usize = 8;
+
+/// How a runtime runs a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeClass {
+    /// An inference engine, such as `TensorRT` and onnxruntime.
+    Engine,
+    /// A framework that compiles, such as XLA and dynamo.
+    Compiled,
+    /// A framework that calls one operator after another.
+    Eager,
+}
+
+impl RuntimeClass {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Engine, Self::Compiled, Self::Eager];
+
+    /// What it is called in files and arguments.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Engine => "engine",
+            Self::Compiled => "compiled",
+            Self::Eager => "eager",
+        }
+    }
+
+    /// Seconds on a GPU for each node that costs something: those that make the rows of this class most alike.
+    pub fn seconds_per_node(self) -> f64 {
+        match self {
+            Self::Engine => 2e-6,
+            Self::Compiled => 8e-6,
+            Self::Eager => 10e-6,
+        }
+    }
+}
+
+/// A network that was timed on a device.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceRow {
+    /// Id of the device.
+    pub on: String,
+    /// The network.
+    pub net: String,
+    /// The type it ran in.
+    pub dtype: String,
+    /// Inferences together.
+    pub batch: u64,
+    /// How it was run.
+    pub runtime: RuntimeClass,
+    /// Seconds of a run, as published.
+    pub measured: f64,
+    /// The fused time, in seconds, that this tool gives.
+    pub fused: f64,
+    /// Nodes that cost something.
+    pub nodes: u64,
+}
+
+/// Rows of one source.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceSource {
+    /// Where it is.
+    pub url: String,
+    /// When it was published, as far as it says.
+    pub date: String,
+    /// What it measured.
+    pub rows: Vec<EvidenceRow>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    source: Vec<EvidenceSource>,
+}
+
+/// Likely seconds of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Likely {
+    /// By the 10th percentile of the rows.
+    pub low: f64,
+    /// By the 90th percentile.
+    pub high: f64,
+    /// How many rows it rests on.
+    pub rows: usize,
+}
+
+/// Published times, each row with the kind of its device.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// By source.
+    pub sources: Vec<EvidenceSource>,
+    kinds: BTreeMap<String, DeviceKind>,
+}
+
+impl Evidence {
+    /// The shipped rows; `kinds` gives the kind of each device by its id.
+    pub fn shipped(kinds: BTreeMap<String, DeviceKind>) -> Result<Self, toml::de::Error> {
+        let file: File = toml::from_str(SHIPPED)?;
+        Ok(Self { sources: file.source, kinds })
+    }
+
+    fn of_kind(&self, kind: &DeviceKind) -> impl Iterator<Item = &EvidenceRow> {
+        let rows = self.sources.iter().flat_map(|source| &source.rows);
+        rows.filter(move |row| self.kinds.get(&row.on) == Some(kind))
+    }
+
+    /// Likely seconds of a run on a device of this kind, between the 10th and the 90th percentile of what was published; none
+    /// where there are fewer than eight rows. Without a runtime, it is the union of all classes on GPUs.
+    pub fn likely(
+        &self,
+        kind: &DeviceKind,
+        dtype: &str,
+        runtime: Option<RuntimeClass>,
+        fused: f64,
+        nodes: u64,
+    ) -> Option<Likely> {
+        if *kind != DeviceKind::Gpu {
+            // Elsewhere only engines were published.
+            if runtime.is_some_and(|class| class != RuntimeClass::Engine) {
+                return None;
+            }
+            let ratio = |row: &EvidenceRow| row.measured / row.fused;
+            let typed: Vec<f64> =
+                self.of_kind(kind).filter(|row| row.dtype == dtype).map(ratio).collect();
+            let ratios =
+                if typed.len() < FEWEST { self.of_kind(kind).map(ratio).collect() } else { typed };
+            return spread(ratios, fused);
+        }
+        let classes = runtime.map_or_else(|| RuntimeClass::ALL.to_vec(), |class| vec![class]);
+        let of = |class: RuntimeClass| {
+            let each = class.seconds_per_node();
+            let base = |fused: f64, nodes: u64| fused + nodes as f64 * each;
+            let rows = self.of_kind(kind).filter(|row| row.runtime == class);
+            let ratios = rows.map(|row| row.measured / base(row.fused, row.nodes)).collect();
+            spread(ratios, base(fused, nodes))
+        };
+        let ranges = classes.into_iter().map(of).collect::<Option<Vec<Likely>>>()?;
+        ranges.into_iter().reduce(|a, b| Likely {
+            low: a.low.min(b.low),
+            high: a.high.max(b.high),
+            rows: a.rows + b.rows,
+        })
+    }
+}
+
+/// `base` times the 10th and the 90th percentile of ratios.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "between 0 and the number of rows"
+)]
+fn spread(mut ratios: Vec<f64>, base: f64) -> Option<Likely> {
+    if ratios.len() < FEWEST {
+        return None;
+    }
+    ratios.sort_by(f64::total_cmp);
+    let at = |q: f64| {
+        let place = q * (ratios.len() - 1) as f64;
+        let (below, part) = (place as usize, place.fract());
+        let above = (below + 1).min(ratios.len() - 1);
+        base * (ratios[below] + (ratios[above] - ratios[below]) * part)
+    };
+    Some(Likely { low: at(0.1), high: at(0.9), rows: ratios.len() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hwdb::Catalogue;
+
+    fn shipped() -> Evidence {
+        let catalogue = Catalogue::builtin().unwrap();
+        Evidence::shipped(catalogue.iter().map(|d| (d.id.clone(), d.kind.clone())).collect())
+            .unwrap()
+    }
+
+    #[test]
+    fn rows_have_devices_sources_and_dates() {
+        let evidence = shipped();
+        for source in &evidence.sources {
+            assert!(source.url.starts_with("https://") && !source.date.is_empty(), "{source:?}");
+            for row in &source.rows {
+                assert!(evidence.kinds.contains_key(&row.on), "{row:?}");
+                assert!(row.measured > 0.0 && row.fused > 0.0 && row.nodes > 0, "{row:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn few_rows_take_the_wider_kind_and_none_no_range() {
+        let evidence = shipped();
+        let soc = |dtype| evidence.likely(&DeviceKind::Soc, dtype, None, 1e-3, 50);
+        assert_eq!(soc("i8"), soc("f32"), "both have fewer than eight rows");
+        assert_eq!(evidence.likely(&DeviceKind::Npu, "bf16", None, 1e-3, 50), None);
+        assert_eq!(
+            evidence.likely(&DeviceKind::Cpu, "f32", Some(RuntimeClass::Eager), 1e-3, 50),
+            None
+        );
+        let one = evidence.likely(&DeviceKind::Gpu, "f16", Some(RuntimeClass::Engine), 1e-3, 50);
+        let all = evidence.likely(&DeviceKind::Gpu, "f16", None, 1e-3, 50).unwrap();
+        assert!(all.high > one.unwrap().high && all.low <= one.unwrap().low);
+    }
+
+    /// Each device's rows against the range of all other devices.
+    #[test]
+    fn a_device_that_was_left_out_lies_in_the_range_of_the_others() {
+        let evidence = shipped();
+        let (mut inside, mut asked, mut all, mut widths) = (0, 0, 0, Vec::new());
+        for device in evidence.kinds.keys() {
+            let mut others = evidence.clone();
+            for source in &mut others.sources {
+                source.rows.retain(|row| row.on != *device);
+            }
+            let kind = &evidence.kinds[device];
+            let rows = evidence.sources.iter().flat_map(|s| &s.rows).filter(|r| r.on == *device);
+            for row in rows {
+                all += 1;
+                let found =
+                    others.likely(kind, &row.dtype, Some(row.runtime), row.fused, row.nodes);
+                let Some(range) = found else { continue };
+                asked += 1;
+                inside += u32::from((range.low..=range.high).contains(&row.measured));
+                widths.push(range.high / range.low);
+            }
+        }
+        widths.sort_by(f64::total_cmp);
+        let (share, width) = (f64::from(inside) / f64::from(asked), widths[widths.len() / 2]);
+        println!("{inside} of {asked} inside ({share:.2}), {all} rows, median width ×{width:.2}");
+        assert!(share > 0.6 && width < 6.0, "{share} {width}");
+    }
+}

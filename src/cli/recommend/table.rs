@@ -1,0 +1,130 @@
+//! A recommendation as text, Markdown and CSV.
+
+use crate::schema::percentile;
+use crate::study::recommend::{ChoicePart, RecommendationFile};
+use crate::units::si;
+use std::fmt::Write;
+
+const HEADS: [&str; 9] = ["", "rank", "device", "type", "copies", "ms", "$/M", "J/request", "why"];
+
+/// What is not known is a dash.
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "–".to_owned())
+}
+
+fn cells(c: &ChoicePart) -> [String; 9] {
+    let ms = |s: f64| format!("{:.3}", s * 1e3);
+    let (low, high) = (c.low_response_seconds, c.high_response_seconds);
+    let likely = low.zip(high).map(|(low, high)| format!("{}–{}", ms(low), ms(high)));
+    let least = || format!("≥ {}", ms(c.proved_seconds));
+    let place = c.first.zip(c.last).map(|(first, last)| {
+        if first == last { first.to_string() } else { format!("{first}–{last}") }
+    });
+    let joules = c.low_joules.zip(c.high_joules);
+    [
+        c.verdict.clone(),
+        or_dash(place),
+        c.name.clone(),
+        c.dtype.clone(),
+        or_dash(c.copies.map(|n| n.to_string())),
+        likely.unwrap_or_else(least),
+        or_dash(c.dollars_per_million.map(|d| format!("{d:.2}"))),
+        or_dash(joules.map(|(low, high)| format!("{low:.2}–{high:.2}"))),
+        c.reason.clone(),
+    ]
+}
+
+fn title(file: &RecommendationFile) -> String {
+    format!(
+        "{}: {} requests/s (Poisson), {} ≤ {}, a copy at most {:.0} % busy, batch 1",
+        crate::study::label(&file.model),
+        file.rate,
+        percentile(file.quantile),
+        si(file.limit_seconds, "s"),
+        100.0 * file.busy
+    )
+}
+
+fn notes(file: &RecommendationFile) -> Vec<String> {
+    let mut notes = vec![
+        format!("ms: the likely {}; ≥ a bound that no run goes below.", percentile(file.quantile)),
+        "YES: the slow end holds. NO: proved. MAYBE: neither.".to_owned(),
+        "Queues by formula, service times varying by 30 %; J/request at 30 to 100 % of the design power.".to_owned(),
+    ];
+    if file.choices.iter().any(|c| c.rows.is_some()) {
+        notes.push(
+            "Likely times: 10th to 90th percentile of published ones (hwdb/evidence.toml)."
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+pub(super) fn text(file: &RecommendationFile) -> String {
+    let rows: Vec<[String; 9]> = file.choices.iter().map(cells).collect();
+    let wide = |text: &str| text.chars().count();
+    let width =
+        |at: usize| rows.iter().map(|row| wide(&row[at])).max().unwrap_or(0).max(wide(HEADS[at]));
+    let widths: Vec<usize> = (0..HEADS.len()).map(width).collect();
+    let mut text = title(file) + "\n";
+    for warning in &file.warnings {
+        let _ = writeln!(text, "{warning}");
+    }
+    let mut line = |cells: &[&str]| {
+        let mut row = String::new();
+        for (at, (cell, width)) in cells.iter().zip(&widths).enumerate() {
+            let left = [0, 2, 3, 8].contains(&at);
+            let _ =
+                if left { write!(row, "{cell:width$}  ") } else { write!(row, "{cell:>width$}  ") };
+        }
+        let _ = writeln!(text, "{}", row.trim_end());
+    };
+    line(&HEADS);
+    for row in &rows {
+        line(&row.each_ref().map(String::as_str));
+    }
+    text + &notes(file).join("\n") + "\n"
+}
+
+pub(super) fn markdown(file: &RecommendationFile) -> String {
+    let cell = crate::text::markdown;
+    let mut text = cell(&title(file)) + "\n\n";
+    for warning in &file.warnings {
+        let _ = writeln!(text, "- {}", cell(warning));
+    }
+    let _ = writeln!(text, "\n| {} |\n|{}", HEADS.join(" | "), " --- |".repeat(HEADS.len()));
+    for choice in &file.choices {
+        let _ = writeln!(text, "| {} |", cells(choice).map(|c| cell(&c)).join(" | "));
+    }
+    let notes: Vec<String> = notes(file).iter().map(|n| cell(n)).collect();
+    text + "\n" + &notes.join(" ") + "\n"
+}
+
+pub(super) fn csv(file: &RecommendationFile) -> String {
+    let field = crate::text::csv;
+    let number = |n: Option<f64>| n.map_or_else(String::new, |n| n.to_string());
+    let whole = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
+    let mut text = "verdict,device,name,dtype,copies,proved_seconds,low_seconds,high_seconds,low_response_seconds,\
+                    high_response_seconds,dollars_per_million,low_joules,high_joules,reason\n"
+        .to_owned();
+    for c in &file.choices {
+        let row = [
+            field(&c.verdict),
+            field(&c.device),
+            field(&c.name),
+            field(&c.dtype),
+            whole(c.copies),
+            c.proved_seconds.to_string(),
+            number(c.low_seconds),
+            number(c.high_seconds),
+            number(c.low_response_seconds),
+            number(c.high_response_seconds),
+            number(c.dollars_per_million),
+            number(c.low_joules),
+            number(c.high_joules),
+            field(&c.reason),
+        ];
+        let _ = writeln!(text, "{}", row.join(","));
+    }
+    text
+}
