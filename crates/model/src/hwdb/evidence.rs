@@ -241,7 +241,6 @@ mod tests {
         }
         widths.sort_by(f64::total_cmp);
         let (share, width) = (f64::from(inside) / f64::from(asked), widths[widths.len() / 2]);
-        println!("{inside} of {asked} inside ({share:.2}), {all} rows, median width ×{width:.2}");
-        assert!(share > 0.6 && width < 6.0, "{share} {width}");
+        assert!(share > 0.6 && width < 6.0, "{inside} of {asked} of {all} rows: {share} {width}");
     }
 }
