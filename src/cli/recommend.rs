@@ -230,9 +230,9 @@ impl Asked {
         };
         let range = range.filter(|_| complete);
         let candidate = Candidate {
-            proved: bound.least_seconds,
-            low: range.map(|r| r.low.max(bound.least_seconds)),
-            high: range.map(|r| r.high.max(bound.least_seconds)),
+            proved: bound.lower_bound_seconds,
+            low: range.map(|r| r.low.max(bound.lower_bound_seconds)),
+            high: range.map(|r| r.high.max(bound.lower_bound_seconds)),
             fits: capacity.and_then(|bytes| FitReport::new(report, bytes).fits),
         };
         let verdict = decide(&candidate, &self.demand);
