@@ -185,7 +185,6 @@ impl Asked {
             return Err(hinted(message, "for example --busy 0.7"));
         }
         let catalogue = super::hw::catalogue(args.hwdb.as_deref())?;
-        let kinds = catalogue.iter().map(|d| (d.id.clone(), d.kind.clone())).collect();
         let devices = if args.on.is_empty() {
             catalogue.iter().cloned().collect()
         } else {
@@ -205,7 +204,7 @@ impl Asked {
                 variation: VARIATION,
             },
             devices,
-            evidence: Evidence::shipped(kinds)?,
+            evidence: Evidence::shipped(catalogue.iter())?,
             runtime,
             efficiency: args.efficiency.as_deref().map(efficiency).transpose()?,
         })
@@ -219,8 +218,7 @@ impl Asked {
         let moves = |bytes: Option<u64>| bytes.is_some_and(|bytes| bytes > 0);
         let costs = report.nodes().filter(|op| moves(op.bytes_read) || moves(op.bytes_written));
         let nodes = costs.count() as u64;
-        let published =
-            || self.evidence.likely(&device.kind, &bound.dtype, self.runtime, fused, nodes);
+        let published = || self.evidence.likely(device, &bound.dtype, self.runtime, fused, nodes);
         let (range, rows) = match self.efficiency {
             Some(share) => (Some(Span { low: fused / share.high, high: fused / share.low }), None),
             None => {

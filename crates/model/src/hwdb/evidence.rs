@@ -3,7 +3,7 @@
 //! On GPUs the runtime and its launches explain more of the spread than the device does, so that a range there is that of
 //! measured / (fused + nodes × c), with c seconds for each node that costs something.
 
-use super::DeviceKind;
+use super::{Device, DeviceKind};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -100,53 +100,61 @@ pub struct Likely {
     pub rows: usize,
 }
 
-/// Published times, each row with the kind of its device.
+/// Published times, each row with the kind and the vendor of its device: what one vendor's devices reach says nothing of
+/// another's.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
     /// By source.
     pub sources: Vec<EvidenceSource>,
-    kinds: BTreeMap<String, DeviceKind>,
+    devices: BTreeMap<String, (DeviceKind, String)>,
 }
 
 impl Evidence {
-    /// The shipped rows; `kinds` gives the kind of each device by its id.
-    pub fn shipped(kinds: BTreeMap<String, DeviceKind>) -> Result<Self, toml::de::Error> {
+    /// The shipped rows, of which those count that ran on one of these devices.
+    pub fn shipped<'d>(
+        devices: impl IntoIterator<Item = &'d Device>,
+    ) -> Result<Self, toml::de::Error> {
+        let like = |d: &Device| (d.id.clone(), (d.kind.clone(), d.vendor.clone()));
         let file: File = toml::from_str(SHIPPED)?;
-        Ok(Self { sources: file.source, kinds })
+        Ok(Self { sources: file.source, devices: devices.into_iter().map(like).collect() })
     }
 
-    fn of_kind(&self, kind: &DeviceKind) -> impl Iterator<Item = &EvidenceRow> {
+    /// Rows of devices of the same kind and vendor.
+    fn like(&self, device: &Device) -> impl Iterator<Item = &EvidenceRow> {
         let rows = self.sources.iter().flat_map(|source| &source.rows);
-        rows.filter(move |row| self.kinds.get(&row.on) == Some(kind))
+        rows.filter(move |row| {
+            let ran = self.devices.get(&row.on);
+            ran.is_some_and(|(kind, vendor)| *kind == device.kind && *vendor == device.vendor)
+        })
     }
 
-    /// Likely seconds of a run on a device of this kind, between the 10th and the 90th percentile of what was published; none
+    /// Likely seconds of a run on a device, between the 10th and the 90th percentile of what was published of its kind and vendor; none
     /// where there are fewer than eight rows. Without a runtime, it is the union of all classes on GPUs.
     pub fn likely(
         &self,
-        kind: &DeviceKind,
+        device: &Device,
         dtype: &str,
         runtime: Option<RuntimeClass>,
         fused: f64,
         nodes: u64,
     ) -> Option<Likely> {
-        if *kind != DeviceKind::Gpu {
+        if device.kind != DeviceKind::Gpu {
             // Elsewhere only engines were published.
             if runtime.is_some_and(|class| class != RuntimeClass::Engine) {
                 return None;
             }
             let ratio = |row: &EvidenceRow| row.measured / row.fused;
             let typed: Vec<f64> =
-                self.of_kind(kind).filter(|row| row.dtype == dtype).map(ratio).collect();
+                self.like(device).filter(|row| row.dtype == dtype).map(ratio).collect();
             let ratios =
-                if typed.len() < FEWEST { self.of_kind(kind).map(ratio).collect() } else { typed };
+                if typed.len() < FEWEST { self.like(device).map(ratio).collect() } else { typed };
             return spread(ratios, fused);
         }
         let classes = runtime.map_or_else(|| RuntimeClass::ALL.to_vec(), |class| vec![class]);
         let of = |class: RuntimeClass| {
             let each = class.seconds_per_node();
             let base = |fused: f64, nodes: u64| fused + nodes as f64 * each;
-            let rows = self.of_kind(kind).filter(|row| row.runtime == class);
+            let rows = self.like(device).filter(|row| row.runtime == class);
             let ratios = rows.map(|row| row.measured / base(row.fused, row.nodes)).collect();
             spread(ratios, base(fused, nodes))
         };
@@ -186,8 +194,7 @@ mod tests {
 
     fn shipped() -> Evidence {
         let catalogue = Catalogue::builtin().unwrap();
-        Evidence::shipped(catalogue.iter().map(|d| (d.id.clone(), d.kind.clone())).collect())
-            .unwrap()
+        Evidence::shipped(catalogue.iter()).unwrap()
     }
 
     #[test]
@@ -196,25 +203,29 @@ mod tests {
         for source in &evidence.sources {
             assert!(source.url.starts_with("https://") && !source.date.is_empty(), "{source:?}");
             for row in &source.rows {
-                assert!(evidence.kinds.contains_key(&row.on), "{row:?}");
+                assert!(evidence.devices.contains_key(&row.on), "{row:?}");
                 assert!(row.measured > 0.0 && row.fused > 0.0 && row.nodes > 0, "{row:?}");
             }
         }
     }
 
     #[test]
-    fn few_rows_take_the_wider_kind_and_none_no_range() {
-        let evidence = shipped();
-        let soc = |dtype| evidence.likely(&DeviceKind::Soc, dtype, None, 1e-3, 50);
-        assert_eq!(soc("i8"), soc("f32"), "both have fewer than eight rows");
-        assert_eq!(evidence.likely(&DeviceKind::Npu, "bf16", None, 1e-3, 50), None);
-        assert_eq!(
-            evidence.likely(&DeviceKind::Cpu, "f32", Some(RuntimeClass::Eager), 1e-3, 50),
-            None
-        );
-        let one = evidence.likely(&DeviceKind::Gpu, "f16", Some(RuntimeClass::Engine), 1e-3, 50);
-        let all = evidence.likely(&DeviceKind::Gpu, "f16", None, 1e-3, 50).unwrap();
-        assert!(all.high > one.unwrap().high && all.low <= one.unwrap().low);
+    fn few_rows_take_all_types_and_none_no_range() {
+        let (evidence, catalogue) = (shipped(), Catalogue::builtin().unwrap());
+        let likely = |name: &str, dtype: &str, runtime| {
+            evidence.likely(catalogue.find(name).unwrap(), dtype, runtime, 1e-3, 50)
+        };
+        let jetson = "nvidia-jetson-orin-nx-16gb";
+        assert!(likely(jetson, "i8", None).is_some());
+        assert_eq!(likely(jetson, "i8", None), likely(jetson, "f32", None), "few rows of both");
+        assert_eq!(likely("intel-xeon-8380", "f32", Some(RuntimeClass::Eager)), None);
+        // Of these vendors nothing was published that could be counted.
+        for name in ["google-tpu-v4", "amd-mi210", "amd-epyc-7763", "aws-graviton3"] {
+            assert_eq!(likely(name, "f32", None), None, "{name}");
+        }
+        let one = likely("t4", "f16", Some(RuntimeClass::Engine)).unwrap();
+        let all = likely("t4", "f16", None).unwrap();
+        assert!(all.high > one.high && all.low <= one.low);
     }
 
     /// Each device's rows against the range of all other devices.
@@ -222,17 +233,16 @@ mod tests {
     fn a_device_that_was_left_out_lies_in_the_range_of_the_others() {
         let evidence = shipped();
         let (mut inside, mut asked, mut all, mut widths) = (0, 0, 0, Vec::new());
-        for device in evidence.kinds.keys() {
+        for device in Catalogue::builtin().unwrap().iter() {
             let mut others = evidence.clone();
             for source in &mut others.sources {
-                source.rows.retain(|row| row.on != *device);
+                source.rows.retain(|row| row.on != device.id);
             }
-            let kind = &evidence.kinds[device];
-            let rows = evidence.sources.iter().flat_map(|s| &s.rows).filter(|r| r.on == *device);
+            let rows = evidence.sources.iter().flat_map(|s| &s.rows).filter(|r| r.on == device.id);
             for row in rows {
                 all += 1;
                 let found =
-                    others.likely(kind, &row.dtype, Some(row.runtime), row.fused, row.nodes);
+                    others.likely(device, &row.dtype, Some(row.runtime), row.fused, row.nodes);
                 let Some(range) = found else { continue };
                 asked += 1;
                 inside += u32::from((range.low..=range.high).contains(&row.measured));
