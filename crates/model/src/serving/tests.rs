@@ -11,15 +11,9 @@ use crate::ir::Model;
 
 /// A model of a configuration alone.
 fn model(config: &str) -> (Model, Analysis) {
-    let folder = std::env::temp_dir().join(format!(
-        "rooflens-serving-{}-{:p}",
-        std::process::id(),
-        config.as_ptr()
-    ));
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("config.json"), config).unwrap();
-    let model = crate::formats::load(&folder).unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.json"), config).unwrap();
+    let model = crate::formats::load(folder.path()).unwrap();
     let analysis = analyze(&model, &Bindings::new());
     (model, analysis)
 }
