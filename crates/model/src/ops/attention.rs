@@ -46,10 +46,7 @@ fn attention(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     // Of what is new, each query sees all that is kept, and the keys up to its own. Where queries and new keys are not
     // as many, the mask hides another share, which is not counted.
     let causal = cx.attrs().flag("is_causal")? && sq == k[2];
-    let seen = causal.then(|| {
-        let own = (sq.clone() * (sq.clone() + Dim::ONE)).floor_div(&Dim::from(2));
-        sq.clone() * past.clone() + own
-    });
+    let seen = causal.then(|| causal_pairs(&sq, &past));
     let depth = dqk.clone() + v[3].clone();
     let effective = seen.map(|pairs| batch.clone() * hq_count.clone() * pairs * depth);
     Ok(Effect::of(outputs)
@@ -58,6 +55,13 @@ fn attention(cx: &OpCx<'_>) -> Result<Effect, OpError> {
         .other(scores.clone() * Dim::from(4 + masked))
         .comparisons(scores.clone())
         .transcendentals(scores))
+}
+
+/// Pairs of a query and a key that a causal mask leaves: the i-th of `queries` sees the `before` keys that are kept and
+/// i + 1 new ones.
+pub(super) fn causal_pairs(queries: &Dim, before: &Dim) -> Dim {
+    let own = (queries.clone() * (queries.clone() + Dim::ONE)).floor_div(&Dim::from(2));
+    queries.clone() * before.clone() + own
 }
 
 /// Opset 27. A recurrent state of `dk × dv` a head instead of scores: as the step-by-step recurrence,

@@ -2,6 +2,7 @@
 //! libraries, experts in any packing, attention in windows, over latent vectors, and selective scans.
 
 use super::Class::{Attention, MatrixProduct, Movement, Recurrent};
+use super::attention::causal_pairs;
 use super::context::{OpCx, OpError, invalid};
 use super::{Effect, Holds, Op, Part};
 use crate::dim::Dim;
@@ -184,17 +185,12 @@ fn window(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     Ok(scored(effect, scores))
 }
 
-/// Pairs of a query and a key that a causal mask leaves: the i-th of `queries` sees the `before` keys that are kept, of
-/// which there are fewer than the window is wide, and i + 1 new ones, but no more than the window's width.
+/// [`causal_pairs`] in a window: fewer keys are kept than it is wide, and no query sees more than its width.
 fn seen(queries: &Dim, before: &Dim, width: Option<i64>) -> Dim {
-    let growing = |n: Dim| {
-        let own = (n.clone() * (n.clone() + Dim::ONE)).floor_div(&Dim::from(2));
-        n * before.clone() + own
-    };
-    let Some(width) = width else { return growing(queries.clone()) };
+    let Some(width) = width else { return causal_pairs(queries, before) };
     let partial = queries.minimum(&(Dim::from(width - 1) - before.clone()));
     let whole = queries.clone() - partial.clone();
-    growing(partial) + whole * Dim::from(width)
+    causal_pairs(&partial, before) + whole * Dim::from(width)
 }
 
 /// `x: [B, T, D]`, steps `[B, T, D]` or one a head, `B` and `C` `[B, T, groups·N]`; logarithms of decays, a factor

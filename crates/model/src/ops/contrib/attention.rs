@@ -2,6 +2,7 @@
 
 use crate::dim::Dim;
 use crate::ir::{Shape, TensorInfo};
+use crate::ops::attention::causal_pairs;
 use crate::ops::context::{OpCx, OpError, invalid};
 use crate::ops::{Cost, Effect};
 
@@ -186,10 +187,8 @@ pub(super) fn grouped(cx: &OpCx<'_>) -> Result<Effect, OpError> {
     } else {
         Dim::ZERO
     };
-    // Always causal: the i-th new query sees the past and i + 1 new keys.
-    let own = (queries.clone() * (queries.clone() + Dim::ONE)).floor_div(&Dim::from(2));
-    let before = keys.clone() - queries.clone();
-    let pairs = queries.clone() * before + own;
+    // Always causal.
+    let pairs = causal_pairs(&queries, &(keys.clone() - queries.clone()));
     let effective = batch.clone() * n.clone() * pairs * d.clone() * Dim::from(2);
     let sizes = Sizes { batch, heads: n, queries, keys, qk: d.clone(), v: d };
     let effect = core(Effect::of(outputs), &sizes, u32::from(cx.optional(10).is_some()));
