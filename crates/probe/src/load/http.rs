@@ -108,6 +108,7 @@ pub struct Pool {
     largest: usize,
     /// Connections opened so far.
     pub opened: Cell<Opened>,
+    /// Whether the server closes connections behind its answers, as far as was seen.
     closes: Closes,
 }
 
@@ -178,14 +179,14 @@ impl Pool {
         Self { address, idle, turn: Cell::default(), largest, opened: Cell::default(), closes }
     }
 
-    /// Waits for a moment whether the server closes the connection of the answer that it just gave.
+    /// Waits for a moment whether the server closes the connection of the answer that it just gave. That connection
+    /// serves no other request.
     pub async fn watch(&self) {
-        let kept = || self.idle.iter().find_map(|idle| idle.borrow_mut().pop());
-        let Some(mut connection) = kept() else { return };
-        if connection.answers == 1 && connection.stream.ends(BEHIND).await {
-            self.closes.set();
-        } else if let Some(idle) = self.idle.get(connection.place) {
-            idle.borrow_mut().push(connection);
+        let kept = self.idle.iter().find_map(|idle| idle.borrow_mut().pop());
+        if let Some(mut connection) = kept.filter(|connection| connection.answers == 1) {
+            if connection.stream.ends(BEHIND).await {
+                self.closes.set();
+            }
         }
     }
 
