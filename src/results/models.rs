@@ -65,7 +65,7 @@ impl ModelsCompared {
                 seconds.zip(device.tdp_w).map(|(s, watts)| watts * s / inferences)
             }
             ModelMetric::Cost => {
-                let price = device.prices.iter().max_by(|a, b| a.date.cmp(&b.date));
+                let price = device.price();
                 seconds.zip(price).map(|(s, p)| p.usd_per_hour / 3600.0 * s / inferences * 1e6)
             }
             ModelMetric::Memory => Some(row.memory_bytes as f64),

@@ -372,6 +372,11 @@ impl MemoryLevel {
 }
 
 impl Device {
+    /// The newest of its prices.
+    pub fn price(&self) -> Option<&Price> {
+        self.prices.iter().max_by(|a, b| a.date.cmp(&b.date))
+    }
+
     /// The largest cache whose size is known.
     pub fn cache_bytes(&self) -> Option<u64> {
         let caches = self.memory.iter().filter(|m| m.level != LevelName::Dram);

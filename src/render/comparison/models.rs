@@ -90,7 +90,7 @@ impl Table<'_> {
         }
         if self.metric() == ModelMetric::Cost {
             for device in &self.compared.devices {
-                let price = device.prices.iter().max_by(|a, b| a.date.cmp(&b.date));
+                let price = device.price();
                 notes.push(match price {
                     Some(p) => format!(
                         "{}: {} $/h at {} on {}",

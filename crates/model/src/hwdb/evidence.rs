@@ -14,30 +14,21 @@ const SHIPPED: &str =
 /// Rows below which a range says nothing.
 const FEWEST: usize = 8;
 
-/// How a runtime runs a graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RuntimeClass {
-    /// An inference engine, such as `TensorRT` and onnxruntime.
-    Engine,
-    /// A framework that compiles, such as XLA and dynamo.
-    Compiled,
-    /// A framework that calls one operator after another.
-    Eager,
+rooflens_ground::words! {
+    /// How a runtime runs a graph.
+    pub enum RuntimeClass {
+        /// An inference engine, such as `TensorRT` and onnxruntime.
+        Engine = "engine",
+        /// A framework that compiles, such as XLA and dynamo.
+        Compiled = "compiled",
+        /// A framework that calls one operator after another.
+        Eager = "eager",
+    }
 }
 
 impl RuntimeClass {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Engine, Self::Compiled, Self::Eager];
-
-    /// What it is called in files and arguments.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Engine => "engine",
-            Self::Compiled => "compiled",
-            Self::Eager => "eager",
-        }
-    }
 
     /// Seconds on a GPU for each node that costs something: those that make the rows of this class most alike.
     pub fn seconds_per_node(self) -> f64 {

@@ -45,7 +45,7 @@ pub fn device(device: &Device) -> Option<DevicePart> {
         memory_bytes: device.dram().and_then(|d| d.capacity_bytes),
         launch_seconds: device.launch_us.map(|us| us * 1e-6),
         watts: device.tdp_w,
-        price: device.prices.iter().max_by(|a, b| a.date.cmp(&b.date)).map(|p| PricePart {
+        price: device.price().map(|p| PricePart {
             usd_per_hour: p.usd_per_hour,
             provider: p.provider.clone(),
             date: p.date.clone(),
