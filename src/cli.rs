@@ -15,6 +15,7 @@ mod formats;
 mod gather;
 mod given;
 mod hw;
+mod latency;
 mod ops;
 mod plot;
 mod recommend;

@@ -8,5 +8,6 @@ pub mod comparison;
 pub mod json;
 pub mod markdown;
 pub mod page;
+pub mod recommendation;
 mod table;
 pub mod text;

@@ -1,18 +1,18 @@
 //! `rooflens recommend`: which devices hold a demand, and with how many copies.
 
-mod table;
-
 use super::gather::Gathered;
+use super::latency;
 use super::sizes::{Open, Sizes};
 use super::{Exit, hinted};
 use crate::analysis::Precision;
 use crate::hwdb::{Device, Evidence, RuntimeClass};
+use crate::render::recommendation;
 use crate::report::{BoundReport, FitReport, ModelReport};
 use crate::roofline::Hierarchy;
 use crate::schema::TOOL;
 use crate::study::recommend::{
     Candidate, ChoicePart, Demand, Missing, Proof, RECOMMENDATION, RecommendationFile, Span,
-    Verdict, decide, dollars_per_million, joules_per_request, ranks, response,
+    Verdict, decide, dollars_per_million, joules_per_request, ranks,
 };
 use anyhow::Result;
 use std::path::PathBuf;
@@ -127,9 +127,9 @@ impl Args {
         let output = self.output.as_deref();
         match self.format {
             Form::Json => super::emit_json(&file, output)?,
-            Form::Table => super::emit(&table::text(&file), output)?,
-            Form::Markdown => super::emit(&table::markdown(&file), output)?,
-            Form::Csv => super::emit(&table::csv(&file), output)?,
+            Form::Table => super::emit(&recommendation::text(&file), output)?,
+            Form::Markdown => super::emit(&recommendation::markdown(&file), output)?,
+            Form::Csv => super::emit(&recommendation::csv(&file), output)?,
         }
         Ok(Exit::Good)
     }
@@ -238,17 +238,12 @@ impl Asked {
             Verdict::Yes(copies) => Some(copies),
             Verdict::Maybe(_) | Verdict::No(_) => None,
         };
-        let answers = |seconds: Option<f64>| {
-            let (s, rate) = (seconds?, self.demand.rate / found? as f64);
-            let slow = s * (1.0 + 3.0 * VARIATION);
-            response(s, VARIATION, slow, rate, self.demand.quantile)
-        };
-        let price = device.prices.iter().max_by(|a, b| a.date.cmp(&b.date));
-        let dollars = found
-            .and_then(|n| dollars_per_million(price.map(|p| p.usd_per_hour), n, self.demand.rate));
+        let answers = |seconds: Option<f64>| self.demand.response(seconds?, found?);
+        let hourly = device.price().map(|price| price.usd_per_hour);
+        let dollars = found.and_then(|n| dollars_per_million(hourly, n, self.demand.rate));
         let joules = found.and_then(|n| joules_per_request(device.tdp_w, n, self.demand.rate));
         ChoicePart {
-            verdict: word(verdict).to_owned(),
+            verdict: verdict.into(),
             first: None,
             last: None,
             device: device.id.clone(),
@@ -271,14 +266,6 @@ impl Asked {
 
 /// The coefficient of variation that service times are taken to have.
 const VARIATION: f64 = 0.3;
-
-fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Yes(_) => "YES",
-        Verdict::Maybe(_) => "MAYBE",
-        Verdict::No(_) => "NO",
-    }
-}
 
 fn reason(verdict: Verdict, bound: &BoundReport) -> String {
     match verdict {
@@ -316,14 +303,7 @@ fn rank(choices: &mut [ChoicePart]) {
 fn slo(text: &str) -> Result<(f64, f64)> {
     let parse = || -> Option<(f64, f64)> {
         let (name, time) = text.split_once('=')?;
-        let percent: f64 = name.trim().strip_prefix('p')?.parse().ok()?;
-        let time = time.trim();
-        let units = [("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("s", 1.0)];
-        let (number, unit) =
-            units.iter().find_map(|(unit, scale)| Some((time.strip_suffix(unit)?, scale)))?;
-        let seconds = number.trim().parse::<f64>().ok()? * unit;
-        let good = percent > 0.0 && percent < 100.0 && seconds > 0.0 && seconds.is_finite();
-        good.then_some((percent / 100.0, seconds))
+        Some((latency::quantile(name.trim())?, latency::seconds(time.trim())?))
     };
     parse().ok_or_else(|| {
         let message = format!("`--slo {text}` is not a percentile of latency and a time");

@@ -1,11 +1,22 @@
 //! A recommendation as text, Markdown and CSV.
 
+use super::table::{Side, Table};
 use crate::schema::percentile;
 use crate::study::recommend::{ChoicePart, RecommendationFile};
 use crate::units::si;
 use std::fmt::Write;
 
-const HEADS: [&str; 9] = ["", "rank", "device", "type", "copies", "ms", "$/M", "J/request", "why"];
+const HEADS: [(&str, Side); 9] = [
+    ("", Side::Left),
+    ("rank", Side::Right),
+    ("device", Side::Left),
+    ("type", Side::Left),
+    ("copies", Side::Right),
+    ("ms", Side::Right),
+    ("$/M", Side::Right),
+    ("J/request", Side::Right),
+    ("why", Side::Left),
+];
 
 /// What is not known is a dash.
 fn or_dash(text: Option<String>) -> String {
@@ -22,7 +33,7 @@ fn cells(c: &ChoicePart) -> [String; 9] {
     });
     let joules = c.low_joules.zip(c.high_joules);
     [
-        c.verdict.clone(),
+        c.verdict.to_string(),
         or_dash(place),
         c.name.clone(),
         c.dtype.clone(),
@@ -60,39 +71,31 @@ fn notes(file: &RecommendationFile) -> Vec<String> {
     notes
 }
 
-pub(super) fn text(file: &RecommendationFile) -> String {
-    let rows: Vec<[String; 9]> = file.choices.iter().map(cells).collect();
-    let wide = |text: &str| text.chars().count();
-    let width =
-        |at: usize| rows.iter().map(|row| wide(&row[at])).max().unwrap_or(0).max(wide(HEADS[at]));
-    let widths: Vec<usize> = (0..HEADS.len()).map(width).collect();
+/// A recommendation for a terminal.
+pub fn text(file: &RecommendationFile) -> String {
     let mut text = title(file) + "\n";
     for warning in &file.warnings {
         let _ = writeln!(text, "{warning}");
     }
-    let mut line = |cells: &[&str]| {
-        let mut row = String::new();
-        for (at, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-            let left = [0, 2, 3, 8].contains(&at);
-            let _ =
-                if left { write!(row, "{cell:width$}  ") } else { write!(row, "{cell:>width$}  ") };
-        }
-        let _ = writeln!(text, "{}", row.trim_end());
-    };
-    line(&HEADS);
-    for row in &rows {
-        line(&row.each_ref().map(String::as_str));
-    }
+    let mut table = Table::new(HEADS);
+    file.choices.iter().for_each(|choice| table.row(cells(choice)));
+    table.write("", &mut text);
     text + &notes(file).join("\n") + "\n"
 }
 
-pub(super) fn markdown(file: &RecommendationFile) -> String {
+/// A recommendation for a pull request.
+pub fn markdown(file: &RecommendationFile) -> String {
     let cell = crate::text::markdown;
     let mut text = cell(&title(file)) + "\n\n";
     for warning in &file.warnings {
         let _ = writeln!(text, "- {}", cell(warning));
     }
-    let _ = writeln!(text, "\n| {} |\n|{}", HEADS.join(" | "), " --- |".repeat(HEADS.len()));
+    let _ = writeln!(
+        text,
+        "\n| {} |\n|{}",
+        HEADS.map(|(head, _)| head).join(" | "),
+        " --- |".repeat(HEADS.len())
+    );
     for choice in &file.choices {
         let _ = writeln!(text, "| {} |", cells(choice).map(|c| cell(&c)).join(" | "));
     }
@@ -100,7 +103,8 @@ pub(super) fn markdown(file: &RecommendationFile) -> String {
     text + "\n" + &notes.join(" ") + "\n"
 }
 
-pub(super) fn csv(file: &RecommendationFile) -> String {
+/// A recommendation for other programs, a line a device and type.
+pub fn csv(file: &RecommendationFile) -> String {
     let field = crate::text::csv;
     let number = |n: Option<f64>| n.map_or_else(String::new, |n| n.to_string());
     let whole = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
@@ -109,7 +113,7 @@ pub(super) fn csv(file: &RecommendationFile) -> String {
         .to_owned();
     for c in &file.choices {
         let row = [
-            field(&c.verdict),
+            field(c.verdict.name()),
             field(&c.device),
             field(&c.name),
             field(&c.dtype),

@@ -78,8 +78,7 @@ impl Flags {
             )
         })?;
         let quantile = |text: &String| {
-            let percent = text.trim().strip_prefix('p').and_then(|t| t.parse::<f64>().ok());
-            percent.filter(|p| *p > 0.0 && *p < 100.0).map(|p| p / 100.0).ok_or_else(|| {
+            crate::cli::latency::quantile(text.trim()).ok_or_else(|| {
                 hinted(
                     format!("`--percentile {text}` is no percentile"),
                     "for example --percentile p99",

@@ -1,6 +1,7 @@
 //! Words of the command line that describe a load: `--load`, `--slo`, `--input`.
 
 use super::hinted;
+use crate::cli::latency;
 use crate::probe::arrival::{Arrival, Load};
 use crate::probe::data::Order;
 use crate::probe::judge::{QUANTILES, same};
@@ -149,16 +150,9 @@ fn objective(text: &str, part: &str) -> Result<Objective> {
         Some(("tpot", name)) => (SloMetric::Tpot, name),
         Some(_) => return Err(usage()),
     };
-    let percent: f64 = name.strip_prefix('p').and_then(|p| p.parse().ok()).ok_or_else(usage)?;
-    let (digits, scale) = [("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("s", 1.0)]
-        .into_iter()
-        .find_map(|(unit, scale)| time.strip_suffix(unit).map(|d| (d, scale)))
-        .ok_or_else(usage)?;
-    let seconds = digits.trim().parse::<f64>().map_err(|_| usage())? * scale;
-    if !(percent > 0.0 && percent < 100.0 && seconds > 0.0 && seconds.is_finite()) {
-        return Err(usage());
-    }
-    Ok(Objective { metric, quantile: (percent * 1e4).round() / 1e6, seconds })
+    let quantile = latency::quantile(name).ok_or_else(usage)?;
+    let seconds = latency::seconds(time).ok_or_else(usage)?;
+    Ok(Objective { metric, quantile, seconds })
 }
 
 /// Reads `--until 10%`, or 0.1.

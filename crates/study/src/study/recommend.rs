@@ -11,5 +11,5 @@ pub use decide::{
     Candidate, Demand, Missing, Proof, Ranking, Span, Verdict, copies, decide, dollars_per_million,
     joules_per_request, ranks,
 };
-pub use file::{ChoicePart, RECOMMENDATION, RecommendationFile};
+pub use file::{Answer, ChoicePart, RECOMMENDATION, RecommendationFile};
 pub use queue::{Answers, response, simulate};

@@ -17,6 +17,15 @@ pub struct Demand {
     pub variation: f64,
 }
 
+impl Demand {
+    /// The response time at the quantile where a run takes `seconds` and so many copies share the requests; none where a
+    /// copy is busy all the time. The slow runs of the service time are taken to be three deviations above its mean.
+    pub fn response(&self, seconds: f64, copies: u64) -> Option<f64> {
+        let slow = seconds * (1.0 + 3.0 * self.variation);
+        response(seconds, self.variation, slow, self.rate / copies as f64, self.quantile)
+    }
+}
+
 /// A model on a device in one type, one request at a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
@@ -83,10 +92,9 @@ const MOST_COPIES: u64 = 1 << 20;
 /// The fewest copies that hold the demand where a run takes `seconds`; none where no number of them does.
 pub fn copies(seconds: f64, demand: &Demand) -> Option<u64> {
     let holds = |copies: u64| {
-        let rate = demand.rate / copies as f64;
-        let (mean, slow) = (seconds, seconds * (1.0 + 3.0 * demand.variation));
-        let found = response(mean, demand.variation, slow, rate, demand.quantile);
-        rate * seconds <= demand.busy && found.is_some_and(|found| found <= demand.seconds)
+        let busy = demand.rate / copies as f64 * seconds;
+        let found = demand.response(seconds, copies);
+        busy <= demand.busy && found.is_some_and(|found| found <= demand.seconds)
     };
     if !holds(MOST_COPIES) {
         return None;

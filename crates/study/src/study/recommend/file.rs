@@ -1,5 +1,6 @@
 //! What `rooflens recommend --format json` prints.
 
+use super::decide::Verdict;
 use serde::Serialize;
 
 /// Name and version of the form of [`RecommendationFile`].
@@ -30,12 +31,35 @@ pub struct RecommendationFile {
     pub choices: Vec<ChoicePart>,
 }
 
+rooflens_ground::words! {
+    /// Whether a device holds a demand.
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    pub enum Answer {
+        /// The slow end of the likely range holds everything.
+        Yes = "YES",
+        /// Neither proved nor likely.
+        Maybe = "MAYBE",
+        /// A bound proves that it does not.
+        No = "NO",
+    }
+}
+
+impl From<Verdict> for Answer {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Yes(_) => Self::Yes,
+            Verdict::Maybe(_) => Self::Maybe,
+            Verdict::No(_) => Self::No,
+        }
+    }
+}
+
 /// A device in a type.
 #[derive(Clone, Debug, Serialize, PartialEq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChoicePart {
-    /// YES: the slow end holds everything. NO: a bound proves that it does not. MAYBE: neither.
-    pub verdict: String,
+    /// Whether it holds the demand.
+    pub verdict: Answer,
     /// The best place that it may take; null where it is not ranked.
     pub first: Option<usize>,
     /// The worst place that it may take.
